@@ -1,0 +1,1 @@
+"""Pure functions over series and trials: no I/O, no clocks."""

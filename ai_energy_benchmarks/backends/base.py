@@ -1,0 +1,71 @@
+"""The contract of every engine."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import ClassVar, Protocol, runtime_checkable
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.completions import Outcome
+from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.prompts import Batch, Tokenizer
+
+
+@frozen
+class BackendSettings:
+    """What every backend is built from; each backend may refuse what it cannot honour.
+
+    Attributes:
+        model: hub id, directory or file.
+        options: the engine's own frozen options class, already structured.
+    """
+
+    model: str
+    device: str
+    device_ids: tuple[int, ...]
+    endpoint: str | None
+    task: str
+    options: object
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """An engine that generates text.
+
+    Constructing one does nothing. ``with backend:`` loads the model or reaches the server and raises
+    ``BackendError`` if it cannot; leaving releases everything, also after an error.
+    """
+
+    Options: ClassVar[type]
+    tokenizer: Tokenizer | None
+
+    @classmethod
+    def from_settings(cls, settings: BackendSettings) -> Backend: ...
+
+    def problems(self) -> tuple[str, ...]:
+        """What stands in the way before anything is loaded: missing packages, devices, settings."""
+        ...
+
+    def __enter__(self) -> Backend: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def facts(self) -> EngineFacts:
+        """What is really in use; only while entered."""
+        ...
+
+    def process_ids(self) -> tuple[int, ...]:
+        """Processes whose boards and CPU time count; empty if unknown, as for a remote server."""
+        ...
+
+    async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
+        """Generate a batch, one outcome per request in the same order.
+
+        Returns only when the device has finished the work, so that the caller's next clock reading
+        lies after it. What fails is returned as ``FailedCompletion``, never raised; when the
+        surrounding task is cancelled, generation stops at the next token.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The ``ai-energy-benchmark`` command: thin, and the only place that sets exit codes."""

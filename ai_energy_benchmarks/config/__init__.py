@@ -1,0 +1,1 @@
+"""What the user writes: config classes, text to checked types, overrides."""

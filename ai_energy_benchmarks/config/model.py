@@ -1,0 +1,209 @@
+"""The config classes: one frozen class per block, with every default in one place.
+
+Ranges stand in the types (``Annotated``), so that loading, the schema and the docs read the same source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from attrs import field, frozen
+
+from ai_energy_benchmarks.domain.prompts import Generation
+
+
+@frozen
+class AtLeast:
+    """The smallest value that a key accepts."""
+
+    value: float
+
+
+@frozen
+class MoreThan:
+    """A value that a key must exceed."""
+
+    value: float
+
+
+Count = Annotated[int, AtLeast(1)]
+Index = Annotated[int, AtLeast(0)]
+Seconds = Annotated[float, AtLeast(0)]
+Scalar = str | int | float | bool | None
+
+
+@frozen
+class NoOptions:
+    """The options of a member that has none."""
+
+
+@frozen
+class BackendConfig:
+    """Which engine runs which model.
+
+    Attributes:
+        device: ``auto`` takes CUDA if there is a board, else the CPU.
+        device_ids: boards to use, as the process sees them.
+        endpoint: address of a server; refused by engines that run in process.
+        options: settings of this engine alone, structured into its own class.
+    """
+
+    type: str
+    model: str
+    device: str = "auto"
+    device_ids: tuple[Index, ...] = (0,)
+    endpoint: str | None = None
+    task: Literal["text-generation"] = "text-generation"
+    options: object = field(factory=NoOptions)
+
+
+@frozen
+class InputShapes:
+    """How requests are grouped."""
+
+    batch_size: Count = 1
+
+
+@frozen
+class GenerateKwargs(Generation):
+    """``scenario.generate_kwargs``: the domain's Generation with its ranges."""
+
+    max_new_tokens: Count = 100
+    min_new_tokens: Annotated[int, AtLeast(0)] | None = None
+    temperature: Annotated[float, MoreThan(0)] | None = None
+    top_k: Count | None = None
+    top_p: Annotated[float, MoreThan(0)] | None = None
+    min_p: Annotated[float, AtLeast(0)] | None = None
+    repetition_penalty: Annotated[float, MoreThan(0)] | None = None
+
+
+@frozen
+class ScenarioConfig:
+    """What is asked of the model.
+
+    Attributes:
+        dataset_name: ``builtin``, or the path of a CSV, JSONL, JSON, TXT or Parquet file.
+        num_samples: prompts of one pass.
+        repeat: allow prompts to be used again if the data set has fewer.
+        truncation: cut prompts that do not fit; if false they fail.
+        chat_template: render with the model's chat template where it has one.
+        seed: of sampling.
+    """
+
+    dataset_name: str = "builtin"
+    text_column_name: str = "text"
+    num_samples: Count = 100
+    repeat: bool = False
+    truncation: bool = True
+    chat_template: bool = True
+    reasoning: bool | None = None
+    reasoning_params: Mapping[str, Scalar] | None = None
+    input_shapes: InputShapes = field(factory=InputShapes)
+    generate_kwargs: GenerateKwargs = field(factory=GenerateKwargs)
+    seed: Index = 0
+
+
+@frozen
+class WarmupConfig:
+    """Work before the first trial, on prompts that are not measured.
+
+    Attributes:
+        mode: ``fixed`` generates ``requests`` requests.
+        requests: 0 skips the warm-up, which the verdict says.
+    """
+
+    mode: Literal["fixed"] = "fixed"
+    requests: Index = 10
+
+
+@frozen
+class ProtocolConfig:
+    """The order and length of the steps.
+
+    Attributes:
+        bare_idle_s: seconds of idle before the model is loaded; 0 skips it.
+        resident_idle_s: seconds of idle with the model loaded, before and after the trials; 0 skips it.
+        thermal_gate: wait under load until the board's temperature is steady.
+        trials: measured passes.
+    """
+
+    bare_idle_s: Seconds = 10.0
+    resident_idle_s: Seconds = 10.0
+    warmup: WarmupConfig = field(factory=WarmupConfig)
+    thermal_gate: Literal[False] = False
+    trials: Count = 5
+
+
+@frozen
+class MemberConfig:
+    """A collector by name, with options of its own."""
+
+    type: str
+    options: object = field(factory=NoOptions)
+
+
+@frozen
+class CarbonConfig:
+    """What emissions are computed from.
+
+    Attributes:
+        intensity_g_per_kwh: g CO2-equivalent per kWh of electricity.
+        pue: power usage effectiveness of the site.
+        source: where the intensity comes from; printed beside every emission.
+    """
+
+    intensity_g_per_kwh: Annotated[float, AtLeast(0)]
+    source: str
+    pue: Annotated[float, AtLeast(1)] = 1.0
+
+
+@frozen
+class MetricsConfig:
+    """Which meters watch.
+
+    Attributes:
+        enabled: false measures tokens and times only; energy is then absent, not 0.
+        collectors: ``auto`` picks the first meter that works for each component and says why.
+        output_dir: where a meter that writes files of its own puts them.
+        country_iso_code: three letters; recorded, and used by meters that compute carbon themselves.
+    """
+
+    enabled: bool = True
+    collectors: tuple[MemberConfig, ...] = (MemberConfig("auto"),)
+    project_name: str = "ai_energy_benchmarks"
+    output_dir: Path = Path("emissions")
+    country_iso_code: str | None = None
+    region: str | None = None
+    carbon: CarbonConfig | None = None
+
+
+@frozen
+class ReporterConfig:
+    """An output by name; ``output_file`` replaces the reporter's own file name."""
+
+    type: str
+    output_file: Path | None = None
+
+
+DEFAULT_REPORTERS = tuple(ReporterConfig(name) for name in ("console", "json", "csv", "parquet"))
+
+
+@frozen
+class BenchmarkConfig:
+    """One benchmark, as the user wrote it.
+
+    Attributes:
+        output_dir: the result directory.
+        save_texts: write prompt and output texts; otherwise only their hashes and lengths.
+    """
+
+    backend: BackendConfig
+    name: str = "benchmark"
+    scenario: ScenarioConfig = field(factory=ScenarioConfig)
+    protocol: ProtocolConfig = field(factory=ProtocolConfig)
+    metrics: MetricsConfig = field(factory=MetricsConfig)
+    reporters: tuple[ReporterConfig, ...] = DEFAULT_REPORTERS
+    output_dir: Path = Path("benchmark_output")
+    save_texts: bool = False

@@ -1,0 +1,39 @@
+"""The contract of every source of prompts."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.prompts import Prompt, Tokenizer
+
+
+@frozen
+class DatasetSettings:
+    """What every data set is built from.
+
+    Attributes:
+        name: the config's ``scenario.dataset_name``.
+        text_column: the column or key that holds the prompt.
+    """
+
+    name: str
+    text_column: str
+    seed: int = 0
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A source of prompts; constructing one reads nothing."""
+
+    @classmethod
+    def from_settings(cls, settings: DatasetSettings) -> Dataset: ...
+
+    def prompts(self, count: int, tokenizer: Tokenizer | None) -> tuple[Prompt, ...]:
+        """The first ``count`` prompts, fewer if there are no more.
+
+        Raises:
+            DatasetError: the source cannot be read; the message names file, row and column.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Frozen values that travel between the rooms. No I/O, no imports of other rooms."""

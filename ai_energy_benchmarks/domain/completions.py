@@ -1,0 +1,89 @@
+"""What a backend returns for each request: a completion or a failure with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from attrs import field, frozen
+
+TokenSource = Literal["token_ids", "usage", "retokenised"]
+FinishReason = Literal["stop", "length", "unknown"]
+
+
+@frozen
+class Completion:
+    """One finished request. Times are seconds on the monotonic clock (``time.perf_counter``).
+
+    Attributes:
+        number: the request's number in the pass.
+        prompt_tokens: tokens the model saw, after templating and truncation; no padding.
+        output_tokens: tokens generated up to and including the first end token; no padding.
+        token_source: where the counts come from: the engine's token ids, the server's ``usage``, or
+            re-tokenised text (which the verdict warns of).
+        sent_s: when the request left us (in process: when its batch entered the engine).
+        token_times_s: when each token event was seen; in process one per output token.
+        finished_s: when the request, or its whole batch, was complete.
+        finish_reason: ``stop`` (end token or stop string) or ``length`` (budget used up).
+        truncated_prompt_tokens: prompt tokens cut away; 0 if none were.
+        cached_prompt_tokens: prompt tokens served from a prefix cache; None if not told.
+        reasoning_tokens: part of the output that is thinking; None if it cannot be told apart.
+        first_event_tokens: tokens carried by the first token event; None if not told.
+        rendered_sha256: hash of the prompt as really sent, after the template.
+        text: the output text.
+    """
+
+    number: int
+    prompt_tokens: int
+    output_tokens: int
+    token_source: TokenSource
+    sent_s: float
+    token_times_s: Sequence[float]
+    finished_s: float
+    finish_reason: FinishReason
+    truncated_prompt_tokens: int = 0
+    cached_prompt_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    first_event_tokens: int | None = 1
+    rendered_sha256: str = ""
+    text: str = field(default="", repr=False)
+
+    @property
+    def ttft_s(self) -> float | None:
+        """Time to first token in seconds, None if no token event was seen."""
+        return self.token_times_s[0] - self.sent_s if len(self.token_times_s) else None
+
+    @property
+    def e2e_s(self) -> float:
+        """Seconds from sending to the last token event (to the end, if no event was seen)."""
+        last_s = self.token_times_s[-1] if len(self.token_times_s) else self.finished_s
+        return last_s - self.sent_s
+
+    @property
+    def tpot_s(self) -> float | None:
+        """Mean seconds per output token after the first event; None where it is undefined."""
+        if self.first_event_tokens is None or len(self.token_times_s) < 2:
+            return None
+        later_tokens = self.output_tokens - self.first_event_tokens
+        if later_tokens < 1:
+            return None
+        return (self.token_times_s[-1] - self.token_times_s[0]) / later_tokens
+
+
+@frozen
+class FailedCompletion:
+    """A request that did not finish. Its energy stays in the window; its tokens are not counted.
+
+    Attributes:
+        reason: one sentence for the user.
+        backend_dead: nothing further can succeed; the runner stops.
+    """
+
+    number: int
+    reason: str
+    sent_s: float
+    finished_s: float
+    backend_dead: bool = False
+
+
+Outcome = Completion | FailedCompletion

@@ -1,0 +1,41 @@
+"""What a backend says that it really used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+FactValue = str | int | float | bool | None
+
+
+@frozen
+class EngineFacts:
+    """Facts of a loaded engine, known only after loading.
+
+    Attributes:
+        backend: the name in the config (``pytorch`` …).
+        engine: library and version.
+        model: what the user asked for.
+        model_source: where the weights came from (hub revision, directory, file).
+        device: ``cpu``, ``cuda:0`` …; None if the engine does not tell.
+        board_ids: UUIDs of the boards in use; None if unknown.
+        context_tokens: the model's context length.
+        parameters: number of weights.
+        generation: the sampling parameters really used, the engine's defaults included.
+        settings: everything else that changes speed or energy (attention kernel, quantization …).
+        notes: sentences for the verdict: settings that had another effect than asked.
+    """
+
+    backend: str
+    engine: str
+    model: str
+    model_source: str = ""
+    device: str | None = None
+    dtype: str | None = None
+    board_ids: tuple[str, ...] | None = None
+    context_tokens: int | None = None
+    parameters: int | None = None
+    generation: Mapping[str, FactValue] = field(factory=dict)
+    settings: Mapping[str, FactValue] = field(factory=dict)
+    notes: tuple[str, ...] = ()

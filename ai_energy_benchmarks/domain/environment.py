@@ -1,0 +1,44 @@
+"""What the machine was when the measurement was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+
+@frozen
+class Board:
+    """One accelerator board as its driver describes it; None where the driver does not say."""
+
+    id: str
+    index: int
+    name: str
+    memory_bytes: int | None = None
+    power_limit_w: float | None = None
+    has_energy_counter: bool | None = None
+
+
+@frozen
+class Environment:
+    """A snapshot of hardware and software; None where the machine does not tell.
+
+    Attributes:
+        cpu_tdp_w: rated power of one package, from the table that ``cpu_tdp_source`` names.
+        libraries: installed version of each library that can change the figure.
+        git_revision: of the working directory, with ``+dirty`` if it has changes.
+        container: kind of container, if any.
+    """
+
+    platform: str
+    python: str
+    package_version: str
+    cpu_model: str | None = None
+    cpu_threads: int | None = None
+    cpu_governor: str | None = None
+    memory_bytes: int | None = None
+    driver_version: str | None = None
+    boards: tuple[Board, ...] = ()
+    libraries: Mapping[str, str] = field(factory=dict)
+    git_revision: str | None = None
+    container: str | None = None

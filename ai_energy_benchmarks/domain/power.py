@@ -1,0 +1,131 @@
+"""What meters return: marks, raw series, and the energy of a window with its bounds."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen
+
+Component = Literal["gpu", "cpu", "dram"]
+Provenance = Literal["measured", "integrated", "modelled"]
+Estimator = Literal["guarded", "continuous", "exact"]
+Quantity = Literal["energy_j", "power_w", "temperature_celsius", "cpu_time_s", "clock_hz", "throttle_reasons"]
+
+
+@frozen
+class Mark:
+    """One edge of a window: seconds on the monotonic clock (``time.perf_counter``)."""
+
+    time_s: float
+
+
+@frozen
+class Device:
+    """A thing with a power of its own.
+
+    Attributes:
+        component: what kind of thing it is.
+        id: stable name: a board's UUID, ``package-0`` …
+        label: name for people.
+    """
+
+    component: Component
+    id: str
+    label: str = ""
+
+
+@frozen
+class Reading:
+    """The energy of one device over one window.
+
+    The bounds are of the meter's own ideal integral: timing, not the sensor's gain.
+
+    Attributes:
+        energy_j: best estimate, gross.
+        energy_low_j: lower bound.
+        energy_high_j: upper bound.
+        provenance: ``measured`` (a counter), ``integrated`` (power over time) or ``modelled``.
+        meter: which collector says so.
+        estimator: how the window's edges were treated.
+        counted: whether the device belongs to the workload; others are listed apart.
+        peak_power_w: highest power seen inside the window, None if the meter has no power.
+    """
+
+    device: Device
+    energy_j: float
+    energy_low_j: float
+    energy_high_j: float
+    provenance: Provenance
+    meter: str
+    estimator: Estimator
+    counted: bool = True
+    peak_power_w: float | None = None
+
+    @property
+    def relative_half_width(self) -> float:
+        """Half the distance between the bounds over the estimate; infinite where that is not positive."""
+        half_width_j = (self.energy_high_j - self.energy_low_j) / 2
+        return half_width_j / self.energy_j if self.energy_j > 0 else float("inf")
+
+
+@frozen
+class Measurement:
+    """What the meters say of one window.
+
+    Attributes:
+        start_s, stop_s: the window on the monotonic clock.
+        readings: one per device that a meter could see.
+        absent: component → why no meter could see it. Absent is not zero.
+        notes: sentences for the verdict (a lost board, a shared MIG parent …).
+    """
+
+    start_s: float
+    stop_s: float
+    readings: tuple[Reading, ...]
+    absent: Mapping[Component, str] = field(factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        return self.stop_s - self.start_s
+
+
+@frozen(eq=False)
+class Series:
+    """Raw readings of one quantity of one device, in order of time.
+
+    Attributes:
+        before_s, after_s: the clock before and after each call that read the value.
+        values: the values, in the unit that ``quantity`` names.
+    """
+
+    device: Device
+    quantity: Quantity
+    meter: str
+    before_s: array[float]
+    after_s: array[float]
+    values: array[float]
+
+
+@frozen(eq=False)
+class Samples:
+    """All raw series of a collector, for the timeline."""
+
+    series: tuple[Series, ...] = ()
+
+
+@frozen
+class Workload:
+    """Whose energy counts: what the runner tells the collectors once the backend is loaded.
+
+    Attributes:
+        process_ids: processes of the engine; empty if unknown, as for a remote server.
+        board_ids: UUIDs of the boards the engine uses; None if unknown: all visible ones count.
+        local: whether the engine runs on this machine.
+    """
+
+    process_ids: tuple[int, ...]
+    board_ids: tuple[str, ...] | None = None
+    local: bool = True

@@ -1,0 +1,98 @@
+"""What is asked of a model: prompts as read, requests as formatted, batches as sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from attrs import field, frozen
+
+TemplateValue = str | int | float | bool | None
+
+
+@frozen
+class Prompt:
+    """One prompt as the data set holds it.
+
+    Attributes:
+        index: position in the data set, from 0; a repeated prompt keeps its index.
+        text: the prompt itself.
+    """
+
+    index: int
+    text: str
+
+
+@frozen
+class Message:
+    """One turn of a chat."""
+
+    role: str
+    content: str
+
+
+@frozen
+class Request:
+    """A formatted prompt: what the backend renders with the model's own chat template.
+
+    Attributes:
+        number: position in the pass, from 0, unique where the prompt's index may repeat.
+        prompt: the prompt it came from.
+        messages: chat turns; empty means the text is sent raw, without a template.
+        template_arguments: keyword arguments of the chat template (``enable_thinking`` …).
+        assistant_prefix: text that opens the assistant's turn after the template is rendered.
+    """
+
+    number: int
+    prompt: Prompt
+    messages: tuple[Message, ...] = ()
+    template_arguments: Mapping[str, TemplateValue] = field(factory=dict)
+    assistant_prefix: str = ""
+
+
+@frozen
+class Generation:
+    """How tokens are chosen, in terms that every engine shares. Greedy unless ``do_sample``.
+
+    None means "not set": the engine's own default, which it reports back.
+
+    Attributes:
+        max_new_tokens: most output tokens of one request.
+        min_new_tokens: fewest; end tokens are suppressed until then.
+        do_sample: draw from the distribution instead of taking the most likely token.
+        stop_strings: texts at which a request ends.
+    """
+
+    max_new_tokens: int = 100
+    min_new_tokens: int | None = None
+    do_sample: bool = False
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    stop_strings: tuple[str, ...] = ()
+
+
+@frozen
+class Batch:
+    """Requests that are generated together, and how.
+
+    Attributes:
+        truncation: cut prompts that do not fit the context less ``max_new_tokens``, keeping their
+            end; if False such a request fails with its reason.
+        seed: seed of the sampling, the same for every trial; unused when greedy.
+    """
+
+    requests: tuple[Request, ...]
+    generation: Generation
+    truncation: bool = True
+    seed: int = 0
+
+
+class Tokenizer(Protocol):
+    """The little that data sets and formatters need of a model's tokenizer."""
+
+    def encode(self, text: str) -> list[int]: ...
+
+    def decode(self, token_ids: list[int]) -> str: ...

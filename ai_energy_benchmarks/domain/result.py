@@ -1,0 +1,218 @@
+"""A finished benchmark: what was done, what was seen, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen
+
+from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.power import Component, Measurement, Provenance, Samples
+from ai_energy_benchmarks.domain.statistics import Distribution, Estimate
+
+# History of the report document:
+# 1: first published.
+SCHEMA_VERSION = 1
+
+Level = Literal["PASS", "INFO", "WARN", "FAIL"]
+Ending = Literal["completed", "stopped", "interrupted"]
+StepName = Literal["bare idle", "load", "resident idle", "warm-up", "hot idle"]
+
+
+@frozen
+class Finding:
+    """One line of the verdict.
+
+    Attributes:
+        check: short name of the check, the same in every run.
+        message: one sentence with the figure in it.
+    """
+
+    level: Level
+    check: str
+    message: str
+
+
+@frozen
+class Verdict:
+    """All findings, the worst first."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def level(self) -> Level:
+        """The worst level that stands; PASS if nothing worse than INFO was found."""
+        levels = {finding.level for finding in self.findings}
+        return "FAIL" if "FAIL" in levels else "WARN" if "WARN" in levels else "PASS"
+
+
+@frozen
+class Step:
+    """A step of the protocol outside the trials: its duration and energy are rows of their own."""
+
+    name: StepName
+    start_s: float
+    stop_s: float
+    measurement: Measurement | None = None
+
+    @property
+    def duration_s(self) -> float:
+        return self.stop_s - self.start_s
+
+
+@frozen
+class Trial:
+    """One measured pass.
+
+    Attributes:
+        number: from 1.
+        measurement: None if metrics are disabled.
+        outcomes: one per request that was attempted, in order of sending.
+        complete: False if the pass was cut short; it then counts in no mean.
+    """
+
+    number: int
+    start_s: float
+    stop_s: float
+    measurement: Measurement | None
+    outcomes: tuple[Outcome, ...]
+    complete: bool = True
+
+    @property
+    def duration_s(self) -> float:
+        return self.stop_s - self.start_s
+
+    @property
+    def completions(self) -> tuple[Completion, ...]:
+        return tuple(each for each in self.outcomes if isinstance(each, Completion))
+
+    @property
+    def failures(self) -> tuple[FailedCompletion, ...]:
+        return tuple(each for each in self.outcomes if isinstance(each, FailedCompletion))
+
+    @property
+    def output_tokens(self) -> int:
+        return sum(each.output_tokens for each in self.completions)
+
+    @property
+    def prompt_tokens(self) -> int:
+        return sum(each.prompt_tokens for each in self.completions)
+
+
+@frozen
+class ComponentEnergy:
+    """Energy of one component over one pass: the mean over trials.
+
+    Attributes:
+        energy_j: gross energy of the counted devices.
+        energy_low_j, energy_high_j: the meter's bounds, averaged over trials.
+        resolved: False if the bounds are too far apart for a bare number to be quoted.
+        per_output_token_j: J per output token; None if tokens are missing or in doubt.
+        idle_power_w: mean of the two resident baselines; None if none was measured.
+        idle_half_difference_w: half the difference of the two.
+        net_energy_j: ``energy_j - idle_power_w * duration_s``; signed, never clamped.
+        peak_power_w: highest power seen in any trial, summed over devices.
+    """
+
+    component: Component
+    provenance: Provenance
+    meter: str
+    energy_j: float
+    energy_low_j: float
+    energy_high_j: float
+    resolved: bool
+    per_output_token_j: Estimate | None
+    idle_power_w: float | None = None
+    idle_half_difference_w: float | None = None
+    net_energy_j: float | None = None
+    peak_power_w: float | None = None
+
+
+@frozen
+class Summary:
+    """One pass over ``num_samples``: means over the complete trials (over all, if none is complete).
+
+    Attributes:
+        trials: how many trials the means are over.
+        requests: requests of one pass.
+        components: one entry per component that a meter could see.
+        absent: component → why it is missing.
+        ttft_s, itl_s, tpot_s, e2e_s: latencies pooled over trials, None where nothing was seen.
+    """
+
+    trials: int
+    requests: float
+    succeeded: float
+    failed: float
+    duration_s: float
+    prompt_tokens: float
+    output_tokens: float
+    output_tokens_per_s: float
+    components: tuple[ComponentEnergy, ...]
+    absent: Mapping[Component, str] = field(factory=dict)
+    reasoning_tokens: float | None = None
+    ttft_s: Distribution | None = None
+    itl_s: Distribution | None = None
+    tpot_s: Distribution | None = None
+    e2e_s: Distribution | None = None
+
+
+@frozen
+class Carbon:
+    """What emissions are computed from; ``source`` is quoted beside the figure."""
+
+    intensity_g_per_kwh: float
+    pue: float
+    source: str
+
+
+@frozen
+class Subject:
+    """What was measured, as the config named it."""
+
+    name: str
+    backend: str
+    model: str
+    dataset: str
+    num_samples: int
+    batch_size: int
+    device_ids: tuple[int, ...]
+    project_name: str = ""
+    country: str = ""
+    region: str = ""
+
+
+@frozen
+class BenchmarkResult:
+    """Everything that one benchmark saw.
+
+    Attributes:
+        config_yaml: the config as resolved, as YAML text.
+        started_utc: ISO 8601.
+        ending: ``stopped`` if the runner gave up, ``interrupted`` if the user did.
+        dataset_sha256: hash of the prompts sent, in order.
+        samples: the meters' raw series.
+        save_texts: whether the user asked for prompt and output texts in the files.
+        clock_offset_s: add to a monotonic time for seconds since the epoch.
+    """
+
+    subject: Subject
+    config_yaml: str
+    started_utc: str
+    ending: Ending
+    steps: tuple[Step, ...]
+    trials: tuple[Trial, ...]
+    summary: Summary
+    verdict: Verdict
+    environment: Environment
+    engine: EngineFacts | None = None
+    dataset_sha256: str = ""
+    prompts: Mapping[int, str] = field(factory=dict, repr=False)
+    samples: Samples = field(factory=Samples, repr=False)
+    carbon: Carbon | None = None
+    save_texts: bool = False
+    clock_offset_s: float = 0.0
+    schema_version: int = SCHEMA_VERSION

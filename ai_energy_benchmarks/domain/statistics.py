@@ -1,0 +1,118 @@
+"""Means with their uncertainty, and percentiles; in plain Python, so that the base install stays small."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import NormalDist, fmean, stdev
+
+from attrs import frozen
+
+# Two-sided 95 % quantiles of Student's t for 1..30 degrees of freedom (NIST/SEMATECH e-Handbook 1.3.6.7.2).
+_T95 = (
+    (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
+    + (2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860)
+    + (2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423)
+)
+_Z95 = NormalDist().inv_cdf(0.975)
+
+
+def t95(degrees: float) -> float:
+    """Two-sided 95 % quantile of Student's t; fractional degrees are rounded down (the wider interval).
+
+    Above 30 degrees the second-order Cornish-Fisher expansion (Abramowitz and Stegun 26.7.5) is used.
+
+    Raises:
+        ValueError: fewer than one degree of freedom.
+    """
+    if degrees < 1:
+        raise ValueError(f"Student's t needs at least 1 degree of freedom, got {degrees}")
+    if degrees < 31:
+        return _T95[int(degrees) - 1]
+    z = _Z95
+    return z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+
+
+@frozen
+class Estimate:
+    """A mean over trials, in the unit of the field that holds it.
+
+    Attributes:
+        n: how many values; at 1 there is no scatter to speak of and ``half_width`` may be None.
+        standard_deviation: sample standard deviation; None at n = 1.
+        half_width: half the 95 % interval from trial scatter or the meter's edges, whichever is larger.
+    """
+
+    mean: float
+    n: int
+    standard_deviation: float | None = None
+    half_width: float | None = None
+
+    @property
+    def cv(self) -> float | None:
+        """Standard deviation over the mean's size; None where either is missing or the mean is 0."""
+        if self.standard_deviation is None or self.mean == 0:
+            return None
+        return self.standard_deviation / abs(self.mean)
+
+
+def estimate(values: Sequence[float], edge_half_widths: Sequence[float] = ()) -> Estimate:
+    """Mean and 95 % interval of independent values that share one process.
+
+    u² = max(s²/n, ū²/n), where ū is the mean half-width of the meter's bounds over √3 (a rectangular
+    distribution, JCGM 100:2008 §4.3.7): trial scatter already contains the error of the edges.
+
+    Args:
+        values: at least one value.
+        edge_half_widths: half the distance of the meter's bounds, one per value, in the same unit.
+
+    Raises:
+        ValueError: no values.
+    """
+    n = len(values)
+    if n == 0:
+        raise ValueError("a mean needs at least one value")
+    deviation = stdev(values) if n > 1 else None
+    scatter = 0.0 if deviation is None else deviation / math.sqrt(n)
+    edges = fmean(edge_half_widths) / math.sqrt(3 * n) if edge_half_widths else 0.0
+    if deviation is None and not edges:
+        half_width = None
+    elif deviation is None or edges > scatter:
+        half_width = _Z95 * edges
+    else:
+        half_width = t95(n - 1) * scatter
+    return Estimate(fmean(values), n, deviation, half_width)
+
+
+@frozen
+class Distribution:
+    """Mean and percentiles of pooled values, in the unit of the field that holds it."""
+
+    n: int
+    mean: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """Linear interpolation between closest ranks (Hyndman and Fan, type 7) of sorted values.
+
+    Args:
+        ordered: at least one value, ascending.
+        share: between 0 and 1.
+    """
+    position = share * (len(ordered) - 1)
+    below = math.floor(position)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
+
+
+def distribution(values: Iterable[float]) -> Distribution | None:
+    """Percentiles of the values; None if there are none."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    at = [percentile(ordered, share) for share in (0.50, 0.90, 0.95, 0.99)]
+    return Distribution(len(ordered), fmean(ordered), *at)

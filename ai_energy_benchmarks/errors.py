@@ -1,0 +1,40 @@
+"""The six errors of the package. Each says what is wrong and, in ``remedy``, what the user can do."""
+
+from __future__ import annotations
+
+
+class BenchmarkError(Exception):
+    """Anything that stops a benchmark, with its cure.
+
+    Attributes:
+        message: what is wrong, naming the key, file or device and the value found.
+        remedy: a command or a setting that mends it; None where nothing the user does would.
+    """
+
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.message if self.remedy is None else f"{self.message}\n  cure: {self.remedy}"
+
+
+class ConfigError(BenchmarkError, ValueError):
+    """The configuration cannot be used. Also a ``ValueError``, which scripts written for 0.0.x catch."""
+
+
+class DatasetError(BenchmarkError):
+    """Prompts cannot be read, or there are too few."""
+
+
+class BackendError(BenchmarkError):
+    """The engine is not installed, does not load, or has died."""
+
+
+class CollectorError(BenchmarkError):
+    """A meter cannot be opened, or has been lost."""
+
+
+class ReporterError(BenchmarkError):
+    """A result cannot be written."""

@@ -1,0 +1,1 @@
+"""Reasoning formats: a prompt and parameters in, messages and template arguments out."""

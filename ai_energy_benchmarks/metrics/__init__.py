@@ -1,0 +1,1 @@
+"""One file per meter; all of them are ``MetricsCollector``s."""

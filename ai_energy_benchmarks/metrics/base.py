@@ -1,0 +1,76 @@
+"""The contract of every meter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Protocol, runtime_checkable
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
+
+
+@frozen
+class CollectorSettings:
+    """What every collector is built from.
+
+    Attributes:
+        options: the collector's own frozen options class, already structured.
+        output_dir: where a meter that writes files of its own puts them.
+        country_iso_code: three letters, for meters that compute carbon themselves.
+    """
+
+    options: object
+    project_name: str = "ai_energy_benchmarks"
+    output_dir: Path = Path("emissions")
+    country_iso_code: str | None = None
+    region: str | None = None
+
+
+@runtime_checkable
+class MetricsCollector(Protocol):
+    """A meter.
+
+    Constructing one does nothing. ``with collector:`` opens the device and starts reading it, and
+    raises ``CollectorError`` with the reason if it cannot; leaving stops and closes.
+    """
+
+    Options: ClassVar[type]
+
+    @classmethod
+    def from_settings(cls, settings: CollectorSettings) -> MetricsCollector: ...
+
+    def __enter__(self) -> MetricsCollector: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def components(self) -> tuple[Component, ...]:
+        """What this meter can see; only while entered."""
+        ...
+
+    def attach(self, workload: Workload) -> None:
+        """Say whose energy counts from now on. Until then every device counts."""
+        ...
+
+    def mark(self) -> Mark:
+        """Take one edge of a window; at most 20 µs."""
+        ...
+
+    def read(self, start: Mark, stop: Mark) -> Measurement:
+        """The energy between two marks; may wait for the meter's next tick.
+
+        Raises:
+            CollectorError: the meter was lost, so that no device has a figure.
+        """
+        ...
+
+    def samples(self) -> Samples:
+        """All raw readings so far."""
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what was picked and why; for the report."""
+        ...
