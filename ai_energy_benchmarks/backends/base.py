@@ -5,10 +5,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import ClassVar, Protocol, runtime_checkable
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.progress import Progress, Silent
 from ai_energy_benchmarks.domain.prompts import Batch, Tokenizer
 
 
@@ -19,6 +20,8 @@ class BackendSettings:
     Attributes:
         model: hub id, directory or file.
         options: the engine's own frozen options class, already structured.
+        chat_template: render requests with the model's chat template where it has one.
+        progress: told of downloads, conversion and loading.
     """
 
     model: str
@@ -27,6 +30,8 @@ class BackendSettings:
     endpoint: str | None
     task: str
     options: object
+    chat_template: bool = True
+    progress: Progress = field(factory=Silent)
 
 
 @runtime_checkable

@@ -24,7 +24,6 @@ class Environment:
     """A snapshot of hardware and software; None where the machine does not tell.
 
     Attributes:
-        cpu_tdp_w: rated power of one package, from the table that ``cpu_tdp_source`` names.
         libraries: installed version of each library that can change the figure.
         git_revision: of the working directory, with ``+dirty`` if it has changes.
         container: kind of container, if any.

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from attrs import frozen
 
+from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
 
 
@@ -18,10 +19,12 @@ class CollectorSettings:
     Attributes:
         options: the collector's own frozen options class, already structured.
         output_dir: where a meter that writes files of its own puts them.
+        environment: what this machine is; a modelled meter finds its rated power by it.
         country_iso_code: three letters, for meters that compute carbon themselves.
     """
 
     options: object
+    environment: Environment
     project_name: str = "ai_energy_benchmarks"
     output_dir: Path = Path("emissions")
     country_iso_code: str | None = None
