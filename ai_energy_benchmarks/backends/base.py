@@ -20,7 +20,6 @@ class BackendSettings:
     Attributes:
         model: hub id, directory or file.
         options: the engine's own frozen options class, already structured.
-        chat_template: render requests with the model's chat template where it has one.
         progress: told of downloads, conversion and loading.
     """
 
@@ -30,7 +29,6 @@ class BackendSettings:
     endpoint: str | None
     task: str
     options: object
-    chat_template: bool = True
     progress: Progress = field(factory=Silent)
 
 

@@ -16,9 +16,15 @@ Quantity = Literal["energy_j", "power_w", "temperature_celsius", "cpu_time_s", "
 
 @frozen
 class Mark:
-    """One edge of a window: seconds on the monotonic clock (``time.perf_counter``)."""
+    """One edge of a window.
+
+    Attributes:
+        time_s: seconds on the monotonic clock (``time.perf_counter``).
+        quiet_s: how long the workload rests on the outer side of the edge; the runner says so, 0 if unknown.
+    """
 
     time_s: float
+    quiet_s: float = 0.0
 
 
 @frozen

@@ -79,8 +79,8 @@ class Batch:
     """Requests that are generated together, and how.
 
     Attributes:
-        truncation: cut prompts that do not fit the context less ``max_new_tokens``, keeping their
-            end; if False such a request fails with its reason.
+        truncation: cut the end of prompts that do not fit the context less ``max_new_tokens``; if
+            False such a request fails with its reason.
         seed: seed of the sampling, the same for every trial; unused when greedy.
     """
 

@@ -58,6 +58,10 @@ class MetricsCollector(Protocol):
         """Say whose energy counts from now on. Until then every device counts."""
         ...
 
+    def guard_s(self) -> float:
+        """How long the workload should rest on each side of a window, for the best estimate of its edges."""
+        ...
+
     def mark(self) -> Mark:
         """Take one edge of a window; at most 20 µs."""
         ...
