@@ -10,7 +10,7 @@ from attrs import field, frozen
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.progress import Progress, Silent
-from ai_energy_benchmarks.domain.prompts import Batch, Tokenizer
+from ai_energy_benchmarks.domain.prompts import Batch, Generation, Tokenizer
 
 
 @frozen
@@ -46,8 +46,8 @@ class Backend(Protocol):
     @classmethod
     def from_settings(cls, settings: BackendSettings) -> Backend: ...
 
-    def problems(self) -> tuple[str, ...]:
-        """What stands in the way before anything is loaded: missing packages, devices, settings."""
+    def problems(self, generation: Generation, batch_size: int) -> tuple[str, ...]:
+        """What stands in the way before anything is loaded: missing packages, devices, settings not honoured."""
         ...
 
     def __enter__(self) -> Backend: ...

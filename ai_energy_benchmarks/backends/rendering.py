@@ -44,7 +44,7 @@ class Rendered:
     sha256: str
 
 
-class PromptTooLong(ValueError):
+class PromptTooLongError(ValueError):
     """The prompt does not fit, and cutting it was not allowed or cannot help."""
 
 
@@ -55,21 +55,25 @@ def render(tokenizer: ChatTokenizer, request: Request, limit_tokens: int | None,
     still a well-formed chat.
 
     Raises:
-        PromptTooLong: it does not fit and ``truncation`` is false, or the template alone is too long.
+        PromptTooLongError: it does not fit and ``truncation`` is false, or the template alone is too long.
     """
     text, token_ids = _encode(tokenizer, request)
     full_length = len(token_ids)
     if limit_tokens is None or full_length <= limit_tokens:
         return Rendered(tuple(token_ids), 0, _sha256(text))
     if not truncation:
-        raise PromptTooLong(f"prompt of {full_length} tokens exceeds the {limit_tokens} that the context leaves for it")
+        raise PromptTooLongError(
+            f"prompt of {full_length} tokens exceeds the {limit_tokens} that the context leaves for it"
+        )
     prompt_ids = tokenizer.encode(request.prompt.text, add_special_tokens=False)
     # Cut text does not always re-encode to the tokens it was cut from, so the excess is taken off until it fits.
     keep = len(prompt_ids)
     while len(token_ids) > limit_tokens:
         keep -= len(token_ids) - limit_tokens
         if keep < 1:
-            raise PromptTooLong(f"the chat template alone exceeds the {limit_tokens} tokens that the context leaves")
+            raise PromptTooLongError(
+                f"the chat template alone exceeds the {limit_tokens} tokens that the context leaves"
+            )
         text, token_ids = _encode(tokenizer, _with_text(request, tokenizer.decode(prompt_ids[:keep])))
     return Rendered(tuple(token_ids), full_length - len(token_ids), _sha256(text))
 

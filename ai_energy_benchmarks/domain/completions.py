@@ -30,6 +30,8 @@ class Completion:
         reasoning_tokens: part of the output that is thinking; None if it cannot be told apart.
         first_event_tokens: tokens carried by the first token event; None if not told.
         rendered_sha256: hash of the prompt as really sent, after the template.
+        output_token_ids: the ids themselves where the engine gives them; the runner decodes them to ``text``
+            after the window.
         text: the output text.
     """
 
@@ -46,6 +48,7 @@ class Completion:
     reasoning_tokens: int | None = None
     first_event_tokens: int | None = 1
     rendered_sha256: str = ""
+    output_token_ids: Sequence[int] = field(default=(), repr=False)
     text: str = field(default="", repr=False)
 
     @property

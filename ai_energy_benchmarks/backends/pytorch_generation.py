@@ -1,0 +1,88 @@
+"""What transformers' generate is called with: the configuration and the padded tensors."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ai_energy_benchmarks.domain.engine import FactValue
+from ai_energy_benchmarks.domain.prompts import Generation
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+_RECORDED = ("do_sample", "num_beams", "max_new_tokens", "min_new_tokens", "temperature", "top_k", "top_p", "min_p")
+
+
+def generation_problems(generation: Generation, batch_size: int) -> tuple[str, ...]:
+    """Settings that this engine cannot honour exactly."""
+    if generation.stop_strings and batch_size > 1:
+        return (
+            "scenario.generate_kwargs.stop_strings: rows of a batch that end at a string are padded, and their "
+            "tokens cannot be told from padding; set scenario.input_shapes.batch_size: 1",
+        )
+    return ()
+
+
+def generation_config(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, generation: Generation
+) -> GenerationConfig:
+    """The model's own generation config with ours on top; greedy with one beam unless sampling is asked for."""
+    config = copy.deepcopy(model.generation_config)
+    config.do_sample = generation.do_sample
+    config.num_beams = config.num_return_sequences = 1
+    config.return_dict_in_generate = False
+    # A length limit of the model's own would compete with the budget that the user gave.
+    config.max_length = config.min_length = None
+    config.max_new_tokens = generation.max_new_tokens
+    config.min_new_tokens = generation.min_new_tokens
+    config.stop_strings = list(generation.stop_strings) or None
+    if generation.repetition_penalty is not None:
+        config.repetition_penalty = generation.repetition_penalty
+    for name in _SAMPLING:
+        asked = getattr(generation, name, None)
+        if not generation.do_sample:
+            setattr(config, name, None)
+        elif asked is not None:
+            setattr(config, name, asked)
+    if config.eos_token_id is None:
+        config.eos_token_id = tokenizer.eos_token_id
+    if config.pad_token_id is None:
+        config.pad_token_id = _padding(tokenizer, config.eos_token_id)
+    return config
+
+
+def _padding(tokenizer: PreTrainedTokenizerBase, ends: int | list[int] | None) -> int:
+    """Any id will do, since padding is masked and never counted; an end token keeps transformers quiet."""
+    if tokenizer.pad_token_id is not None:
+        return int(tokenizer.pad_token_id)
+    if ends is None:
+        return 0
+    return ends if isinstance(ends, int) else ends[0]
+
+
+def used_parameters(config: GenerationConfig) -> dict[str, FactValue]:
+    """The sampling parameters really in force, the model's own defaults included."""
+    used: dict[str, FactValue] = {name: getattr(config, name, None) for name in (*_RECORDED, "repetition_penalty")}
+    return {name: value for name, value in used.items() if value is not None}
+
+
+def end_ids(config: GenerationConfig) -> frozenset[int]:
+    """Every id that ends a row; empty if none does."""
+    ends = config.eos_token_id
+    return frozenset([ends] if isinstance(ends, int) else ends or ())
+
+
+def left_padded(
+    rows: Sequence[Sequence[int]], padding_id: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and attention mask, both (rows × longest row), padded on the left as decoders need."""
+    import torch
+
+    longest = max(map(len, rows))
+    ids = [[padding_id] * (longest - len(row)) + list(row) for row in rows]
+    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)

@@ -1,0 +1,63 @@
+"""The time of each generated token, taken inside the one generation."""
+
+from __future__ import annotations
+
+import threading
+import time
+from array import array
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+class StepClock:
+    """A stopping criterion that never stops on its own: it notes when each step's tokens exist.
+
+    transformers calls it once a step, after the step's tokens were chosen. On a GPU the host runs ahead of
+    the device, so a device event is recorded instead, and turned into host time at the end.
+    """
+
+    def __init__(self) -> None:
+        self._cancelled = threading.Event()
+        self._start_s = 0.0
+        self._times_s = array("d")
+        self._start_event: torch.cuda.Event | None = None
+        self._events: list[torch.cuda.Event] = []
+
+    def start(self, device: torch.device, rows: int) -> None:
+        """The inputs are on the device; generation begins."""
+        import torch
+
+        self._go = torch.zeros(rows, dtype=torch.bool, device=device)
+        self._stop = torch.ones(rows, dtype=torch.bool, device=device)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+            self._device = device
+            self._start_event = self._record()
+        self._start_s = time.perf_counter()
+
+    def cancel(self) -> None:
+        """End the generation at its next step; safe from any thread."""
+        self._cancelled.set()
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
+        if self._start_event is None:
+            self._times_s.append(time.perf_counter())
+        else:
+            self._events.append(self._record())
+        return self._stop if self._cancelled.is_set() else self._go
+
+    def times_s(self) -> array[float]:
+        """Monotonic seconds of each step; only after the device has finished."""
+        start = self._start_event
+        if start is None:
+            return self._times_s
+        return array("d", (self._start_s + start.elapsed_time(event) / 1e3 for event in self._events))
+
+    def _record(self) -> torch.cuda.Event:
+        import torch
+
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(self._device))
+        return event
