@@ -1,0 +1,193 @@
+"""The public face of one benchmark: check, measure, run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ai_energy_benchmarks.backends.base import Backend
+from ai_energy_benchmarks.config.loading import load_config
+from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.config.parser import BenchmarkConfig as FacadeConfig
+from ai_energy_benchmarks.config.parser import resolve
+from ai_energy_benchmarks.datasets.base import Dataset
+from ai_energy_benchmarks.domain.clock import Clock
+from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.progress import Progress, Silent
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.environment.snapshot import take_snapshot
+from ai_energy_benchmarks.errors import BackendError, BenchmarkError, ConfigError
+from ai_energy_benchmarks.metrics.base import MetricsCollector
+from ai_energy_benchmarks.reporters.base import Reporter
+from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.runner import composition
+from ai_energy_benchmarks.runner.event_loop import MonotonicClock, run_to_end
+from ai_energy_benchmarks.runner.protocol import GaveUpError, Members, Steps
+from ai_energy_benchmarks.runner.record import Record
+from ai_energy_benchmarks.runner.workload import make_passes
+
+logger = logging.getLogger(__name__)
+
+
+class BenchmarkRunner:
+    """Composes a backend, a meter and reporters, and runs one benchmark in the order of the protocol.
+
+    Args:
+        config: from ``load_config``, or the façade classes of ``config.parser``, which stay mutable until
+            the run begins.
+        backend, collector, reporters, dataset: members made by hand; what is not given is made from the config.
+        clock: for tests; the monotonic clock otherwise.
+        progress: told how far the steps have come, never inside a window.
+
+    Attributes:
+        result: the last ``BenchmarkResult``, also after an interrupt; None before.
+        files: the files that ``run`` wrote.
+    """
+
+    def __init__(
+        self,
+        config: BenchmarkConfig | FacadeConfig,
+        *,
+        backend: Backend | None = None,
+        collector: MetricsCollector | None = None,
+        reporters: Sequence[Reporter] | None = None,
+        dataset: Dataset | None = None,
+        clock: Clock | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._given = config
+        self._collector = collector
+        self._reporters = reporters
+        self._dataset = dataset
+        self._clock = clock or MonotonicClock()
+        self._progress = progress or Silent()
+        self._checked: BenchmarkConfig | None = None
+        self.result: BenchmarkResult | None = None
+        self.files: tuple[Path, ...] = ()
+        if backend is not None:
+            self.backend = backend
+
+    @cached_property
+    def backend(self) -> Backend:
+        """The engine, made when first asked for; callers may delete it to free it early."""
+        return composition.make_backend(self.config, self._progress)
+
+    @property
+    def config(self) -> BenchmarkConfig:
+        """The config as it stands now, resolved."""
+        return self._given if isinstance(self._given, BenchmarkConfig) else resolve(self._given)
+
+    def check(self) -> None:
+        """Check all that can be checked without loading the model; a second check of the same config is free.
+
+        Raises:
+            BenchmarkError: what is in the way, with its cure.
+        """
+        config = self.config
+        if config == self._checked:
+            return
+        scenario = config.scenario
+        problems = self.backend.problems(scenario.generate_kwargs, scenario.input_shapes.batch_size)
+        if problems:
+            raise BackendError("\n".join(problems))
+        members = self._members(config, take_snapshot())
+        make_passes(config, members.dataset, members.formatter, None)
+        with members.collector:
+            pass
+        self._checked = config
+
+    def validate(self) -> bool:
+        """``check()`` as a yes or no; the reason goes to the log."""
+        try:
+            self.check()
+        except BenchmarkError as error:
+            logger.error("%s", error)
+            return False
+        return True
+
+    def measure(self) -> BenchmarkResult:
+        """Run the benchmark and return what it saw; nothing is written.
+
+        Raises:
+            BenchmarkError: it could not begin. Once trials run, failures are findings of the verdict.
+            KeyboardInterrupt: the user's; ``result`` then holds what was seen until then.
+        """
+        self.check()
+        config = self.config
+        record = Record(take_snapshot())
+        try:
+            run_to_end(Steps(config, self._members(config, record.environment), record).run())
+        except GaveUpError:
+            record.ending = "stopped"
+        except KeyboardInterrupt:
+            record.ending = "interrupted"
+            raise
+        finally:
+            self.result = record.result(config)
+        return self.result
+
+    def run(self) -> dict[str, Any]:
+        """Measure, hand the result to every reporter, and return the report document.
+
+        The document is plain JSON-serialisable values. After Ctrl-C the reporters still write what is there.
+
+        Raises:
+            BenchmarkError: it could not begin, or a report could not be written.
+            KeyboardInterrupt: the user's, after writing.
+        """
+        try:
+            result = self.measure()
+        except KeyboardInterrupt:
+            self._report()
+            raise
+        self._report()
+        return report_document(result)
+
+    def _report(self) -> None:
+        if self.result is None:
+            return
+        reporters = composition.make_reporters(self.config) if self._reporters is None else self._reporters
+        self.files = tuple(path for reporter in reporters for path in reporter.report(self.result))
+
+    def _members(self, config: BenchmarkConfig, environment: Environment) -> Members:
+        return Members(
+            backend=self.backend,
+            collector=self._collector or composition.make_collector(config, environment),
+            dataset=self._dataset or composition.make_dataset(config),
+            formatter=composition.make_formatter(config),
+            clock=self._clock,
+            progress=self._progress,
+        )
+
+
+def create_benchmark(
+    config_path: str | Path | None = None,
+    *,
+    config: BenchmarkConfig | FacadeConfig | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> BenchmarkRunner:
+    """A runner from a YAML file, or from a config.
+
+    Raises:
+        ConfigError: the file cannot be used, or neither or both were given.
+    """
+    if (config_path is None) == (config is None):
+        raise ConfigError("create_benchmark needs config_path or config, one of the two")
+    if config is not None:
+        if overrides:
+            raise ConfigError("overrides apply to a file; change the config itself instead")
+        return BenchmarkRunner(config)
+    assert config_path is not None  # one of the two is given
+    return BenchmarkRunner(load_config(config_path, overrides))
+
+
+def run_benchmark_from_config(config_path: str | Path, overrides: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """Run the benchmark of a YAML file and return its report document.
+
+    Args:
+        overrides: nested mappings or dotted keys, such as ``{"scenario.num_samples": 3}``.
+    """
+    return create_benchmark(config_path, overrides=overrides).run()

@@ -1,0 +1,176 @@
+"""The steps of one benchmark, in the order of measurement.md §3."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import NoReturn
+
+from attrs import define, evolve, field, frozen
+
+from ai_energy_benchmarks.backends.base import Backend
+from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.datasets.base import Dataset
+from ai_energy_benchmarks.domain.clock import Clock
+from ai_energy_benchmarks.domain.completions import Completion, Outcome
+from ai_energy_benchmarks.domain.power import Mark, Measurement, Workload
+from ai_energy_benchmarks.domain.progress import Progress
+from ai_energy_benchmarks.domain.prompts import Batch
+from ai_energy_benchmarks.domain.result import Finding, Step, StepName, Trial
+from ai_energy_benchmarks.errors import BackendError, CollectorError
+from ai_energy_benchmarks.formatters.base import Formatter
+from ai_energy_benchmarks.metrics.base import MetricsCollector
+from ai_energy_benchmarks.runner.record import Record
+from ai_energy_benchmarks.runner.workload import make_passes
+
+# After this many attempts in a row without one success, nothing more is tried.
+GIVE_UP_AFTER = 10
+
+
+class GaveUpError(Exception):
+    """Nothing succeeds any more; what was seen so far is reported."""
+
+
+@frozen
+class Members:
+    """Who takes part."""
+
+    backend: Backend
+    collector: MetricsCollector
+    dataset: Dataset
+    formatter: Formatter
+    clock: Clock
+    progress: Progress
+
+
+@define
+class Steps:
+    """One pass through the protocol; everything seen goes into ``record`` at once."""
+
+    config: BenchmarkConfig
+    members: Members
+    record: Record
+    _recent: deque[bool] = field(factory=lambda: deque(maxlen=GIVE_UP_AFTER))
+
+    async def run(self) -> None:
+        """All steps, from the bare machine to the released model.
+
+        Raises:
+            GaveUpError: the backend is dead, or the last attempts have all failed.
+        """
+        members, record = self.members, self.record
+        with members.collector:
+            try:
+                await self._idle("bare idle", self.config.protocol.bare_idle_s)
+                with ExitStack() as stack:
+                    with self._step("load"):
+                        stack.enter_context(members.backend)
+                    await self._with_model()
+            finally:
+                record.meter_notes = members.collector.notes()
+                record.samples = members.collector.samples()
+
+    async def _with_model(self) -> None:
+        """The steps between loading and releasing."""
+        protocol, members, record = self.config.protocol, self.members, self.record
+        record.engine = members.backend.facts()
+        members.collector.attach(Workload(members.backend.process_ids(), record.engine.board_ids))
+        record.passes = passes = make_passes(self.config, members.dataset, members.formatter, members.backend.tokenizer)
+        try:
+            await self._idle("resident idle", protocol.resident_idle_s)
+            await self._warm_up(passes.warmup)
+            members.progress.begin("trials", protocol.trials)
+            for number in range(1, protocol.trials + 1):
+                await self._trial(number, passes.measured)
+                members.progress.advance()
+            members.progress.end()
+            await self._idle("hot idle", protocol.resident_idle_s)
+        finally:
+            # What the engine really used is known in full only once it has generated.
+            record.engine = members.backend.facts()
+
+    @contextmanager
+    def _step(self, name: StepName) -> Iterator[None]:
+        start = self.members.collector.mark()
+        try:
+            yield
+        finally:
+            stop = self.members.collector.mark()
+            self.record.steps.append(Step(name, start.time_s, stop.time_s, self._read(name, start, stop)))
+
+    async def _idle(self, name: StepName, duration_s: float) -> None:
+        if not duration_s:
+            return
+        self.members.progress.begin(name)
+        with self._step(name):
+            await self.members.clock.sleep(duration_s)
+        self.members.progress.end()
+
+    async def _warm_up(self, batches: Sequence[Batch]) -> None:
+        if not batches:
+            return
+        self.members.progress.begin("warm-up", len(batches))
+        with self._step("warm-up"):
+            for batch in batches:
+                self._watch(await self._generate(batch))
+                self.members.progress.advance()
+        self.members.progress.end()
+
+    async def _trial(self, number: int, batches: Sequence[Batch]) -> None:
+        """One window: between its marks nothing happens but generation."""
+        members, guard_s = self.members, self.members.collector.guard_s()
+        await members.clock.sleep(guard_s)
+        outcomes: list[Outcome] = []
+        complete = False
+        start = members.collector.mark()
+        try:
+            for batch in batches:
+                done = await self._generate(batch)
+                outcomes.extend(done)
+                self._watch(done)
+            complete = True
+        finally:
+            # A window that was cut short keeps what it has: its tokens and the energy until now.
+            stop = members.collector.mark()
+            if complete:
+                await members.clock.sleep(guard_s)
+            quiet_s = guard_s if complete else 0.0
+            measurement = self._read(f"trial {number}", evolve(start, quiet_s=guard_s), evolve(stop, quiet_s=quiet_s))
+            texts = tuple(self._with_text(outcome) for outcome in outcomes)
+            self.record.trials.append(Trial(number, start.time_s, stop.time_s, measurement, texts, complete))
+
+    async def _generate(self, batch: Batch) -> tuple[Outcome, ...]:
+        try:
+            return await self.members.backend.generate(batch)
+        except BackendError as error:
+            self._give_up(f"the backend is dead: {error.message}")
+
+    def _read(self, what: str, start: Mark, stop: Mark) -> Measurement | None:
+        """The energy of a window; a lost meter costs this figure, not the run."""
+        try:
+            return self.members.collector.read(start, stop)
+        except CollectorError as error:
+            self.record.findings.append(Finding("FAIL", "meter", f"{what} has no energy: {error.message}"))
+            return None
+
+    def _watch(self, outcomes: Sequence[Outcome]) -> None:
+        """Stop where going on cannot help."""
+        for outcome in outcomes:
+            failed = not isinstance(outcome, Completion)
+            self._recent.append(failed)
+            if not isinstance(outcome, Completion) and outcome.backend_dead:
+                self._give_up(f"the backend is dead: {outcome.reason}")
+            if len(self._recent) == GIVE_UP_AFTER and all(self._recent):
+                self._give_up(f"the last {GIVE_UP_AFTER} requests have all failed")
+
+    def _give_up(self, reason: str) -> NoReturn:
+        self.record.findings.append(Finding("FAIL", "stopped", reason))
+        raise GaveUpError(reason)
+
+    def _with_text(self, outcome: Outcome) -> Outcome:
+        """Decode ids to text, which the window had no time for."""
+        tokenizer = self.members.backend.tokenizer
+        if tokenizer is None or not isinstance(outcome, Completion) or not outcome.output_token_ids:
+            return outcome
+        return evolve(outcome, text=tokenizer.decode(list(outcome.output_token_ids)))

@@ -1,0 +1,97 @@
+"""What a run has seen so far, and how it becomes a result."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+
+from attrs import define, field
+
+from ai_energy_benchmarks.analysis.summary import summarise
+from ai_energy_benchmarks.analysis.verdict import judge
+from ai_energy_benchmarks.config.loading import config_to_yaml
+from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.power import Samples
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Ending, Finding, Step, Subject, Trial
+from ai_energy_benchmarks.runner.workload import Passes
+
+
+@define
+class Record:
+    """Filled as the steps pass, so that nothing measured is lost, however the run ends.
+
+    Attributes:
+        ending: ``stopped`` or ``interrupted`` once that has happened.
+        findings: what the steps themselves noticed, for the verdict.
+    """
+
+    environment: Environment
+    started: datetime = field(factory=lambda: datetime.now(timezone.utc))
+    clock_offset_s: float = field(factory=lambda: time.time() - time.perf_counter())
+    ending: Ending = "completed"
+    steps: list[Step] = field(factory=list)
+    trials: list[Trial] = field(factory=list)
+    findings: list[Finding] = field(factory=list)
+    passes: Passes | None = None
+    engine: EngineFacts | None = None
+    samples: Samples = field(factory=Samples)
+    meter_notes: tuple[str, ...] = ()
+
+    def result(self, config: BenchmarkConfig) -> BenchmarkResult:
+        """Everything seen, summarised and judged."""
+        summary = summarise(self.trials, self.steps)
+        protocol = config.protocol
+        verdict = judge(
+            ending=self.ending,
+            steps=self.steps,
+            trials=self.trials,
+            summary=summary,
+            environment=self.environment,
+            engine=self.engine,
+            metrics_enabled=config.metrics.enabled,
+            planned_trials=protocol.trials,
+            bare_idle_s=protocol.bare_idle_s,
+            resident_idle_s=protocol.resident_idle_s,
+            warmup_requests=protocol.warmup.requests,
+            gpu=bool(self.engine and self.engine.board_ids),
+            collector_notes=self.meter_notes,
+            extra=self.findings,
+        )
+        requests = self.passes.requests if self.passes else ()
+        carbon = config.metrics.carbon
+        return BenchmarkResult(
+            subject=_subject(config),
+            config_yaml=config_to_yaml(config),
+            started_utc=self.started.isoformat(timespec="seconds"),
+            ending=self.ending,
+            steps=tuple(self.steps),
+            trials=tuple(self.trials),
+            summary=summary,
+            verdict=verdict,
+            environment=self.environment,
+            engine=self.engine,
+            dataset_sha256=self.passes.sha256 if self.passes else "",
+            prompts={prompt.index: prompt.text for prompt in self.passes.prompts} if self.passes else {},
+            prompt_indices=tuple(request.prompt.index for request in requests),
+            samples=self.samples,
+            carbon=Carbon(carbon.intensity_g_per_kwh, carbon.pue, carbon.source) if carbon else None,
+            save_texts=config.save_texts,
+            clock_offset_s=self.clock_offset_s,
+        )
+
+
+def _subject(config: BenchmarkConfig) -> Subject:
+    return Subject(
+        name=config.name,
+        backend=config.backend.type,
+        model=config.backend.model,
+        dataset=config.scenario.dataset_name,
+        num_samples=config.scenario.num_samples,
+        batch_size=config.scenario.input_shapes.batch_size,
+        device_ids=config.backend.device_ids,
+        project_name=config.metrics.project_name,
+        country=config.metrics.country_iso_code or "",
+        region=config.metrics.region or "",
+    )
