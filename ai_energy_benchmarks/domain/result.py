@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from attrs import field, frozen
@@ -107,17 +107,19 @@ class ComponentEnergy:
     """Energy of one component over one pass: the mean over trials.
 
     Attributes:
+        component: ``total`` is the sum of the components that were seen, trial by trial.
         energy_j: gross energy of the counted devices.
         energy_low_j, energy_high_j: the meter's bounds, averaged over trials.
         resolved: False if the bounds are too far apart for a bare number to be quoted.
         per_output_token_j: J per output token; None if tokens are missing or in doubt.
+        per_output_token_low_j, per_output_token_high_j: the meter's bounds of it; None where it is None.
         idle_power_w: mean of the two resident baselines; None if none was measured.
         idle_half_difference_w: half the difference of the two.
         net_energy_j: ``energy_j - idle_power_w * duration_s``; signed, never clamped.
         peak_power_w: highest power seen in any trial, summed over devices.
     """
 
-    component: Component
+    component: Component | Literal["total"]
     provenance: Provenance
     meter: str
     energy_j: float
@@ -129,6 +131,8 @@ class ComponentEnergy:
     idle_half_difference_w: float | None = None
     net_energy_j: float | None = None
     peak_power_w: float | None = None
+    per_output_token_low_j: float | None = None
+    per_output_token_high_j: float | None = None
 
 
 @frozen
@@ -140,6 +144,8 @@ class Summary:
         requests: requests of one pass.
         components: one entry per component that a meter could see.
         absent: component → why it is missing.
+        cached_prompt_tokens: part of the prompt tokens that a prefix cache served; None if not told.
+        total: the sum of all components seen; None if none was.
         ttft_s, itl_s, tpot_s, e2e_s: latencies pooled over trials, None where nothing was seen.
     """
 
@@ -154,6 +160,8 @@ class Summary:
     components: tuple[ComponentEnergy, ...]
     absent: Mapping[Component, str] = field(factory=dict)
     reasoning_tokens: float | None = None
+    cached_prompt_tokens: float | None = None
+    total: ComponentEnergy | None = None
     ttft_s: Distribution | None = None
     itl_s: Distribution | None = None
     tpot_s: Distribution | None = None
@@ -194,6 +202,8 @@ class BenchmarkResult:
         started_utc: ISO 8601.
         ending: ``stopped`` if the runner gave up, ``interrupted`` if the user did.
         dataset_sha256: hash of the prompts sent, in order.
+        prompts: prompt index → its text.
+        prompt_indices: the prompt index of each request of a pass, by request number.
         samples: the meters' raw series.
         save_texts: whether the user asked for prompt and output texts in the files.
         clock_offset_s: add to a monotonic time for seconds since the epoch.
@@ -211,6 +221,7 @@ class BenchmarkResult:
     engine: EngineFacts | None = None
     dataset_sha256: str = ""
     prompts: Mapping[int, str] = field(factory=dict, repr=False)
+    prompt_indices: Sequence[int] = field(default=(), repr=False)
     samples: Samples = field(factory=Samples, repr=False)
     carbon: Carbon | None = None
     save_texts: bool = False

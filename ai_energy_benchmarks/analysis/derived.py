@@ -1,0 +1,82 @@
+"""Figures per token, per request and per second, from the means of one pass."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.domain.result import ComponentEnergy, Summary
+
+
+@frozen
+class Bounded:
+    """A figure with the meter's bounds, in the unit of the field that holds it.
+
+    Attributes:
+        value: None where the window is not resolved, so that nobody quotes it without the bounds.
+    """
+
+    value: float | None
+    low: float
+    high: float
+
+
+@frozen
+class Derived:
+    """What one component's energy means per unit of work; None where the work is none.
+
+    Attributes:
+        per_prompt_token_j: over the *computed* prompt tokens; those from a prefix cache cost no prefill.
+        per_request_j: over the requests that succeeded; what failed ones used is in the numerator.
+        output_tokens_per_j: the inverse of J per output token, of the means.
+    """
+
+    per_output_token_j: Bounded | None
+    per_prompt_token_j: Bounded | None
+    per_total_token_j: Bounded | None
+    per_request_j: Bounded | None
+    output_tokens_per_j: Bounded | None
+    average_power_w: Bounded | None
+    peak_power_w: float | None
+
+
+def derive(summary: Summary, energy: ComponentEnergy) -> Derived:
+    """Divide one component's energy (or the total's) by the work of the pass."""
+    computed_tokens = summary.prompt_tokens - (summary.cached_prompt_tokens or 0.0)
+    return Derived(
+        per_output_token_j=_per_output_token(energy),
+        per_prompt_token_j=_share(energy, computed_tokens),
+        per_total_token_j=_share(energy, summary.prompt_tokens + summary.output_tokens),
+        per_request_j=_share(energy, summary.succeeded),
+        output_tokens_per_j=_inverse(energy, summary.output_tokens),
+        average_power_w=_share(energy, summary.duration_s),
+        peak_power_w=energy.peak_power_w,
+    )
+
+
+def energies(summary: Summary) -> dict[Component | str, ComponentEnergy]:
+    """Every component seen, by name, and the ``total`` of them last."""
+    every = (*summary.components, *((summary.total,) if summary.total else ()))
+    return {each.component: each for each in every}
+
+
+def _per_output_token(energy: ComponentEnergy) -> Bounded | None:
+    mean, low_j, high_j = energy.per_output_token_j, energy.per_output_token_low_j, energy.per_output_token_high_j
+    if mean is None or low_j is None or high_j is None:
+        return None
+    return Bounded(mean.mean if energy.resolved else None, low_j, high_j)
+
+
+def _share(energy: ComponentEnergy, amount: float) -> Bounded | None:
+    if amount <= 0:
+        return None
+    value = energy.energy_j / amount if energy.resolved else None
+    return Bounded(value, energy.energy_low_j / amount, energy.energy_high_j / amount)
+
+
+def _inverse(energy: ComponentEnergy, amount: float) -> Bounded | None:
+    if amount <= 0 or energy.energy_high_j <= 0:
+        return None
+    value = amount / energy.energy_j if energy.resolved else None
+    high = amount / energy.energy_low_j if energy.energy_low_j > 0 else float("inf")
+    return Bounded(value, amount / energy.energy_high_j, high)

@@ -1,0 +1,124 @@
+"""The checks on energy: whether a figure exists, is resolved, repeats, and stands clear of the idle power."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import fmean, stdev
+
+from ai_energy_benchmarks.analysis.derived import energies
+from ai_energy_benchmarks.analysis.summary import UNRESOLVED, counting_trials
+from ai_energy_benchmarks.analysis.tokens import count
+from ai_energy_benchmarks.analysis.trend import trend
+from ai_energy_benchmarks.analysis.windows import BASELINES, COMPONENTS, counted
+from ai_energy_benchmarks.domain.power import Component, Device, Measurement
+from ai_energy_benchmarks.domain.result import ComponentEnergy, Finding, Level, Step, Summary, Trial
+
+# All limits are those of measurement.md §2 and §8.
+WIDE = 0.05
+SCATTER: dict[Component, tuple[float, float]] = {"gpu": (0.02, 0.05), "cpu": (0.05, 0.10), "dram": (0.05, 0.10)}
+DRIFT, DRIFT_P = 0.01, 0.05
+IDLE_CHANGE = 0.02
+IDLE_SHARE = 0.50
+OTHER_BOARD = 0.10
+
+
+def energy_findings(summary: Summary, trials: Sequence[Trial], steps: Sequence[Step], gpu: bool) -> Iterator[Finding]:
+    """All findings on the energy of a benchmark whose meters were asked for."""
+    seen = energies(summary)
+    chosen = counting_trials(trials)
+    if not seen:
+        reasons = "; ".join(f"{name.upper()}: {reason}" for name, reason in summary.absent.items())
+        yield Finding("FAIL", "energy", f"no meter gave the energy of any component ({reasons})")
+    elif gpu and "gpu" not in seen:
+        why = summary.absent.get("gpu", "no meter saw it")
+        yield Finding("FAIL", "energy", f"the model ran on a GPU whose energy is missing: {why}")
+    for component in COMPONENTS:
+        if component in seen:
+            yield from _resolution(component, seen[component])
+            yield from _repetition(component, chosen)
+            yield from _idle(component, seen[component], summary.duration_s)
+    yield from _other_boards(chosen, steps)
+
+
+def _resolution(component: Component, energy: ComponentEnergy) -> Iterator[Finding]:
+    name = component.upper()
+    if energy.provenance == "modelled":
+        yield Finding("WARN", "modelled energy", f"{name} energy is modelled, not measured; it cannot be ranked")
+    if energy.energy_j <= 0:
+        yield Finding("FAIL", "window resolved", f"{name} energy is {energy.energy_j:.3g} J, which is no figure")
+        return
+    share = (energy.energy_high_j - energy.energy_low_j) / 2 / energy.energy_j
+    level: Level = "FAIL" if share > UNRESOLVED else "WARN" if share > WIDE else "PASS"
+    bounds = f"[{energy.energy_low_j:.4g}, {energy.energy_high_j:.4g}] J"
+    longer = "" if level == "PASS" else "; a longer pass narrows them"
+    yield Finding(level, "window resolved", f"{name} energy of a pass lies in {bounds}, ±{share:.1%}{longer}")
+
+
+def _repetition(component: Component, trials: Sequence[Trial]) -> Iterator[Finding]:
+    """Scatter and drift of J per output token from trial to trial."""
+    name = component.upper()
+    values_j = _per_output_token_j(component, trials)
+    n = len(values_j)
+    if n < 2 or not (mean_j := fmean(values_j)):
+        yield Finding("INFO", "repeatability", f"{name}: n = {n}, too few trials to know the scatter")
+        return
+    cv = stdev(values_j) / abs(mean_j)
+    warn, fail = SCATTER[component]
+    level: Level = "FAIL" if cv > fail else "WARN" if cv > warn else "PASS"
+    yield Finding(level, "repeatability", f"{name} J/output token scatters by {cv:.1%} over {n} trials (CV)")
+    line = trend(values_j)
+    if line is None:
+        yield Finding("INFO", "trend", f"{name}: n = {n}, too few trials to see a trend")
+        return
+    drifts = abs(line.drift) >= DRIFT and line.p_value <= DRIFT_P
+    message = f"{name} J/output token changes by {line.drift:+.1%} from the first trial to the last"
+    yield Finding("WARN" if drifts else "PASS", "trend", f"{message} (p = {line.p_value:.2g}, n = {n})")
+
+
+def _per_output_token_j(component: Component, trials: Sequence[Trial]) -> list[float]:
+    values_j = []
+    for trial in trials:
+        output_tokens = count(trial.outcomes).output_tokens
+        if trial.measurement is not None and output_tokens:
+            energy_j = sum(each.energy_j for each in counted(trial.measurement, (component,)))
+            values_j.append(energy_j / output_tokens)
+    return values_j
+
+
+def _idle(component: Component, energy: ComponentEnergy, duration_s: float) -> Iterator[Finding]:
+    name = component.upper()
+    if energy.idle_power_w is None or energy.energy_j <= 0:
+        return
+    if energy.idle_half_difference_w is not None:
+        change_w = 2 * energy.idle_half_difference_w
+        share = change_w * duration_s / energy.energy_j
+        message = f"{name} idle power before and after differs by {change_w:.3g} W, {share:.1%} of a pass's energy"
+        yield Finding("WARN" if share > IDLE_CHANGE else "PASS", "idle change", message)
+    share = energy.idle_power_w * duration_s / energy.energy_j
+    message = f"{name} idle power of {energy.idle_power_w:.3g} W is {share:.0%} of a pass's energy"
+    if share > IDLE_SHARE:
+        yield Finding("WARN", "idle share", f"{message}: its net energy is unreliable")
+    else:
+        yield Finding("PASS", "idle share", message)
+
+
+def _other_boards(trials: Sequence[Trial], steps: Sequence[Step]) -> Iterator[Finding]:
+    """Boards beside the workload's that were busy during the trials."""
+    during_w = _uncounted_power_w(each.measurement for each in trials)
+    idle_w = _uncounted_power_w(each.measurement for each in steps if each.name in BASELINES)
+    for device, power_w in during_w.items():
+        at_rest_w = idle_w.get(device)
+        if at_rest_w is not None:
+            busy = power_w > at_rest_w * (1 + OTHER_BOARD)
+            message = f"{device.label or device.id}, not of the workload, drew {power_w:.3g} W; idle {at_rest_w:.3g} W"
+            yield Finding("WARN" if busy else "PASS", "other devices", message)
+
+
+def _uncounted_power_w(measurements: Iterable[Measurement | None]) -> dict[Device, float]:
+    powers_w: dict[Device, list[float]] = {}
+    for measurement in measurements:
+        if measurement is not None and measurement.duration_s > 0:
+            for each in measurement.readings:
+                if not each.counted:
+                    powers_w.setdefault(each.device, []).append(each.energy_j / measurement.duration_s)
+    return {device: fmean(values) for device, values in powers_w.items()}

@@ -1,0 +1,153 @@
+"""Finished trials to one pass: means, bounds, energy per token, idle power, latencies."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
+from statistics import fmean
+from typing import Literal
+
+from attrs import frozen
+
+from ai_energy_benchmarks.analysis.latency import pooled
+from ai_energy_benchmarks.analysis.tokens import Counts, count
+from ai_energy_benchmarks.analysis.windows import (
+    COMPONENTS,
+    WindowEnergy,
+    counted,
+    devices,
+    idle_power,
+    window_energy,
+)
+from ai_energy_benchmarks.domain.power import Component, Measurement
+from ai_energy_benchmarks.domain.result import ComponentEnergy, Step, Summary, Trial
+from ai_energy_benchmarks.domain.statistics import Estimate, estimate
+
+# Wider relative half-widths are reported as bounds only (measurement.md §2).
+UNRESOLVED = 0.20
+
+
+def counting_trials(trials: Sequence[Trial]) -> tuple[Trial, ...]:
+    """The trials that means are over: the complete ones, or all if none is complete."""
+    return tuple(each for each in trials if each.complete) or tuple(trials)
+
+
+def summarise(trials: Sequence[Trial], steps: Sequence[Step]) -> Summary:
+    """Describe one pass over the prompts.
+
+    Args:
+        trials: in order; partial ones count only if there is no complete one.
+        steps: the resident baselines among them give the idle power.
+    """
+    chosen = counting_trials(trials)
+    counts = [count(each.outcomes) for each in chosen]
+    duration_s = _mean(each.duration_s for each in chosen)
+    output_tokens = _mean(each.output_tokens for each in counts)
+    reasons = {each: _why_absent(chosen, each) for each in COMPONENTS}
+    seen = tuple(each for each in COMPONENTS if reasons[each] is None)
+    latencies = pooled(each for trial in chosen for each in trial.completions)
+    return Summary(
+        trials=len(chosen),
+        requests=_mean(each.succeeded + each.failed for each in counts),
+        succeeded=_mean(each.succeeded for each in counts),
+        failed=_mean(each.failed for each in counts),
+        duration_s=duration_s,
+        prompt_tokens=_mean(each.prompt_tokens for each in counts),
+        output_tokens=output_tokens,
+        output_tokens_per_s=output_tokens / duration_s if duration_s > 0 else 0.0,
+        components=tuple(_energy(each, (each,), chosen, counts, steps) for each in seen),
+        absent={each: reason for each, reason in reasons.items() if reason is not None},
+        reasoning_tokens=_mean_if_all_tell([each.reasoning_tokens for each in counts]),
+        cached_prompt_tokens=_mean_if_all_tell([each.cached_prompt_tokens for each in counts]),
+        total=_energy("total", seen, chosen, counts, steps) if seen else None,
+        ttft_s=latencies.ttft_s,
+        itl_s=latencies.itl_s,
+        tpot_s=latencies.tpot_s,
+        e2e_s=latencies.e2e_s,
+    )
+
+
+def _energy(
+    name: Component | Literal["total"],
+    components: Collection[Component],
+    trials: Sequence[Trial],
+    counts: Sequence[Counts],
+    steps: Sequence[Step],
+) -> ComponentEnergy:
+    readings = [counted(each, components) for each in _measurements(trials)]
+    windows = [window_energy(each) for each in readings]
+    whole = window_energy(tuple(chain.from_iterable(readings)))
+    energy_j = fmean(each.energy_j for each in windows)
+    low_j, high_j = fmean(each.energy_low_j for each in windows), fmean(each.energy_high_j for each in windows)
+    peaks_w = [each.peak_power_w for each in windows if each.peak_power_w is not None]
+    idle = idle_power(steps, components, devices(readings[0]))
+    per_token = _per_output_token(windows, [each.output_tokens for each in counts])
+    return ComponentEnergy(
+        component=name,
+        provenance=whole.provenance,
+        meter=whole.meter,
+        energy_j=energy_j,
+        energy_low_j=low_j,
+        energy_high_j=high_j,
+        resolved=energy_j > 0 and (high_j - low_j) / 2 <= UNRESOLVED * energy_j,
+        per_output_token_j=per_token.energy_j if per_token else None,
+        idle_power_w=idle.mean_w if idle else None,
+        idle_half_difference_w=idle.half_difference_w if idle else None,
+        net_energy_j=energy_j - idle.mean_w * fmean(each.duration_s for each in trials) if idle else None,
+        peak_power_w=max(peaks_w) if len(peaks_w) == len(windows) else None,
+        per_output_token_low_j=per_token.low_j if per_token else None,
+        per_output_token_high_j=per_token.high_j if per_token else None,
+    )
+
+
+@frozen
+class _PerToken:
+    energy_j: Estimate
+    low_j: float
+    high_j: float
+
+
+def _per_output_token(windows: Sequence[WindowEnergy], tokens: Sequence[int]) -> _PerToken | None:
+    """Means over trials of each trial's own ratio; None if a trial brought no output token."""
+    if not all(tokens):
+        return None
+    energies_j = [each.energy_j / n for each, n in zip(windows, tokens, strict=True)]
+    lows_j = [each.energy_low_j / n for each, n in zip(windows, tokens, strict=True)]
+    highs_j = [each.energy_high_j / n for each, n in zip(windows, tokens, strict=True)]
+    half_widths_j = [(high - low) / 2 for low, high in zip(lows_j, highs_j, strict=True)]
+    return _PerToken(estimate(energies_j, half_widths_j), fmean(lows_j), fmean(highs_j))
+
+
+def _why_absent(trials: Sequence[Trial], component: Component) -> str | None:
+    """Why the component has no figure; None if every trial saw the same devices of it."""
+    if not _measurements(trials):
+        return "nothing was measured"
+    first = None
+    for trial in trials:
+        if trial.measurement is None:
+            return f"trial {trial.number} was not measured"
+        own = [each for each in trial.measurement.readings if each.device.component == component]
+        if not own:
+            return trial.measurement.absent.get(component, f"no meter saw it in trial {trial.number}")
+        of_workload = devices(each for each in own if each.counted)
+        if not of_workload:
+            return "the workload uses none of the devices that were seen"
+        first = first or of_workload
+        if of_workload != first:
+            missing = ", ".join(sorted(each.label or each.id for each in first ^ of_workload))
+            return f"not every trial saw the same devices; {missing} came or went in trial {trial.number}"
+    return None
+
+
+def _measurements(trials: Iterable[Trial]) -> list[Measurement]:
+    return [each.measurement for each in trials if each.measurement is not None]
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return fmean(listed) if listed else 0.0
+
+
+def _mean_if_all_tell(values: Sequence[float | None]) -> float | None:
+    known = [each for each in values if each is not None]
+    return fmean(known) if known and len(known) == len(values) else None

@@ -1,0 +1,145 @@
+"""How far a benchmark can be trusted: every check of measurement.md §8 that the values at hand allow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+from ai_energy_benchmarks.analysis.energy_checks import energy_findings
+from ai_energy_benchmarks.analysis.tokens import count
+from ai_energy_benchmarks.domain.completions import Completion
+from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.result import Ending, Finding, Level, Step, Summary, Trial, Verdict
+
+_WORST_FIRST: tuple[Level, ...] = ("FAIL", "WARN", "INFO", "PASS")
+
+# The protocol that measurement.md §3 calls whole.
+FULL_TRIALS = 5
+FULL_IDLE_S = 10.0
+FULL_WARMUP_REQUESTS = 10
+
+
+def judge(
+    *,
+    ending: Ending,
+    steps: Sequence[Step],
+    trials: Sequence[Trial],
+    summary: Summary,
+    environment: Environment,
+    engine: EngineFacts | None,
+    metrics_enabled: bool,
+    planned_trials: int,
+    bare_idle_s: float,
+    resident_idle_s: float,
+    warmup_requests: int,
+    gpu: bool,
+    collector_notes: Sequence[str] = (),
+    extra: Sequence[Finding] = (),
+) -> Verdict:
+    """Make every check, each a finding with its figure; the worst first.
+
+    Args:
+        trials: all trials, partial ones too.
+        engine: None if it never loaded.
+        planned_trials, bare_idle_s, resident_idle_s, warmup_requests: the protocol as the config asked for it.
+        gpu: whether the workload runs on a GPU, so that its energy must not be missing.
+        collector_notes: what was picked as a meter and why.
+        extra: findings of the caller, sorted in with ours.
+    """
+    findings = chain(
+        _ending(ending, trials, planned_trials),
+        _requests(trials),
+        _tokens(trials),
+        energy_findings(summary, trials, steps, gpu) if metrics_enabled else _without_meters(),
+        _protocol(planned_trials, bare_idle_s, resident_idle_s, warmup_requests, metrics_enabled),
+        _window_notes(trials),
+        _machine(environment),
+        (Finding("INFO", "engine", note) for note in (engine.notes if engine else ())),
+        (Finding("INFO", "meter", note) for note in collector_notes),
+        extra,
+    )
+    return Verdict(tuple(sorted(findings, key=lambda each: _WORST_FIRST.index(each.level))))
+
+
+def _without_meters() -> Iterator[Finding]:
+    yield Finding("INFO", "energy", "metrics.enabled is false: energy is absent, not 0")
+
+
+def _ending(ending: Ending, trials: Sequence[Trial], planned: int) -> Iterator[Finding]:
+    done = f"{sum(each.complete for each in trials)} of {planned} trials complete"
+    if ending == "completed":
+        yield Finding("PASS", "ending", done)
+    elif ending == "interrupted":
+        yield Finding("FAIL", "ending", f"interrupted by the user with {done}")
+    else:
+        yield Finding("FAIL", "ending", f"stopped early with {done}")
+
+
+def _requests(trials: Sequence[Trial]) -> Iterator[Finding]:
+    attempted = sum(len(each.outcomes) for each in trials)
+    failures = [each for trial in trials for each in trial.failures]
+    if len(failures) == attempted:
+        reason = f", the last because: {failures[-1].reason}" if failures else ""
+        yield Finding("FAIL", "requests", f"no request succeeded of {attempted}{reason}")
+    elif failures:
+        reason, times = Counter(each.reason for each in failures).most_common(1)[0]
+        share = len(failures) / attempted
+        message = f"{len(failures)} of {attempted} requests failed ({share:.2%}); {times} of them because: {reason}"
+        yield Finding("FAIL" if share > 0.01 else "WARN", "requests", message)
+    else:
+        yield Finding("PASS", "requests", f"0 of {attempted} requests failed")
+
+
+def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
+    counts = [count(each.outcomes) for each in trials]
+    succeeded = sum(each.succeeded for each in counts)
+    output_tokens = sum(each.output_tokens for each in counts)
+    if not succeeded:
+        return
+    level: Level = "PASS" if output_tokens else "FAIL"
+    yield Finding(level, "output tokens", f"{output_tokens:,} output tokens from {succeeded:,} requests")
+    if retokenised := sum(each.retokenised for each in counts):
+        message = f"the tokens of {retokenised} of {succeeded} requests were counted by re-tokenising their text"
+        yield Finding("WARN", "token counts", message)
+    if truncated := sum(each.truncated for each in counts):
+        yield Finding("WARN", "truncation", f"{truncated} of {succeeded} prompts were cut to fit the context")
+    if repeated := _repeated(next(each for each in trials if each.completions).completions):
+        yield Finding("INFO", "repeated prompts", f"{repeated} prompts of a pass had been sent before in it")
+
+
+def _repeated(completions: Sequence[Completion]) -> int:
+    hashes = [each.rendered_sha256 for each in completions if each.rendered_sha256]
+    return len(hashes) - len(set(hashes))
+
+
+def _protocol(trials: int, bare_s: float, resident_s: float, warmup: int, idle_matters: bool) -> Iterator[Finding]:
+    """Everything that was done less than the protocol asks, as one finding."""
+    shorter = []
+    if trials < FULL_TRIALS:
+        shorter.append(f"{trials} of {FULL_TRIALS} trials")
+    if warmup < FULL_WARMUP_REQUESTS:
+        shorter.append(f"{warmup} of {FULL_WARMUP_REQUESTS} warm-up requests" if warmup else "no warm-up")
+    for name, seconds in (("bare", bare_s), ("resident", resident_s)) if idle_matters else ():
+        if seconds < FULL_IDLE_S:
+            shorter.append(f"{seconds:g} of {FULL_IDLE_S:g} s {name} idle" if seconds else f"no {name} idle")
+    if shorter:
+        yield Finding("WARN", "protocol", f"shortened protocol: {', '.join(shorter)}")
+    else:
+        yield Finding("PASS", "protocol", f"{trials} trials, {warmup} warm-up requests, idle before and after")
+
+
+def _window_notes(trials: Iterable[Trial]) -> Iterator[Finding]:
+    where: dict[str, list[str]] = {}
+    for trial in trials:
+        for note in trial.measurement.notes if trial.measurement else ():
+            where.setdefault(note, []).append(str(trial.number))
+    for note, numbers in where.items():
+        yield Finding("WARN", "window", f"{note} (trial {', '.join(numbers)})")
+
+
+def _machine(environment: Environment) -> Iterator[Finding]:
+    governor = environment.cpu_governor
+    if governor not in (None, "performance"):
+        yield Finding("INFO", "cpu governor", f"the CPU's governor is {governor}: its clocks follow the load")

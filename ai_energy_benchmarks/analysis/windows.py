@@ -1,0 +1,81 @@
+"""Readings of a window summed over devices, and the idle power that the baselines saw."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from statistics import fmean
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.power import Component, Device, Measurement, Provenance, Reading
+from ai_energy_benchmarks.domain.result import Step
+
+COMPONENTS: tuple[Component, ...] = ("gpu", "cpu", "dram")
+BASELINES = ("resident idle", "hot idle")
+_FROM_WEAK_TO_STRONG: tuple[Provenance, ...] = ("modelled", "integrated", "measured")
+
+
+@frozen
+class WindowEnergy:
+    """Several readings of one window as one.
+
+    Attributes:
+        energy_low_j, energy_high_j: bounds add linearly, since nothing says that edge errors cancel.
+        provenance: the weakest of the readings' words.
+        peak_power_w: sum of the devices' peaks; None if any is unknown.
+    """
+
+    energy_j: float
+    energy_low_j: float
+    energy_high_j: float
+    provenance: Provenance
+    meter: str
+    peak_power_w: float | None
+
+
+@frozen
+class IdlePower:
+    """Power of the resident baselines.
+
+    Attributes:
+        half_difference_w: half the distance between the baselines; None if there was only one.
+    """
+
+    mean_w: float
+    half_difference_w: float | None
+
+
+def counted(measurement: Measurement, components: Collection[Component]) -> tuple[Reading, ...]:
+    """The readings that belong to the workload and to one of the components."""
+    return tuple(each for each in measurement.readings if each.counted and each.device.component in components)
+
+
+def devices(readings: Iterable[Reading]) -> frozenset[Device]:
+    """The devices that the readings are of."""
+    return frozenset(each.device for each in readings)
+
+
+def window_energy(readings: Sequence[Reading]) -> WindowEnergy:
+    """Sum at least one reading."""
+    peaks_w = [each.peak_power_w for each in readings if each.peak_power_w is not None]
+    return WindowEnergy(
+        energy_j=sum(each.energy_j for each in readings),
+        energy_low_j=sum(each.energy_low_j for each in readings),
+        energy_high_j=sum(each.energy_high_j for each in readings),
+        provenance=min((each.provenance for each in readings), key=_FROM_WEAK_TO_STRONG.index),
+        meter=" + ".join(dict.fromkeys(each.meter for each in readings)),
+        peak_power_w=sum(peaks_w) if len(peaks_w) == len(readings) else None,
+    )
+
+
+def idle_power(steps: Iterable[Step], components: Collection[Component], of: frozenset[Device]) -> IdlePower | None:
+    """Mean power of the resident baselines; one that saw other devices than the trials did is passed over."""
+    powers_w = []
+    for step in steps:
+        if step.name in BASELINES and step.measurement is not None and step.measurement.duration_s > 0:
+            readings = counted(step.measurement, components)
+            if devices(readings) == of:
+                powers_w.append(sum(each.energy_j for each in readings) / step.measurement.duration_s)
+    if not powers_w:
+        return None
+    return IdlePower(fmean(powers_w), (max(powers_w) - min(powers_w)) / 2 if len(powers_w) > 1 else None)
