@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Lints, checks types and runs every test that needs only pip. Needs Python 3.10 or newer; installs the rest into .venv.
+#
+#   --heavy           also the tests that need apt packages or minutes
+#   AEB_CORE_ONLY=1   without torch, for a Python that it has no wheel for
+#
+# Further arguments go to pytest.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+source scripts/environment.sh
+
+selection=(-m "not heavy")
+if [[ ${1:-} == --heavy ]]; then
+    selection=()
+    shift
+fi
+
+if [[ -n ${AEB_CORE_ONLY:-} ]]; then
+    prepare dev
+else
+    prepare dev,pytorch
+fi
+
+say "ruff"
+"$venv/bin/python" -m ruff check --quiet
+"$venv/bin/python" -m ruff format --check --quiet
+say "mypy"
+"$venv/bin/python" -m mypy
+say "pytest"
+# ${array[@]+…} because an empty array counts as unset in the bash that macOS has.
+exec "$venv/bin/python" -m pytest ${selection[@]+"${selection[@]}"} "$@"
