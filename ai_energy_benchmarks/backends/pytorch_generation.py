@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+# What transformers falls back on while it generates; set openly, so that what is recorded is what is used.
+_DEFAULTS: dict[str, float] = {"temperature": 1.0, "top_k": 50, "top_p": 1.0}
 _RECORDED = ("do_sample", "num_beams", "max_new_tokens", "min_new_tokens", "temperature", "top_k", "top_p", "min_p")
 
 
@@ -46,8 +48,8 @@ def generation_config(
         asked = getattr(generation, name, None)
         if not generation.do_sample:
             setattr(config, name, None)
-        elif asked is not None:
-            setattr(config, name, asked)
+        elif asked is not None or getattr(config, name, None) is None:
+            setattr(config, name, _DEFAULTS.get(name) if asked is None else asked)
     if config.eos_token_id is None:
         config.eos_token_id = tokenizer.eos_token_id
     if config.pad_token_id is None:

@@ -31,5 +31,6 @@ def row_output(generated: Sequence[int], end_token_ids: Collection[int], budget_
     for position, token_id in enumerate(generated):
         if token_id in end_token_ids:
             return RowOutput(tuple(generated[: position + 1]), "stop")
-    reason: FinishReason = "length" if len(generated) >= budget_tokens else "unknown"
+    # A row shorter than its budget that has no end token was ended by a stop string.
+    reason: FinishReason = "length" if len(generated) >= budget_tokens else "stop"
     return RowOutput(tuple(generated), reason)
