@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.power import Component
-from ai_energy_benchmarks.domain.result import ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.result import Carbon, ComponentEnergy, Summary
 
 
 @frozen
@@ -80,3 +80,8 @@ def _inverse(energy: ComponentEnergy, amount: float) -> Bounded | None:
     value = amount / energy.energy_j if energy.resolved else None
     high = amount / energy.energy_low_j if energy.energy_low_j > 0 else float("inf")
     return Bounded(value, amount / energy.energy_high_j, high)
+
+
+def emissions_g(energy_j: float, carbon: Carbon) -> float:
+    """Grams of CO2-equivalent: kWh × intensity × PUE (measurement.md §9)."""
+    return energy_j / 3.6e6 * carbon.intensity_g_per_kwh * carbon.pue

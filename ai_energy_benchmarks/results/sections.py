@@ -1,0 +1,182 @@
+"""Parts of the report document that stand beside what AI Energy Score reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import Any
+
+from attrs import asdict
+
+from ai_energy_benchmarks.analysis.derived import Bounded, derive, energies
+from ai_energy_benchmarks.analysis.summary import counting_trials
+from ai_energy_benchmarks.analysis.tokens import count
+from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted, window_energy
+from ai_energy_benchmarks.domain.power import Measurement, Reading
+from ai_energy_benchmarks.domain.result import ComponentEnergy, Step, Summary, Trial
+from ai_energy_benchmarks.domain.statistics import Distribution
+from ai_energy_benchmarks.results import units
+
+# With more trials than this the document would pass 50 kB; the Parquet files hold every trial.
+MOST_TRIALS = 30
+
+
+def components(summary: Summary) -> dict[str, Any]:
+    """Energy of one pass by component, and of their ``total``, in joules and watts."""
+    return {name: _component(each) for name, each in energies(summary).items()}
+
+
+def _component(energy: ComponentEnergy) -> dict[str, Any]:
+    return {
+        "source": energy.provenance,
+        "meter": energy.meter,
+        "resolved": energy.resolved,
+        "energy_j": energy.energy_j if energy.resolved else None,
+        "energy_low_j": energy.energy_low_j,
+        "energy_high_j": energy.energy_high_j,
+        "idle_power_w": energy.idle_power_w,
+        "idle_half_difference_w": energy.idle_half_difference_w,
+        "net_energy_j": energy.net_energy_j if energy.resolved else None,
+    }
+
+
+def derived(summary: Summary) -> dict[str, Any]:
+    """Figures per token, request and second, by component; each with the meter's bounds."""
+    return {name: _derived(summary, each) for name, each in energies(summary).items()}
+
+
+def _derived(summary: Summary, energy: ComponentEnergy) -> dict[str, Any]:
+    figures = derive(summary, energy)
+    per_token, scatter = _bounded(figures.per_output_token_j), energy.per_output_token_j
+    if per_token is not None and scatter is not None:
+        per_token["n"] = scatter.n
+        per_token["standard_deviation"] = scatter.standard_deviation
+        per_token["half_width_95"] = scatter.half_width if energy.resolved else None
+    return {
+        "j_per_output_token": per_token,
+        "j_per_prompt_token": _bounded(figures.per_prompt_token_j),
+        "j_per_total_token": _bounded(figures.per_total_token_j),
+        "output_tokens_per_j": _bounded(figures.output_tokens_per_j),
+        "wh_per_request": _bounded(figures.per_request_j, 1 / units.J_PER_WH),
+        "wh_per_1000_queries": _bounded(figures.per_request_j, 1000 / units.J_PER_WH),
+        "average_power_w": _bounded(figures.average_power_w),
+        "peak_power_w": figures.peak_power_w,
+    }
+
+
+def _bounded(figure: Bounded | None, factor: float = 1.0) -> dict[str, Any] | None:
+    if figure is None:
+        return None
+    value = None if figure.value is None else figure.value * factor
+    return {"value": value, "low": figure.low * factor, "high": figure.high * factor}
+
+
+def latency_ms(summary: Summary) -> dict[str, Any]:
+    """Mean and percentiles in milliseconds; null where nothing was seen."""
+    return {
+        "ttft": _in_ms(summary.ttft_s),
+        "itl": _in_ms(summary.itl_s),
+        "tpot": _in_ms(summary.tpot_s),
+        "e2e": _in_ms(summary.e2e_s),
+    }
+
+
+def _in_ms(seconds: Distribution | None) -> dict[str, Any] | None:
+    if seconds is None:
+        return None
+    return {key: value if key == "n" else units.ms(value) for key, value in asdict(seconds).items()}
+
+
+def totals(trials: Sequence[Trial]) -> dict[str, Any]:
+    """Sums over all trials, those that were cut short too; a component only if every trial has it."""
+    counts = count([outcome for trial in trials for outcome in trial.outcomes])
+    energy = [_energy_j(each.measurement) for each in trials]
+    return {
+        "trials": len(trials),
+        "requests": counts.succeeded + counts.failed,
+        "failed": counts.failed,
+        "duration_s": sum(each.duration_s for each in trials),
+        "prompt_tokens": counts.prompt_tokens,
+        "output_tokens": counts.output_tokens,
+        "energy_j": {
+            name: sum(each[name] for each in energy)
+            for name in COMPONENTS
+            if energy and all(name in each for each in energy)
+        },
+    }
+
+
+def trial_rows(trials: Sequence[Trial], clock_offset_s: float) -> dict[str, Any]:
+    """Each trial with its own figures; past a limit only the number of those left out."""
+    rows = [_trial(each, clock_offset_s) for each in trials[:MOST_TRIALS]]
+    return {"trials": rows, "trials_left_out": len(trials) - len(rows)}
+
+
+def _trial(trial: Trial, clock_offset_s: float) -> dict[str, Any]:
+    counts = count(trial.outcomes)
+    return {
+        "number": trial.number,
+        "complete": trial.complete,
+        "started_unix_s": trial.start_s + clock_offset_s,
+        "duration_s": trial.duration_s,
+        "requests": counts.succeeded + counts.failed,
+        "failed": counts.failed,
+        "prompt_tokens": counts.prompt_tokens,
+        "output_tokens": counts.output_tokens,
+        "energy": _energy(trial.measurement),
+    }
+
+
+def step(step: Step, clock_offset_s: float) -> dict[str, Any]:
+    """One step outside the trials with its duration and energy."""
+    return {
+        "name": step.name,
+        "started_unix_s": step.start_s + clock_offset_s,
+        "duration_s": step.duration_s,
+        "energy": _energy(step.measurement),
+    }
+
+
+def _energy(measurement: Measurement | None) -> dict[str, Any]:
+    """Component → estimate and bounds of one window in joules; empty if nothing was measured."""
+    block: dict[str, Any] = {}
+    if measurement is None:
+        return block
+    for component in COMPONENTS:
+        readings = counted(measurement, (component,))
+        if readings:
+            window = window_energy(readings)
+            block[component] = {
+                "energy_j": window.energy_j,
+                "energy_low_j": window.energy_low_j,
+                "energy_high_j": window.energy_high_j,
+            }
+    return block
+
+
+def _energy_j(measurement: Measurement | None) -> dict[str, float]:
+    return {name: each["energy_j"] for name, each in _energy(measurement).items()}
+
+
+def devices(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Every device that a meter saw, the workload's and others, with its mean energy per trial."""
+    readings: dict[tuple[str, str, str], list[Reading]] = {}
+    for each in _readings(counting_trials(trials)):
+        readings.setdefault((each.device.component, each.device.id, each.meter), []).append(each)
+    return [
+        {
+            "component": own[0].device.component,
+            "id": own[0].device.id,
+            "label": own[0].device.label,
+            "meter": own[0].meter,
+            "source": own[0].provenance,
+            "estimator": own[0].estimator,
+            "counted": own[0].counted,
+            "energy_j": fmean(each.energy_j for each in own),
+        }
+        for own in readings.values()
+    ]
+
+
+def _readings(trials: Iterable[Trial]) -> Iterable[Reading]:
+    return (reading for each in trials if each.measurement for reading in each.measurement.readings)
