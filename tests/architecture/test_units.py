@@ -1,0 +1,74 @@
+"""Units stand in names."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from tests.architecture.source import MODULES
+
+UNITS = ("_j", "_w", "_s", "_hz", "_bytes", "_celsius", "_tokens", "_g", "_g_per_kwh")
+
+# Fields without a unit of their own, each with the reason.
+UNITLESS = {
+    "Estimate": "in the unit of the field that holds it",
+    "Distribution": "in the unit of the field that holds it",
+    "Series.values": "in the unit that its quantity names",
+    "AtLeast.value": "a limit, in the unit of the key it belongs to",
+    "MoreThan.value": "a limit, in the unit of the key it belongs to",
+    "Reading.relative_half_width": "a ratio",
+    "CarbonConfig.pue": "a ratio: energy of the site over energy of its machines",
+    "Carbon.pue": "a ratio: energy of the site over energy of its machines",
+    "Generation.temperature": "divides logits; no unit",
+    "Generation.top_p": "a probability",
+    "Generation.min_p": "a ratio of probabilities",
+    "Generation.repetition_penalty": "divides logits; no unit",
+    "Summary.requests": "a mean count",
+    "Summary.succeeded": "a mean count",
+    "Summary.failed": "a mean count",
+}
+
+
+def names(node: ast.AST | None) -> set[str]:
+    """The bare names in an annotation."""
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} if node else set()
+
+
+def float_fields(tree: ast.Module) -> Iterator[str]:
+    """``Class.name`` of every field and property that is a float or holds some.
+
+    A name for "text or number" (what engines and templates take) is not a float.
+    """
+    floats = {"float", "Estimate", "Distribution"}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and names(node.value) & floats and "str" not in names(node.value):
+            floats |= names(node.targets[0])
+    for owner in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        for node in owner.body:
+            if isinstance(node, ast.AnnAssign) and names(node.annotation) & floats:
+                yield f"{owner.name}.{ast.unparse(node.target)}"
+            elif isinstance(node, ast.FunctionDef) and names(node.returns) & floats:
+                yield f"{owner.name}.{node.name}"
+
+
+VALUES = [module for module in MODULES if module.room == "domain" or module.path.as_posix() == "config/model.py"]
+FIELDS = sorted({each for module in VALUES for each in float_fields(module.tree)})
+
+
+def excused(field: str) -> bool:
+    owner = field.partition(".")[0]
+    return owner in UNITLESS or field in UNITLESS or field.replace("GenerateKwargs", "Generation") in UNITLESS
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_float_says_its_unit(field: str) -> None:
+    """The name of a float ends in its unit, or the table above says why it has none."""
+    assert field.endswith(UNITS) or excused(field)
+
+
+def test_no_excuse_outlives_its_field() -> None:
+    """Every line of the table above belongs to a field that exists."""
+    known = {*FIELDS, *(field.partition(".")[0] for field in FIELDS)}
+    assert set(UNITLESS) <= known

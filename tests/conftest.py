@@ -1,0 +1,42 @@
+"""What every test relies on: no network, no board unless the machine has one, and the shared prompts if present."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Read by huggingface_hub and transformers when they are first imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+ROOT = Path(__file__).parent.parent
+
+
+def _has_board() -> bool:
+    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests of real boards where there is none."""
+    if _has_board():
+        return
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="needs an NVIDIA board"))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The directory with the prompts of AI Energy Score, which is no part of the repository."""
+    directory = Path(os.environ.get("AEB_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not directory.is_dir():
+        pytest.skip("the AI Energy Score prompts are not here; AEB_SHARED_DATA names their directory")
+    return directory
