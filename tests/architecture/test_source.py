@@ -8,8 +8,15 @@ from tests.architecture.source import MODULES, Module
 
 LONGEST_MODULE_LINES = 300
 PRINTING = ("cli", "reporters/console.py")
-# The report document is plain data by contract, and config/parser.py takes what AI Energy Score's scripts hold.
-UNTYPED = ("config/parser.py", "results/document.py")
+# The report document is plain data by contract: where it is built, read and returned. config/parser.py takes what
+# AI Energy Score's scripts hold.
+UNTYPED = (
+    "config/parser.py",
+    "results/document.py",
+    "results/sections.py",
+    "results/reading.py",
+    "runner/benchmark.py",
+)
 BROAD = {"Exception", "BaseException"}
 
 
@@ -67,12 +74,13 @@ def test_only_the_command_line_sets_exit_codes() -> None:
 
 
 def test_no_module_catches_what_it_cannot_name() -> None:
-    """There is no bare ``except``, no ``except Exception`` and no ``suppress(Exception)``."""
-    found = []
+    """No ``except`` or ``suppress`` of every exception, unless all it does is tidy up and raise it again."""
+    found: list[str] = []
     for module in MODULES:
         for node in ast.walk(module.tree):
             if isinstance(node, ast.ExceptHandler):
-                broad = node.type is None or names(node.type) & BROAD
+                passed_on = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
+                broad = not passed_on and (node.type is None or names(node.type) & BROAD)
             elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
                 broad = set().union(*map(names, node.args)) & BROAD
             else:
