@@ -86,15 +86,15 @@ def _config(result: BenchmarkResult) -> dict[str, Any]:
 def _summary(result: BenchmarkResult) -> dict[str, Any]:
     summary = result.summary
     return {
-        "total_prompts": _whole(summary.requests),
-        "successful_prompts": _whole(summary.succeeded),
-        "failed_prompts": _whole(summary.failed),
+        "total_prompts": units.whole(summary.requests),
+        "successful_prompts": units.whole(summary.succeeded),
+        "failed_prompts": units.whole(summary.failed),
         "total_duration_seconds": summary.duration_s,
         "avg_latency_seconds": summary.e2e_s.mean if summary.e2e_s else 0.0,
         "avg_time_to_first_token": summary.ttft_s.mean if summary.ttft_s else 0.0,
-        "total_tokens": _whole(summary.prompt_tokens + summary.output_tokens),
-        "total_prompt_tokens": _whole(summary.prompt_tokens),
-        "total_completion_tokens": _whole(summary.output_tokens),
+        "total_tokens": units.whole(summary.prompt_tokens + summary.output_tokens),
+        "total_prompt_tokens": units.whole(summary.prompt_tokens),
+        "total_completion_tokens": units.whole(summary.output_tokens),
         "throughput_tokens_per_second": summary.output_tokens_per_s,
         "trials": summary.trials,
     }
@@ -129,11 +129,6 @@ def _energy(result: BenchmarkResult) -> dict[str, Any]:
 
 def _engine(engine: EngineFacts | None) -> dict[str, Any]:
     return asdict(engine) if engine else {}
-
-
-def _whole(value: float) -> float:
-    """A count as an integer where it is one; a mean over trials need not be."""
-    return int(value) if float(value).is_integer() else value
 
 
 def _plain(value: Any, no_figure: float | None) -> Any:

@@ -23,3 +23,8 @@ def ms(duration_s: float) -> float:
 def kg(mass_g: float) -> float:
     """Grams as kilograms."""
     return mass_g / 1e3
+
+
+def whole(count: float) -> float:
+    """A count as an integer where it is one; a mean over trials need not be."""
+    return int(count) if float(count).is_integer() else count

@@ -1,0 +1,197 @@
+"""The result on the terminal: the verdict first, then energy, speed, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import frozen
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ai_energy_benchmarks.analysis.derived import Bounded, derive, emissions_g
+from ai_energy_benchmarks.domain.result import BenchmarkResult, ComponentEnergy, Level, Summary
+from ai_energy_benchmarks.domain.statistics import Distribution
+from ai_energy_benchmarks.reporters.base import ReporterSettings
+from ai_energy_benchmarks.reporters.figures import bounds, figure, with_half_width
+from ai_energy_benchmarks.results import units
+
+_NARROWEST = 80
+_STYLES: dict[Level, str] = {"FAIL": "bold red", "WARN": "yellow", "INFO": "cyan", "PASS": "green"}
+
+
+@frozen
+class ConsoleReporter:
+    """Prints the result; writes no file.
+
+    Attributes:
+        console: where to print; standard output if None.
+    """
+
+    console: Console | None = None
+
+    @classmethod
+    def from_settings(cls, settings: ReporterSettings) -> ConsoleReporter:
+        return cls()
+
+    def report(self, result: BenchmarkResult) -> tuple[Path, ...]:
+        console = self.console or Console()
+        # On a narrower terminal lines break where they may; cropping would cost digits.
+        width = max(console.width, _NARROWEST)
+        with console.capture() as captured:
+            for part in _parts(result):
+                console.print(part, width=width, crop=False, highlight=False, markup=False)
+        lines = "".join(f"{each.rstrip()}\n" for each in captured.get().splitlines())
+        # A stream that cannot show a character must not cost the report.
+        console.file.write(lines.encode(console.encoding, "replace").decode(console.encoding))
+        console.file.flush()
+        return ()
+
+
+def _parts(result: BenchmarkResult) -> Iterator[RenderableType]:
+    summary = result.summary
+    yield Text(_headline(result), style="bold")
+    yield Text.assemble("Verdict: ", (result.verdict.level, _STYLES[result.verdict.level]))
+    yield _findings(result)
+    yield ""
+    if summary.components:
+        yield Text(f"Gross energy of one pass, mean of {_trials(summary)}", style="bold")
+        yield _energy_table(summary)
+        yield Text(_legend(summary))
+        yield ""
+    if summary.e2e_s:
+        yield _latency_table(summary)
+        yield ""
+    yield _lines(result)
+
+
+def _headline(result: BenchmarkResult) -> str:
+    subject, engine = result.subject, result.engine
+    where = ", ".join(each for each in (engine.engine, engine.device, engine.dtype) if each) if engine else "not loaded"
+    return f"{subject.name}: {subject.model} on {subject.backend} ({where})"
+
+
+def _findings(result: BenchmarkResult) -> Table:
+    """All that is not a pass, one line each; the passes as a count."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    passed = 0
+    for each in result.verdict.findings:
+        if each.level == "PASS":
+            passed += 1
+        else:
+            table.add_row(Text(each.level, style=_STYLES[each.level]), Text(f"{each.check}: {each.message}"))
+    if passed:
+        table.add_row(Text("PASS", style=_STYLES["PASS"]), Text(f"{passed} further check{'s' if passed > 1 else ''}"))
+    return table
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+
+
+def _energy_table(summary: Summary) -> Table:
+    table = _table()
+    table.add_column("", no_wrap=True)
+    for heading in ("J/output\ntoken", "Wh/1,000\nqueries", "J per pass"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("word", "meter"):
+        table.add_column(heading, overflow="fold")
+    rows = summary.components
+    if summary.total and len(rows) > 1:
+        rows = (*rows, summary.total)
+    for each in rows:
+        table.add_row(*_energy_row(summary, each))
+    return table
+
+
+def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
+    figures = derive(summary, energy)
+    scatter = energy.per_output_token_j
+    of_pass = Bounded(energy.energy_j if energy.resolved else None, energy.energy_low_j, energy.energy_high_j)
+    return (
+        _name(energy.component),
+        _cell(figures.per_output_token_j, half_width=scatter.half_width if scatter else None),
+        _cell(figures.per_request_j, 1000 / units.J_PER_WH),
+        _cell(of_pass),
+        energy.provenance,
+        energy.meter,
+    )
+
+
+def _cell(bounded: Bounded | None, factor: float = 1.0, half_width: float | None = None) -> str:
+    """The figure over its bounds; the bounds alone where the window is not resolved."""
+    if bounded is None:
+        return "no tokens"
+    limits = bounds(bounded.low * factor, bounded.high * factor)
+    if bounded.value is None:
+        return f"unresolved\n{limits}"
+    return "\n".join(each for each in (with_half_width(bounded.value * factor, half_width), limits) if each)
+
+
+def _legend(summary: Summary) -> str:
+    n = summary.trials
+    interval = f"± 95 % interval, n = {n}, one process" if n > 1 else "± 95 % interval from the meter's edges"
+    limits = "[ ] bounds from the meter's timing, without its sensor's gain"
+    return f"{interval}; {limits}. Power supply, fans and network excluded."
+
+
+def _latency_table(summary: Summary) -> Table:
+    table = _table()
+    table.add_column("Latency, ms", no_wrap=True)
+    for heading in ("mean", "p50", "p90", "p95", "p99", "n"):
+        table.add_column(heading, justify="right")
+    named = (("TTFT", summary.ttft_s), ("TPOT", summary.tpot_s), ("ITL", summary.itl_s), ("E2E", summary.e2e_s))
+    for name, seconds in named:
+        if seconds is not None:
+            table.add_row(name, *_latency_row(seconds))
+    return table
+
+
+def _latency_row(seconds: Distribution) -> tuple[str, ...]:
+    of_interest = (seconds.mean, seconds.p50, seconds.p90, seconds.p95, seconds.p99)
+    return (*(figure(units.ms(each)) for each in of_interest), f"{seconds.n:,}")
+
+
+def _lines(result: BenchmarkResult) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in _named_lines(result):
+        table.add_row(name, Text(text))
+    return table
+
+
+def _named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
+    summary, carbon = result.summary, result.carbon
+    yield "Speed", f"{figure(summary.output_tokens_per_s)} output tokens/s"
+    prompt, output = f"{summary.prompt_tokens:,.10g} prompt", f"{summary.output_tokens:,.10g} output"
+    yield "Per pass", f"{prompt} and {output} tokens in {figure(summary.duration_s)} s"
+    yield "Requests", f"{summary.succeeded:,.10g} ok, {summary.failed:,.10g} failed per pass"
+    for each in summary.components:
+        if each.resolved and each.net_energy_j is not None:
+            yield "Net", _net(each, summary.duration_s)
+    if carbon and summary.total and summary.total.resolved:
+        mass = figure(emissions_g(summary.total.energy_j, carbon))
+        yield "CO2e", f"{mass} g per pass ({carbon.intensity_g_per_kwh:g} g/kWh, PUE {carbon.pue:g}; {carbon.source})"
+    for component, reason in summary.absent.items():
+        yield "Absent", f"{_name(component)}: {reason}"
+
+
+def _net(energy: ComponentEnergy, duration_s: float) -> str:
+    net_j, idle_w = energy.net_energy_j or 0.0, energy.idle_power_w or 0.0
+    half_difference_w = energy.idle_half_difference_w
+    half_j = None if half_difference_w is None else half_difference_w * duration_s
+    text = f"{_name(energy.component)} {with_half_width(net_j, half_j)} J per pass"
+    return f"{text} after an idle power of {with_half_width(idle_w, half_difference_w)} W"
+
+
+def _name(component: str) -> str:
+    return "total" if component == "total" else component.upper()
+
+
+def _trials(summary: Summary) -> str:
+    return "1 trial" if summary.trials == 1 else f"{summary.trials} trials"

@@ -1,0 +1,144 @@
+"""One row a run, appended to a table that may have been begun by another version or another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import asdict, frozen
+
+from ai_energy_benchmarks.analysis.derived import Bounded, derive, emissions_g, energies
+from ai_energy_benchmarks.domain.result import BenchmarkResult, ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.statistics import Distribution
+from ai_energy_benchmarks.reporters.base import ReporterSettings
+from ai_energy_benchmarks.results import units
+from ai_energy_benchmarks.results.table import append_row
+
+Cell = str | int | float | None
+
+
+@frozen
+class CsvReporter:
+    """Appends to ``benchmark_results.csv``; the columns are those of ``result_row``.
+
+    Attributes:
+        file: the table; made with its directory if it is not there.
+    """
+
+    file: Path
+
+    @classmethod
+    def from_settings(cls, settings: ReporterSettings) -> CsvReporter:
+        return cls(settings.output_file or settings.output_dir / "benchmark_results.csv")
+
+    def report(self, result: BenchmarkResult) -> tuple[Path, ...]:
+        append_row(self.file, result_row(result))
+        return (self.file,)
+
+
+def result_row(result: BenchmarkResult) -> dict[str, str]:
+    """Column → cell, always the same columns; an empty cell means absent, which is not zero.
+
+    Figures are of one pass, means over trials. ``gpu_``, ``cpu_``, ``dram_`` and ``total_`` (their sum) have
+
+    - ``energy_wh``, ``energy_low_wh``, ``energy_high_wh``: gross, with the meter's bounds
+    - ``net_energy_wh``: less the resident idle power; signed
+    - ``source`` (measured, integrated or modelled) and ``meter``
+    - ``j_per_output_token`` and its ``_half_width_95``
+    - ``wh_per_1000_queries``, ``average_power_w``, ``peak_power_w``
+
+    and ``ttft_``, ``itl_``, ``tpot_`` and ``e2e_`` have ``mean_ms``, ``p50_ms``, ``p90_ms``, ``p95_ms``, ``p99_ms``.
+    If the bounds are too far apart, the figures between them are empty.
+    """
+    row = {**_identity(result), **_work(result.summary)}
+    seen = energies(result.summary)
+    for name in ("gpu", "cpu", "dram", "total"):
+        row.update({f"{name}_{key}": cell for key, cell in _energy(result.summary, seen.get(name)).items()})
+    for name in ("ttft", "itl", "tpot", "e2e"):
+        row.update(_latency(name, getattr(result.summary, f"{name}_s")))
+    row.update(_emissions(result), **_machine(result))
+    return {key: "" if cell is None else str(cell) for key, cell in row.items()}
+
+
+def _identity(result: BenchmarkResult) -> dict[str, Cell]:
+    subject, findings = result.subject, result.verdict.findings
+    return {
+        "started_utc": result.started_utc,
+        "name": subject.name,
+        "backend": subject.backend,
+        "model": subject.model,
+        "dataset": subject.dataset,
+        "dataset_sha256": result.dataset_sha256,
+        "num_samples": subject.num_samples,
+        "batch_size": subject.batch_size,
+        "ending": result.ending,
+        "verdict": result.verdict.level,
+        "verdict_reasons": "; ".join(each.message for each in findings if each.level in ("FAIL", "WARN")),
+    }
+
+
+def _work(summary: Summary) -> dict[str, Cell]:
+    return {
+        "trials": summary.trials,
+        "requests": units.whole(summary.requests),
+        "succeeded": units.whole(summary.succeeded),
+        "failed": units.whole(summary.failed),
+        "duration_s": summary.duration_s,
+        "prompt_tokens": units.whole(summary.prompt_tokens),
+        "output_tokens": units.whole(summary.output_tokens),
+        "output_tokens_per_s": summary.output_tokens_per_s,
+    }
+
+
+def _energy(summary: Summary, energy: ComponentEnergy | None) -> dict[str, Cell]:
+    figures = derive(summary, energy) if energy else None
+    sure = energy if energy and energy.resolved else None
+    per_token = sure.per_output_token_j if sure else None
+    return {
+        "energy_wh": units.wh(sure.energy_j) if sure else None,
+        "energy_low_wh": units.wh(energy.energy_low_j) if energy else None,
+        "energy_high_wh": units.wh(energy.energy_high_j) if energy else None,
+        "net_energy_wh": units.wh(sure.net_energy_j) if sure and sure.net_energy_j is not None else None,
+        "source": energy.provenance if energy else "absent",
+        "meter": energy.meter if energy else None,
+        "j_per_output_token": per_token.mean if per_token else None,
+        "j_per_output_token_half_width_95": per_token.half_width if per_token else None,
+        "wh_per_1000_queries": _value(figures.per_request_j, 1000 / units.J_PER_WH) if figures else None,
+        "average_power_w": _value(figures.average_power_w) if figures else None,
+        "peak_power_w": energy.peak_power_w if energy else None,
+    }
+
+
+def _value(figure: Bounded | None, factor: float = 1.0) -> float | None:
+    return None if figure is None or figure.value is None else figure.value * factor
+
+
+def _latency(name: str, seconds: Distribution | None) -> dict[str, Cell]:
+    known = asdict(seconds) if seconds else {}
+    return {f"{name}_{key}_ms": units.ms(known[key]) if known else None for key in ("mean", "p50", "p90", "p95", "p99")}
+
+
+def _emissions(result: BenchmarkResult) -> dict[str, Cell]:
+    total, carbon = result.summary.total, result.carbon
+    known = total is not None and total.resolved and carbon is not None
+    return {
+        "emissions_g_co2eq": emissions_g(total.energy_j, carbon) if known and total and carbon else None,
+        "carbon_intensity_g_per_kwh": carbon.intensity_g_per_kwh if carbon else None,
+        "pue": carbon.pue if carbon else None,
+        "carbon_source": carbon.source if carbon else None,
+    }
+
+
+def _machine(result: BenchmarkResult) -> dict[str, Cell]:
+    machine, engine = result.environment, result.engine
+    return {
+        "engine": engine.engine if engine else None,
+        "device": engine.device if engine else None,
+        "dtype": engine.dtype if engine else None,
+        "platform": machine.platform,
+        "cpu_model": machine.cpu_model,
+        "boards": "; ".join(each.name for each in machine.boards),
+        "driver_version": machine.driver_version,
+        "package_version": machine.package_version,
+        "git_revision": machine.git_revision,
+        "schema_version": result.schema_version,
+    }

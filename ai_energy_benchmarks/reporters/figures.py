@@ -1,0 +1,38 @@
+"""Numbers as people read them: as many digits as the uncertainty leaves."""
+
+from __future__ import annotations
+
+import math
+
+_MOST_DECIMALS = 9
+
+
+def figure(value: float, digits: int = 4) -> str:
+    """The value with so many significant digits, never in exponents."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    return _fixed(value, digits - 1 - math.floor(math.log10(abs(value))))
+
+
+def with_half_width(mean: float, half_width: float | None) -> str:
+    """``mean ± half width``, both to two digits of the half width; the mean alone if there is none."""
+    if not half_width:
+        return figure(mean)
+    decimals = _decimals(half_width)
+    return f"{_fixed(mean, decimals)} ± {_fixed(half_width, decimals)}"
+
+
+def bounds(low: float, high: float) -> str:
+    """``[low, high]``, to two digits of their distance; empty if they are one: that meter has none."""
+    if not low < high:
+        return ""
+    decimals = _decimals(high - low)
+    return f"[{_fixed(low, decimals)}, {_fixed(high, decimals)}]"
+
+
+def _decimals(of: float) -> int:
+    return 1 - math.floor(math.log10(of))
+
+
+def _fixed(value: float, decimals: int) -> str:
+    return f"{value:,.{min(max(decimals, 0), _MOST_DECIMALS)}f}"

@@ -1,0 +1,44 @@
+"""Every request and every raw sample, as Parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.reporters.base import ReporterSettings
+from ai_energy_benchmarks.results.requests import requests_frame
+from ai_energy_benchmarks.results.timeline import timeline_frame
+from ai_energy_benchmarks.results.writing import replacing
+
+if TYPE_CHECKING:
+    import polars
+
+
+@frozen
+class ParquetReporter:
+    """Writes ``requests.parquet`` and ``timeline.parquet``.
+
+    Attributes:
+        requests_file: one row per request and trial; the timeline goes into the same directory.
+    """
+
+    requests_file: Path
+
+    @classmethod
+    def from_settings(cls, settings: ReporterSettings) -> ParquetReporter:
+        return cls(settings.output_file or settings.output_dir / "requests.parquet")
+
+    def report(self, result: BenchmarkResult) -> tuple[Path, ...]:
+        timeline_file = self.requests_file.with_name("timeline.parquet")
+        _write(requests_frame(result), self.requests_file)
+        _write(timeline_frame(result), timeline_file)
+        return self.requests_file, timeline_file
+
+
+def _write(frame: polars.DataFrame, path: Path) -> None:
+    # Through a file of ours, so that a full disk is Python's OSError and not a panic of the frame library.
+    with replacing(path) as temporary, temporary.open("xb") as file:
+        frame.write_parquet(file)

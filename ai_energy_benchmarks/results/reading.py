@@ -1,0 +1,50 @@
+"""Result directories back to report documents, whichever version wrote them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ai_energy_benchmarks.domain.result import SCHEMA_VERSION
+from ai_energy_benchmarks.errors import ConfigError
+
+RESULT_FILE = "result.json"
+
+
+def load_results(path: str | Path) -> tuple[dict[str, Any], ...]:
+    """Read the report documents under a path, in the order in which the benchmarks were started.
+
+    Args:
+        path: a ``result.json``, the directory of one run, or a directory that holds such directories.
+
+    Raises:
+        ConfigError: there is no result, a file cannot be read, or a newer version of this package wrote it.
+    """
+    place = Path(path)
+    files = sorted(place.rglob(RESULT_FILE)) if place.is_dir() else [place]
+    if not files:
+        raise ConfigError(
+            f"{place} holds no {RESULT_FILE}",
+            remedy="give the output_dir of a finished run, or a directory of such directories",
+        )
+    documents = [_load(each) for each in files]
+    return tuple(sorted(documents, key=lambda each: str(each.get("started_utc", ""))))
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{file} is not JSON: {error}", remedy="run the benchmark again") from error
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ConfigError(f"{file} is no report document: its schema_version is {version!r}")
+    if version > SCHEMA_VERSION:
+        raise ConfigError(
+            f"{file} has schema_version {version}; this package knows versions up to {SCHEMA_VERSION}",
+            remedy="pip install --upgrade ai_energy_benchmarks",
+        )
+    return dict(document)

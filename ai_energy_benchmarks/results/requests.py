@@ -1,0 +1,117 @@
+"""Requests as a table: one row per request and trial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from ai_energy_benchmarks.domain.completions import Completion, Outcome
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
+
+if TYPE_CHECKING:
+    import polars
+
+
+# Rows are Python objects ten times their size in the frame, so only some exist at a time.
+_ROWS_AT_ONCE = 50_000
+
+
+def requests_frame(result: BenchmarkResult) -> polars.DataFrame:
+    """One row per request and trial, in order of sending; null where a failed request has no figure.
+
+    Columns: ``trial``, ``trial_complete``, ``number`` (of the request in its pass), ``prompt_index`` (in the data
+    set), ``ok``, ``reason``, token counts, latencies in seconds, ``sent_s`` and ``finished_s`` on the monotonic clock
+    of ``timeline.parquet``, ``sent_unix_s``, hashes, lengths in characters; with ``save_texts`` also ``prompt``
+    and ``output``.
+    """
+    import polars
+
+    frames = [
+        _frame(trial, trial.outcomes[first : first + _ROWS_AT_ONCE], result)
+        for trial in result.trials
+        for first in range(0, len(trial.outcomes), _ROWS_AT_ONCE)
+    ]
+    return polars.concat(frames) if frames else polars.DataFrame(schema=_schema(result.save_texts))
+
+
+def _schema(save_texts: bool) -> dict[str, type[polars.DataType]]:
+    from polars import Boolean, Float64, Int32, Int64, String
+
+    columns: dict[str, type[polars.DataType]] = {
+        "trial": Int32,
+        "trial_complete": Boolean,
+        "number": Int64,
+        "prompt_index": Int64,
+        "ok": Boolean,
+        "reason": String,
+        "finish_reason": String,
+        "token_source": String,
+        "prompt_tokens": Int64,
+        "output_tokens": Int64,
+        "reasoning_tokens": Int64,
+        "cached_prompt_tokens": Int64,
+        "truncated_prompt_tokens": Int64,
+        "ttft_s": Float64,
+        "tpot_s": Float64,
+        "e2e_s": Float64,
+        "sent_s": Float64,
+        "finished_s": Float64,
+        "sent_unix_s": Float64,
+        "rendered_sha256": String,
+        "output_sha256": String,
+        "prompt_characters": Int64,
+        "output_characters": Int64,
+    }
+    return {**columns, "prompt": String, "output": String} if save_texts else columns
+
+
+def _frame(trial: Trial, outcomes: Sequence[Outcome], result: BenchmarkResult) -> polars.DataFrame:
+    import polars
+
+    rows = [_row(trial, each, result) for each in outcomes]
+    return polars.DataFrame(rows, schema=_schema(result.save_texts), orient="row")
+
+
+def _row(trial: Trial, outcome: Outcome, result: BenchmarkResult) -> tuple[object, ...]:
+    number = outcome.number
+    prompt_index = result.prompt_indices[number] if number < len(result.prompt_indices) else None
+    prompt = None if prompt_index is None else result.prompts.get(prompt_index)
+    done = outcome if isinstance(outcome, Completion) else None
+    row = (
+        trial.number,
+        trial.complete,
+        number,
+        prompt_index,
+        done is not None,
+        None if isinstance(outcome, Completion) else _utf8(outcome.reason),
+        done and done.finish_reason,
+        done and done.token_source,
+        done and done.prompt_tokens,
+        done and done.output_tokens,
+        done and done.reasoning_tokens,
+        done and done.cached_prompt_tokens,
+        done and done.truncated_prompt_tokens,
+        done and done.ttft_s,
+        done and done.tpot_s,
+        done and done.e2e_s,
+        outcome.sent_s,
+        outcome.finished_s,
+        outcome.sent_s + result.clock_offset_s,
+        done and (done.rendered_sha256 or None),
+        _sha256(done.text) if done and done.text else None,
+        None if prompt is None else len(prompt),
+        done and len(done.text),
+    )
+    if not result.save_texts:
+        return row
+    return (*row, None if prompt is None else _utf8(prompt), done and _utf8(done.text))
+
+
+def _sha256(text: str) -> str:
+    return sha256(_utf8(text).encode()).hexdigest()
+
+
+def _utf8(text: str) -> str:
+    """A server may send a lone surrogate, which neither a hash nor a file can hold."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,61 @@
+"""Files that are whole or not there: written beside their place, then moved into it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ai_energy_benchmarks.errors import ReporterError
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into an error that names the file and a cure.
+
+    Raises:
+        ReporterError: the directory or the file cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ReporterError(
+            f"cannot write {path}: {why}",
+            remedy="free space or choose a directory that you may write to, with output_dir or output_file",
+        ) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path in the same directory; if the block succeeds, it takes the place of ``path``.
+
+    Missing directories are made. A link keeps pointing where it did; the file behind it is replaced. After an
+    error the old file is untouched and the temporary one is gone.
+
+    Raises:
+        ReporterError: the directory or the file cannot be written.
+    """
+    with write_errors(path):
+        place = path.resolve()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = place.with_name(f".{place.name[:100]}.{os.getpid()}.part")
+        try:
+            yield temporary
+            os.replace(temporary, place)
+        except BaseException:
+            # Ctrl-C too must leave no half-written file; what the disk said first matters more than this.
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file, whole or not at all; what UTF-8 cannot hold (a lone surrogate) becomes a question mark.
+
+    Raises:
+        ReporterError: the directory or the file cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="replace", newline="\n")
