@@ -28,9 +28,25 @@ class MoreThan:
     value: float
 
 
+@frozen
+class AtMost:
+    """The largest value that a key accepts."""
+
+    value: float
+
+
+@frozen
+class Matching:
+    """What a text must look like, as a pattern for all of it and in words (``must be …``)."""
+
+    pattern: str
+    words: str
+
+
 Count = Annotated[int, AtLeast(1)]
 Index = Annotated[int, AtLeast(0)]
 Seconds = Annotated[float, AtLeast(0)]
+Text = Annotated[str, Matching(r"[^\0]*[^\0\s][^\0]*", "text that is not empty")]
 Scalar = str | int | float | bool | None
 
 
@@ -51,10 +67,10 @@ class BackendConfig:
     """
 
     type: str
-    model: str
-    device: str = "auto"
+    model: Text
+    device: Text = "auto"
     device_ids: tuple[Index, ...] = (0,)
-    endpoint: str | None = None
+    endpoint: Text | None = None
     task: Literal["text-generation"] = "text-generation"
     options: object = field(factory=NoOptions)
 
@@ -74,9 +90,10 @@ class GenerateKwargs(Generation):
     min_new_tokens: Annotated[int, AtLeast(0)] | None = None
     temperature: Annotated[float, MoreThan(0)] | None = None
     top_k: Count | None = None
-    top_p: Annotated[float, MoreThan(0)] | None = None
-    min_p: Annotated[float, AtLeast(0)] | None = None
+    top_p: Annotated[float, MoreThan(0), AtMost(1)] | None = None
+    min_p: Annotated[float, AtLeast(0), AtMost(1)] | None = None
     repetition_penalty: Annotated[float, MoreThan(0)] | None = None
+    stop_strings: tuple[Annotated[str, Matching(r"(?s).+", "text that is not empty")], ...] = ()
 
 
 @frozen
@@ -92,8 +109,8 @@ class ScenarioConfig:
         seed: of sampling.
     """
 
-    dataset_name: str = "builtin"
-    text_column_name: str = "text"
+    dataset_name: Text = "builtin"
+    text_column_name: Text = "text"
     num_samples: Count = 100
     repeat: bool = False
     truncation: bool = True
@@ -155,7 +172,7 @@ class CarbonConfig:
     """
 
     intensity_g_per_kwh: Annotated[float, AtLeast(0)]
-    source: str
+    source: Text
     pue: Annotated[float, AtLeast(1)] = 1.0
 
 
@@ -172,9 +189,9 @@ class MetricsConfig:
 
     enabled: bool = True
     collectors: tuple[MemberConfig, ...] = (MemberConfig("auto"),)
-    project_name: str = "ai_energy_benchmarks"
+    project_name: Text = "ai_energy_benchmarks"
     output_dir: Path = Path("emissions")
-    country_iso_code: str | None = None
+    country_iso_code: Annotated[str, Matching("[A-Z]{3}", "three capital letters, such as USA")] | None = None
     region: str | None = None
     carbon: CarbonConfig | None = None
 
@@ -200,7 +217,7 @@ class BenchmarkConfig:
     """
 
     backend: BackendConfig
-    name: str = "benchmark"
+    name: Text = "benchmark"
     scenario: ScenarioConfig = field(factory=ScenarioConfig)
     protocol: ProtocolConfig = field(factory=ProtocolConfig)
     metrics: MetricsConfig = field(factory=MetricsConfig)

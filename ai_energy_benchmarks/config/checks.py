@@ -1,0 +1,76 @@
+"""Rules between keys: what the type of one key alone cannot say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ai_energy_benchmarks.config.members import member_class
+from ai_energy_benchmarks.config.model import BackendConfig, BenchmarkConfig, GenerateKwargs, MetricsConfig
+from ai_energy_benchmarks.config.problems import Problem, shown
+
+SAMPLING = ("temperature", "top_k", "top_p", "min_p")
+_GENERATE = ("scenario", "generate_kwargs")
+
+
+def needs_endpoint(backend: str) -> bool:
+    """Whether a backend talks to a server: its class then has ``needs_endpoint = True``."""
+    return bool(getattr(member_class("backends", backend), "needs_endpoint", False))
+
+
+def problems(config: BenchmarkConfig) -> tuple[Problem, ...]:
+    """Everything that contradicts itself or would have no effect."""
+    return (
+        *_backend(config.backend),
+        *_generation(config.scenario.generate_kwargs),
+        *_metrics(config.metrics),
+        *_reporters(config),
+    )
+
+
+def _backend(backend: BackendConfig) -> Iterator[Problem]:
+    if needs_endpoint(backend.type):
+        if backend.endpoint is None:
+            text = f"{backend.type} backend requires endpoint, such as http://localhost:8000/v1"
+            yield Problem(("backend", "endpoint"), text)
+    elif backend.endpoint is not None:
+        text = f"the {backend.type} backend runs in this process and has no endpoint, got {shown(backend.endpoint)}"
+        yield Problem(("backend", "endpoint"), text)
+    if not backend.device_ids:
+        yield Problem(("backend", "device_ids"), "must name at least one board, got []")
+    for board, times in Counter(backend.device_ids).items():
+        if times > 1:
+            yield Problem(("backend", "device_ids"), f"names board {board} {times} times")
+
+
+def _generation(generate: GenerateKwargs) -> Iterator[Problem]:
+    fewest, most = generate.min_new_tokens, generate.max_new_tokens
+    if fewest is not None and fewest > most:
+        yield Problem((*_GENERATE, "min_new_tokens"), f"must be at most max_new_tokens ({most}), got {fewest}")
+    if generate.do_sample:
+        return
+    for name in SAMPLING:
+        value = getattr(generate, name)
+        if value is not None:
+            text = f"has no effect without do_sample: true, got {shown(value)}; set that or remove {name}"
+            yield Problem((*_GENERATE, name), text)
+
+
+def _metrics(metrics: MetricsConfig) -> Iterator[Problem]:
+    if metrics.enabled and not metrics.collectors:
+        text = "must name at least one meter, got []; metrics.enabled: false runs without energy"
+        yield Problem(("metrics", "collectors"), text)
+    for name, times in Counter(member.type for member in metrics.collectors).items():
+        if times > 1:
+            yield Problem(("metrics", "collectors"), f"names {name!r} {times} times")
+
+
+def _reporters(config: BenchmarkConfig) -> Iterator[Problem]:
+    for reporter, times in Counter(config.reporters).items():
+        if times > 1:
+            text = f"names {reporter.type!r} {times} times for the same file"
+            yield Problem(("reporters",), text)
+    files = Counter(reporter.output_file for reporter in set(config.reporters) if reporter.output_file is not None)
+    for file, times in files.items():
+        if times > 1:
+            yield Problem(("reporters",), f"write {times} different formats to {str(file)!r}")

@@ -1,0 +1,111 @@
+"""Text or plain mappings to a checked ``BenchmarkConfig``, and back. The only way in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path as File
+from typing import Any
+
+import attrs
+
+from ai_energy_benchmarks.config import checks, yaml_text
+from ai_energy_benchmarks.config.legacy import modernise
+from ai_energy_benchmarks.config.members import config_converter
+from ai_energy_benchmarks.config.model import BenchmarkConfig, MetricsConfig
+from ai_energy_benchmarks.config.overrides import override_paths, with_overrides
+from ai_energy_benchmarks.config.problems import InvalidError, Path, Place, Problem, refusal, shown
+from ai_energy_benchmarks.errors import ConfigError
+
+__all__ = ["config_from_mapping", "config_from_yaml", "config_to_mapping", "config_to_yaml", "load_config"]
+
+_REMEDY = "correct these keys; `ai-energy-benchmark validate FILE` checks a file without running it"
+
+
+def load_config(path: str | File, overrides: Mapping[str, object] | None = None) -> BenchmarkConfig:
+    """Read a YAML file.
+
+    Args:
+        overrides: nested mappings or dotted keys, laid over the file (``{"scenario.num_samples": 3}``).
+
+    Raises:
+        ConfigError: the file cannot be read, or with all problems in it: path, line, value and nearest valid name.
+    """
+    return _from_document(yaml_text.read(File(path)), str(path), overrides or {})
+
+
+def config_from_yaml(text: str, source: str = "YAML text") -> BenchmarkConfig:
+    """The config in a YAML text; ``source`` names it in messages.
+
+    Raises:
+        ConfigError: with all problems.
+    """
+    return _from_document(yaml_text.parse(text, source), source, {})
+
+
+def config_from_mapping(mapping: Mapping[str, object], source: str = "the config") -> BenchmarkConfig:
+    """The config in plain mappings, lists and scalars. Text is taken as it is: ``${NAME}`` is replaced in files only.
+
+    Raises:
+        ConfigError: with all problems.
+    """
+    return _checked(mapping, source, (), lambda path: Place())
+
+
+def config_to_mapping(config: BenchmarkConfig) -> dict[str, Any]:
+    """Plain mappings, lists and scalars, defaults included, from which the same config can be made."""
+
+    def plain(_: object, __: object, value: object) -> object:
+        if isinstance(value, tuple):
+            return list(value)
+        return str(value) if isinstance(value, File) else value
+
+    return attrs.asdict(config, value_serializer=plain)
+
+
+def config_to_yaml(config: BenchmarkConfig) -> str:
+    """YAML text from which the same config can be read."""
+    return yaml_text.dump(config_to_mapping(config))
+
+
+def _from_document(document: yaml_text.Document, source: str, overrides: Mapping[str, object]) -> BenchmarkConfig:
+    if not isinstance(document.value, Mapping):
+        raise ConfigError(
+            f"{source} must hold a mapping with keys, got {shown(document.value)}",
+            remedy="a config needs at least backend.type and backend.model",
+        )
+    changed = [path for path, _ in override_paths(overrides)]
+
+    def place(path: Path) -> Place:
+        overridden = any(path[: len(each)] == each for each in changed)
+        return Place(override=True) if overridden else Place(document.line(path))
+
+    return _checked(with_overrides(document.value, overrides), source, document.problems, place)
+
+
+def _checked(
+    mapping: Mapping[str, object], source: str, known: tuple[Problem, ...], place: Callable[[Path], Place]
+) -> BenchmarkConfig:
+    """Structure and check; problems of one path are told once, those of the text before those of its meaning."""
+    modern = modernise(mapping)
+    found = [*known, *modern.problems]
+    config: BenchmarkConfig | None = None
+    try:
+        config = config_converter().structure(_with_collectors(modern.mapping), BenchmarkConfig)
+        later = checks.problems(config)
+    except InvalidError as error:
+        later = error.problems
+    told = {problem.path for problem in found}
+    written = (attrs.evolve(problem, path=modern.as_written(problem.path)) for problem in later)
+    found += [problem for problem in written if problem.path not in told]
+    if found or config is None:
+        raise refusal(source, found, place, remedy=_REMEDY)
+    return config
+
+
+def _with_collectors(mapping: Mapping[str, object]) -> Mapping[str, object]:
+    """The default meters by name, so that each gets options of its own class."""
+    metrics = mapping.get("metrics", {})
+    if not isinstance(metrics, Mapping) or "collectors" in metrics:
+        return mapping
+    defaults = [member.type for member in MetricsConfig().collectors]
+    return {**mapping, "metrics": {**metrics, "collectors": defaults}}

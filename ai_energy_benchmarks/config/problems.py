@@ -1,0 +1,100 @@
+"""What is wrong with a config: problems with their paths, gathered and reported together."""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from collections.abc import Callable, Iterable, Sequence
+
+from attrs import evolve, frozen
+
+from ai_energy_benchmarks.errors import ConfigError
+
+Path = tuple[str | int, ...]
+
+
+class _Shown(reprlib.Repr):
+    """Values as YAML writes them; reprlib finds these methods by the name of the type."""
+
+    def repr_bool(self, value: bool, _: int) -> str:
+        return "true" if value else "false"
+
+    def repr_NoneType(self, value: None, _: int) -> str:  # noqa: N802 # reprlib's naming
+        return "null"
+
+    def repr_int(self, value: int, level: int) -> str:
+        return str(value) if value.bit_length() <= 64 else f"a whole number of {value.bit_length()} bits"
+
+
+_shown = _Shown()
+_shown.maxstring = _shown.maxother = 80
+
+
+@frozen
+class Problem:
+    """One thing that the user has to change.
+
+    Attributes:
+        path: keys and list positions from the top of the config.
+        text: what is wrong, with the offending value.
+    """
+
+    path: Path
+    text: str
+
+    def below(self, *parent: str | int) -> Problem:
+        """The same problem, seen from further up."""
+        return evolve(self, path=(*parent, *self.path))
+
+    def __str__(self) -> str:
+        return f"{dotted(self.path)}: {self.text}" if self.path else self.text
+
+
+@frozen
+class Place:
+    """Where the user wrote a value: a line of the file, an override, or neither for what is absent."""
+
+    line: int | None = None
+    override: bool = False
+
+    def __str__(self) -> str:
+        return "override: " if self.override else f"line {self.line}: " if self.line else ""
+
+
+class InvalidError(Exception):
+    """A value that does not fit its type; carries every problem found in it. Never leaves this room."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
+
+
+def wrong(text: str) -> InvalidError:
+    """The error for one problem with the value at hand."""
+    return InvalidError(Problem((), text))
+
+
+def dotted(path: Path) -> str:
+    """``("reporters", 0, "type")`` → ``reporters[0].type``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def shown(value: object) -> str:
+    """A value as the user would write it, shortened."""
+    return _shown.repr(value)
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?``, or nothing if no known name is near."""
+    near = difflib.get_close_matches(str(name), tuple(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def refusal(source: str, problems: Sequence[Problem], place: Callable[[Path], Place], *, remedy: str) -> ConfigError:
+    """One error that lists all problems in the order of the file; ``source`` names it."""
+    placed = sorted(((place(each.path), each) for each in problems), key=lambda pair: pair[0].line or 0)
+    count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
+    return ConfigError("\n".join([f"{source} has {count}:", *(f"  {at}{each}" for at, each in placed)]), remedy=remedy)

@@ -1,0 +1,198 @@
+"""YAML text to plain Python values and back, with the line of every key.
+
+Scalars follow the core schema of YAML 1.2: ``no`` and ``on`` are text, ``1e-3`` is a number, ``010`` is ten and a
+date is text. References to environment variables are replaced first; an unquoted scalar is then typed as though
+the replaced text had been written there, a quoted one stays text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path as File
+
+import yaml
+from attrs import field, frozen
+
+from ai_energy_benchmarks.config.environment_variables import escape, substitute
+from ai_energy_benchmarks.config.problems import InvalidError, Path, Problem
+from ai_energy_benchmarks.errors import ConfigError
+
+_PLAIN = "plain"
+_TAG = "tag:yaml.org,2002:"
+_INT = re.compile(r"[-+]?[0-9]+")
+_OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, bool | float | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+    **{sign + word: float(sign + "inf") for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")},
+}
+# Python refuses to read longer integers, against attacks that no config needs.
+_MOST_DIGITS = 1000
+
+
+def scalar(text: str) -> str | int | float | bool | None:
+    """The value of an unquoted scalar (YAML 1.2 core schema, section 10.3.2)."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if len(text) > _MOST_DIGITS:
+        return text
+    if _INT.fullmatch(text):
+        return int(text)
+    if _OTHER_BASE.fullmatch(text):
+        return int(text, 0)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+@frozen
+class Document:
+    """A YAML text as read.
+
+    Attributes:
+        value: plain mappings, lists and scalars.
+        problems: duplicate keys, unset variables and the like; ``value`` is complete but for these.
+    """
+
+    value: object
+    problems: tuple[Problem, ...]
+    _root: yaml.Node | None = field(repr=False)
+
+    def line(self, path: Path) -> int | None:
+        """The line of the key at ``path``, or of its nearest parent that the text has."""
+        node, line = self._root, None
+        for part in path:
+            if isinstance(node, yaml.MappingNode):
+                found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                found = (node.value[part], node.value[part])
+            else:
+                found = None
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        return line
+
+
+class _Loader(yaml.BaseLoader):
+    """Composes nodes and leaves the typing of scalars to us."""
+
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: tuple[bool, bool]) -> str:
+        if kind is yaml.ScalarNode and implicit[0]:
+            return _PLAIN
+        return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call] # PyYAML's stubs leave it out
+
+
+class _Reader:
+    """Turns nodes into values, and remembers what was wrong on the way."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self._open: set[int] = set()
+        self._values: dict[int, object] = {}  # an alias gives the same node again
+
+    def value(self, node: yaml.Node, path: Path) -> object:
+        if id(node) in self._open:
+            self.problems.append(Problem(path, "contains itself through a YAML alias"))
+            return None
+        if id(node) in self._values:
+            return self._values[id(node)]
+        self._open.add(id(node))
+        try:
+            value = self._new_value(node, path)
+        except InvalidError as error:
+            self.problems.extend(problem.below(*path) for problem in error.problems)
+            value = None
+        self._open.remove(id(node))
+        self._values[id(node)] = value
+        return value
+
+    def _new_value(self, node: yaml.Node, path: Path) -> object:
+        if node.tag not in (_PLAIN, _TAG + "str", _TAG + "seq", _TAG + "map"):
+            raise InvalidError(Problem((), f"has the YAML tag {node.tag.replace(_TAG, '!!')!r}; write the plain value"))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*path, number)) for number, item in enumerate(node.value)]
+        text = substitute(node.value, os.environ)
+        return scalar(text) if node.tag == _PLAIN else text
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[object, object]:
+        found: dict[object, object] = {}
+        lines: dict[object, int] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.problems.append(Problem(path, f"line {line} has a list or mapping as its key"))
+                continue
+            key = scalar(key_node.value) if key_node.tag == _PLAIN else key_node.value
+            if key in found:
+                text = f"is given twice, in lines {lines[key]} and {line}; keep one"
+                self.problems.append(Problem((*path, key_node.value), text))
+            found[key], lines[key] = self.value(value_node, (*path, key_node.value)), line
+        return found
+
+
+def parse(text: str, source: str) -> Document:
+    """Read YAML text.
+
+    Raises:
+        ConfigError: it is not YAML; the message has line and column.
+    """
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source} is not valid YAML: {_in_one_line(error)}", remedy="mend that line") from error
+    except RecursionError:
+        raise ConfigError(f"{source} is nested too deeply to be a config", remedy="remove brackets") from None
+    if root is None:
+        raise ConfigError(f"{source} is empty", remedy="a config needs at least backend.type and backend.model")
+    reader = _Reader()
+    return Document(reader.value(root, ()), tuple(reader.problems), root)
+
+
+def read(file: File) -> Document:
+    """Read a YAML file.
+
+    Raises:
+        ConfigError: it cannot be read, is not UTF-8 or is not YAML.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no file {file}", remedy="check the path, or use run --model NAME") from error
+    except IsADirectoryError as error:
+        raise ConfigError(f"{file} is a directory, not a config file", remedy="name a YAML file in it") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 text: {error.reason}", remedy="save it as UTF-8") from error
+    except (OSError, ValueError) as error:  # ValueError: the path itself holds a NUL character
+        raise ConfigError(f"{file} cannot be read: {error}", remedy="check the path and its permissions") from error
+    return parse(text, str(file))
+
+
+def _in_one_line(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"position {error.position}: {error.reason} (U+{error.character:04X})"
+    return str(error)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that ``scalar`` would read as something else."""
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = None if isinstance(scalar(text), str) else '"'
+    return dumper.represent_scalar(_TAG + "str", escape(text), style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def dump(value: object) -> str:
+    """YAML text that ``parse`` reads back as ``value``, whatever the environment."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
