@@ -1,0 +1,22 @@
+"""The fingerprint of what was asked, so that two results can be told to be of the same prompts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from ai_energy_benchmarks.domain.prompts import Prompt
+
+
+def dataset_sha256(prompts: Iterable[Prompt]) -> str:
+    """SHA-256 of the texts in order, each preceded by its length in bytes, as hexadecimal digits.
+
+    The lengths keep ``["ab", "c"]`` and ``["a", "bc"]`` apart. Indices do not count: the same texts from
+    another file have the same hash.
+    """
+    digest = hashlib.sha256()
+    for prompt in prompts:
+        text = prompt.text.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:" % len(text))
+        digest.update(text)
+    return digest.hexdigest()
