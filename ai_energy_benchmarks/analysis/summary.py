@@ -131,7 +131,7 @@ def _why_absent(trials: Sequence[Trial], component: Component) -> str | None:
             return trial.measurement.absent.get(component, f"no meter saw it in trial {trial.number}")
         of_workload = devices(each for each in own if each.counted)
         if not of_workload:
-            return "the workload uses none of the devices that were seen"
+            return trial.measurement.absent.get(component, "the workload uses none of the devices that were seen")
         first = first or of_workload
         if of_workload != first:
             missing = ", ".join(sorted(each.label or each.id for each in first ^ of_workload))

@@ -1,0 +1,214 @@
+"""Where a meter stood at one moment: bounds that hold by monotonicity, and an estimate between them.
+
+Meters and re-analysis share these functions. A *level* is what an ever-growing counter would have shown at
+a moment, as ``(low, best, high)`` in the unit of its series; the difference of two levels is a window.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from itertools import pairwise
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.power import Series
+
+Level = tuple[float, float, float]
+
+# Slower than any counter we know: how old the very first reading of a counter may be.
+_LONGEST_TICK_S = 1.0
+
+
+@frozen
+class Delay:
+    """How long after it was sampled a value becomes visible: somewhere in ``[low_s, high_s]``."""
+
+    low_s: float
+    high_s: float
+
+    @property
+    def middle_s(self) -> float:
+        return (self.low_s + self.high_s) / 2
+
+
+NO_DELAY = Delay(0.0, 0.0)
+UNKNOWN_DELAY = Delay(0.0, 0.055)
+
+
+def latched(series: Series, time_s: float, delay: Delay, ceiling_per_s: float) -> Level:
+    """Level of a counter that moves in ticks, is published late and is seen later still.
+
+    A value first seen by the reading j, made between a_j and b_j, was sampled in
+    ``(a_(j-1) - high_s, b_j - low_s]``. So the level lies between the last value surely sampled before
+    ``time_s`` and the first one surely sampled after it. The best estimate is linear between the middles of
+    those brackets.
+
+    Args:
+        series: at least one reading, values never falling. Of a run of equal values only the first and the
+            last reading are needed.
+        ceiling_per_s: fastest plausible growth; used only beyond the ends of the series.
+    """
+    low, high = _latched_bounds(series, time_s, delay, ceiling_per_s)
+    best = _between_knots(series, time_s + delay.middle_s)
+    return low, (low + high) / 2 if best is None else min(max(best, low), high), high
+
+
+def fresh(series: Series, time_s: float, ceiling_per_s: float) -> Level:
+    """Level of a counter that is up to date whenever it is read, such as the processor time of a process.
+
+    Args:
+        series: at least one reading, values never falling.
+        ceiling_per_s: growth that cannot be exceeded; it narrows the bounds, and holds beyond the ends.
+    """
+    before_s, after_s, values = series.before_s, series.after_s, series.values
+    last = bisect_right(after_s, time_s) - 1
+    first = bisect_left(before_s, time_s)
+    low, high = float("-inf"), float("inf")
+    if last >= 0:
+        low, high = values[last], values[last] + ceiling_per_s * (time_s - before_s[last])
+    if first < len(values):
+        low, high = max(low, values[first] - ceiling_per_s * (after_s[first] - time_s)), min(high, values[first])
+    low = min(low, high)
+    if last < 0 or first == len(values):
+        return low, (low + high) / 2, high
+    best = _on_line(_middle_s(series, last, last), values[last], _middle_s(series, first, first), values[first], time_s)
+    return low, min(max(best, low), high), high
+
+
+def rise(start: Level, stop: Level) -> Level:
+    """Growth between two levels of one counter: the bounds add up, and nothing shrinks."""
+    low = max(0.0, stop[0] - start[2])
+    high = max(low, stop[2] - start[0])
+    return low, min(max(stop[1] - start[1], low), high), high
+
+
+def settled(series: Series, time_s: float, delay: Delay) -> bool:
+    """Whether a value surely sampled after ``time_s`` has been seen, and enough changes for a slope."""
+    return _first_after(series, time_s, delay) is not None and _knots_exist(series)
+
+
+def falls(series: Series, start_s: float, stop_s: float, delay: Delay) -> bool:
+    """Whether a value fell in the readings that the window needs: a reset, a wrap or a backward step."""
+    first = max(0, bisect_right(series.after_s, start_s + delay.low_s) - 1)
+    last = _first_after(series, stop_s, delay)
+    values = series.values[first : len(series.values) if last is None else last + 1]
+    return any(later < earlier for earlier, later in pairwise(values))
+
+
+def integral(series: Series, start_s: float, stop_s: float, delay: Delay) -> Level:
+    """Integral of power over a window, by the trapezoidal rule.
+
+    Between two readings power is taken to lie between their values; the bounds take the smaller one over the
+    shortest window that the delay allows and the larger one over the longest.
+
+    Args:
+        series: at least one reading.
+    """
+    low = _area(series, start_s + delay.high_s, stop_s + delay.low_s, min)
+    best = _area(series, start_s + delay.middle_s, stop_s + delay.middle_s, None)
+    high = _area(series, start_s + delay.low_s, stop_s + delay.high_s, max)
+    return min(low, best), best, max(high, best)
+
+
+def peak(series: Series, start_s: float, stop_s: float) -> float | None:
+    """Largest value read inside a window; None if nothing was read there."""
+    inside = series.values[bisect_left(series.before_s, start_s) : bisect_right(series.after_s, stop_s)]
+    return max(inside) if inside else None
+
+
+def _latched_bounds(series: Series, time_s: float, delay: Delay, ceiling_per_s: float) -> tuple[float, float]:
+    values = series.values
+    last = bisect_right(series.after_s, time_s + delay.low_s) - 1
+    first = _first_after(series, time_s, delay)
+    low = values[last] if last >= 0 else values[0] - ceiling_per_s * (series.after_s[0] - delay.low_s - time_s)
+    if first is not None:
+        return low, values[first]
+    begin = _run_start(series, len(values) - 1)
+    unseen_since_s = series.before_s[begin - 1] if begin else series.before_s[0] - _LONGEST_TICK_S
+    return low, values[-1] + ceiling_per_s * max(0.0, time_s - (unseen_since_s - delay.high_s))
+
+
+def _first_after(series: Series, time_s: float, delay: Delay) -> int | None:
+    """The first row whose value was surely sampled at or after ``time_s``."""
+    still_old = bisect_left(series.before_s, time_s + delay.high_s)
+    return _next_run(series, still_old) if still_old < len(series.values) else None
+
+
+def _next_run(series: Series, row: int) -> int | None:
+    values = series.values
+    for later in range(row + 1, len(values)):
+        if values[later] != values[row]:
+            return later
+    return None
+
+
+def _run_start(series: Series, row: int) -> int:
+    values = series.values
+    while row and values[row - 1] == values[row]:
+        row -= 1
+    return row
+
+
+def _knots_exist(series: Series) -> bool:
+    first = _next_run(series, 0)
+    return first is not None and _next_run(series, first) is not None
+
+
+def _middle_s(series: Series, begin: int, end: int) -> float:
+    return (series.before_s[begin] + series.after_s[end]) / 2
+
+
+def _between_knots(series: Series, seen_s: float) -> float | None:
+    """Value on the line through the two changes next to ``seen_s``; None if fewer than two were seen.
+
+    The first run is no knot: its value had been there before anybody looked.
+    """
+    row = max(0, bisect_right(series.after_s, seen_s) - 1)
+    left = _run_start(series, row)
+    right = _next_run(series, row)
+    while right is not None and (left == 0 or _middle_s(series, right - 1, right) <= seen_s):
+        following = _next_run(series, right)
+        if following is None:
+            break
+        left, right = right, following
+    if right is None and left:
+        left, right = _run_start(series, left - 1), left
+    if right is None or left == 0:
+        return None
+    values = series.values
+    begin_s, end_s = _middle_s(series, left - 1, left), _middle_s(series, right - 1, right)
+    return _on_line(begin_s, values[left], end_s, values[right], seen_s)
+
+
+def _on_line(begin_s: float, begin: float, end_s: float, end: float, time_s: float) -> float:
+    if end_s <= begin_s:
+        return begin
+    return begin + (end - begin) * (time_s - begin_s) / (end_s - begin_s)
+
+
+def _area(series: Series, start_s: float, stop_s: float, pick: Callable[[float, float], float] | None) -> float:
+    """Area under the readings; ``pick`` chooses one value per interval, None draws the straight line."""
+    if stop_s <= start_s:
+        return 0.0
+    values, last = series.values, len(series.values) - 1
+    row = max(0, bisect_right(series.after_s, start_s) - 2)
+    while row < last and _middle_s(series, row + 1, row + 1) <= start_s:
+        row += 1
+    time_s, area = start_s, 0.0
+    while time_s < stop_s:
+        begin_s = _middle_s(series, row, row)
+        if row == last or time_s < begin_s:
+            end_s = stop_s if row == last else min(stop_s, begin_s)
+            height = values[row]
+        else:
+            next_s = _middle_s(series, row + 1, row + 1)
+            end_s = min(stop_s, next_s)
+            if pick is None:
+                height = _on_line(begin_s, values[row], next_s, values[row + 1], (time_s + end_s) / 2)
+            else:
+                height = pick(values[row], values[row + 1])
+            row += end_s == next_s
+        area += height * (end_s - time_s)
+        time_s = end_s
+    return area

@@ -1,0 +1,117 @@
+"""The meter of those who did not choose one: for each component the best that works here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import ClassVar, cast
+
+from attrs import evolve, frozen
+
+from ai_energy_benchmarks import registry
+from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
+from ai_energy_benchmarks.metrics.combined import CombinedCollector
+
+# In order of trust (measurement.md §1): the first that opens and sees the component is taken.
+_ORDER: Mapping[Component, tuple[str, ...]] = {
+    "gpu": ("nvml",),
+    "cpu": ("modelled",),
+    "dram": (),
+}
+
+
+@frozen
+class AutoOptions:
+    """No options: a meter that needs some is asked for by name."""
+
+
+class AutoCollector:
+    """Opens what works, and remembers why the rest was not taken."""
+
+    Options: ClassVar[type] = AutoOptions
+
+    def __init__(self, settings: CollectorSettings) -> None:
+        self._settings = settings
+        self._stack = ExitStack()
+        self._chosen = CombinedCollector(())
+        self._absent: dict[Component, str] = {}
+        self._notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_settings(cls, settings: CollectorSettings) -> AutoCollector:
+        return cls(settings)
+
+    def __enter__(self) -> AutoCollector:
+        with ExitStack() as stack:
+            found: dict[str, MetricsCollector] = {}
+            refused: dict[str, str] = {}
+            picked = {component: self._pick(component, found, refused, stack) for component in _ORDER}
+            self._absent = {
+                component: "; ".join(f"{name}: {refused[name]}" for name in _ORDER[component] if name in refused)
+                or "no meter of this machine sees it"
+                for component, name in picked.items()
+                if name is None
+            }
+            if not found:
+                reasons = "; ".join(f"{component}: {reason}" for component, reason in self._absent.items())
+                raise CollectorError(
+                    f"no meter works here ({reasons})",
+                    remedy="name a meter in metrics.collectors, or set metrics.enabled: false",
+                )
+            # The members are open already, so this one is used without being entered.
+            self._chosen = CombinedCollector(tuple(found.values()))
+            self._notes = tuple(_note(component, name, refused) for component, name in picked.items() if name)
+            self._stack = stack.pop_all()
+        return self
+
+    def _pick(
+        self, component: Component, found: dict[str, MetricsCollector], refused: dict[str, str], stack: ExitStack
+    ) -> str | None:
+        for name in _ORDER[component]:
+            if name not in found and name not in refused:
+                kind = cast("type[MetricsCollector]", registry.load("collectors", name))
+                meter = kind.from_settings(evolve(self._settings, options=kind.Options()))
+                try:
+                    found[name] = stack.enter_context(meter)
+                except CollectorError as error:
+                    refused[name] = error.message
+            if name in found and component in found[name].components():
+                return name
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def components(self) -> tuple[Component, ...]:
+        return self._chosen.components()
+
+    def attach(self, workload: Workload) -> None:
+        self._chosen.attach(workload)
+
+    def guard_s(self) -> float:
+        return self._chosen.guard_s()
+
+    def mark(self) -> Mark:
+        return self._chosen.mark()
+
+    def read(self, start: Mark, stop: Mark) -> Measurement:
+        measurement = self._chosen.read(start, stop)
+        return evolve(measurement, absent={**self._absent, **measurement.absent})
+
+    def samples(self) -> Samples:
+        return self._chosen.samples()
+
+    def notes(self) -> tuple[str, ...]:
+        return (*self._notes, *self._chosen.notes())
+
+
+def _note(component: Component, name: str, refused: Mapping[str, str]) -> str:
+    """Which meter was picked, and why each earlier one was not."""
+    earlier = _ORDER[component][: _ORDER[component].index(name)]
+    passed_over = "".join(f"; not {each}: {refused.get(each, 'it does not see it')}" for each in earlier)
+    return f"auto picked {name} for {component.upper()}{passed_over}"

@@ -1,0 +1,110 @@
+"""Several meters as one, with one clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import ClassVar
+
+from attrs import evolve, frozen
+
+from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
+
+
+@frozen
+class CombinedOptions:
+    """No options: the members bring theirs."""
+
+
+@frozen
+class CombinedMark(Mark):
+    """One edge of a window, with each member's own mark of it."""
+
+    members: tuple[Mark, ...] = ()
+
+
+class CombinedCollector:
+    """Reads every member; a component that two of them see counts by the first that has it."""
+
+    Options: ClassVar[type] = CombinedOptions
+
+    def __init__(self, members: Sequence[MetricsCollector]) -> None:
+        self._members = tuple(members)
+        self._stack = ExitStack()
+
+    @classmethod
+    def from_settings(cls, settings: CollectorSettings) -> CombinedCollector:
+        return cls(())
+
+    def __enter__(self) -> CombinedCollector:
+        with ExitStack() as stack:
+            for member in self._members:
+                stack.enter_context(member)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def components(self) -> tuple[Component, ...]:
+        return tuple(dict.fromkeys(each for member in self._members for each in member.components()))
+
+    def attach(self, workload: Workload) -> None:
+        for member in self._members:
+            member.attach(workload)
+
+    def guard_s(self) -> float:
+        return max((member.guard_s() for member in self._members), default=0.0)
+
+    def mark(self) -> CombinedMark:
+        return CombinedMark(time.perf_counter(), 0.0, tuple(member.mark() for member in self._members))
+
+    def read(self, start: Mark, stop: Mark) -> Measurement:
+        if not isinstance(start, CombinedMark) or not isinstance(stop, CombinedMark):
+            raise CollectorError("the marks of a window must come from the collector that reads it")
+        measurements = []
+        lost: dict[Component, str] = {}
+        for member, first, last in zip(self._members, start.members, stop.members, strict=True):
+            try:
+                read = member.read(evolve(first, quiet_s=start.quiet_s), evolve(last, quiet_s=stop.quiet_s))
+            except CollectorError as error:
+                lost.update(dict.fromkeys(member.components(), error.message))
+            else:
+                measurements.append(read)
+        if not measurements:
+            raise CollectorError("; ".join(dict.fromkeys(lost.values())) or "no meter was asked for")
+        return _merged(start.time_s, stop.time_s, measurements, lost)
+
+    def samples(self) -> Samples:
+        return Samples(tuple(series for member in self._members for series in member.samples().series))
+
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(note for member in self._members for note in member.notes()))
+
+
+def _merged(
+    start_s: float, stop_s: float, measurements: Sequence[Measurement], lost: dict[Component, str]
+) -> Measurement:
+    """All readings; of each component only those count that come from the first meter with a counted one."""
+    owner: dict[Component, int] = {}
+    reasons: dict[Component, list[str]] = {component: [reason] for component, reason in lost.items()}
+    for number, measurement in enumerate(measurements):
+        for reading in measurement.readings:
+            if reading.counted:
+                owner.setdefault(reading.device.component, number)
+        for component, reason in measurement.absent.items():
+            reasons.setdefault(component, []).append(reason)
+    readings = tuple(
+        evolve(reading, counted=reading.counted and owner[reading.device.component] == number)
+        for number, measurement in enumerate(measurements)
+        for reading in measurement.readings
+    )
+    absent = {each: "; ".join(dict.fromkeys(why)) for each, why in reasons.items() if each not in owner}
+    notes = (note for measurement in measurements for note in measurement.notes)
+    return Measurement(start_s, stop_s, readings, absent, tuple(dict.fromkeys(notes)))

@@ -1,0 +1,188 @@
+"""The meter of NVIDIA boards: their total-energy counters, or power over time where there is no counter."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import ClassVar
+
+from attrs import evolve, field, frozen, validators
+
+from ai_energy_benchmarks.domain.edges import Delay
+from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.base import CollectorSettings
+from ai_energy_benchmarks.metrics.nvml_board import WatchedBoard
+from ai_energy_benchmarks.metrics.nvml_library import Nvml, NvmlBoard, open_nvml
+from ai_energy_benchmarks.metrics.nvml_visible import visible
+from ai_energy_benchmarks.metrics.options import chosen
+from ai_energy_benchmarks.metrics.processes import tree
+
+# NVML is polled by one collector of a process at a time: two would disturb each other and what they measure.
+_OWNER = Lock()
+_GAUGES_EVERY_S = 0.1
+
+
+@frozen
+class NvmlOptions:
+    """How the boards are read.
+
+    Attributes:
+        poll_s: seconds between two readings of a counter.
+        delay_low_s, delay_high_s: bounds of the time from a sample to its publication, where it is known for
+            the model of board; the default holds for all that is unknown.
+        settle_s: how long a reading may wait after a window for the counter to move.
+    """
+
+    poll_s: float = field(default=0.01, validator=validators.gt(0))
+    delay_low_s: float = field(default=0.0, validator=validators.ge(0))
+    delay_high_s: float = field(default=0.055, validator=validators.ge(0))
+    settle_s: float = field(default=1.0, validator=validators.gt(0))
+
+
+class NvmlCollector:
+    """All boards that this process may see, read by one thread."""
+
+    Options: ClassVar[type] = NvmlOptions
+
+    def __init__(self, options: NvmlOptions | None = None) -> None:
+        self._options = options or NvmlOptions()
+        self._stack = ExitStack()
+        self._boards: tuple[WatchedBoard, ...] = ()
+        self._counted: frozenset[str] | None = None
+        self._absent: str | None = None
+        self._notes: list[str] = []
+        self._stop = Event()
+
+    @classmethod
+    def from_settings(cls, settings: CollectorSettings) -> NvmlCollector:
+        return cls(chosen(settings, NvmlOptions))
+
+    def __enter__(self) -> NvmlCollector:
+        with ExitStack() as stack:
+            if not _OWNER.acquire(blocking=False):
+                raise CollectorError(
+                    "another NVML collector of this process is open",
+                    remedy="name `nvml` or `auto` once in metrics.collectors",
+                )
+            stack.callback(_OWNER.release)
+            nvml = open_nvml()
+            stack.callback(nvml.nvmlShutdown)
+            self._boards = self._find_boards(nvml)
+            self._poll(gauges=True)
+            self._stop.clear()
+            thread = Thread(target=self._keep_polling, name="nvml", daemon=True)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(self._stop.set)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _find_boards(self, nvml: Nvml) -> tuple[WatchedBoard, ...]:
+        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        boards = [NvmlBoard(nvml, handle) for handle in handles]
+        seen = visible(boards, os.environ)
+        if not boards:
+            raise CollectorError("NVML sees no board", remedy="check that `nvidia-smi -L` lists one")
+        if not seen.indices:
+            shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+            raise CollectorError(
+                f"CUDA_VISIBLE_DEVICES={shown!r} shows none of the {len(boards)} boards",
+                remedy="unset CUDA_VISIBLE_DEVICES, or name boards as `nvidia-smi -L` does",
+            )
+        delay = Delay(self._options.delay_low_s, self._options.delay_high_s)
+        watched = tuple(WatchedBoard(nvml, boards[i], delay, seen.shared.get(i)) for i in seen.indices)
+        if all(board.lost is not None for board in watched):
+            raise CollectorError(f"no board can be measured: {'; '.join(_why(board) for board in watched)}")
+        self._notes = [*seen.notes, *seen.shared.values(), *(_why(each) for each in watched if each.lost)]
+        self._notes += [
+            f"{each.board.device.id} has no energy counter ({each.board.counter_problem}): its power is integrated"
+            for each in watched
+            if each.integrates and not each.lost
+        ]
+        return watched
+
+    def _keep_polling(self) -> None:
+        due_s = time.perf_counter()
+        while not self._stop.wait(self._options.poll_s):
+            now_s = time.perf_counter()
+            gauges = now_s >= due_s
+            if gauges:
+                due_s = now_s + _GAUGES_EVERY_S
+            self._poll(gauges)
+
+    def _poll(self, gauges: bool) -> None:
+        for board in self._boards:
+            board.poll(gauges)
+
+    def components(self) -> tuple[Component, ...]:
+        return ("gpu",)
+
+    def attach(self, workload: Workload) -> None:
+        self._counted, self._absent = None, None
+        if not workload.local:
+            self._counted = frozenset()
+            self._absent = "the engine does not run on this machine"
+        elif workload.board_ids is not None:
+            self._counted = frozenset(workload.board_ids)
+        elif workload.process_ids:
+            pids = tree(workload.process_ids)
+            holding = [each.board.device.id for each in self._boards if pids & each.board.process_ids()]
+            self._counted = frozenset(holding) or None
+            if not holding:
+                self._notes.append("no board tells that it runs the engine's processes: all visible boards count")
+
+    def guard_s(self) -> float:
+        return 0.0
+
+    def mark(self) -> Mark:
+        return Mark(time.perf_counter())
+
+    def read(self, start: Mark, stop: Mark) -> Measurement:
+        give_up_s = max(time.perf_counter(), stop.time_s) + self._options.settle_s
+        while not all(board.settled(stop.time_s) for board in self._boards) and time.perf_counter() < give_up_s:
+            time.sleep(self._options.poll_s)
+        counted = self._counted
+        found = [
+            (each, *each.reading(start, stop, counted is None or each.board.device.id in counted))
+            for each in self._boards
+        ]
+        readings = tuple(reading for _, reading, _ in found if reading is not None)
+        if not readings:
+            raise CollectorError("; ".join(note for _, _, note in found if note))
+        notes = [note for _, _, note in found if note]
+        notes += [each.shared for each, reading, _ in found if each.shared and reading and reading.counted]
+        measurement = Measurement(start.time_s, stop.time_s, readings, {}, tuple(notes))
+        return self._refuse_part(measurement)
+
+    def _refuse_part(self, measurement: Measurement) -> Measurement:
+        """A sum over only some of the workload's boards would pass for the whole, so then none is counted."""
+        if self._absent is not None:
+            return evolve(measurement, absent={"gpu": self._absent})
+        wanted = frozenset(each.board.device.id for each in self._boards) if self._counted is None else self._counted
+        missing = wanted - {reading.device.id for reading in measurement.readings}
+        if not missing:
+            return measurement
+        return evolve(
+            measurement,
+            readings=tuple(evolve(reading, counted=False) for reading in measurement.readings),
+            absent={"gpu": f"no figure for {', '.join(sorted(missing))}, which the workload uses"},
+        )
+
+    def samples(self) -> Samples:
+        return Samples(tuple(series for board in self._boards for series in board.series()))
+
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._notes))
+
+
+def _why(board: WatchedBoard) -> str:
+    return f"{board.board.device.id} cannot be measured: {board.lost}"

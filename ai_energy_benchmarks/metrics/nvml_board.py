@@ -1,0 +1,151 @@
+"""One board under watch: what was read of it so far, and the energy of a window."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain import edges
+from ai_energy_benchmarks.domain.edges import Delay, Level
+from ai_energy_benchmarks.domain.power import Estimator, Mark, Provenance, Reading, Series
+from ai_energy_benchmarks.metrics.nvml_library import Nvml, NvmlBoard
+from ai_energy_benchmarks.metrics.recording import Recorder
+
+METER = "nvml"
+# Readings before a window that its first edge may need: some ticks of any board.
+_LOOK_BACK_S = 2.0
+# A board that answers nothing for so long is lost; shorter refusals only widen the bounds.
+_PATIENCE_S = 1.0
+# Beyond the ends of a series growth is bounded by what a board can draw: its limit with room for spikes.
+_CEILING_PER_LIMIT = 2.0
+_CEILING_UNKNOWN_W = 2000.0
+
+T = TypeVar("T")
+
+
+@frozen
+class Window:
+    """A board's energy over a window.
+
+    Attributes:
+        level: low, best and high, in J.
+        note: why the board's first choice of a source was not used.
+    """
+
+    level: Level
+    provenance: Provenance
+    estimator: Estimator
+    note: str | None = None
+
+
+class WatchedBoard:
+    """Reads one board into series.
+
+    Attributes:
+        shared: why the board's energy is not the workload's alone; None if it is.
+        lost: why nothing can be read any more; None while all is well.
+    """
+
+    def __init__(self, nvml: Nvml, board: NvmlBoard, delay: Delay, shared: str | None) -> None:
+        self.board = board
+        self.shared = shared
+        self.lost: str | None = None
+        if board.counter_problem and board.power_problem:
+            self.lost = f"its driver tells neither energy ({board.counter_problem}) nor power ({board.power_problem})"
+        self._nvml = nvml
+        self._delay = delay
+        self._refusing_since_s: float | None = None
+        limit_w = board.power_limit_w
+        self._ceiling_w = _CEILING_UNKNOWN_W if limit_w is None else limit_w * _CEILING_PER_LIMIT
+        self._energy = Recorder(board.device, "energy_j", METER)
+        self._power = Recorder(board.device, "power_w", METER)
+        self._temperature = Recorder(board.device, "temperature_celsius", METER)
+        self.integrates = board.counter_problem is not None
+
+    def poll(self, gauges: bool) -> None:
+        """Read the counter, and the gauges too where they are due or the only source."""
+        if self.lost is not None:
+            return
+        board = self.board
+        if not self.integrates:
+            self._store(self._energy, board.energy_j)
+        if board.power_problem is None and (gauges or self.integrates):
+            self._store(self._power, board.power_w)
+        if board.has_temperature and gauges:
+            self._store(self._temperature, board.temperature_celsius)
+
+    def _store(self, recorder: Recorder, call: Callable[[], float]) -> None:
+        before_s = time.perf_counter()
+        try:
+            value = call()
+        except self._nvml.NVMLError as error:
+            self._refused(before_s, error.value, str(error))
+            return
+        recorder.add(before_s, time.perf_counter(), value)
+        self._refusing_since_s = None
+
+    def _refused(self, now_s: float, code: int, reason: str) -> None:
+        nvml = self._nvml
+        if self._refusing_since_s is None:
+            self._refusing_since_s = now_s
+        gone = code in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_UNINITIALIZED, nvml.NVML_ERROR_DRIVER_NOT_LOADED)
+        if gone or now_s - self._refusing_since_s > _PATIENCE_S:
+            self.lost = reason
+
+    def settled(self, stop_s: float) -> bool:
+        """Whether everything that the energy until ``stop_s`` needs has been read, or never will be."""
+        if self.lost is not None:
+            return True
+        if self.integrates:
+            return _covers(self._power.series(stop_s), stop_s, self._delay)
+        return edges.settled(self._energy.series(stop_s - _LOOK_BACK_S), stop_s, self._delay)
+
+    def reading(self, start: Mark, stop: Mark, counted: bool) -> tuple[Reading | None, str | None]:
+        """The board's reading of a window, or None; and what the reader should know of it."""
+        power = self._power.series(start.time_s - _LOOK_BACK_S)
+        window = self._window(power, start, stop)
+        name = self.board.device.id
+        if window is None:
+            return None, f"{name} has no figure: {self.lost or 'nothing was read of it in the window'}"
+        low_j, best_j, high_j = window.level
+        reading = Reading(
+            device=self.board.device,
+            energy_j=best_j,
+            energy_low_j=low_j,
+            energy_high_j=high_j,
+            provenance=window.provenance,
+            meter=METER,
+            estimator=window.estimator,
+            counted=counted,
+            peak_power_w=edges.peak(power, start.time_s, stop.time_s),
+        )
+        return reading, window.note and f"{name}: {window.note}"
+
+    def _window(self, power: Series, start: Mark, stop: Mark) -> Window | None:
+        if self.integrates:
+            return self._integrated(power, start, stop, None)
+        series = self._energy.series(start.time_s - _LOOK_BACK_S)
+        if edges.falls(series, start.time_s, stop.time_s, self._delay):
+            return self._integrated(power, start, stop, "its energy counter went backwards; power was integrated")
+        if edges.settled(series, stop.time_s, self._delay):
+            first, last = (edges.latched(series, at.time_s, self._delay, self._ceiling_w) for at in (start, stop))
+            return Window(edges.rise(first, last), "measured", "continuous")
+        return self._integrated(power, start, stop, "its energy counter stands still; power was integrated")
+
+    def _integrated(self, power: Series, start: Mark, stop: Mark, note: str | None) -> Window | None:
+        if not _covers(power, stop.time_s, self._delay):
+            return None
+        level = edges.integral(power, start.time_s, stop.time_s, self._delay)
+        return Window(level, "integrated", "continuous", note)
+
+    def series(self) -> tuple[Series, ...]:
+        """Copies of everything that was read."""
+        recorders = (self._energy, self._power, self._temperature)
+        return tuple(recorder.series() for recorder in recorders if len(recorder))
+
+
+def _covers(power: Series, stop_s: float, delay: Delay) -> bool:
+    return bool(power.before_s) and power.before_s[-1] >= stop_s + delay.high_s

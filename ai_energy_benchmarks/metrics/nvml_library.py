@@ -1,0 +1,123 @@
+"""NVML through the real binding: opening it, and one board with its calls in our units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ai_energy_benchmarks.domain.power import Device
+from ai_energy_benchmarks.errors import CollectorError
+
+# Whatever NVML is asked for by its own names; the binding has no types.
+Nvml = Any
+Handle = Any
+
+INSTANT_POWER_FIELD = 186  # NVML_FI_DEV_POWER_INSTANT, in mW; driver 530 and newer
+
+
+def open_nvml() -> Nvml:
+    """The binding, initialised; the caller shuts it down.
+
+    Raises:
+        CollectorError: no binding, no driver library, no driver, or no permission.
+    """
+    try:
+        import pynvml as nvml
+    except ImportError as error:
+        raise CollectorError("the Python binding of NVML is missing", remedy="pip install nvidia-ml-py") from error
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError as error:
+        raise CollectorError(f"NVML cannot be opened: {error}", remedy=_remedy(nvml, error)) from error
+    return nvml
+
+
+def _remedy(nvml: Nvml, error: Any) -> str:
+    if error.value == nvml.NVML_ERROR_LIBRARY_NOT_FOUND:
+        return "install the NVIDIA driver, or give the container its boards (docker run --gpus all)"
+    if error.value == nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
+        return "the driver was updated under a running kernel module: reboot"
+    if error.value == nvml.NVML_ERROR_NO_PERMISSION:
+        return "run as a user who may open /dev/nvidiactl"
+    return "check that `nvidia-smi` works on this machine"
+
+
+class NvmlBoard:
+    """One physical board.
+
+    Attributes:
+        device: its UUID and name.
+        power_limit_w: the enforced limit; None if the board does not tell.
+        counter_problem: why its energy counter cannot be read; None if it can.
+        power_problem: the same for its power.
+    """
+
+    def __init__(self, nvml: Nvml, handle: Handle) -> None:
+        self._nvml = nvml
+        self._handle = handle
+        self.device = Device("gpu", nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle))
+        self._instant = self._problem(self.instant_power_w) is None
+        self.counter_problem = self._problem(self.energy_j)
+        self.power_problem = self._problem(self.power_w)
+        self.has_temperature = self._problem(self.temperature_celsius) is None
+        self.power_limit_w = None if self._problem(self._limit_w) else self._limit_w()
+
+    def _problem(self, call: Any) -> str | None:
+        try:
+            call()
+        except self._nvml.NVMLError as error:
+            return str(error)
+        return None
+
+    def energy_j(self) -> float:
+        """Total energy since the driver was loaded. Raises NVMLError, as every call here."""
+        millijoules: int = self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)
+        return millijoules / 1000
+
+    def power_w(self) -> float:
+        """Power now, where the driver tells it; else its own average."""
+        if self._instant:
+            return self.instant_power_w()
+        milliwatts: int = self._nvml.nvmlDeviceGetPowerUsage(self._handle)
+        return milliwatts / 1000
+
+    def instant_power_w(self) -> float:
+        """The field of newer drivers that is not averaged."""
+        (field,) = self._nvml.nvmlDeviceGetFieldValues(self._handle, [INSTANT_POWER_FIELD])
+        if field.nvmlReturn:
+            raise self._nvml.NVMLError(field.nvmlReturn)
+        milliwatts: int = field.value.uiVal
+        return milliwatts / 1000
+
+    def temperature_celsius(self) -> float:
+        """Temperature of the chip."""
+        celsius: int = self._nvml.nvmlDeviceGetTemperature(self._handle, self._nvml.NVML_TEMPERATURE_GPU)
+        return float(celsius)
+
+    def _limit_w(self) -> float:
+        milliwatts: int = self._nvml.nvmlDeviceGetEnforcedPowerLimit(self._handle)
+        return milliwatts / 1000
+
+    def process_ids(self) -> frozenset[int]:
+        """Processes with a compute context on this board, as the driver numbers them; empty if it does not tell."""
+        try:
+            running = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
+        except self._nvml.NVMLError:
+            return frozenset()
+        return frozenset(process.pid for process in running)
+
+    def mig_slices(self) -> tuple[str, ...]:
+        """UUIDs of the board's MIG slices; empty where MIG is off or unknown."""
+        nvml = self._nvml
+        try:
+            current, _ = nvml.nvmlDeviceGetMigMode(self._handle)
+            count = nvml.nvmlDeviceGetMaxMigDeviceCount(self._handle) if current else 0
+        except nvml.NVMLError:
+            return ()
+        slices = []
+        for index in range(count):
+            try:
+                handle = nvml.nvmlDeviceGetMigDeviceHandleByIndex(self._handle, index)
+            except nvml.NVMLError:
+                continue  # indices of slices that do not exist are refused
+            slices.append(nvml.nvmlDeviceGetUUID(handle))
+        return tuple(slices)

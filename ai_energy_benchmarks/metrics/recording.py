@@ -1,0 +1,49 @@
+"""A series that grows while a meter is read, kept small without losing anything that bounds need."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from threading import Lock
+
+from ai_energy_benchmarks.domain.power import Device, Quantity, Series
+
+
+class Recorder:
+    """Keeps, of each run of equal values, the first and the last reading; 24 bytes a row.
+
+    One thread may add while others copy.
+    """
+
+    def __init__(self, device: Device, quantity: Quantity, meter: str) -> None:
+        self._device = device
+        self._quantity: Quantity = quantity
+        self._meter = meter
+        self._before_s = array("d")
+        self._after_s = array("d")
+        self._values = array("d")
+        self._lock = Lock()
+        self._repeats = False  # whether the last row is the latest reading of a run of two or more
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def add(self, before_s: float, after_s: float, value: float) -> None:
+        """Store one reading; ``before_s`` and ``after_s`` are the clock on both sides of the call."""
+        values = self._values
+        with self._lock:
+            same = bool(values) and values[-1] == value
+            if same and self._repeats:
+                self._before_s[-1], self._after_s[-1] = before_s, after_s
+                return
+            self._repeats = same
+            self._before_s.append(before_s)
+            self._after_s.append(after_s)
+            values.append(value)
+
+    def series(self, start_s: float | None = None) -> Series:
+        """A copy of the readings since ``start_s``, with the one reading before it; of all, if None."""
+        with self._lock:
+            first = 0 if start_s is None else max(0, bisect_right(self._after_s, start_s) - 1)
+            rows = self._before_s[first:], self._after_s[first:], self._values[first:]
+        return Series(self._device, self._quantity, self._meter, *rows)

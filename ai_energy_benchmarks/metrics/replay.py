@@ -1,0 +1,185 @@
+"""A meter that plays a recorded trace as if it happened now."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from array import array
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain import edges
+from ai_energy_benchmarks.domain.power import (
+    Component,
+    Device,
+    Mark,
+    Measurement,
+    Provenance,
+    Quantity,
+    Reading,
+    Samples,
+    Series,
+    Workload,
+)
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.base import CollectorSettings
+from ai_energy_benchmarks.metrics.options import chosen
+
+METER = "replay"
+_COMPONENTS: Mapping[str, Component] = {"gpu": "gpu", "cpu": "cpu", "dram": "dram"}
+_NEEDED = ("time_s", "device", "component")
+_COLUMNS = "time_s, device, component and energy_j or power_w"
+
+
+@frozen
+class ReplayOptions:
+    """What is played.
+
+    Attributes:
+        path: a CSV or Parquet file with the columns ``time_s``, ``device``, ``component`` (gpu, cpu or dram) and one
+            of ``energy_j`` (a counter that never falls) and ``power_w``; each device's rows in order of time.
+        provenance: the word for its figures; None takes ``measured`` for energy and ``integrated`` for power.
+    """
+
+    path: Path | None = None
+    provenance: Provenance | None = None
+
+
+class ReplayCollector:
+    """Time 0 of the trace, its earliest row, is the moment of entering."""
+
+    Options: ClassVar[type] = ReplayOptions
+
+    def __init__(self, options: ReplayOptions | None = None) -> None:
+        self._options = options or ReplayOptions()
+        self._series: tuple[Series, ...] = ()
+
+    @classmethod
+    def from_settings(cls, settings: CollectorSettings) -> ReplayCollector:
+        return cls(chosen(settings, ReplayOptions))
+
+    def __enter__(self) -> ReplayCollector:
+        if self._options.path is None:
+            raise CollectorError("replay has no trace to play", remedy="set options.path of the collector `replay`")
+        path = Path(self._options.path)
+        self._series = _parse(path, _rows(path), time.perf_counter())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def components(self) -> tuple[Component, ...]:
+        return tuple(dict.fromkeys(series.device.component for series in self._series))
+
+    def attach(self, workload: Workload) -> None: ...
+
+    def guard_s(self) -> float:
+        return 0.0
+
+    def mark(self) -> Mark:
+        return Mark(time.perf_counter())
+
+    def read(self, start: Mark, stop: Mark) -> Measurement:
+        for series in self._series:
+            if series.after_s[-1] < stop.time_s:
+                over_s = stop.time_s - series.after_s[-1]
+                raise CollectorError(
+                    f"the trace of {series.device.id} ended {over_s:.3g} s before the window",
+                    remedy="replay a longer trace, or measure a shorter run",
+                )
+        readings = tuple(self._reading(series, start.time_s, stop.time_s) for series in self._series)
+        return Measurement(start.time_s, stop.time_s, readings)
+
+    def _reading(self, series: Series, start_s: float, stop_s: float) -> Reading:
+        of_power = series.quantity == "power_w"
+        if of_power:
+            low_j, best_j, high_j = edges.integral(series, start_s, stop_s, edges.NO_DELAY)
+        else:
+            first, last = (edges.fresh(series, at_s, math.inf) for at_s in (start_s, stop_s))
+            low_j, best_j, high_j = edges.rise(first, last)
+        return Reading(
+            device=series.device,
+            energy_j=best_j,
+            energy_low_j=low_j,
+            energy_high_j=high_j,
+            provenance=self._options.provenance or ("integrated" if of_power else "measured"),
+            meter=METER,
+            estimator="continuous",
+            peak_power_w=edges.peak(series, start_s, stop_s) if of_power else None,
+        )
+
+    def samples(self) -> Samples:
+        now_s = time.perf_counter()
+        return Samples(tuple(_until(series, now_s) for series in self._series))
+
+    def notes(self) -> tuple[str, ...]:
+        return (f"the energy is that of the trace {self._options.path}, played back",)
+
+
+def _rows(path: Path) -> list[dict[str, object]]:
+    """The rows of the file, whatever its format."""
+    try:
+        if path.suffix.lower() == ".parquet":
+            import polars
+
+            try:
+                return polars.read_parquet(path).to_dicts()
+            except polars.exceptions.PolarsError as error:
+                raise CollectorError(f"{path} cannot be read as Parquet: {error}") from error
+        with open(path, newline="", encoding="utf-8") as file:
+            return [dict(row) for row in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CollectorError(f"the trace {path} cannot be read: {error}", remedy="check options.path") from error
+
+
+def _parse(path: Path, rows: Iterable[Mapping[str, object]], zero_s: float) -> tuple[Series, ...]:
+    """One series per device, its times shifted so that the earliest row lies at ``zero_s``."""
+    rows = list(rows)
+    columns = set(rows[0]) if rows else set()
+    quantity: Quantity = "energy_j" if "energy_j" in columns else "power_w"
+    if not columns.issuperset((*_NEEDED, quantity)):
+        raise CollectorError(f"{path} has the columns {sorted(columns)}", remedy=f"a trace needs {_COLUMNS}")
+    found: dict[Device, tuple[array[float], array[float]]] = {}
+    for number, row in enumerate(rows, start=1):
+        device, time_s, value = _row(path, number, row, quantity)
+        times_s, values = found.setdefault(device, (array("d"), array("d")))
+        if times_s and (time_s <= times_s[-1] or (quantity == "energy_j" and value < values[-1])):
+            raise CollectorError(f"{path}, row {number}: time or energy of {device.id} does not grow")
+        times_s.append(time_s)
+        values.append(value)
+    shift_s = zero_s - min(times_s[0] for times_s, _ in found.values())
+    series = []
+    for device, (times_s, values) in found.items():
+        shifted_s = array("d", (time_s + shift_s for time_s in times_s))
+        series.append(Series(device, quantity, METER, shifted_s, shifted_s, values))
+    return tuple(series)
+
+
+def _row(path: Path, number: int, row: Mapping[str, object], quantity: Quantity) -> tuple[Device, float, float]:
+    component = _COMPONENTS.get(str(row["component"]))
+    try:
+        time_s, value = float(str(row["time_s"])), float(str(row[quantity]))
+    except ValueError as error:
+        raise CollectorError(f"{path}, row {number}: {error}", remedy=f"a trace needs {_COLUMNS}") from error
+    if component is None or not math.isfinite(time_s) or not math.isfinite(value) or value < 0:
+        raise CollectorError(f"{path}, row {number}: {dict(row)!r}", remedy=f"a trace needs {_COLUMNS}")
+    return Device(component, str(row["device"])), time_s, value
+
+
+def _until(series: Series, now_s: float) -> Series:
+    """What a live meter would have read by now."""
+    count = sum(time_s <= now_s for time_s in series.after_s)
+    return Series(
+        series.device,
+        series.quantity,
+        series.meter,
+        series.before_s[:count],
+        series.after_s[:count],
+        series.values[:count],
+    )
