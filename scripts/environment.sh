@@ -21,8 +21,9 @@ fail() {
 
 # 3.11 comes first because the pinned torch is tested there.
 find_python() {
-    local candidate found=""
-    for candidate in ${AEB_PYTHON:-python3.11 python3.13 python3.12 python3.10 python3 python}; do
+    local candidate found="" candidates=(python3.11 python3.13 python3.12 python3.10 python3 python)
+    [[ -z ${AEB_PYTHON:-} ]] || candidates=("$AEB_PYTHON")
+    for candidate in "${candidates[@]}"; do
         "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || continue
         found=$candidate
         "$candidate" -c 'import ensurepip, venv' 2>/dev/null || continue

@@ -1,0 +1,168 @@
+"""The package as it is published: its contents, its metadata, its versions and an import in an empty environment."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import email.message
+import email.parser
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "ai_energy_benchmarks"
+LARGEST_WHEEL_BYTES = 400_000
+
+
+def tracked(root: Path) -> list[Path]:
+    """The files of the repository, new ones included, ignored ones not; relative to ``root``."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=root, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [Path(line) for line in listing.stdout.splitlines() if (root / line).is_file()]
+
+
+@pytest.fixture(scope="module")
+def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that build_wheel.sh makes from a copy of the repository, called from another directory."""
+    copy = tmp_path_factory.mktemp("a copy")
+    for path in tracked(root):
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / path, copy / path)
+    path_with_tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path_with_tools, "SOURCE_DATE_EPOCH": "1700000000"}
+    done = subprocess.run(
+        [copy / "build_wheel.sh"], cwd="/", env=environment, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    [line] = done.stdout.splitlines()
+    return Path(line)
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> email.message.Message:
+    """The wheel's METADATA."""
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
+        return email.parser.Parser().parsestr(archive.read(name).decode())
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(root: Path, wheel: Path) -> None:
+    """Every file of the package directory is in the wheel; beside them only its metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert names == {path.as_posix() for path in tracked(root) if path.parts[0] == PACKAGE}
+    assert f"{PACKAGE}/py.typed" in names
+
+
+def test_the_wheel_is_small(wheel: Path) -> None:
+    """A wheel copied into many images stays under 400 kB."""
+    assert wheel.stat().st_size <= LARGEST_WHEEL_BYTES
+
+
+def test_twine_finds_nothing_to_complain_of(wheel: Path) -> None:
+    """Wheel and sdist pass ``twine check --strict``: the README renders and no field is missing."""
+    files = sorted(wheel.parent.iterdir())
+    assert [file.suffix for file in files] == [".whl", ".gz"]
+    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *files], check=True, capture_output=True)
+
+
+def test_all_versions_agree(root: Path, wheel: Path, metadata: email.message.Message) -> None:
+    """VERSION.txt, bumpver.toml and the wheel have one version."""
+    version = (root / "VERSION.txt").read_text(encoding="utf-8").strip()
+    bumpver = configparser.ConfigParser()
+    bumpver.read(root / "bumpver.toml", encoding="utf-8")
+    assert ast.literal_eval(bumpver["bumpver"]["current_version"]) == version
+    assert metadata["Version"] == version
+    assert wheel.name == f"{PACKAGE}-{version}-py3-none-any.whl"
+
+
+def test_the_changelog_has_a_section_for_this_version(root: Path) -> None:
+    """What a version changes stands under its heading, dated or still unreleased."""
+    version = (root / "VERSION.txt").read_text(encoding="utf-8").strip()
+    changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## \[{re.escape(version)}\] - (\d{{4}}-\d\d-\d\d|unreleased)$", changelog, re.MULTILINE)
+
+
+def test_the_metadata_is_complete(metadata: email.message.Message) -> None:
+    """Licence as SPDX, Python 3.10 and newer, a README, and the extras that the README names."""
+    assert metadata["License-Expression"] == "MIT"
+    assert metadata["Requires-Python"] == ">=3.10"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    extras = {"all", "codecarbon", "datasets", "dev", "pytorch", "stats", "tensorrt", "vllm", "zeus"}
+    assert set(metadata.get_all("Provides-Extra") or []) == extras
+
+
+def test_all_means_what_can_live_in_one_environment(metadata: email.message.Message) -> None:
+    """vLLM and TensorRT-LLM pin different torch and transformers, so ``all`` brings neither."""
+    requirements = metadata.get_all("Requires-Dist") or []
+    [everything] = [line for line in requirements if 'extra == "all"' in line]
+    assert "vllm" not in everything
+    assert "tensorrt" not in everything
+    assert "pytorch" in everything
+
+
+def test_what_the_scripts_install_is_pinned(root: Path, metadata: email.message.Message) -> None:
+    """Every direct dependency of the base, pytorch, stats and dev installs has one version in constraints.txt."""
+    lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {normal(line.partition("==")[0]) for line in lines if "==" in line}
+    wanted = set()
+    for line in metadata.get_all("Requires-Dist") or []:
+        extra = re.search(r'extra == "(\w+)"', line)
+        if extra is None or extra[1] in {"pytorch", "stats", "dev"}:
+            wanted.add(normal(re.split(r"[^\w.-]", line, maxsplit=1)[0]))
+    assert wanted - {normal(PACKAGE)} <= pinned
+    assert all("==" in line for line in lines if line and not line.startswith("#"))
+
+
+def normal(name: str) -> str:
+    """A distribution's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def make_environment(directory: Path, *packages: str | Path) -> Path:
+    """A new virtual environment with these packages; the path of its Python."""
+    subprocess.run([sys.executable, "-m", "venv", directory], check=True)
+    python = directory / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True, capture_output=True)
+    return python
+
+
+def test_the_wheel_imports_without_its_dependencies(wheel: Path, tmp_path: Path) -> None:
+    """Importing needs the standard library alone, in an environment that holds nothing but the wheel."""
+    python = make_environment(tmp_path / "venv", "--no-deps", wheel)
+    code = f"import {PACKAGE} as package; print(package.__version__)"
+    done = subprocess.run([python, "-I", "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.strip() == wheel.name.split("-")[1]
+
+
+@pytest.mark.heavy
+def test_the_installed_command_answers(wheel: Path, tmp_path: Path) -> None:
+    """With its dependencies from the index, the wheel gives a working command and all public names."""
+    python = make_environment(tmp_path / "venv", wheel)
+    script = python.with_name("ai-energy-benchmark")
+    done = subprocess.run([script, "--help"], check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert "run" in done.stdout
+    code = f"import {PACKAGE} as package\nfor name in package.__all__: getattr(package, name)"
+    subprocess.run([python, "-I", "-c", code], check=True, cwd=tmp_path)
+
+
+@pytest.mark.heavy
+def test_the_same_source_gives_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    """Building the published sdist again gives the wheel's bytes."""
+    [sdist] = wheel.parent.glob("*.tar.gz")
+    shutil.unpack_archive(sdist, tmp_path, filter="data")
+    [source] = tmp_path.iterdir()
+    environment = os.environ | {"SOURCE_DATE_EPOCH": "1700000000"}
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "again", source],
+        check=True, env=environment, capture_output=True,
+    )  # fmt: skip
+    assert (tmp_path / "again" / wheel.name).read_bytes() == wheel.read_bytes()
