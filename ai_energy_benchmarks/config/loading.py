@@ -67,19 +67,34 @@ def config_to_yaml(config: BenchmarkConfig) -> str:
     return yaml_text.dump(config_to_mapping(config))
 
 
-def _from_document(document: yaml_text.Document, source: str, overrides: Mapping[str, object]) -> BenchmarkConfig:
+def document_mapping(document: yaml_text.Document, source: str) -> Mapping[str, object]:
+    """The mapping that a config file must hold.
+
+    Raises:
+        ConfigError: it holds a list or a single value.
+    """
     if not isinstance(document.value, Mapping):
         raise ConfigError(
             f"{source} must hold a mapping with keys, got {shown(document.value)}",
             remedy="a config needs at least backend.type and backend.model",
         )
+    return document.value
+
+
+def place_in(document: yaml_text.Document, overrides: Mapping[str, object]) -> Callable[[Path], Place]:
+    """How to find the place of a path that is in the file or came from an override."""
     changed = [path for path, _ in override_paths(overrides)]
 
     def place(path: Path) -> Place:
         overridden = any(path[: len(each)] == each for each in changed)
         return Place(override=True) if overridden else Place(document.line(path))
 
-    return _checked(with_overrides(document.value, overrides), source, document.problems, place)
+    return place
+
+
+def _from_document(document: yaml_text.Document, source: str, overrides: Mapping[str, object]) -> BenchmarkConfig:
+    mapping = with_overrides(document_mapping(document, source), overrides)
+    return _checked(mapping, source, document.problems, place_in(document, overrides))
 
 
 def _checked(
