@@ -1,0 +1,172 @@
+"""Server-sent events of a streamed completion: when each token event came, and little else decoded.
+
+Of a stream only the last event with a finish reason, the usage and an error are decoded, after it has ended.
+Whether an event carries output is seen in its bytes: a quote inside a JSON string is always escaped, so a
+pattern with bare quotes finds keys only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from array import array
+
+from attrs import define, field, frozen
+
+_OUTPUT = re.compile(rb'"(?:content|text)"\s*:\s*"(?!")|"tool_calls"\s*:\s*\[\s*\{')
+_REASONING = re.compile(rb'"(?:reasoning_content|reasoning)"\s*:\s*"(?!")')
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_ERROR = re.compile(rb'"error"\s*:\s*[{"]')
+
+
+@frozen
+class Usage:
+    """Token counts as the server reports them; None where it does not."""
+
+    prompt_tokens: int
+    output_tokens: int
+    cached_prompt_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@frozen
+class StreamSummary:
+    """What a whole stream said.
+
+    Attributes:
+        usage: None if the server sent none.
+        finish_reason: the server's own word; None if it gave none.
+        error: the server's error message; None if it sent none.
+    """
+
+    usage: Usage | None
+    finish_reason: str | None
+    error: str | None
+
+
+@define
+class EventStream:
+    """Collects one stream; ``feed`` is called with every received block.
+
+    Attributes:
+        keep: keep every event, to decode its text later.
+        token_times_s: when each event with output arrived.
+        reasoning_events: how many of them were thinking.
+        ended: whether ``[DONE]`` has come.
+    """
+
+    keep: bool = False
+    token_times_s: array[float] = field(factory=lambda: array("d"))
+    reasoning_events: int = 0
+    ended: bool = False
+    kept: list[bytes] = field(factory=list)
+    _rest: bytes = b""
+    _usage: bytes = b""
+    _finish: bytes = b""
+    _error: bytes = b""
+
+    def feed(self, time_s: float, block: bytes) -> None:
+        """Take in a block that arrived at ``time_s`` (monotonic seconds)."""
+        if b"\r" in block:
+            # A carriage return belongs to a line end here: JSON escapes it.
+            block = block.replace(b"\r", b"")
+        if self._rest:
+            block = self._rest + block
+        events = block.split(b"\n\n")
+        self._rest = events.pop()
+        for event in events:
+            self._take(time_s, event)
+
+    def close(self, time_s: float) -> None:
+        """The stream is over; an event without its closing empty line still counts."""
+        if self._rest.strip():
+            self._take(time_s, self._rest)
+        self._rest = b""
+
+    def summary(self) -> StreamSummary:
+        """Decode what was set aside."""
+        return StreamSummary(_usage(self._usage), _finish_reason(self._finish), _error(self._error))
+
+    def text(self) -> str:
+        """The output text, thinking first; needs ``keep``."""
+        return "".join(map(_text, self.kept))
+
+    def _take(self, time_s: float, event: bytes) -> None:
+        if _OUTPUT.search(event):
+            self.token_times_s.append(time_s)
+        elif _REASONING.search(event):
+            self.token_times_s.append(time_s)
+            self.reasoning_events += 1
+        elif _ERROR.search(event):
+            self._error = event
+        elif b"[DONE]" in event:
+            self.ended = True
+        if self.keep:
+            self.kept.append(event)
+        if b'usage"' in event and _USAGE.search(event):
+            self._usage = event
+        if _FINISH.search(event):
+            self._finish = event
+
+
+def _decoded(event: bytes) -> dict[str, object]:
+    """The JSON object of an event; empty if it is none."""
+    lines = [line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:")]
+    try:
+        value = json.loads(b"\n".join(lines) if lines else event)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def usage_from(document: dict[str, object]) -> Usage | None:
+    """The ``usage`` of a response or an event; None if it is missing or has no counts."""
+    usage = _mapping(document.get("usage"))
+    prompt, output = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if prompt is None or output is None:
+        return None
+    cached = _count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens"))
+    reasoning = _count(_mapping(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+    return Usage(prompt, output, cached, reasoning)
+
+
+def _usage(event: bytes) -> Usage | None:
+    return usage_from(_decoded(event)) if event else None
+
+
+def _first_choice(event: bytes) -> dict[str, object]:
+    choices = _decoded(event).get("choices")
+    return _mapping(choices[0]) if isinstance(choices, list) and choices else {}
+
+
+def _finish_reason(event: bytes) -> str | None:
+    reason = _first_choice(event).get("finish_reason") if event else None
+    return reason if isinstance(reason, str) else None
+
+
+def _text(event: bytes) -> str:
+    choice = _first_choice(event)
+    source = _mapping(choice.get("delta")) or choice
+    parts = (source.get(key) for key in ("reasoning_content", "reasoning", "content", "text"))
+    return "".join(part for part in parts if isinstance(part, str))
+
+
+def _error(event: bytes) -> str | None:
+    return error_text(_decoded(event)) or (event.decode("utf-8", "replace")[:200] if event else None)
+
+
+def error_text(document: dict[str, object]) -> str | None:
+    """The message of an error body, in the shapes that servers use; None if there is none."""
+    error = document.get("error", document.get("detail", document.get("message")))
+    if isinstance(error, dict):
+        error = error.get("message", error)
+    return None if error is None else str(error)[:300]
