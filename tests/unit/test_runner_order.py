@@ -1,0 +1,259 @@
+"""The order of one benchmark, read from the journal that the fakes keep."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+from attrs import evolve
+
+from ai_energy_benchmarks.config.model import (
+    BackendConfig,
+    BenchmarkConfig,
+    GenerateKwargs,
+    InputShapes,
+    ProtocolConfig,
+    ScenarioConfig,
+    WarmupConfig,
+)
+from ai_energy_benchmarks.domain.prompts import Batch, Prompt, Tokenizer
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.errors import BackendError, DatasetError
+from ai_energy_benchmarks.runner import BenchmarkRunner
+from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeCollector, FakeReporter, Journal
+
+
+class Letters:
+    """A data set of one-letter prompts."""
+
+    def __init__(self, letters: str) -> None:
+        self.letters = letters
+
+    def prompts(self, count: int, tokenizer: Tokenizer | None) -> tuple[Prompt, ...]:
+        return tuple(Prompt(index, letter) for index, letter in enumerate(self.letters[:count]))
+
+
+def config(**scenario: object) -> BenchmarkConfig:
+    asked = {"num_samples": 4, "input_shapes": InputShapes(2), "generate_kwargs": GenerateKwargs(max_new_tokens=4)}
+    return BenchmarkConfig(
+        backend=BackendConfig("pytorch", "fake-model"),
+        scenario=ScenarioConfig(**{**asked, **scenario}),  # type: ignore[arg-type] # keys under test
+        protocol=ProtocolConfig(bare_idle_s=10, resident_idle_s=5, warmup=WarmupConfig(requests=1), trials=2),
+    )
+
+
+class Bench:
+    """A runner on fakes, with its journal at hand."""
+
+    def __init__(self, wanted: BenchmarkConfig | None = None, letters: str = "abcdefgh") -> None:
+        self.journal = Journal()
+        self.clock = FakeClock(self.journal)
+        self.backend = FakeBackend(self.journal, self.clock)
+        self.collector = FakeCollector(self.journal, self.clock)
+        self.reporter = FakeReporter(self.journal)
+        self.runner = BenchmarkRunner(
+            wanted or config(),
+            backend=self.backend,
+            collector=self.collector,
+            reporters=[self.reporter],
+            dataset=Letters(letters),  # type: ignore[arg-type] # made by hand: no from_settings
+            clock=self.clock,
+        )
+
+    def result(self) -> BenchmarkResult:
+        return self.runner.measure()
+
+    def levels(self) -> dict[str, str]:
+        assert self.runner.result is not None
+        return {finding.check: finding.level for finding in self.runner.result.verdict.findings}
+
+
+def test_a_whole_benchmark_in_order() -> None:
+    """Idle, load, idle, warm-up, trials, idle, release, report: and between two marks only generation."""
+    bench = Bench()
+    bench.runner.check()
+    bench.journal.lines.clear()
+    bench.collector.quiet_s = 0.5
+    bench.runner.run()
+    trial = ["sleep 0.5 s", "mark", "generate ['a', 'b']", "generate ['c', 'd']", "mark", "sleep 0.5 s", "read"]
+    assert bench.journal.lines == [
+        *("collector enters", "mark", "sleep 10 s", "mark", "read"),
+        *("mark", "backend enters", "mark", "read"),
+        "collector attaches to processes [1]",
+        *("mark", "sleep 5 s", "mark", "read"),
+        *("mark", "generate ['e']", "mark", "read"),
+        *trial,
+        *trial,
+        *("mark", "sleep 5 s", "mark", "read"),
+        *("backend leaves", "collector leaves", "report"),
+    ]
+
+
+def test_energy_is_power_times_the_time_of_the_window() -> None:
+    """Two batches of 1 s at 100 W are 200 J a pass, and 12.5 J for each of the 16 output tokens."""
+    summary = Bench().result().summary
+    (gpu,) = summary.components
+    assert gpu.energy_j == pytest.approx(200)
+    assert gpu.per_output_token_j is not None
+    assert gpu.per_output_token_j.mean == pytest.approx(12.5)
+    assert (summary.requests, summary.output_tokens, summary.prompt_tokens) == (4, 16, 12)
+    assert summary.output_tokens_per_s == pytest.approx(8)
+
+
+def test_checking_twice_costs_nothing() -> None:
+    """``validate`` before ``run`` opens the meter once, not twice more."""
+    bench = Bench()
+    assert bench.runner.validate()
+    first = list(bench.journal.lines)
+    assert bench.runner.validate()
+    assert bench.journal.lines == first
+
+
+def test_too_few_prompts_is_an_error_unless_repeated() -> None:
+    """More samples than prompts is refused with the number there is, or repeated when asked."""
+    with pytest.raises(DatasetError, match="has only 3 prompts"):
+        Bench(letters="abc").runner.check()
+    bench = Bench(config(repeat=True), letters="abc")
+    bench.result()
+    assert "generate ['a', 'b']" in bench.journal.lines
+    assert "generate ['c', 'a']" in bench.journal.lines
+
+
+def test_warm_up_prompts_are_never_the_measured_ones() -> None:
+    """A data set without spare prompts is warmed up on prompts that begin differently."""
+    bench = Bench(letters="abcd")
+    bench.result()
+    assert "generate ['Warm-up 1. a']" in bench.journal.lines
+
+
+def test_a_failed_request_does_not_lose_the_run() -> None:
+    """Failures are counted and named; the other requests keep their figures."""
+    bench = Bench()
+    bench.backend.failure = lambda request: "no luck" if request.prompt.text == "b" else None
+    result = bench.result()
+    assert result.ending == "completed"
+    assert (result.summary.succeeded, result.summary.failed) == (3, 1)
+    assert result.verdict.level == "FAIL"
+    assert any("no luck" in finding.message for finding in result.verdict.findings)
+
+
+def test_ten_failures_in_a_row_stop_the_run_and_keep_the_rest() -> None:
+    """When nothing succeeds any more the run stops, and what was seen is reported."""
+    bench = Bench(config(num_samples=30), letters="abcdefghijklmnopqrstuvwxyzABCDEFGH")
+    bench.backend.failure = lambda request: "server is gone" if request.number > 5 else None
+    document = bench.runner.run()
+    (trial,) = bench.reporter.results[0].trials
+    assert document["ending"] == "stopped"
+    assert document["verdict"]["level"] == "FAIL"
+    assert not trial.complete
+    assert (len(trial.completions), len(trial.failures)) == (6, 10)
+    assert trial.measurement is not None
+
+
+def test_a_dead_backend_stops_at_once() -> None:
+    """A backend that says it is dead is not asked again."""
+    bench = Bench()
+    bench.backend.failure = lambda request: "CUDA error: device-side assert"
+    bench.backend.dead = True
+    result = bench.result()
+    assert result.ending == "stopped"
+    assert not result.trials, "it died in the warm-up"
+    assert sum(line.startswith("generate") for line in bench.journal.lines) == 1
+    assert "backend leaves" in bench.journal.lines
+
+
+def test_a_lost_meter_costs_the_figure_and_not_the_run() -> None:
+    """Tokens and times are reported, energy is absent with the reason, and the verdict is FAIL."""
+    bench = Bench()
+    bench.collector.lost = True
+    result = bench.result()
+    assert result.ending == "completed"
+    assert result.summary.components == ()
+    assert result.summary.output_tokens == 16
+    assert result.verdict.level == "FAIL"
+    assert any("unplugged" in finding.message for finding in result.verdict.findings)
+
+
+def test_ctrl_c_reports_what_is_there_and_is_passed_on() -> None:
+    """After Ctrl-C in the second trial the first is whole, the second partial, and both are written."""
+    bench = Bench()
+
+    def interrupt(batch: Batch) -> None:
+        if sum(line.startswith("generate ['c'") for line in bench.journal.lines) == 2:
+            raise KeyboardInterrupt
+
+    bench.backend.before_batch = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        bench.runner.run()
+    (result,) = bench.reporter.results
+    assert [trial.complete for trial in result.trials] == [True, False]
+    assert len(result.trials[1].completions) == 2
+    assert result.ending == "interrupted"
+    assert bench.journal.lines[-3:] == ["backend leaves", "collector leaves", "report"]
+
+
+def test_runs_inside_a_running_event_loop() -> None:
+    """A notebook or a service has a loop already; the benchmark brings its own thread then."""
+
+    async def inside() -> BenchmarkResult:
+        return Bench().runner.measure()
+
+    assert asyncio.run(inside()).ending == "completed"
+
+
+def test_runs_from_any_thread() -> None:
+    """Two benchmarks in two threads do not meet."""
+    results: list[BenchmarkResult] = []
+    threads = [threading.Thread(target=lambda: results.append(Bench().runner.measure())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [result.ending for result in results] == ["completed", "completed"]
+
+
+def test_a_load_error_is_raised_and_the_meter_closed() -> None:
+    """What cannot begin raises its reason; nothing stays open."""
+
+    class Broken(FakeBackend):
+        def __enter__(self) -> FakeBackend:
+            raise BackendError("no such model", remedy="check backend.model")
+
+    bench = Bench()
+    bench.runner.backend = Broken(bench.journal, bench.clock)
+    with pytest.raises(BackendError, match="no such model"):
+        bench.runner.run()
+    assert bench.journal.lines[-1] == "collector leaves"
+
+
+def test_steps_have_rows_of_their_own() -> None:
+    """Every step outside the trials keeps its duration and energy."""
+    result = Bench().result()
+    assert [(step.name, step.duration_s) for step in result.steps] == [
+        ("bare idle", 10),
+        ("load", 0),
+        ("resident idle", 5),
+        ("warm-up", 1),
+        ("hot idle", 5),
+    ]
+    assert all(step.measurement is not None for step in result.steps)
+
+
+def test_the_backend_can_be_deleted_by_the_caller() -> None:
+    """``del runner.backend`` frees it, as scripts of AI Energy Score do."""
+    bench = Bench()
+    bench.runner.run()
+    del bench.runner.backend
+    assert "backend" not in vars(bench.runner)
+
+
+def test_metrics_disabled_means_absent_energy() -> None:
+    """Without meters there are tokens and times, and no energy at all."""
+    base = config()
+    bench = Bench(evolve(base, metrics=evolve(base.metrics, enabled=False)))
+    bench.runner._collector = None
+    result = bench.result()
+    assert result.summary.components == ()
+    assert set(result.summary.absent) == {"gpu", "cpu", "dram"}
+    assert result.summary.output_tokens == 16
