@@ -1,0 +1,86 @@
+"""NVIDIA boards and their driver, asked once and closed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.environment import Board
+
+# The binding has no types, and neither have its handles.
+Nvml = Any
+Handle = Any
+
+
+@frozen
+class Boards:
+    """What NVML says.
+
+    Attributes:
+        problem: why there is nothing to say; None if NVML answered.
+    """
+
+    boards: tuple[Board, ...] = ()
+    driver_version: str | None = None
+    problem: str | None = None
+
+
+def look_for_boards() -> Boards:
+    """All boards that the driver shows to this process; never an exception."""
+    try:
+        import pynvml
+    except ImportError:
+        return Boards(problem="the package nvidia-ml-py is not installed")
+    if not hasattr(pynvml, "nvmlInit") or not hasattr(pynvml, "NVMLError"):
+        return Boards(problem="another package shadows the module pynvml of nvidia-ml-py")
+    try:
+        pynvml.nvmlInit()
+    except (pynvml.NVMLError, OSError) as error:
+        return Boards(problem=f"NVML cannot be opened: {error}")
+    try:
+        count = pynvml.nvmlDeviceGetCount()
+        found = tuple(board for index in range(count) if (board := _board(pynvml, index)) is not None)
+        return Boards(found, _driver_version(pynvml))
+    except pynvml.NVMLError as error:
+        return Boards(problem=f"NVML does not list its boards: {error}")
+    finally:
+        _close(pynvml)
+
+
+def _close(nvml: Nvml) -> None:
+    try:
+        nvml.nvmlShutdown()
+    except nvml.NVMLError:
+        return
+
+
+def _driver_version(nvml: Nvml) -> str | None:
+    version = _ask(nvml, nvml.nvmlSystemGetDriverVersion)
+    return None if version is None else str(version)
+
+
+def _board(nvml: Nvml, index: int) -> Board | None:
+    """One board; None if the driver gives no handle for it, as for one that fell off the bus."""
+    handle = _ask(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(index))
+    if handle is None:
+        return None
+    memory = _ask(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+    limit_mw = _ask(nvml, lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle))
+    return Board(
+        id=str(_ask(nvml, lambda: nvml.nvmlDeviceGetUUID(handle)) or f"board-{index}"),
+        index=index,
+        name=str(_ask(nvml, lambda: nvml.nvmlDeviceGetName(handle)) or "NVIDIA board"),
+        memory_bytes=None if memory is None else int(memory.total),
+        power_limit_w=None if limit_mw is None else limit_mw / 1000,
+        has_energy_counter=_ask(nvml, lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) is not None,
+    )
+
+
+def _ask(nvml: Nvml, call: Callable[[], Any]) -> Any:
+    """The answer, or None where this board, driver or user gets none."""
+    try:
+        return call()
+    except nvml.NVMLError:
+        return None

@@ -1,0 +1,131 @@
+"""What the operating system says of processor, memory and container.
+
+``root`` is where ``/proc`` and ``/sys`` are looked for, so that tests bring a tree of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path("/")
+
+# Traces that container engines leave; the outermost that is known comes first.
+_CONTAINER_PATHS = {
+    "var/run/secrets/kubernetes.io": "kubernetes",
+    "run/.containerenv": "podman",
+    ".dockerenv": "docker",
+    ".singularity.d": "apptainer",
+}
+_CONTAINER_VARIABLES = {
+    "KUBERNETES_SERVICE_HOST": "kubernetes",
+    "APPTAINER_CONTAINER": "apptainer",
+    "SINGULARITY_CONTAINER": "apptainer",
+}
+_CONTAINER_CGROUPS = {"kubepods": "kubernetes", "libpod": "podman", "docker": "docker", "lxc": "lxc"}
+
+
+def read_text(path: Path) -> str | None:
+    """A small file's text without the spaces around it; None if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def cpu_model(root: Path = ROOT) -> str | None:
+    """The processor's name for itself, spaces tidied."""
+    for line in (read_text(root / "proc/cpuinfo") or "").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("model name", "Model", "cpu model") and value.strip():
+            return " ".join(value.split())
+    if sys.platform == "darwin" and root == ROOT:
+        return _macos_cpu_model()
+    return platform.processor() or None if sys.platform == "win32" else None
+
+
+def _macos_cpu_model() -> str | None:
+    command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=2, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None
+
+
+def cpu_threads() -> int | None:
+    """Hardware threads that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count()
+
+
+def cpu_governor(root: Path = ROOT) -> str | None:
+    """The frequency governor, all of them if the threads differ; None where there is none, as in most VMs."""
+    files = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
+    found = {text for file in files if (text := read_text(file))}
+    return ", ".join(sorted(found)) or None
+
+
+def virtual(root: Path = ROOT) -> bool:
+    """Whether the processor says that a hypervisor stands below it."""
+    for line in (read_text(root / "proc/cpuinfo") or "").splitlines():
+        if line.startswith("flags"):
+            return "hypervisor" in line.split()
+    return False
+
+
+def memory_bytes(root: Path = ROOT) -> int | None:
+    """Memory that this process may use: the machine's, or the control group's limit if that is lower."""
+    known = [size for size in (_machine_memory_bytes(root), _cgroup_limit_bytes(root)) if size]
+    return min(known, default=None)
+
+
+def _machine_memory_bytes(root: Path) -> int | None:
+    for line in (read_text(root / "proc/meminfo") or "").splitlines():
+        words = line.split()
+        if words[:1] == ["MemTotal:"] and len(words) > 1 and words[1].isdigit():
+            return int(words[1]) * 1024
+    if root != ROOT or not hasattr(os, "sysconf"):
+        return None
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+
+
+def _cgroup_limit_bytes(root: Path) -> int | None:
+    """The lowest limit from our group up to the mount point; a container may see only the latter."""
+    limits = []
+    for line in (read_text(root / "proc/self/cgroup") or "").splitlines():
+        _, controllers, group = (*line.split(":", 2), "", "")[:3]
+        if controllers == "":
+            limits += _limits_bytes(root / "sys/fs/cgroup", group, "memory.max")
+        elif "memory" in controllers.split(","):
+            limits += _limits_bytes(root / "sys/fs/cgroup/memory", group, "memory.limit_in_bytes")
+    return min(limits, default=None)
+
+
+def _limits_bytes(mount: Path, group: str, name: str) -> list[int]:
+    parts = [part for part in group.split("/") if part not in ("", "..")]
+    places = [mount.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
+    texts = [read_text(place / name) for place in places]
+    return [int(text) for text in texts if text and text.isdigit()]
+
+
+def container(root: Path = ROOT, variables: Mapping[str, str] = os.environ) -> str | None:
+    """The kind of container around this process: docker, podman, kubernetes, apptainer, lxc …; None if none is seen."""
+    for name, kind in _CONTAINER_VARIABLES.items():
+        if name in variables:
+            return kind
+    for path, kind in _CONTAINER_PATHS.items():
+        if (root / path).exists():
+            return kind
+    told = read_text(root / "run/systemd/container")
+    if told:
+        return told
+    groups = read_text(root / "proc/self/cgroup") or ""
+    return next((kind for word, kind in _CONTAINER_CGROUPS.items() if word in groups), None)
