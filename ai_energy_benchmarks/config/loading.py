@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path as File
-from typing import Any
 
 import attrs
 
@@ -51,7 +50,7 @@ def config_from_mapping(mapping: Mapping[str, object], source: str = "the config
     return _checked(mapping, source, (), lambda path: Place())
 
 
-def config_to_mapping(config: BenchmarkConfig) -> dict[str, Any]:
+def config_to_mapping(config: BenchmarkConfig) -> dict[str, object]:
     """Plain mappings, lists and scalars, defaults included, from which the same config can be made."""
 
     def plain(_: object, __: object, value: object) -> object:

@@ -17,6 +17,7 @@ UNITLESS = {
     "Distribution": "in the unit of the field that holds it",
     "Series.values": "in the unit that its quantity names",
     "AtLeast.value": "a limit, in the unit of the key it belongs to",
+    "AtMost.value": "a limit, in the unit of the key it belongs to",
     "MoreThan.value": "a limit, in the unit of the key it belongs to",
     "Reading.relative_half_width": "a ratio",
     "CarbonConfig.pue": "a ratio: energy of the site over energy of its machines",
