@@ -121,22 +121,20 @@ class _Connection(asyncio.Protocol):
         if self._done is None or self._done.done():
             return
         try:
-            if self._response is None:
-                data = self._read_head(data)
-                if self._response is None or self._done.done():
-                    return
-            self._read_body(now_s, data)
+            body = self._read_head(data) if self._response is None else data
+            if body is not None and not self._done.done():
+                self._read_body(now_s, body)
         except ValueError as error:
             self._fail(f"the answer is not HTTP: {error}")
 
-    def _read_head(self, data: bytes) -> bytes:
-        """Parse status and headers once they are whole; returns what follows them."""
+    def _read_head(self, data: bytes) -> bytes | None:
+        """Parse status and headers; returns what follows them, None while they are not whole."""
         self._buffer += data
         end = self._buffer.find(_HEAD_END)
         if end < 0:
             if len(self._buffer) > _LARGEST_HEAD_BYTES:
                 raise ValueError("its headers do not end")
-            return b""
+            return None
         lines = self._buffer[:end].decode("latin-1").split("\r\n")
         rest, self._buffer = self._buffer[end + 4 :], b""
         headers = {

@@ -8,7 +8,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -37,6 +37,8 @@ from ai_energy_benchmarks.errors import BackendError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_Part = TypeVar("_Part")
 
 
 @frozen
@@ -137,18 +139,20 @@ class PyTorchBackend:
         )
 
     def facts(self) -> EngineFacts:
-        if self._facts is None:
-            raise BackendError("the pytorch backend is not loaded")
-        return evolve(self._facts, generation=dict(self._used))
+        return evolve(self._in_use(self._facts), generation=dict(self._used))
 
     def process_ids(self) -> tuple[int, ...]:
         return (os.getpid(),)
 
-    async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
-        if self._executor is None:
+    def _in_use(self, part: _Part | None) -> _Part:
+        if part is None:
             raise BackendError("the pytorch backend is not loaded")
+        return part
+
+    async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
         clock = StepClock()
-        work = asyncio.get_running_loop().run_in_executor(self._executor, self._generate, batch, clock)
+        executor = self._in_use(self._executor)
+        work = asyncio.get_running_loop().run_in_executor(executor, self._generate, batch, clock)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -168,12 +172,13 @@ class PyTorchBackend:
         return tuple(outcomes[request.number] for request in batch.requests)
 
     def _prepare(self, batch: Batch) -> _Prepared:
+        tokenizer = self._in_use(self.tokenizer)
         context = None if self._facts is None else self._facts.context_tokens
         limit = None if context is None else context - batch.generation.max_new_tokens
         rendered, failures = [], {}
         for request in batch.requests:
             try:
-                rendered.append((request, render(self.tokenizer, request, limit, batch.truncation)))
+                rendered.append((request, render(tokenizer, request, limit, batch.truncation)))
             except PromptTooLongError as error:
                 failures[request.number] = str(error)
         return _Prepared(tuple(rendered), failures)
@@ -234,15 +239,16 @@ class PyTorchBackend:
         import torch
         from transformers import StoppingCriteriaList
 
-        config = generation_config(self.model, self.tokenizer, batch.generation)
+        model = self._in_use(self.model)
+        config = generation_config(model, self.tokenizer, batch.generation)
         self._used = used_parameters(config)
         rows = [rendered.token_ids for _, rendered in prepared.rendered]
-        ids, mask = left_padded(rows, config.pad_token_id, self.model.device)
+        ids, mask = left_padded(rows, config.pad_token_id, model.device)
         if batch.generation.do_sample:
             torch.manual_seed(batch.seed + batch.requests[0].number)
         with torch.inference_mode():
             clock.start(ids.device, ids.shape[0])
-            output = self.model.generate(
+            output = model.generate(
                 input_ids=ids,
                 attention_mask=mask,
                 generation_config=config,
