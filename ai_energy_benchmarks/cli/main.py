@@ -1,0 +1,67 @@
+"""The entry point: subcommands loaded when they are asked for, one clear message per error, the exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from ai_energy_benchmarks.cli.exit_codes import CONFIG, DONE, INTERRUPTED, RUN_FAILED
+from ai_energy_benchmarks.errors import BenchmarkError, ConfigError
+
+PROGRAM = "ai-energy-benchmark"
+COMMANDS: Mapping[str, str] = {
+    "run": "ai_energy_benchmarks.cli.run:run",
+    "validate": "ai_energy_benchmarks.cli.validate:validate",
+    "doctor": "ai_energy_benchmarks.cli.doctor:doctor",
+    "list": "ai_energy_benchmarks.cli.list:list_members",
+}
+
+logger = logging.getLogger(__name__)
+
+
+class LazyGroup(click.Group):
+    """Imports a subcommand's module when the command is looked at."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ai_energy_benchmarks", prog_name=PROGRAM)
+def group() -> None:
+    """Measure what AI inference costs in energy: joules per token, with the meter, the bounds and a verdict."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line (that of the process if None) and leave with its exit code."""
+    sys.exit(exit_code(arguments))
+
+
+def exit_code(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code; errors are told on standard error."""
+    try:
+        code = group.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except BenchmarkError as error:
+        click.echo(f"error: {error}", err=True)
+        logger.debug("the error in full", exc_info=error)
+        return CONFIG if isinstance(error, ConfigError) else RUN_FAILED
+    return code if isinstance(code, int) else DONE

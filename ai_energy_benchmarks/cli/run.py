@@ -1,0 +1,123 @@
+"""``run``: a benchmark from a file, or of one model with stated defaults."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED, VERDICT_FAILED
+from ai_energy_benchmarks.cli.logs import log_options
+
+if TYPE_CHECKING:
+    from ai_energy_benchmarks.config.model import BenchmarkConfig
+    from ai_energy_benchmarks.runner import BenchmarkRunner
+
+_SAMPLES = 100
+_MAX_NEW_TOKENS = 100
+
+
+@click.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--override", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Change one key, such as scenario.num_samples=3. May be repeated.")  # fmt: skip
+@click.option("--model", help="Measure this model without a config file: hub id, directory or GGUF file.")
+@click.option("--backend", help="With --model: the engine.  [default: pytorch]")
+@click.option("--samples", type=int, help=f"With --model: prompts of one pass.  [default: {_SAMPLES}]")
+@click.option("--max-new-tokens", type=int,
+              help=f"With --model: most output tokens of one prompt.  [default: {_MAX_NEW_TOKENS}]")  # fmt: skip
+@click.option("--output-dir", type=click.Path(file_okay=False, path_type=Path),
+              help="With --model: the result directory.  [default: results/<model>_<backend>_<UTC time>]")  # fmt: skip
+@click.option("--strict", is_flag=True, help=f"Exit with {VERDICT_FAILED} if the verdict is FAIL.")
+@click.pass_context
+@log_options
+def run(
+    ctx: click.Context,
+    *,
+    config: Path | None,
+    overrides: tuple[str, ...],
+    model: str | None,
+    backend: str | None,
+    samples: int | None,
+    max_new_tokens: int | None,
+    output_dir: Path | None,
+    strict: bool,
+) -> int:
+    """Measure the energy of a benchmark: of the file CONFIG, or of --model NAME.
+
+    With --model the prompts are the builtin ones (used again where there are fewer than --samples), decoding is
+    greedy, the weights keep their own dtype and everything else has its default.
+
+    Exit codes: 0 done, 1 the run failed, 2 the config is wrong, 3 the verdict is FAIL under --strict,
+    130 interrupted.
+    """
+    from ai_energy_benchmarks.config.loading import config_from_mapping, load_config
+    from ai_energy_benchmarks.config.overrides import parse_assignments, with_overrides
+
+    changes, quiet = parse_assignments(overrides), ctx.params["verbose"] > 0
+    if config is not None:
+        given = {"--model": model, "--backend": backend, "--samples": samples, "--max-new-tokens": max_new_tokens,
+                 "--output-dir": output_dir}  # fmt: skip
+        for option, value in given.items():
+            if value is not None:
+                raise click.UsageError(f"{option} goes without CONFIG; with a file, change its keys with -o", ctx)
+        return _measure(load_config(config, changes), strict=strict, quiet=quiet)
+    if model is None:
+        raise click.UsageError("name a config file, or a model with --model", ctx)
+    mapping = quick_mapping(model, backend or "pytorch", samples, max_new_tokens, output_dir)
+    checked = config_from_mapping(with_overrides(mapping, changes), source="the command line")
+    return _measure(checked, strict=strict, quiet=quiet)
+
+
+def quick_mapping(
+    model: str, backend: str, samples: int | None, max_new_tokens: int | None, output_dir: Path | None
+) -> dict[str, object]:
+    """The config of ``run --model``, as a file would hold it."""
+    name = re.sub(r"[^\w.-]+", "-", model.strip("/"))
+    started = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    return {
+        "name": name,
+        "backend": {"type": backend, "model": model},
+        "scenario": {
+            "num_samples": _SAMPLES if samples is None else samples,
+            "repeat": True,
+            "generate_kwargs": {"max_new_tokens": _MAX_NEW_TOKENS if max_new_tokens is None else max_new_tokens},
+        },
+        "output_dir": str(output_dir or Path("results") / f"{name}_{backend}_{started}"),
+    }
+
+
+def _measure(config: BenchmarkConfig, *, strict: bool, quiet: bool) -> int:
+    from ai_energy_benchmarks.cli.engines import naming_all_engines
+    from ai_energy_benchmarks.cli.progress import terminal_progress
+    from ai_energy_benchmarks.runner import BenchmarkRunner
+
+    runner = BenchmarkRunner(config, progress=terminal_progress(quiet=quiet))
+    with naming_all_engines():
+        runner.check()
+    try:
+        runner.run()
+    finally:
+        # Also after Ctrl-C, when the files hold what there was until then.
+        _name_files(runner)
+    return _code(runner, strict)
+
+
+def _name_files(runner: BenchmarkRunner) -> None:
+    if runner.files:
+        click.echo("Files:")
+    for file in runner.files:
+        click.echo(f"  {file}")
+
+
+def _code(runner: BenchmarkRunner, strict: bool) -> int:
+    result = runner.result
+    assert result is not None  # run() has returned
+    if result.ending == "stopped":
+        reasons = [finding.message for finding in result.verdict.findings if finding.check == "stopped"]
+        click.echo(f"error: the run stopped early: {'; '.join(reasons)}", err=True)
+        return RUN_FAILED
+    return VERDICT_FAILED if strict and result.verdict.level == "FAIL" else DONE

@@ -1,0 +1,71 @@
+"""``validate``: every check that a run makes first, and what the run would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ai_energy_benchmarks.cli.logs import log_options
+
+if TYPE_CHECKING:
+    from ai_energy_benchmarks.config.model import BenchmarkConfig
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--override", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key. May be repeated."
+)
+@log_options
+def validate(config: Path, overrides: tuple[str, ...]) -> None:
+    """Check the file CONFIG against this machine, and say what its run would do. Nothing is loaded or measured."""
+    from ai_energy_benchmarks.cli.engines import naming_all_engines
+    from ai_energy_benchmarks.config.loading import load_config
+    from ai_energy_benchmarks.config.overrides import parse_assignments
+    from ai_energy_benchmarks.runner import BenchmarkRunner
+
+    checked = load_config(config, parse_assignments(overrides))
+    with naming_all_engines():
+        BenchmarkRunner(checked).check()
+    click.echo(f"{config} is valid. A run would:")
+    for line in plan(checked):
+        click.echo(f"  {line}")
+
+
+def plan(config: BenchmarkConfig) -> Iterator[str]:
+    """The steps of a run, one line each, with what can be said of their size beforehand."""
+    protocol, scenario = config.protocol, config.scenario
+    size, most = scenario.input_shapes.batch_size, scenario.generate_kwargs.max_new_tokens
+    if protocol.bare_idle_s:
+        yield f"watch the bare machine for {protocol.bare_idle_s:g} s"
+    yield f"load {config.backend.model} with {config.backend.type} on {_device(config)}"
+    if protocol.resident_idle_s:
+        yield f"watch the loaded machine for {protocol.resident_idle_s:g} s, twice: before and after the trials"
+    if protocol.warmup.requests:
+        yield f"warm up with {protocol.warmup.requests} requests that are not measured"
+    requests = protocol.trials * scenario.num_samples
+    yield (
+        f"measure {protocol.trials} trials of {scenario.num_samples} requests from {scenario.dataset_name} "
+        f"in {ceil(scenario.num_samples / size)} batches of up to {size}"
+    )
+    yield f"  in all {requests} requests with at most {requests * most} output tokens ({most} each)"
+    yield f"meter with {_meters(config)}"
+    yield f"report to {', '.join(each.type for each in config.reporters) or 'nobody'}; files go to {config.output_dir}"
+    fixed_s = protocol.bare_idle_s + 2 * protocol.resident_idle_s
+    yield f"take about {fixed_s:g} s for idle power, and as long as the engine needs for loading and generating"
+
+
+def _device(config: BenchmarkConfig) -> str:
+    if config.backend.endpoint is not None:
+        return config.backend.endpoint
+    return "CUDA if there is a board, else the CPU" if config.backend.device == "auto" else config.backend.device
+
+
+def _meters(config: BenchmarkConfig) -> str:
+    if not config.metrics.enabled:
+        return "nothing (metrics.enabled is false): energy will be absent"
+    return ", ".join(member.type for member in config.metrics.collectors)
