@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import frozen
 from rich import box
 from rich.console import Console, RenderableType
+from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -39,10 +40,10 @@ class ConsoleReporter:
     def report(self, result: BenchmarkResult) -> tuple[Path, ...]:
         console = self.console or Console()
         # On a narrower terminal lines break where they may; cropping would cost digits.
-        width = max(console.width, _NARROWEST)
+        options = console.options.update(max_width=max(console.width, _NARROWEST))
         with console.capture() as captured:
             for part in _parts(result):
-                console.print(part, width=width, crop=False, highlight=False, markup=False)
+                console.print(Segments(console.render(part, options)), end="", crop=False)
         lines = "".join(f"{each.rstrip()}\n" for each in captured.get().splitlines())
         # A stream that cannot show a character must not cost the report.
         console.file.write(lines.encode(console.encoding, "replace").decode(console.encoding))
@@ -55,15 +56,15 @@ def _parts(result: BenchmarkResult) -> Iterator[RenderableType]:
     yield Text(_headline(result), style="bold")
     yield Text.assemble("Verdict: ", (result.verdict.level, _STYLES[result.verdict.level]))
     yield _findings(result)
-    yield ""
+    yield Text()
     if summary.components:
         yield Text(f"Gross energy of one pass, mean of {_trials(summary)}", style="bold")
         yield _energy_table(summary)
         yield Text(_legend(summary))
-        yield ""
+        yield Text()
     if summary.e2e_s:
         yield _latency_table(summary)
-        yield ""
+        yield Text()
     yield _lines(result)
 
 

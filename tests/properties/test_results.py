@@ -1,0 +1,102 @@
+"""Laws of what is written: it survives, and it stays true to what was measured."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tempfile
+from pathlib import Path
+
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai_energy_benchmarks.analysis.summary import summarise
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
+from ai_energy_benchmarks.reporters.csv import result_row
+from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.table import append_row
+from tests.factories import CPU, DRAM, GPU, OTHER_GPU, completion, failure, reading, result, step, trial
+
+# What a cell may hold: everything but NUL, which CSV readers before Python 3.11 refuse, and lone surrogates.
+CELLS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
+NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=6)
+ROWS = st.dictionaries(NAMES, CELLS, min_size=1, max_size=5)
+ANY_FLOAT = st.floats(allow_nan=True, allow_infinity=True)
+ENERGY_J = st.floats(1e-3, 1e9)
+
+
+@st.composite
+def trials(draw: st.DrawFn, energies_j: st.SearchStrategy[float] = ANY_FLOAT) -> Trial:
+    devices = draw(st.sets(st.sampled_from([GPU, OTHER_GPU, CPU, DRAM])))
+    readings = [
+        reading(
+            each,
+            draw(energies_j),
+            draw(energies_j),
+            counted=draw(st.booleans()),
+            peak_power_w=draw(st.none() | ENERGY_J),
+        )
+        for each in sorted(devices, key=lambda each: each.id)
+    ]
+    outcomes = [
+        completion(i, output_tokens=tokens, text="t") if tokens is not None else failure(i, "because")
+        for i, tokens in enumerate(draw(st.lists(st.none() | st.integers(0, 5), max_size=4)))
+    ]
+    return trial(
+        draw(st.integers(1, 99)),
+        *readings,
+        outcomes=outcomes,
+        duration_s=draw(st.floats(0, 1e6)),
+        measured=draw(st.booleans()),
+        complete=draw(st.booleans()),
+    )
+
+
+@st.composite
+def results(draw: st.DrawFn) -> BenchmarkResult:
+    idle = [step(name, reading(GPU, draw(ANY_FLOAT))) for name in draw(st.lists(st.sampled_from(["load", "hot idle"])))]
+    found = result(draw(st.lists(trials(), max_size=3)), idle, ending=draw(st.sampled_from(["completed", "stopped"])))
+    return evolve(found, subject=evolve(found.subject, name=draw(st.text(max_size=5)), model=draw(CELLS)))
+
+
+@given(results())
+@settings(deadline=None)
+def test_the_document_survives_json(found: BenchmarkResult):
+    """Whatever a meter returned, the document is JSON without NaN and comes back equal."""
+    document = report_document(found)
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+@given(results())
+@settings(deadline=None)
+def test_a_row_has_the_same_columns_whatever_was_seen(found: BenchmarkResult):
+    """The columns of the table do not depend on the run."""
+    assert list(result_row(found)) == list(result_row(result([])))
+
+
+@given(st.lists(ROWS, min_size=1, max_size=6))
+@settings(deadline=None, max_examples=50)
+def test_no_row_changes_an_earlier_cell(rows: list[dict[str, str]]):
+    """After rows with any columns in any order, every cell is under its own name, and the rest is empty."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "table.csv"
+        for row in rows:
+            append_row(path, row)
+        with path.open(encoding="utf-8", newline="") as file:
+            found = list(csv.DictReader(file))
+    assert [{key: value for key, value in row.items() if value} for row in found] == [
+        {key: value for key, value in row.items() if value} for row in rows
+    ]
+
+
+@given(st.lists(trials(ENERGY_J), min_size=1, max_size=4))
+@settings(deadline=None)
+def test_the_total_lies_where_its_components_do(passes: list[Trial]):
+    """The total's energy is the sum of the components seen, and its words are no stronger than theirs."""
+    summary = summarise(passes, [])
+    seen = [each.energy_j for each in summary.components]
+    assert (summary.total is None) == (not seen)
+    assert {each.component for each in summary.components}.isdisjoint(summary.absent)
+    if summary.total is not None:
+        assert abs(summary.total.energy_j - sum(seen)) <= 1e-9 * sum(seen)

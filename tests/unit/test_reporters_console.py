@@ -1,0 +1,142 @@
+"""What people read, as text of 80 columns."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from rich.console import Console
+
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon
+from ai_energy_benchmarks.reporters.base import ReporterSettings
+from ai_energy_benchmarks.reporters.console import ConsoleReporter
+from ai_energy_benchmarks.reporters.figures import bounds, figure, with_half_width
+from tests.factories import CPU, ENGINE, GPU, OTHER_GPU, completion, failure, reading, result, step, trial, verdict
+
+GOLDEN = Path(__file__).parent / "golden" / "console.txt"
+
+
+def shown(found: BenchmarkResult, width: int = 80) -> str:
+    stream = io.StringIO()
+    assert ConsoleReporter(Console(file=stream, width=width)).report(found) == ()
+    return stream.getvalue()
+
+
+def full_run() -> BenchmarkResult:
+    """Five trials on one board and a modelled CPU while another board was busy."""
+    modelled = {"half_width_j": 0.0, "provenance": "modelled", "meter": "modelled"}
+    trials = [
+        trial(
+            i,
+            reading(GPU, 100 + i % 2),
+            reading(OTHER_GPU, 50, counted=False),
+            reading(CPU, 50 + (0.5, -0.4, 0.1, 0.6, -0.2)[i - 1], **modelled),
+            outcomes=[*(completion(j) for j in range(4)), completion(4, step_s=0.08)],
+            absent={"dram": "rapl: this machine has no /sys/class/powercap"},
+        )
+        for i in range(1, 6)
+    ]
+    steps = [
+        step(name, reading(GPU, energy_j), reading(OTHER_GPU, 30, counted=False), reading(CPU, 5, **modelled))
+        for name, energy_j in (("resident idle", 40), ("hot idle", 41))
+    ]
+    judged = verdict(
+        trials, steps, warmup_requests=1, collector_notes=["gpu: nvml; cpu: modelled, since rapl is not there"]
+    )
+    engine = evolve(ENGINE, device="cuda:0", dtype="bfloat16")
+    return result(trials, steps, judged=judged, engine=engine, carbon=Carbon(300, 1.2, "average of the grid"))
+
+
+def test_the_report_reads_as_agreed():
+    """The whole report at 80 columns is the one that was read and approved."""
+    assert shown(full_run()) == GOLDEN.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_lines_fit_the_terminal(width: int):
+    """No line is longer than the terminal is wide."""
+    assert max(map(len, shown(full_run(), width).splitlines())) <= width
+
+
+def test_a_narrow_terminal_costs_no_digits():
+    """Below 80 columns lines may break, but every figure is whole."""
+    assert shown(full_run(), 40) == shown(full_run(), 80)
+
+
+def test_the_verdict_comes_before_any_figure():
+    """Whoever reads only the first lines reads the verdict with its worst reason first."""
+    lines = shown(result(ending="interrupted")).splitlines()
+    assert lines[1] == "Verdict: FAIL"
+    assert lines[2].startswith("FAIL ending: interrupted")
+
+
+def test_an_unresolved_window_shows_its_bounds_and_no_figure():
+    """100 J between 40 and 160 J is printed as unresolved with the bounds, never as 100."""
+    text = shown(result([trial(1, reading(GPU, 100, 60))]))
+    row = next(line for line in text.splitlines() if line.startswith("GPU"))
+    assert row.split() == ["GPU", "unresolved", "unresolved", "unresolved", "measured", "nvml"]
+    assert "[40, 160]" in text
+    assert "100 J" not in text
+
+
+def test_what_no_meter_saw_is_named_with_its_reason():
+    """Absent components are lines of their own, and no row shows a zero for them."""
+    lines = shown(result([trial(1, reading(GPU), absent={"cpu": "no RAPL here"})])).splitlines()
+    assert "Absent   CPU: no RAPL here" in lines
+    assert not [each for each in lines if each.startswith("CPU")]
+
+
+def test_failed_requests_are_counted():
+    """One success and two failures of a pass are said as such."""
+    outcomes = [completion(0), failure(1), failure(2)]
+    assert "Requests 1 ok, 2 failed per pass" in shown(result([trial(1, reading(), outcomes=outcomes)])).splitlines()
+
+
+def test_a_run_without_anything_is_shown():
+    """A run that never loaded its engine has a verdict and no tables."""
+    text = shown(result([], engine=None, ending="stopped"))
+    assert "(not loaded)" in text
+    assert "J/output" not in text
+    assert "Latency" not in text
+
+
+def test_words_of_others_are_no_markup():
+    """Brackets in a model's name or a note are printed, not interpreted."""
+    found = result(engine=evolve(ENGINE, engine="fake [bold]1.0[/bold]", notes=("[red]eager[/red]",)))
+    assert "[bold]1.0[/bold]" in shown(found)
+    assert "[red]eager[/red]" in shown(found)
+
+
+def test_without_colour_there_are_no_escape_codes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Piped output is plain text on standard output."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    ConsoleReporter.from_settings(ReporterSettings(Path())).report(full_run())
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_stream_without_unicode_gets_the_report():
+    """What ASCII cannot show becomes a question mark; the report is not lost."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    ConsoleReporter(Console(file=stream, width=80)).report(full_run())
+    assert b"5.030 ? 0.025" in raw.getvalue()
+
+
+def test_figures_have_as_many_digits_as_their_uncertainty_leaves():
+    """Mean and half-width end at the same decimal, at the second digit of the half-width."""
+    assert with_half_width(0.41237, 0.00612) == "0.4124 ± 0.0061"
+    assert with_half_width(1234.5, 56.7) == "1,234 ± 57"
+    assert with_half_width(0.5, None) == "0.5000"
+    assert bounds(0.40512, 0.41934) == "[0.405, 0.419]"
+    assert bounds(3.0, 3.0) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12345.6, "12,346"), (0.000123456, "0.0001235"), (0.0, "0"), (-5.0, "-5.000"), (float("inf"), "inf")],
+)
+def test_figures_are_never_in_exponents(value: float, text: str):
+    """Four significant digits, written out."""
+    assert figure(value) == text
