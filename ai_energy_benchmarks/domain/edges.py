@@ -113,8 +113,12 @@ def integral(series: Series, start_s: float, stop_s: float, delay: Delay) -> Lev
 
 def peak(series: Series, start_s: float, stop_s: float) -> float | None:
     """Largest value read inside a window; None if nothing was read there."""
-    inside = series.values[bisect_left(series.before_s, start_s) : bisect_right(series.after_s, stop_s)]
-    return max(inside) if inside else None
+    begin, end = bisect_left(series.before_s, start_s), bisect_right(series.after_s, stop_s)
+    values = series.values
+    if begin and begin < len(values) and values[begin - 1] == values[begin]:
+        # A run of equal values of which only the ends were kept reaches into the window.
+        return max((values[begin], *values[begin:end]))
+    return max(values[begin:end], default=None)
 
 
 def _latched_bounds(series: Series, time_s: float, delay: Delay, ceiling_per_s: float) -> tuple[float, float]:

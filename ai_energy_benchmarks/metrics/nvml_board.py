@@ -99,9 +99,10 @@ class WatchedBoard:
         """Whether everything that the energy until ``stop_s`` needs has been read, or never will be."""
         if self.lost is not None:
             return True
-        if self.integrates:
-            return _covers(self._power.series(stop_s), stop_s, self._delay)
-        return edges.settled(self._energy.series(stop_s - _LOOK_BACK_S), stop_s, self._delay)
+        # Power is waited for beside the counter too: it takes over should the counter prove unusable.
+        if self.board.power_problem is None and not _covers(self._power.series(stop_s), stop_s, self._delay):
+            return False
+        return self.integrates or edges.settled(self._energy.series(stop_s - _LOOK_BACK_S), stop_s, self._delay)
 
     def reading(self, start: Mark, stop: Mark, counted: bool) -> tuple[Reading | None, str | None]:
         """The board's reading of a window, or None; and what the reader should know of it."""

@@ -1,0 +1,44 @@
+/* A simulated board, and what the library asks of it. */
+#ifndef BOARD_H
+#define BOARD_H
+
+#include <stdint.h>
+
+enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6,
+       INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15 };
+enum { MAX_BOARDS = 16, MAX_STEPS = 65536, MAX_PIDS = 32, MAX_SLICES = 8, MAX_FAULTS = 8 };
+
+typedef struct { double from_s, to_s; int code; } Refusal;
+typedef struct { double at_s, fall_mj; } Fall;
+typedef struct Board Board;
+typedef struct { char uuid[96]; Board *parent; } Slice;
+
+struct Board {
+    int magic; /* tells a board's handle from a slice's */
+    char uuid[96], name[96];
+    double tick_s, jitter, phase_s, delay_s, delay_jitter_s, offset_mj, average_s, gain, noise_w, limit_w, temperature;
+    double lost_at_s;
+    int counter, instant, power, architecture;
+    uint64_t seed;
+    int steps, pids, slices, refusals, falls;
+    double *end_s, *watts, *sum_j; /* of each step of the trace, ends and sums from its start */
+    unsigned pid[MAX_PIDS];
+    Slice slice[MAX_SLICES];
+    Refusal refusal[MAX_FAULTS];
+    Fall fall[MAX_FAULTS];
+};
+
+enum { BOARD_MAGIC = 0x0b0a4d };
+
+extern Board board[MAX_BOARDS];
+extern int boards, users; /* how many boards there are; how often the library was opened */
+extern double origin_s;
+extern char driver[80];
+
+double now_s(void); /* seconds after the origin */
+int refused(const Board *b); /* the code with which a call about the board fails now; 0 if it does not */
+uint64_t counter_mj(const Board *b);
+unsigned power_mw(const Board *b, int average);
+int read_file(const char *path);
+
+#endif

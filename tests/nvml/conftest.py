@@ -1,0 +1,51 @@
+"""The simulated library, compiled once and loaded by the real binding."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pynvml
+import pytest
+
+from tests.nvml.simulated import Board, Machine
+
+SONAME = "libnvidia-ml.so.1"
+HERE = Path(__file__).parent
+Simulate = Callable[..., Machine]
+
+
+@pytest.fixture(scope="session")
+def simulated_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled library, already in this process: the loader gives it to whoever asks for its name."""
+    compiler = shutil.which("cc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        pytest.skip("the simulated NVML needs Linux and a C compiler")
+    if pynvml.nvmlLib is not None:
+        pytest.skip("a real NVML is already loaded into this process")
+    library = tmp_path_factory.mktemp("nvml") / SONAME
+    flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", f"-Wl,-soname,{SONAME}"]
+    sources = [str(HERE / name) for name in ("board.c", "nvml.c")]
+    subprocess.run([compiler, *flags, "-o", str(library), *sources, "-lm"], check=True)
+    ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    return library
+
+
+@pytest.fixture
+def simulate(simulated_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simulate:
+    """Make a machine of the given boards, whose time starts now."""
+
+    def make(*boards: Board, gone_at_s: float = math.inf) -> Machine:
+        machine = Machine(boards, time.perf_counter(), gone_at_s)
+        machine.write(tmp_path / "boards")
+        monkeypatch.setenv("SIMULATED_NVML", str(tmp_path / "boards"))
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        return machine
+
+    return make

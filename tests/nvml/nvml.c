@@ -1,0 +1,228 @@
+/*
+ * A library that answers as NVML does, for boards that a text file describes.
+ *
+ * nvmlInit reads the file that SIMULATED_NVML names; without one there is "no driver". Times in the file are
+ * seconds after origin_s, which is on CLOCK_MONOTONIC, the clock of Python's perf_counter on Linux. A board's
+ * true power is a list of (seconds, watts) that repeats for ever, so that whoever wrote the file knows every
+ * integral. Its energy counter is sampled at ticks and published later:
+ *
+ *     sampled at  s(k) = phase_s + (k + jitter * u(k)) * tick_s      with u(k) in [-1/2, 1/2)
+ *     visible at  s(k) + delay_s + delay_jitter_s * w(k)             with w(k) in [0, 1)
+ *
+ * The power fields are sampled at the same moments and hold the power there (instant), or the mean over the last
+ * average_s (average). See simulated.py for the file's writer.
+ */
+#include "board.h"
+
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+int nvmlInitWithFlags(unsigned flags)
+{
+    int code = users ? SUCCESS : read_file(getenv("SIMULATED_NVML"));
+    (void)flags;
+    if (code == SUCCESS) users++;
+    return code;
+}
+int nvmlInit_v2(void) { return nvmlInitWithFlags(0); }
+int nvmlShutdown(void)
+{
+    if (!users) return UNINITIALIZED;
+    users--;
+    return SUCCESS;
+}
+
+const char *nvmlErrorString(int code)
+{
+    switch (code) {
+    case SUCCESS: return "Success";
+    case UNINITIALIZED: return "Uninitialized";
+    case INVALID_ARGUMENT: return "Invalid Argument";
+    case NOT_SUPPORTED: return "Not Supported";
+    case 4: return "Insufficient Permissions";
+    case NOT_FOUND: return "Not Found";
+    case DRIVER_NOT_LOADED: return "Driver Not Loaded";
+    case 10: return "Timeout";
+    case GPU_IS_LOST: return "GPU is lost";
+    default: return "Unknown Error";
+    }
+}
+
+#define ASK(b) do { int code_ = refused(b); if (code_) return code_; } while (0)
+
+static int text(char *out, unsigned size, const char *from)
+{
+    if (strlen(from) + 1 > size) return INSUFFICIENT_SIZE;
+    strcpy(out, from);
+    return SUCCESS;
+}
+
+int nvmlSystemGetDriverVersion(char *out, unsigned size) { return users ? text(out, size, driver) : UNINITIALIZED; }
+int nvmlSystemGetNVMLVersion(char *out, unsigned size) { return users ? text(out, size, driver) : UNINITIALIZED; }
+int nvmlSystemGetCudaDriverVersion_v2(int *out) { *out = 12040; return users ? SUCCESS : UNINITIALIZED; }
+int nvmlDeviceGetCount_v2(unsigned *out) { *out = (unsigned)boards; return users ? SUCCESS : UNINITIALIZED; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, Board **out)
+{
+    if (!users) return UNINITIALIZED;
+    if (index >= (unsigned)boards) return INVALID_ARGUMENT;
+    *out = &board[index];
+    return SUCCESS;
+}
+int nvmlDeviceGetHandleByUUID(const char *uuid, void **out)
+{
+    if (!users) return UNINITIALIZED;
+    for (int i = 0; i < boards; i++) {
+        if (!strcmp(uuid, board[i].uuid)) { *out = &board[i]; return SUCCESS; }
+        for (int j = 0; j < board[i].slices; j++)
+            if (!strcmp(uuid, board[i].slice[j].uuid)) { *out = &board[i].slice[j]; return SUCCESS; }
+    }
+    return NOT_FOUND;
+}
+int nvmlDeviceGetUUID(const Board *b, char *out, unsigned size)
+{
+    if (!users) return UNINITIALIZED;
+    return text(out, size, b->magic == BOARD_MAGIC ? b->uuid : ((const Slice *)b)->uuid);
+}
+int nvmlDeviceGetName(const Board *b, char *out, unsigned size) { ASK(b); return text(out, size, b->name); }
+int nvmlDeviceGetIndex(const Board *b, unsigned *out) { ASK(b); *out = (unsigned)(b - board); return SUCCESS; }
+int nvmlDeviceGetMinorNumber(const Board *b, unsigned *out) { return nvmlDeviceGetIndex(b, out); }
+int nvmlDeviceGetArchitecture(const Board *b, unsigned *out) { ASK(b); *out = (unsigned)b->architecture; return SUCCESS; }
+
+int nvmlDeviceGetTotalEnergyConsumption(const Board *b, unsigned long long *out)
+{
+    ASK(b);
+    if (!b->counter) return NOT_SUPPORTED;
+    *out = counter_mj(b);
+    return SUCCESS;
+}
+int nvmlDeviceGetPowerUsage(const Board *b, unsigned *out)
+{
+    ASK(b);
+    if (!b->power) return NOT_SUPPORTED;
+    *out = power_mw(b, b->architecture > 6); /* averaged from Ampere on */
+    return SUCCESS;
+}
+
+typedef struct {
+    uint32_t id, scope;
+    int64_t timestamp, latency;
+    unsigned type;
+    int code;
+    union { double d; unsigned u; unsigned long long ull; } value;
+} Field;
+int nvmlDeviceGetFieldValues(const Board *b, int count, Field *field)
+{
+    ASK(b);
+    for (int i = 0; i < count; i++) {
+        Field *f = &field[i];
+        f->code = SUCCESS, f->latency = 0, f->timestamp = (int64_t)((now_s() + origin_s) * 1e6);
+        if (f->id == 83 && b->counter) f->type = 3, f->value.ull = counter_mj(b);
+        else if (f->id == 185 && b->power && b->instant) f->type = 1, f->value.u = power_mw(b, 1);
+        else if (f->id == 186 && b->power && b->instant) f->type = 1, f->value.u = power_mw(b, 0);
+        else f->code = NOT_SUPPORTED;
+    }
+    return SUCCESS;
+}
+
+int nvmlDeviceGetTemperature(const Board *b, int sensor, unsigned *out)
+{
+    (void)sensor;
+    ASK(b);
+    *out = (unsigned)b->temperature;
+    return SUCCESS;
+}
+typedef struct { unsigned version, sensor; int celsius; } Temperature;
+int nvmlDeviceGetTemperatureV(const Board *b, Temperature *out)
+{
+    ASK(b);
+    out->celsius = (int)b->temperature;
+    return SUCCESS;
+}
+
+static int limit(const Board *b, unsigned *out) { ASK(b); *out = (unsigned)(b->limit_w * 1000); return SUCCESS; }
+int nvmlDeviceGetEnforcedPowerLimit(const Board *b, unsigned *out) { return limit(b, out); }
+int nvmlDeviceGetPowerManagementLimit(const Board *b, unsigned *out) { return limit(b, out); }
+int nvmlDeviceGetPowerManagementDefaultLimit(const Board *b, unsigned *out) { return limit(b, out); }
+int nvmlDeviceGetPowerManagementLimitConstraints(const Board *b, unsigned *low, unsigned *high)
+{
+    *low = 0;
+    return limit(b, high);
+}
+
+typedef struct { unsigned long long total, free, used; } Memory;
+int nvmlDeviceGetMemoryInfo(const Board *b, Memory *out)
+{
+    ASK(b);
+    out->total = 80ULL << 30, out->used = 1ULL << 30, out->free = out->total - out->used;
+    return SUCCESS;
+}
+typedef struct { unsigned gpu, memory; } Utilization;
+int nvmlDeviceGetUtilizationRates(const Board *b, Utilization *out)
+{
+    ASK(b);
+    out->gpu = 50, out->memory = 10;
+    return SUCCESS;
+}
+int nvmlDeviceGetClockInfo(const Board *b, int kind, unsigned *out)
+{
+    ASK(b);
+    *out = kind == 2 ? 2600 : 1400;
+    return SUCCESS;
+}
+int nvmlDeviceGetComputeMode(const Board *b, int *out) { ASK(b); *out = 0; return SUCCESS; }
+int nvmlDeviceGetCurrentClocksEventReasons(const Board *b, unsigned long long *out) { ASK(b); *out = 0; return SUCCESS; }
+int nvmlDeviceGetCurrentClocksThrottleReasons(const Board *b, unsigned long long *out) { ASK(b); *out = 0; return SUCCESS; }
+
+typedef struct { unsigned pid; unsigned long long memory; unsigned gpu_instance, compute_instance; } Process;
+int nvmlDeviceGetComputeRunningProcesses_v3(const Board *b, unsigned *count, Process *out)
+{
+    unsigned room = *count;
+    ASK(b);
+    *count = (unsigned)b->pids;
+    if (!b->pids) return SUCCESS;
+    if (out == NULL || room < *count) return INSUFFICIENT_SIZE;
+    for (unsigned i = 0; i < *count; i++)
+        out[i] = (Process){b->pid[i], 1ULL << 30, 0xffffffffu, 0xffffffffu};
+    return SUCCESS;
+}
+int nvmlDeviceGetComputeRunningProcesses_v2(const Board *b, unsigned *count, Process *out)
+{
+    return nvmlDeviceGetComputeRunningProcesses_v3(b, count, out);
+}
+int nvmlDeviceGetGraphicsRunningProcesses_v3(const Board *b, unsigned *count, Process *out)
+{
+    (void)out;
+    ASK(b);
+    *count = 0;
+    return SUCCESS;
+}
+int nvmlDeviceGetGraphicsRunningProcesses_v2(const Board *b, unsigned *count, Process *out)
+{
+    return nvmlDeviceGetGraphicsRunningProcesses_v3(b, count, out);
+}
+
+int nvmlDeviceGetMigMode(const Board *b, unsigned *current, unsigned *pending)
+{
+    ASK(b);
+    *current = *pending = b->slices > 0;
+    return SUCCESS;
+}
+int nvmlDeviceGetMaxMigDeviceCount(const Board *b, unsigned *out)
+{
+    ASK(b);
+    *out = b->slices ? 7 : 0;
+    return SUCCESS;
+}
+int nvmlDeviceGetMigDeviceHandleByIndex(const Board *b, unsigned index, const Slice **out)
+{
+    ASK(b);
+    if (index >= (unsigned)b->slices) return NOT_FOUND;
+    *out = &b->slice[index];
+    return SUCCESS;
+}
+int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(const Slice *s, Board **out)
+{
+    *out = s->parent;
+    return SUCCESS;
+}

@@ -1,0 +1,137 @@
+"""Simulated boards: the file that the simulated library reads, and the truth about what they draw."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+
+from attrs import frozen
+
+Trace = tuple[tuple[float, float], ...]
+"""(seconds, watts) in order; it repeats for ever."""
+
+
+def constant(power_w: float) -> Trace:
+    """The same power at all times."""
+    return ((1.0, power_w),)
+
+
+def square(low_w: float, high_w: float, period_s: float) -> Trace:
+    """Half of each period at one power, half at the other."""
+    return ((period_s / 2, low_w), (period_s / 2, high_w))
+
+
+def telegraph(
+    levels_w: Sequence[float] = (90.0, 250.0, 450.0, 700.0),
+    dwell_s: float = 0.06,
+    length_s: float = 60.0,
+    seed: int = 0,
+) -> Trace:
+    """Random telegraph noise: a random level for a random time, exponential with mean ``dwell_s``."""
+    dice = random.Random(seed)
+    steps: list[tuple[float, float]] = []
+    while len(steps) * dwell_s < length_s:
+        steps.append((dice.expovariate(1 / dwell_s) + 1e-4, dice.choice(levels_w)))
+    return tuple(steps)
+
+
+@frozen
+class Fall:
+    """The counter falls by so many mJ; to 0, if None."""
+
+    at_s: float
+    by_mj: float | None = None
+
+
+@frozen
+class Refusal:
+    """For a while every call about the board fails with a code of NVML (999: unknown error)."""
+
+    from_s: float
+    to_s: float
+    code: int = 999
+
+
+@frozen
+class Board:
+    """One board; all times after the origin of the simulation.
+
+    Attributes:
+        tick_s, jitter, phase_s, delay_s, delay_jitter_s: when the counter is sampled and seen; see nvml.c.
+        counter, instant, power: whether it has an energy counter, the newer power fields, any power at all.
+        architecture: as NVML numbers them; 9 is Hopper, 4 Pascal.
+    """
+
+    uuid: str
+    trace: Trace = ((1.0, 300.0),)
+    name: str = "Simulated board"
+    tick_s: float = 0.1
+    jitter: float = 0.05
+    phase_s: float = 0.0
+    delay_s: float = 0.02
+    delay_jitter_s: float = 0.0
+    offset_mj: float = 5e9
+    average_s: float = 1.0
+    gain: float = 1.0
+    noise_w: float = 0.0
+    limit_w: float = 700.0
+    temperature_celsius: float = 40.0
+    lost_at_s: float = math.inf
+    counter: bool = True
+    instant: bool = True
+    power: bool = True
+    architecture: int = 9
+    seed: int = 1
+    pids: tuple[int, ...] = ()
+    slices: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    falls: tuple[Fall, ...] = ()
+
+    def energy_j(self, start_s: float, stop_s: float) -> float:
+        """The true energy between two times after the origin."""
+        return self._until_j(stop_s) - self._until_j(start_s)
+
+    def _until_j(self, time_s: float) -> float:
+        ends_s = list(accumulate(seconds for seconds, _ in self.trace))
+        cycles, inside_s = divmod(time_s, ends_s[-1])
+        energy_j = cycles * sum(seconds * watts for seconds, watts in self.trace)
+        for seconds, watts in self.trace:
+            energy_j += min(seconds, inside_s) * watts
+            inside_s = max(0.0, inside_s - seconds)
+        return energy_j
+
+    def lines(self) -> list[str]:
+        """The board's part of the file."""
+        plain = ("uuid", "name", "tick_s", "jitter", "phase_s", "delay_s", "delay_jitter_s", "offset_mj", "average_s")
+        plain += ("gain", "noise_w", "limit_w", "temperature_celsius", "architecture", "seed")
+        flags = ("counter", "instant", "power")
+        lines = ["board", *(f"{key} {getattr(self, key)}" for key in plain)]
+        lines += [f"{key} {int(getattr(self, key))}" for key in flags]
+        lines += [f"lost_at_s {self.lost_at_s}"] * math.isfinite(self.lost_at_s)
+        lines += [f"pid {pid}" for pid in self.pids]
+        lines += [f"slice {uuid}" for uuid in self.slices]
+        lines += [f"refuse {each.from_s} {each.to_s} {each.code}" for each in self.refusals]
+        lines += [f"fall {each.at_s} {each.by_mj or 0}" for each in self.falls]
+        return lines + [f"step {seconds!r} {watts!r}" for seconds, watts in self.trace]
+
+
+@frozen
+class Machine:
+    """Simulated boards from ``origin_s`` on the monotonic clock; the whole driver may go at a time."""
+
+    boards: tuple[Board, ...]
+    origin_s: float
+    gone_at_s: float = math.inf
+
+    def write(self, path: Path) -> None:
+        """The file for ``SIMULATED_NVML``."""
+        lines = [f"origin_s {self.origin_s!r}"]
+        lines += [f"gone_at_s {self.gone_at_s}"] * math.isfinite(self.gone_at_s)
+        path.write_text("\n".join([*lines, *(line for board in self.boards for line in board.lines()), ""]))
+
+    def energy_j(self, board: int, start_s: float, stop_s: float) -> float:
+        """The true energy of a board between two times on the monotonic clock."""
+        return self.boards[board].energy_j(start_s - self.origin_s, stop_s - self.origin_s)

@@ -1,0 +1,283 @@
+"""The NVML collector on simulated boards, through the real binding."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ai_energy_benchmarks.domain.power import Measurement, Reading, Workload
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.nvml import NvmlCollector, NvmlOptions
+from tests.nvml.conftest import Simulate
+from tests.nvml.simulated import Board, Fall, Machine, Refusal, constant, square, telegraph
+
+A, B, C = "GPU-aaaa1111-0000-0000-0000-000000000000", "GPU-aaaa2222-0000-0000-0000-000000000000", "GPU-bbbb3333-0000"
+# The counter counts whole mJ.
+ROUNDING_J = 0.002
+
+
+def measure(collector: NvmlCollector, seconds: float) -> Measurement:
+    """The energy of a window in which nothing happens."""
+    start = collector.mark()
+    time.sleep(seconds)
+    return collector.read(start, collector.mark())
+
+
+def truth_j(machine: Machine, board: int, measurement: Measurement) -> float:
+    return machine.energy_j(board, measurement.start_s, measurement.stop_s)
+
+
+def contains(reading: Reading, energy_j: float) -> bool:
+    return reading.energy_low_j - ROUNDING_J <= energy_j <= reading.energy_high_j + ROUNDING_J
+
+
+def test_constant_power_is_power_times_time(simulate: Simulate) -> None:
+    """A board of constant power reads that power times the window's length, and its bounds hold the truth."""
+    machine = simulate(Board(A, constant(250.0), tick_s=0.02, delay_s=0.03))
+    with NvmlCollector() as collector:
+        measurement = measure(collector, 0.5)
+    (reading,) = measurement.readings
+    assert reading.provenance == "measured"
+    assert reading.energy_j == pytest.approx(250.0 * measurement.duration_s, rel=0.02)
+    assert contains(reading, truth_j(machine, 0, measurement))
+    assert reading.peak_power_w == pytest.approx(250.0)
+
+
+@pytest.mark.parametrize("tick_s", [0.01, 0.02, 0.1])
+@pytest.mark.parametrize("delay_s", [0.0, 0.05])
+def test_bounds_hold_the_truth(simulate: Simulate, tick_s: float, delay_s: float) -> None:
+    """Whatever the tick, the delay and the start phase: the truth of a wild trace lies within the bounds."""
+    machine = simulate(
+        *(Board(f"GPU-{i}", telegraph(seed=i), tick_s=tick_s, delay_s=delay_s, phase_s=i * 0.013) for i in range(4))
+    )
+    with NvmlCollector() as collector:
+        for seconds in (0.15, 0.4):
+            measurement = measure(collector, seconds)
+            for i, reading in enumerate(measurement.readings):
+                assert contains(reading, truth_j(machine, i, measurement))
+                assert reading.energy_low_j <= reading.energy_j <= reading.energy_high_j
+
+
+def test_a_window_shorter_than_a_tick_is_wide_but_never_zero(simulate: Simulate) -> None:
+    """20 ms of a board that ticks every 100 ms: positive, bounded, and its width says that it is unresolved."""
+    machine = simulate(Board(A, constant(400.0)))
+    with NvmlCollector() as collector:
+        measurement = measure(collector, 0.02)
+    (reading,) = measurement.readings
+    assert reading.energy_j > 0
+    assert reading.relative_half_width > 0.2
+    assert contains(reading, truth_j(machine, 0, measurement))
+
+
+def test_a_board_without_a_counter_is_integrated(simulate: Simulate) -> None:
+    """Its power over time is a figure of another word, and the notes say why."""
+    machine = simulate(Board(A, square(100.0, 300.0, 0.4), counter=False, instant=False, architecture=4, tick_s=0.02))
+    with NvmlCollector() as collector:
+        measurement = measure(collector, 1.0)
+        (note,) = collector.notes()
+    (reading,) = measurement.readings
+    assert reading.provenance == "integrated"
+    assert reading.energy_j == pytest.approx(truth_j(machine, 0, measurement), rel=0.1)
+    assert contains(reading, truth_j(machine, 0, measurement))
+    assert "no energy counter" in note
+
+
+def test_boards_are_permuted_without_effect(simulate: Simulate) -> None:
+    """Each board keeps its figure, wherever it stands in the list."""
+    powers_w = {A: 100.0, B: 300.0, C: 700.0}
+    for order in ((A, B, C), (C, A, B)):
+        simulate(*(Board(uuid, constant(powers_w[uuid]), tick_s=0.01) for uuid in order))
+        with NvmlCollector() as collector:
+            measurement = measure(collector, 0.2)
+        for reading in measurement.readings:
+            assert contains(reading, powers_w[reading.device.id] * measurement.duration_s)
+
+
+@pytest.mark.parametrize(
+    ("visible", "seen"),
+    [
+        ("1", [B]),
+        ("2,0", [C, A]),
+        ("0,-1,1", [A]),
+        ("0,7,1", [A]),
+        (B, [B]),
+        ("GPU-bbbb", [C]),
+        ("GPU-bbbb,0", [C, A]),
+        ("GPU-bbbb,GPU-aaaa", [C]),  # the second prefix means two boards
+        (" 1 , 2 ", [B, C]),
+    ],
+)
+def test_only_visible_boards_are_read(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, visible: str, seen: list[str]
+) -> None:
+    """CUDA_VISIBLE_DEVICES means here what it means to CUDA."""
+    simulate(*(Board(uuid, tick_s=0.01) for uuid in (A, B, C)))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    with NvmlCollector() as collector:
+        assert [reading.device.id for reading in measure(collector, 0.05).readings] == seen
+
+
+@pytest.mark.parametrize("visible", ["", "-1", "GPU-aaaa", "no board"])
+def test_no_visible_board_is_an_error(simulate: Simulate, monkeypatch: pytest.MonkeyPatch, visible: str) -> None:
+    """Hiding all boards leaves nothing to measure, which is said with its cure."""
+    simulate(Board(A), Board(B))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    with pytest.raises(CollectorError, match="CUDA_VISIBLE_DEVICES") as caught, NvmlCollector():
+        pass
+    assert caught.value.remedy is not None
+
+
+@pytest.mark.parametrize("visible", ["MIG-11112222-3333", "MIG-1111", f"MIG-{B}/7/0"])
+def test_a_mig_slice_is_reported_as_its_shared_board(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, visible: str
+) -> None:
+    """A slice has no energy of its own: the parent board is measured, and every window says so."""
+    simulate(Board(A, tick_s=0.01), Board(B, tick_s=0.01, slices=("MIG-11112222-3333", "MIG-99992222-3333")))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    with NvmlCollector() as collector:
+        measurement = measure(collector, 0.05)
+    assert [reading.device.id for reading in measurement.readings] == [B]
+    assert any(note.startswith("shared_board") for note in measurement.notes)
+
+
+def test_the_boards_of_the_engine_count(simulate: Simulate) -> None:
+    """Named boards count; the others are listed apart."""
+    simulate(Board(A, tick_s=0.01), Board(B, tick_s=0.01))
+    with NvmlCollector() as collector:
+        collector.attach(Workload((1,), board_ids=(B,)))
+        counted = {reading.device.id: reading.counted for reading in measure(collector, 0.05).readings}
+    assert counted == {A: False, B: True}
+
+
+def test_boards_that_hold_a_process_of_the_engine_count(simulate: Simulate) -> None:
+    """Also if it is a child of the process that the engine names."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        simulate(Board(A, tick_s=0.01, pids=(1,)), Board(B, tick_s=0.01, pids=(child.pid,)))
+        with NvmlCollector() as collector:
+            collector.attach(Workload((os.getpid(),)))
+            counted = {reading.device.id: reading.counted for reading in measure(collector, 0.05).readings}
+    finally:
+        child.communicate(b"\n")
+    assert counted == {A: False, B: True}
+
+
+def test_a_board_that_the_meter_cannot_see_is_not_left_out_of_a_sum(simulate: Simulate) -> None:
+    """Where one of the engine's boards is hidden, the others are listed but none counts, and the reason is given."""
+    simulate(Board(A, tick_s=0.01))
+    with NvmlCollector() as collector:
+        collector.attach(Workload((1,), board_ids=(A, B)))
+        measurement = measure(collector, 0.05)
+    assert [reading.counted for reading in measurement.readings] == [False]
+    assert B in measurement.absent["gpu"]
+
+
+def test_a_board_lost_midway_is_named_and_the_others_remain(simulate: Simulate) -> None:
+    """The lost one has no figure; the other keeps its own."""
+    machine = simulate(Board(A, tick_s=0.01), Board(B, tick_s=0.01, lost_at_s=0.4))
+    with NvmlCollector() as collector:
+        collector.attach(Workload((1,), board_ids=(A,)))
+        measurement = measure(collector, 0.6)
+    (reading,) = measurement.readings
+    assert contains(reading, truth_j(machine, 0, measurement))
+    assert any(B in note and "lost" in note for note in measurement.notes)
+    assert measurement.absent == {}
+
+
+def test_a_figure_that_was_complete_before_the_loss_stands(simulate: Simulate) -> None:
+    """What was read before a board was lost still counts."""
+    machine = simulate(Board(A, tick_s=0.01, lost_at_s=0.6))
+    with NvmlCollector() as collector:
+        start = collector.mark()
+        time.sleep(0.2)
+        stop = collector.mark()
+        time.sleep(0.6)
+        measurement = collector.read(start, stop)
+    assert contains(measurement.readings[0], truth_j(machine, 0, measurement))
+
+
+def test_a_driver_that_goes_is_an_error(simulate: Simulate) -> None:
+    """Without any board left there is no figure, and read says so."""
+    simulate(Board(A, tick_s=0.01), Board(B, tick_s=0.01), gone_at_s=0.3)
+    with NvmlCollector() as collector, pytest.raises(CollectorError, match=A):
+        measure(collector, 0.5)
+
+
+def test_refused_calls_only_widen_the_bounds(simulate: Simulate) -> None:
+    """A quarter of a second without answers is no loss."""
+    machine = simulate(Board(A, telegraph(), tick_s=0.01, refusals=(Refusal(0.2, 0.45),)))
+    with NvmlCollector() as collector:
+        measurement = measure(collector, 0.3)
+    assert contains(measurement.readings[0], truth_j(machine, 0, measurement))
+
+
+@pytest.mark.parametrize("fall", [Fall(0.3), Fall(0.3, 20_000.0)], ids=["reset", "backward step"])
+def test_a_counter_that_falls_is_not_believed(simulate: Simulate, fall: Fall) -> None:
+    """Its power is integrated instead, with a note."""
+    machine = simulate(Board(A, constant(200.0), tick_s=0.02, falls=(fall,)))
+    with NvmlCollector() as collector:
+        measurement = measure(collector, 0.6)
+    (reading,) = measurement.readings
+    assert reading.provenance == "integrated"
+    assert reading.energy_j == pytest.approx(truth_j(machine, 0, measurement), rel=0.02)
+    assert any("backwards" in note for note in measurement.notes)
+
+
+def test_a_counter_that_stands_still_is_not_believed(simulate: Simulate) -> None:
+    """No movement in the time that a reading may wait: power is integrated, with a note."""
+    simulate(Board(A, constant(200.0), tick_s=1000.0))
+    with NvmlCollector(NvmlOptions(settle_s=0.2)) as collector:
+        measurement = measure(collector, 0.3)
+    (reading,) = measurement.readings
+    assert (reading.provenance, len(measurement.notes)) == ("integrated", 1)
+
+
+def test_boards_that_tell_nothing_are_an_error(simulate: Simulate) -> None:
+    """Neither energy nor power: the reasons of the driver are passed on."""
+    simulate(Board(A, counter=False, power=False))
+    with pytest.raises(CollectorError, match="Not Supported"), NvmlCollector():
+        pass
+
+
+def test_one_collector_at_a_time(simulate: Simulate) -> None:
+    """A second one is refused while the first is open, and welcome afterwards."""
+    simulate(Board(A, tick_s=0.01))
+    with NvmlCollector(), pytest.raises(CollectorError, match="another NVML collector"), NvmlCollector():
+        pass
+    with NvmlCollector() as collector:
+        assert collector.components() == ("gpu",)
+
+
+def test_a_missing_driver_is_an_error_with_a_cure(simulated_library: object) -> None:
+    """So that a user without a board knows why there is no GPU figure."""
+    with pytest.raises(CollectorError, match="Driver Not Loaded") as caught, NvmlCollector():
+        pass
+    assert caught.value.remedy is not None
+
+
+def test_samples_hold_what_was_read(simulate: Simulate) -> None:
+    """Counter, power and temperature, in order of time, each call's start before its end."""
+    simulate(Board(A, tick_s=0.01, temperature_celsius=55.0))
+    with NvmlCollector() as collector:
+        measure(collector, 0.3)
+        series = collector.samples().series
+    assert [each.quantity for each in series] == ["energy_j", "power_w", "temperature_celsius"]
+    for each in series:
+        assert len(each.before_s) == len(each.after_s) == len(each.values) >= 1
+        assert list(each.before_s) == sorted(each.before_s)
+        assert all(before <= after for before, after in zip(each.before_s, each.after_s, strict=True))
+    assert set(series[2].values) == {55.0}
+
+
+def test_marks_are_cheap(simulate: Simulate) -> None:
+    """At most 20 µs on average, while the boards are polled."""
+    simulate(Board(A, tick_s=0.01))
+    with NvmlCollector() as collector:
+        start_s = time.perf_counter()
+        for _ in range(2000):
+            collector.mark()
+        assert (time.perf_counter() - start_s) / 2000 < 20e-6
