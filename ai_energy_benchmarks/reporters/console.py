@@ -134,10 +134,15 @@ def _cell(bounded: Bounded | None, factor: float = 1.0, half_width: float | None
 
 
 def _legend(summary: Summary) -> str:
+    """What ± and [ ] mean, where there are any, and what no component covers."""
     n = summary.trials
-    interval = f"± 95 % interval, n = {n}, one process" if n > 1 else "± 95 % interval from the meter's edges"
-    limits = "[ ] bounds from the meter's timing, without its sensor's gain"
-    return f"{interval}; {limits}. Power supply, fans and network excluded."
+    bounded = any(each.energy_low_j < each.energy_high_j for each in summary.components)
+    marks = [f"± 95 % interval, n = {n}, one process"] if n > 1 else []
+    if bounded:
+        marks += ["± 95 % interval from the meter's edges"] if n == 1 else []
+        marks += ["[ ] bounds from the meter's timing, without its sensor's gain"]
+    explained = f"{'; '.join(marks)}. " if marks else ""
+    return f"{explained}Power supply, fans and network excluded."
 
 
 def _latency_table(summary: Summary) -> Table:

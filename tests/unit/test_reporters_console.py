@@ -88,6 +88,13 @@ def test_what_no_meter_saw_is_named_with_its_reason():
     assert not [each for each in lines if each.startswith("CPU")]
 
 
+def test_marks_that_are_not_used_are_not_explained():
+    """One trial of a meter without bounds has neither interval nor bounds to explain."""
+    text = shown(result([trial(1, reading(CPU, 100, 0.0))]))
+    assert "±" not in text.partition("Gross energy")[2]
+    assert "[ ]" not in text
+
+
 def test_failed_requests_are_counted():
     """One success and two failures of a pass are said as such."""
     outcomes = [completion(0), failure(1), failure(2)]
