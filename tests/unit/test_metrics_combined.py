@@ -1,0 +1,144 @@
+"""Several meters as one, and the automatic choice among them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.power import Mark, Workload
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.auto import AutoCollector
+from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
+from ai_energy_benchmarks.metrics.combined import CombinedCollector
+from ai_energy_benchmarks.metrics.modelled import ModelledCpuCollector, ModelledCpuOptions
+from ai_energy_benchmarks.testing import FakeClock, FakeCollector, Journal
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = CollectorSettings(None, Environment("test", "3", "0", cpu_model="AMD EPYC 7763 64-Core Processor"))
+
+
+def fake(power_w: float = 100.0, component: str = "gpu", lost: bool = False) -> FakeCollector:
+    journal = Journal()
+    return FakeCollector(journal, FakeClock(journal), power_w, component, lost=lost)  # type: ignore[arg-type] # a literal
+
+
+def window(*members: FakeCollector) -> tuple[CombinedCollector, Mark, Mark]:
+    collector = CombinedCollector(members)
+    start = collector.mark()
+    for member in members:
+        member.clock.time_s += 2.0
+    return collector, start, collector.mark()
+
+
+def test_each_component_has_its_meter() -> None:
+    """What different members see stands side by side."""
+    collector, start, stop = window(fake(100.0, "gpu"), fake(20.0, "cpu"))
+    readings = collector.read(start, stop).readings
+    assert [(each.device.component, each.energy_j, each.counted) for each in readings] == [
+        ("gpu", 200.0, True),
+        ("cpu", 40.0, True),
+    ]
+
+
+def test_a_component_seen_twice_counts_once() -> None:
+    """The first meter wins; the other is listed but does not count."""
+    collector, start, stop = window(fake(100.0), fake(90.0))
+    assert [(each.energy_j, each.counted) for each in collector.read(start, stop).readings] == [
+        (200.0, True),
+        (180.0, False),
+    ]
+
+
+def test_a_lost_meter_costs_its_component_only() -> None:
+    """The others keep their figures, and the reason stands beside."""
+    collector, start, stop = window(fake(lost=True), fake(20.0, "cpu"))
+    measurement = collector.read(start, stop)
+    assert [each.device.component for each in measurement.readings] == ["cpu"]
+    assert "unplugged" in measurement.absent["gpu"]
+
+
+def test_a_second_meter_takes_over_from_a_lost_one() -> None:
+    """Then nothing is absent."""
+    collector, start, stop = window(fake(lost=True), fake(90.0))
+    measurement = collector.read(start, stop)
+    assert [(each.energy_j, each.counted) for each in measurement.readings] == [(180.0, True)]
+    assert measurement.absent == {}
+
+
+def test_all_meters_lost_is_an_error() -> None:
+    """No device has a figure."""
+    collector, start, stop = window(fake(lost=True), fake(component="cpu", lost=True))
+    with pytest.raises(CollectorError, match="unplugged"):
+        collector.read(start, stop)
+
+
+def test_a_reason_goes_where_another_meter_sees_the_component() -> None:
+    """Absent means: no meter could see it."""
+    modelled = ModelledCpuCollector(ModelledCpuOptions(watts_per_thread=1.0))
+    with CombinedCollector([modelled, fake(20.0, "cpu")]) as collector:
+        collector.attach(Workload((), local=False))
+        measurement = collector.read(collector.mark(), collector.mark())
+    assert measurement.absent == {}
+
+
+def test_a_member_that_does_not_open_closes_the_others() -> None:
+    """No meter is left running behind an error."""
+    first = fake()
+
+    class Broken(FakeCollector):
+        def __enter__(self) -> FakeCollector:
+            raise CollectorError("no device")
+
+    journal = Journal()
+    with (
+        pytest.raises(CollectorError, match="no device"),
+        CombinedCollector([first, Broken(journal, FakeClock(journal))]),
+    ):
+        pass
+    assert first.journal.lines == ["collector enters", "collector leaves"]
+
+
+def test_the_longest_guard_is_kept() -> None:
+    """Every member gets at least the quiet that it asks for."""
+    members = [fake(), fake()]
+    members[1].quiet_s = 0.7
+    assert CombinedCollector(members).guard_s() == 0.7
+
+
+def test_auto_sees_the_cpu_everywhere() -> None:
+    """With no better meter the CPU is modelled, and the notes say what was picked."""
+    with AutoCollector.from_settings(SETTINGS) as collector:
+        collector.attach(Workload((os.getpid(),)))
+        start = collector.mark()
+        begin_s = time.process_time()
+        while time.process_time() - begin_s < 0.05:
+            pass
+        measurement = collector.read(start, collector.mark())
+    (cpu,) = (each for each in measurement.readings if each.device.component == "cpu")
+    assert cpu.energy_j >= 0.05 * 280 / 128
+    assert "dram" in measurement.absent
+    assert any("picked" in note and "CPU" in note for note in collector.notes())
+
+
+def test_auto_says_why_there_is_no_gpu() -> None:
+    """On a machine whose driver is hidden the GPU is absent, with the driver's reason."""
+    code = """
+import sys
+sys.modules["pynvml"] = None
+from tests.unit.test_metrics_combined import SETTINGS, AutoCollector
+with AutoCollector.from_settings(SETTINGS) as collector:
+    print(collector.read(collector.mark(), collector.mark()).absent["gpu"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "nvml: the Python binding of NVML is missing" in done.stdout
+
+
+def test_auto_is_a_collector() -> None:
+    """It fulfils the contract that the runner relies on."""
+    assert isinstance(AutoCollector.from_settings(SETTINGS), MetricsCollector)

@@ -1,0 +1,213 @@
+"""The modelled CPU: processor time of the right processes, times a stated power."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from ai_energy_benchmarks.domain.power import Mark, Workload
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.cpu_power import rated_cpus, thread_power
+from ai_energy_benchmarks.metrics.cpu_time import Growth
+from ai_energy_benchmarks.metrics.modelled import ModelledCpuCollector, ModelledCpuOptions
+
+WATTS = 4.0
+BURN = """
+import time
+begin = time.process_time()
+while time.process_time() - begin < {cpu_s}: pass
+print("done", flush=True)
+input()
+"""
+needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of other processes")
+
+
+@pytest.fixture
+def collector() -> Iterator[ModelledCpuCollector]:
+    with ModelledCpuCollector(ModelledCpuOptions(watts_per_thread=WATTS)) as entered:
+        yield entered
+
+
+def burn(cpu_s: float) -> None:
+    begin_s = time.process_time()
+    while time.process_time() - begin_s < cpu_s:
+        pass
+
+
+def start_burning(cpu_s: float, nested: bool = False) -> subprocess.Popen[str]:
+    code = BURN.format(cpu_s=cpu_s)
+    if nested:
+        code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
+    return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_own_work_is_exact(collector: ModelledCpuCollector) -> None:
+    """This process's part is read at the marks themselves: no bounds are needed."""
+    collector.attach(Workload((os.getpid(),)))
+    begin_s = time.process_time()
+    start = collector.mark()
+    burn(0.1)
+    stop = collector.mark()
+    end_s = time.process_time()
+    (reading,) = collector.read(start, stop).readings
+    assert 0.1 * WATTS <= reading.energy_j <= (end_s - begin_s) * WATTS
+    assert reading.energy_low_j == reading.energy_j == reading.energy_high_j
+    assert (reading.provenance, reading.estimator, reading.counted) == ("modelled", "exact", True)
+
+
+def test_idle_time_costs_nothing(collector: ModelledCpuCollector) -> None:
+    """A sleeping process uses no processor time to speak of."""
+    start = collector.mark()
+    time.sleep(0.2)
+    (reading,) = collector.read(start, collector.mark()).readings
+    assert reading.energy_j < 0.1 * 0.2 * WATTS
+
+
+@needs_proc
+@pytest.mark.parametrize("nested", [False, True], ids=["process", "its child"])
+def test_the_tree_of_another_process_counts_without_our_own(collector: ModelledCpuCollector, nested: bool) -> None:
+    """A server's processes count with all their descendants; the client that drives it does not."""
+    server = start_burning(0.3, nested)
+    try:
+        collector.attach(Workload((server.pid,)))
+        start = collector.mark()
+        burn(0.1)
+        assert server.stdout is not None
+        server.stdout.readline()
+        (reading,) = collector.read(start, collector.mark()).readings
+    finally:
+        server.communicate("\n")
+    assert reading.energy_low_j <= 0.33 * WATTS
+    assert reading.energy_high_j >= 0.25 * WATTS
+    assert reading.energy_low_j < reading.energy_j < reading.energy_high_j
+
+
+@needs_proc
+def test_a_child_that_ended_is_not_lost(collector: ModelledCpuCollector) -> None:
+    """What it used has moved to its parent's account by then."""
+    collector.attach(Workload((os.getpid(),)))
+    start = collector.mark()
+    child = start_burning(0.2)
+    child.communicate("\n")
+    (reading,) = collector.read(start, collector.mark()).readings
+    assert reading.energy_j >= 0.19 * WATTS
+
+
+@needs_proc
+def test_unknown_processes_mean_the_whole_machine(collector: ModelledCpuCollector) -> None:
+    """A server without process ids: the machine's busy time, and a note that says so."""
+    collector.attach(Workload(()))
+    start = collector.mark()
+    burn(0.3)
+    (reading,) = collector.read(start, collector.mark()).readings
+    assert reading.energy_high_j >= 0.25 * WATTS
+    assert any("whole machine" in note for note in collector.notes())
+
+
+@needs_proc
+def test_an_engine_that_cannot_be_seen_is_absent(collector: ModelledCpuCollector) -> None:
+    """No process of that number: a reason, and no 0 J."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    collector.attach(Workload((gone.pid,)))
+    measurement = collector.read(collector.mark(), collector.mark())
+    assert measurement.readings == ()
+    assert str(gone.pid) in measurement.absent["cpu"]
+
+
+def test_an_engine_elsewhere_is_absent(collector: ModelledCpuCollector) -> None:
+    """This machine's processors say nothing of another's."""
+    collector.attach(Workload((), local=False))
+    assert "does not run on this machine" in collector.read(collector.mark(), collector.mark()).absent["cpu"]
+
+
+def test_a_foreign_mark_is_refused(collector: ModelledCpuCollector) -> None:
+    """Marks hold this meter's own reading and cannot be made up."""
+    with pytest.raises(CollectorError, match="marks"):
+        collector.read(Mark(0.0), Mark(1.0))
+
+
+def test_marks_are_cheap(collector: ModelledCpuCollector) -> None:
+    """At most 20 µs on average."""
+    begin_s = time.perf_counter()
+    for _ in range(2000):
+        collector.mark()
+    assert (time.perf_counter() - begin_s) / 2000 < 20e-6
+
+
+class Told:
+    """A source that says what it is told to."""
+
+    slack_s = 0.0
+    busy = True
+
+    def __init__(self, *readings_s: float) -> None:
+        self._readings_s = iter(readings_s)
+
+    def read_s(self) -> float:
+        return next(self._readings_s)
+
+
+def test_a_single_fall_is_taken_for_a_gap_in_the_reading() -> None:
+    """A process that ended while the tree was read is missed once; nothing is counted twice after it."""
+    growth = Growth(Told(10.0, 12.0, 5.0, 13.0))
+    assert [growth.read_s() for _ in range(3)] == [2.0, 2.0, 3.0]
+
+
+def test_a_lasting_fall_is_believed() -> None:
+    """A process that nobody waited for takes its time with it; the others' growth counts from there."""
+    growth = Growth(Told(10.0, 12.0, 5.0, 6.0, 7.5))
+    assert [growth.read_s() for _ in range(4)] == [2.0, 2.0, 2.0, 3.5]
+
+
+def test_another_source_goes_on_from_the_level_reached() -> None:
+    """Attaching to another workload neither adds nor removes anything."""
+    growth = Growth(Told(10.0, 12.0, 12.0))
+    assert growth.read_s() == 2.0
+    growth.follow(Told(700.0, 701.0))
+    assert growth.read_s() == 3.0
+
+
+@pytest.mark.parametrize(
+    ("name", "thread_w"),
+    [
+        ("AMD EPYC 7763 64-Core Processor", 280 / 128),
+        ("Intel(R) Xeon(R) Platinum 8480+", 350 / 112),
+        ("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz", 120 / 28),
+        ("Intel(R) Xeon(R) CPU E5-2680 0 @ 2.70GHz", 130 / 16),
+        ("13th Gen Intel(R) Core(TM) i7-13700K", 125 / 24),
+        ("AMD Ryzen 9 7950X3D 16-Core Processor", 120 / 32),
+    ],
+)
+def test_a_known_cpu_has_its_published_power(name: str, thread_w: float) -> None:
+    """The processor's own name finds its row, and no other part's whose name is a part of it."""
+    power = thread_power(name, None)
+    assert power.watts == pytest.approx(thread_w)
+    assert "product specifications" in power.note
+
+
+@pytest.mark.parametrize("name", ["AMD EPYC", "Intel(R) Xeon(R) Processor @ 2.70GHz", "Neoverse-N1", None])
+def test_an_unknown_cpu_is_a_guess_that_says_so(name: str | None) -> None:
+    """A stated fallback within the range of real parts, with the setting that replaces it."""
+    power = thread_power(name, None)
+    watts = [each.thread_w for each in rated_cpus()]
+    assert min(watts) < power.watts < max(watts)
+    assert "guess" in power.note
+    assert "watts_per_thread" in power.note
+
+
+def test_the_users_figure_wins() -> None:
+    """Even for a known processor."""
+    assert thread_power("AMD EPYC 7763 64-Core Processor", 9.5).watts == 9.5
+
+
+def test_every_row_of_the_table_is_found_by_its_own_name() -> None:
+    """And is a plausible part: its threads draw between half a watt and 25 W each."""
+    for each in rated_cpus():
+        assert thread_power(f"Some(R) {each.model} CPU @ 1.00GHz", None).watts == each.thread_w, each.model
+        assert 0.5 < each.thread_w < 25
