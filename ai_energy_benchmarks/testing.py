@@ -24,7 +24,7 @@ from typing import ClassVar
 
 from attrs import define, field, frozen
 
-from ai_energy_benchmarks.backends.base import BackendSettings
+from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.power import (
@@ -36,7 +36,7 @@ from ai_energy_benchmarks.domain.power import (
     Samples,
     Workload,
 )
-from ai_energy_benchmarks.domain.prompts import Batch, Generation, Request, Tokenizer
+from ai_energy_benchmarks.domain.prompts import Batch, Request, Tokenizer
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
@@ -104,7 +104,7 @@ class FakeBackend:
         journal = Journal()
         return cls(journal, FakeClock(journal))
 
-    def problems(self, generation: Generation, batch_size: int) -> tuple[str, ...]:
+    def problems(self, demand: Demand) -> tuple[str, ...]:
         return ()
 
     def __enter__(self) -> FakeBackend:

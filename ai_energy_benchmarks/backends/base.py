@@ -32,6 +32,20 @@ class BackendSettings:
     progress: Progress = field(factory=Silent)
 
 
+@frozen
+class Demand:
+    """What a backend will be asked to do, for it to say what it cannot.
+
+    Attributes:
+        batch_size: requests generated together.
+        concurrency: batches on their way at once.
+    """
+
+    generation: Generation
+    batch_size: int = 1
+    concurrency: int = 1
+
+
 @runtime_checkable
 class Backend(Protocol):
     """An engine that generates text.
@@ -46,7 +60,7 @@ class Backend(Protocol):
     @classmethod
     def from_settings(cls, settings: BackendSettings) -> Backend: ...
 
-    def problems(self, generation: Generation, batch_size: int) -> tuple[str, ...]:
+    def problems(self, demand: Demand) -> tuple[str, ...]:
         """What stands in the way before anything is loaded: missing packages, devices, settings not honoured."""
         ...
 

@@ -1,8 +1,7 @@
 """A small HTTP/1.1 client on asyncio: keep-alive connections, and the time at which every byte arrived.
 
 General clients spend more on a streamed chunk than a fast server spends on a token, and so distort what they
-measure. Here a received block is stamped before anything is parsed, and chunk framing is cut by hand
-(RFC 9112 §7.1).
+measure.
 """
 
 from __future__ import annotations
@@ -11,21 +10,12 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
 
-_HEAD_END = b"\r\n\r\n"
-_LARGEST_HEAD_BYTES = 64 * 1024
-
-BodyListener = Callable[[float, bytes], None]
-
-
-class HttpError(Exception):
-    """A request that got no complete answer; the text says why."""
+from ai_energy_benchmarks.backends.http_connection import BodyListener, Connection, HttpError, Response
 
 
 @frozen
@@ -62,168 +52,6 @@ def parse_address(url: str) -> Address:
 
 
 @define
-class Response:
-    """What came back. The body of a success goes to the listener as it arrives.
-
-    Attributes:
-        refusal: the body of an answer with status 400 or more; its beginning, if it is long.
-    """
-
-    status: int
-    headers: dict[str, str] = field(factory=dict)
-    refusal: bytes = b""
-
-
-class _Connection(asyncio.Protocol):
-    """One connection with at most one request on its way."""
-
-    def __init__(self) -> None:
-        self.transport: asyncio.Transport | None = None
-        self.last_byte_s = 0.0
-        self._reset(None, None)
-
-    def _reset(self, listener: BodyListener | None, done: asyncio.Future[Response] | None) -> None:
-        self._listener, self._done = listener, done
-        self._response: Response | None = None
-        self._buffer = b""
-        self._chunked = False
-        self._left = 0  # bytes left in the body or the current chunk; -1: until the server closes
-        self._trailer = False
-
-    def begin(self, head_and_body: bytes, listener: BodyListener) -> asyncio.Future[Response]:
-        """Send a request; the future ends with the last byte of its answer."""
-        assert self.transport is not None
-        done: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self._reset(listener, done)
-        self.last_byte_s = time.perf_counter()
-        self.transport.write(head_and_body)
-        return done
-
-    @property
-    def usable(self) -> bool:
-        """Whether another request can be sent."""
-        return self.transport is not None and not self.transport.is_closing()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._done is not None and not self._done.done():
-            if self._response is not None and self._left < 0 and error is None:
-                self._done.set_result(self._response)
-            else:
-                where = "before it answered" if self._response is None else "in the middle of its answer"
-                self._done.set_exception(HttpError(f"the server closed the connection {where}"))
-
-    def data_received(self, data: bytes) -> None:
-        now_s = self.last_byte_s = time.perf_counter()
-        if self._done is None or self._done.done():
-            return
-        try:
-            body = self._read_head(data) if self._response is None else data
-            if body is not None and not self._done.done():
-                self._read_body(now_s, body)
-        except ValueError as error:
-            self._fail(f"the answer is not HTTP: {error}")
-
-    def _read_head(self, data: bytes) -> bytes | None:
-        """Parse status and headers; returns what follows them, None while they are not whole."""
-        self._buffer += data
-        end = self._buffer.find(_HEAD_END)
-        if end < 0:
-            if len(self._buffer) > _LARGEST_HEAD_BYTES:
-                raise ValueError("its headers do not end")
-            return None
-        lines = self._buffer[:end].decode("latin-1").split("\r\n")
-        rest, self._buffer = self._buffer[end + 4 :], b""
-        headers = {
-            name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
-        }
-        version, _, status = lines[0].partition(" ")
-        if not version.startswith("HTTP/1."):
-            raise ValueError(f"it begins with {lines[0][:40]!r}")
-        self._response = response = Response(int(status[:3]), headers)
-        if response.status >= 400:
-            self._listener = partial(_keep_refusal, response)
-        self._chunked = headers.get("transfer-encoding", "").lower() == "chunked"
-        length = headers.get("content-length")
-        self._left = 0 if self._chunked else -1 if length is None else int(length)
-        if not self._chunked and self._left == 0:
-            self._finish()
-        return rest
-
-    def _read_body(self, now_s: float, data: bytes) -> None:
-        assert self._listener is not None
-        if self._chunked:
-            self._read_chunks(now_s, data)
-        elif self._left < 0:
-            self._listener(now_s, data)
-        else:
-            if data:
-                self._listener(now_s, data[: self._left])
-            self._left -= min(len(data), self._left)
-            if self._left == 0:
-                self._finish()
-
-    def _read_chunks(self, now_s: float, data: bytes) -> None:
-        """Cut the framing away and pass on what is inside, however the network has split it."""
-        assert self._listener is not None
-        if self._buffer:
-            data, self._buffer = self._buffer + data, b""
-        position, size = 0, len(data)
-        pieces = []
-        while position < size:
-            if self._left:
-                piece = data[position : position + self._left]
-                self._left -= len(piece)
-                position += len(piece)
-                pieces.append(piece)
-                continue
-            line_end = data.find(b"\r\n", position)
-            if line_end < 0:
-                self._buffer = data[position:]
-                break
-            line = data[position:line_end]
-            position = line_end + 2
-            if self._trailer:
-                if not line:
-                    self._pass_on(now_s, pieces)
-                    self._finish()
-                    return
-            elif line:  # the empty line is the end of the chunk before
-                self._left = int(line.partition(b";")[0], 16)
-                self._trailer = self._left == 0
-        self._pass_on(now_s, pieces)
-
-    def _pass_on(self, now_s: float, pieces: list[bytes]) -> None:
-        assert self._listener is not None
-        if pieces:
-            self._listener(now_s, pieces[0] if len(pieces) == 1 else b"".join(pieces))
-
-    def _finish(self) -> None:
-        assert self._done is not None
-        assert self._response is not None
-        self._done.set_result(self._response)
-        if self._response.headers.get("connection", "").lower() == "close":
-            self.close()
-
-    def _fail(self, reason: str) -> None:
-        if self._done is not None and not self._done.done():
-            self._done.set_exception(HttpError(reason))
-        self.close()
-
-    def close(self) -> None:
-        """Close without waiting."""
-        if self.transport is not None:
-            self.transport.abort()
-
-
-def _keep_refusal(response: Response, _: float, block: bytes) -> None:
-    response.refusal = (response.refusal + block)[:_LARGEST_HEAD_BYTES]
-
-
-@define
 class HttpClient:
     """Connections to one server, opened as needed and kept.
 
@@ -238,7 +66,7 @@ class HttpClient:
     stall_timeout_s: float = 600.0
     verify_tls: bool = True
     headers: dict[str, str] = field(factory=dict, repr=False)
-    _idle: list[_Connection] = field(factory=list, init=False)
+    _idle: list[Connection] = field(factory=list, init=False)
 
     def __enter__(self) -> HttpClient:
         return self
@@ -272,7 +100,7 @@ class HttpClient:
             self._idle.append(connection)
         return response
 
-    async def _within_stall_limit(self, connection: _Connection, answer: asyncio.Future[Response]) -> Response:
+    async def _within_stall_limit(self, connection: Connection, answer: asyncio.Future[Response]) -> Response:
         """One timer that looks again when it fires costs nothing per block."""
         while True:
             quiet_s = time.perf_counter() - connection.last_byte_s
@@ -283,22 +111,20 @@ class HttpClient:
             if answer.done():
                 return answer.result()
 
-    async def _take(self) -> _Connection:
+    async def _take(self) -> Connection:
         while self._idle:
             connection = self._idle.pop()
             if connection.usable:
                 return connection
         return await self._open()
 
-    async def _open(self) -> _Connection:
+    async def _open(self) -> Connection:
         address = self.address
-        context: ssl.SSLContext | None = None
-        if address.tls:
-            context = ssl.create_default_context() if self.verify_tls else ssl._create_unverified_context()
+        context = tls_context(self.verify_tls) if address.tls else None
         loop = asyncio.get_running_loop()
         try:
             _, connection = await asyncio.wait_for(
-                loop.create_connection(_Connection, address.host, address.port, ssl=context), self.connect_timeout_s
+                loop.create_connection(Connection, address.host, address.port, ssl=context), self.connect_timeout_s
             )
         except (asyncio.TimeoutError, TimeoutError) as error:
             raise HttpError(
@@ -314,6 +140,15 @@ class HttpClient:
         if body:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
         return ("\r\n".join([*lines, "", ""])).encode("latin-1")
+
+
+def tls_context(verify: bool) -> ssl.SSLContext:
+    """Checks the server's certificate against the system's authorities, or nothing at all."""
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def json_body(value: object) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from pathlib import Path
 
@@ -50,8 +51,8 @@ def resolve_model(
     Raises:
         BackendError: nothing is there, or what is there cannot be loaded.
     """
-    path = Path(model).expanduser()
-    if path.exists():
+    path = Path(os.path.expanduser(model))
+    if os.path.exists(path):
         return _local(model, path)
     if model in small_model.NAMES:
         return _small_model(progress, revision, cache_dir)

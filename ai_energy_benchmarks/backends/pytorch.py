@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from attrs import evolve, field, frozen
 
-from ai_energy_benchmarks.backends.base import BackendSettings
+from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.pytorch_generation import (
     end_ids,
     generation_config,
@@ -32,7 +32,7 @@ from ai_energy_benchmarks.backends.step_clock import StepClock
 from ai_energy_benchmarks.backends.token_rows import row_output
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
-from ai_energy_benchmarks.domain.prompts import Batch, Generation, Request
+from ai_energy_benchmarks.domain.prompts import Batch, Request
 from ai_energy_benchmarks.errors import BackendError
 
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ class PyTorchBackend:
         options = self.settings.options
         return options if isinstance(options, PyTorchOptions) else PyTorchOptions()
 
-    def problems(self, generation: Generation, batch_size: int) -> tuple[str, ...]:
+    def problems(self, demand: Demand) -> tuple[str, ...]:
         missing = missing_packages()
         if missing:
             return (f"the pytorch backend needs {' and '.join(missing)}: {INSTALL_LINE}",)
         devices = device_problems(self.settings.device, self.settings.device_ids)
-        return devices + generation_problems(generation, batch_size)
+        return devices + generation_problems(demand)
 
     def __enter__(self) -> PyTorchBackend:
         self._initialize_model()

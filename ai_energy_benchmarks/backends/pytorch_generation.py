@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ai_energy_benchmarks.backends.base import Demand
 from ai_energy_benchmarks.domain.engine import FactValue
 from ai_energy_benchmarks.domain.prompts import Generation
 
@@ -19,14 +20,20 @@ _DEFAULTS: dict[str, float] = {"temperature": 1.0, "top_k": 50, "top_p": 1.0}
 _RECORDED = ("do_sample", "num_beams", "max_new_tokens", "min_new_tokens", "temperature", "top_k", "top_p", "min_p")
 
 
-def generation_problems(generation: Generation, batch_size: int) -> tuple[str, ...]:
+def generation_problems(demand: Demand) -> tuple[str, ...]:
     """Settings that this engine cannot honour exactly."""
-    if generation.stop_strings and batch_size > 1:
-        return (
+    found = []
+    if demand.generation.stop_strings and demand.batch_size > 1:
+        found.append(
             "scenario.generate_kwargs.stop_strings: rows of a batch that end at a string are padded, and their "
-            "tokens cannot be told from padding; set scenario.input_shapes.batch_size: 1",
+            "tokens cannot be told from padding; set scenario.input_shapes.batch_size: 1"
         )
-    return ()
+    if demand.concurrency > 1:
+        found.append(
+            f"load.concurrency: {demand.concurrency} batches at once need a server; in this process one batch runs "
+            "at a time, so set scenario.input_shapes.batch_size instead"
+        )
+    return tuple(found)
 
 
 def generation_config(

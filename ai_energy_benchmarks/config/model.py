@@ -123,6 +123,17 @@ class ScenarioConfig:
 
 
 @frozen
+class LoadConfig:
+    """When the next request leaves.
+
+    Attributes:
+        concurrency: batches on their way at once; the next one leaves when one has finished (closed loop).
+    """
+
+    concurrency: Count = 1
+
+
+@frozen
 class WarmupConfig:
     """Work before the first trial, on prompts that are not measured.
 
@@ -219,6 +230,7 @@ class BenchmarkConfig:
     backend: BackendConfig
     name: Text = "benchmark"
     scenario: ScenarioConfig = field(factory=ScenarioConfig)
+    load: LoadConfig = field(factory=LoadConfig)
     protocol: ProtocolConfig = field(factory=ProtocolConfig)
     metrics: MetricsConfig = field(factory=MetricsConfig)
     reporters: tuple[ReporterConfig, ...] = DEFAULT_REPORTERS

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ai_energy_benchmarks.backends.base import Backend
+from ai_energy_benchmarks.backends.base import Backend, Demand
 from ai_energy_benchmarks.config.loading import load_config
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.config.parser import BenchmarkConfig as FacadeConfig
@@ -19,7 +19,7 @@ from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.progress import Progress, Silent
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
-from ai_energy_benchmarks.errors import BackendError, BenchmarkError, ConfigError
+from ai_energy_benchmarks.errors import BackendError, BenchmarkError, ConfigError, ReporterError
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 from ai_energy_benchmarks.reporters.base import Reporter
 from ai_energy_benchmarks.results.document import report_document
@@ -90,7 +90,8 @@ class BenchmarkRunner:
         if config == self._checked:
             return
         scenario = config.scenario
-        problems = self.backend.problems(scenario.generate_kwargs, scenario.input_shapes.batch_size)
+        demand = Demand(scenario.generate_kwargs, scenario.input_shapes.batch_size, config.load.concurrency)
+        problems = self.backend.problems(demand)
         if problems:
             raise BackendError("\n".join(problems))
         members = self._members(config, take_snapshot())
@@ -150,7 +151,16 @@ class BenchmarkRunner:
         if self.result is None:
             return
         reporters = composition.make_reporters(self.config) if self._reporters is None else self._reporters
-        self.files = tuple(path for reporter in reporters for path in reporter.report(self.result))
+        files: list[Path] = []
+        failures: list[ReporterError] = []
+        for reporter in reporters:
+            try:
+                files.extend(reporter.report(self.result))
+            except ReporterError as error:  # the other reports must not be lost with it
+                failures.append(error)
+        self.files = tuple(files)
+        if failures:
+            raise failures[0]
 
     def _members(self, config: BenchmarkConfig, environment: Environment) -> Members:
         return Members(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NoReturn
 
@@ -20,6 +20,7 @@ from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.result import Finding, Step, StepName, Trial
 from ai_energy_benchmarks.errors import BackendError, CollectorError
 from ai_energy_benchmarks.formatters.base import Formatter
+from ai_energy_benchmarks.load.closed_loop import closed_loop
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 from ai_energy_benchmarks.runner.record import Record
 from ai_energy_benchmarks.runner.workload import make_passes
@@ -112,9 +113,7 @@ class Steps:
             return
         self.members.progress.begin("warm-up", len(batches))
         with self._step("warm-up"):
-            for batch in batches:
-                self._watch(await self._generate(batch))
-                self.members.progress.advance()
+            await self._generate_all(batches, lambda _: self.members.progress.advance())
         self.members.progress.end()
 
     async def _trial(self, number: int, batches: Sequence[Batch]) -> None:
@@ -125,10 +124,7 @@ class Steps:
         complete = False
         start = members.collector.mark()
         try:
-            for batch in batches:
-                done = await self._generate(batch)
-                outcomes.extend(done)
-                self._watch(done)
+            await self._generate_all(batches, outcomes.extend)
             complete = True
         finally:
             # A window that was cut short keeps what it has: its tokens and the energy until now.
@@ -137,8 +133,15 @@ class Steps:
                 await members.clock.sleep(guard_s)
             quiet_s = guard_s if complete else 0.0
             measurement = self._read(f"trial {number}", evolve(start, quiet_s=guard_s), evolve(stop, quiet_s=quiet_s))
-            texts = tuple(self._with_text(outcome) for outcome in outcomes)
+            texts = tuple(self._with_text(outcome) for outcome in sorted(outcomes, key=lambda each: each.number))
             self.record.trials.append(Trial(number, start.time_s, stop.time_s, measurement, texts, complete))
+
+    async def _generate_all(self, batches: Sequence[Batch], take: Callable[[Sequence[Outcome]], None]) -> None:
+        def seen(outcomes: Sequence[Outcome]) -> None:
+            take(outcomes)
+            self._watch(outcomes)
+
+        await closed_loop(batches, self._generate, self.config.load.concurrency, seen)
 
     async def _generate(self, batch: Batch) -> tuple[Outcome, ...]:
         try:

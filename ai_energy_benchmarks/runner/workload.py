@@ -42,7 +42,7 @@ def make_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter,
     Raises:
         DatasetError: the data set cannot be read, or has too few prompts and ``repeat`` is false.
     """
-    wanted, warm = config.scenario.num_samples, config.protocol.warmup.requests
+    wanted, warm = config.scenario.num_samples, _warmup_count(config)
     found = dataset.prompts(wanted + warm, tokenizer)
     measured = _measured(found, wanted, config)
     return Passes(
@@ -51,6 +51,13 @@ def make_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter,
         prompts=found[:wanted],
         sha256=dataset_sha256(measured),
     )
+
+
+def _warmup_count(config: BenchmarkConfig) -> int:
+    """At least as many requests as the load has on their way at once, so that every connection is open."""
+    asked = config.protocol.warmup.requests
+    at_once = config.load.concurrency * config.scenario.input_shapes.batch_size
+    return max(asked, at_once) if asked else 0
 
 
 def _measured(found: tuple[Prompt, ...], wanted: int, config: BenchmarkConfig) -> tuple[Prompt, ...]:

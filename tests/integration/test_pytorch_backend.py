@@ -13,7 +13,7 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 
 from attrs import evolve
 
-from ai_energy_benchmarks.backends.base import BackendSettings
+from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.pytorch import PyTorchBackend
 from ai_energy_benchmarks.backends.pytorch_loading import PyTorchOptions
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
@@ -219,7 +219,7 @@ def test_cuda_without_a_board_is_a_problem_before_loading(model_directory: Path)
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
     backend = PyTorchBackend(evolve(settings(model_directory), device="cuda"))
-    (problem,) = backend.problems(Generation(), 1)
+    (problem,) = backend.problems(Demand(Generation()))
     assert "no CUDA device" in problem
 
 
@@ -227,8 +227,8 @@ def test_stop_strings_in_a_batch_are_refused(model_directory: Path) -> None:
     """Rows that end at a string cannot be counted in a batch, so the setting is refused by name."""
     backend = PyTorchBackend(settings(model_directory))
     generation = Generation(stop_strings=("\n",))
-    assert backend.problems(generation, 1) == ()
-    assert "stop_strings" in backend.problems(generation, 4)[0]
+    assert backend.problems(Demand(generation)) == ()
+    assert "stop_strings" in backend.problems(Demand(generation, batch_size=4))[0]
 
 
 def test_stop_strings_end_a_single_request(model_directory: Path) -> None:

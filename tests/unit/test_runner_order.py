@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -19,7 +20,7 @@ from ai_energy_benchmarks.config.model import (
 )
 from ai_energy_benchmarks.domain.prompts import Batch, Prompt, Tokenizer
 from ai_energy_benchmarks.domain.result import BenchmarkResult
-from ai_energy_benchmarks.errors import BackendError, DatasetError
+from ai_energy_benchmarks.errors import BackendError, DatasetError, ReporterError
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeCollector, FakeReporter, Journal
 
@@ -82,7 +83,7 @@ def test_a_whole_benchmark_in_order() -> None:
         *("mark", "backend enters", "mark", "read"),
         "collector attaches to processes [1]",
         *("mark", "sleep 5 s", "mark", "read"),
-        *("mark", "generate ['e']", "mark", "read"),
+        *("mark", "generate ['e', 'f']", "mark", "read"),
         *trial,
         *trial,
         *("mark", "sleep 5 s", "mark", "read"),
@@ -124,7 +125,7 @@ def test_warm_up_prompts_are_never_the_measured_ones() -> None:
     """A data set without spare prompts is warmed up on prompts that begin differently."""
     bench = Bench(letters="abcd")
     bench.result()
-    assert "generate ['Warm-up 1. a']" in bench.journal.lines
+    assert "generate ['Warm-up 1. a', 'Warm-up 2. b']" in bench.journal.lines
 
 
 def test_a_failed_request_does_not_lose_the_run() -> None:
@@ -225,6 +226,20 @@ def test_a_load_error_is_raised_and_the_meter_closed() -> None:
     with pytest.raises(BackendError, match="no such model"):
         bench.runner.run()
     assert bench.journal.lines[-1] == "collector leaves"
+
+
+def test_a_report_that_cannot_be_written_does_not_cost_the_others() -> None:
+    """Every other reporter still writes before the error is raised."""
+
+    class Full(FakeReporter):
+        def report(self, result: BenchmarkResult) -> tuple[Path, ...]:
+            raise ReporterError("the disk is full")
+
+    bench = Bench()
+    bench.runner._reporters = [Full(bench.journal), bench.reporter]
+    with pytest.raises(ReporterError, match="disk is full"):
+        bench.runner.run()
+    assert len(bench.reporter.results) == 1
 
 
 def test_steps_have_rows_of_their_own() -> None:

@@ -1,0 +1,249 @@
+"""Servers that speak the OpenAI protocol: one request a stream, every token event stamped as it arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import ClassVar, Literal
+
+from attrs import evolve, field, frozen
+from attrs.validators import ge, gt
+
+from ai_energy_benchmarks.backends.base import BackendSettings, Demand
+from ai_energy_benchmarks.backends.event_stream import EventStream
+from ai_energy_benchmarks.backends.http_client import Address, HttpClient, json_body, parse_address
+from ai_energy_benchmarks.backends.http_connection import HttpError
+from ai_energy_benchmarks.backends.local_processes import listening_on
+from ai_energy_benchmarks.backends.server_probe import context_tokens, model_names, probe
+from ai_energy_benchmarks.backends.server_replies import completion, cut_short, refusal, retry_after_s
+from ai_energy_benchmarks.domain.completions import FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
+from ai_energy_benchmarks.domain.prompts import Batch, Request, TemplateValue, Tokenizer
+from ai_energy_benchmarks.errors import BackendError
+
+_RETRIED = frozenset({429, 502, 503, 504})
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})
+
+
+@frozen
+class OpenAIServerOptions:
+    """``backend.options`` of a server.
+
+    Attributes:
+        api: ``chat`` lets the server apply the model's template; ``completions`` sends raw text.
+        api_key_env: environment variable that holds the key; the key itself is never logged or written.
+        verify_tls: check the server's certificate.
+        connect_timeout_s: most time to open a connection.
+        stall_timeout_s: most time between two received blocks.
+        retries: how often a request is sent again after 429, 502, 503 or 504; waiting counts as latency.
+        extra_body: further keys of the request body, as this server knows them.
+    """
+
+    api: Literal["chat", "completions"] = "chat"
+    api_key_env: str = "OPENAI_API_KEY"
+    verify_tls: bool = True
+    connect_timeout_s: float = field(default=10.0, validator=gt(0))
+    stall_timeout_s: float = field(default=600.0, validator=gt(0))
+    retries: int = field(default=3, validator=ge(0))
+    extra_body: Mapping[str, str | int | float | bool | None] = field(factory=dict)
+
+
+class OpenAIServerBackend:
+    """Any server with ``/v1/chat/completions`` or ``/v1/completions``.
+
+    Engines with more keys than the protocol has are subclasses that name them in ``DIALECT``.
+
+    Attributes:
+        tokenizer: None; the server's ``usage`` counts the tokens.
+    """
+
+    Options: ClassVar[type] = OpenAIServerOptions
+    NAME: ClassVar[str] = "openai"
+    needs_endpoint: ClassVar[bool] = True
+    ENGINE: ClassVar[str] = "OpenAI-compatible server"
+    # Our name of a generation parameter → the server's; what is not here is refused if it is set.
+    DIALECT: ClassVar[Mapping[str, str]] = {"temperature": "temperature", "top_p": "top_p"}
+
+    def __init__(self, settings: BackendSettings) -> None:
+        self.settings = settings
+        self.model: str | None = settings.model
+        self.tokenizer: Tokenizer | None = None
+        self._client: HttpClient | None = None
+        self._facts: EngineFacts | None = None
+        self._used: dict[str, FactValue] = {}
+        self._retried = 0
+
+    @classmethod
+    def from_settings(cls, settings: BackendSettings) -> OpenAIServerBackend:
+        return cls(settings)
+
+    @property
+    def options(self) -> OpenAIServerOptions:
+        """The options, typed."""
+        options = self.settings.options
+        return options if isinstance(options, OpenAIServerOptions) else OpenAIServerOptions()
+
+    @property
+    def address(self) -> Address:
+        """Where the server is, whether or not ``/v1`` was given."""
+        endpoint = (self.settings.endpoint or "").rstrip("/").removesuffix("/v1")
+        return parse_address(endpoint)
+
+    def problems(self, demand: Demand) -> tuple[str, ...]:
+        found = []
+        try:
+            _ = self.address
+        except ValueError as error:
+            found.append(f"backend.endpoint: {error}; give it like http://localhost:8000/v1")
+        for name in ("min_new_tokens", "top_k", "top_p", "min_p", "repetition_penalty", "temperature"):
+            if getattr(demand.generation, name) is not None and name not in self.DIALECT:
+                found.append(
+                    f"scenario.generate_kwargs.{name}: a {self.NAME} server has no such parameter; remove it, "
+                    "or give the server's own key in backend.options.extra_body"
+                )
+        if demand.batch_size > 1:
+            found.append(
+                f"scenario.input_shapes.batch_size: {demand.batch_size} was asked for, but a server forms its own "
+                "batches; set load.concurrency instead"
+            )
+        return tuple(found)
+
+    def __enter__(self) -> OpenAIServerBackend:
+        self._initialize_model()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            self._client.__exit__(None, None, None)
+        self._client = None
+
+    def _initialize_model(self) -> None:
+        """Reach the server.
+
+        Raises:
+            BackendError: it does not answer, or does not have the model.
+        """
+        status, models = probe(self.address, "/v1/models", self._authorization(), self.options.verify_tls)
+        if status in (401, 403):
+            raise BackendError(
+                f"{self.address.authority} refuses the key (status {status})",
+                remedy=f"put the server's key into the environment variable {self.options.api_key_env}",
+            )
+        names = model_names(models)
+        if names and self.settings.model not in names:
+            raise BackendError(
+                f"{self.address.authority} does not serve model {self.settings.model!r}; it serves {', '.join(names)}",
+                remedy="set backend.model to one of these",
+            )
+        _, version = probe(self.address, "/version", self._authorization(), self.options.verify_tls)
+        engine = f"{self.ENGINE} {version['version']}" if isinstance(version.get("version"), str) else self.ENGINE
+        options = self.options
+        self._facts = EngineFacts(
+            backend=self.NAME,
+            engine=engine,
+            model=self.settings.model,
+            model_source=f"served at {self.address.authority}",
+            context_tokens=context_tokens(models, self.settings.model),
+            settings={"api": options.api, "endpoint": f"{self.address.authority}{self.address.path}"},
+        )
+        self._client = HttpClient(
+            self.address,
+            connect_timeout_s=options.connect_timeout_s,
+            stall_timeout_s=options.stall_timeout_s,
+            verify_tls=options.verify_tls,
+            headers=self._authorization(),
+        )
+
+    def facts(self) -> EngineFacts:
+        if self._facts is None:
+            raise BackendError("the server has not been reached yet")
+        notes = (f"{self._retried} requests were sent again after the server refused them",) if self._retried else ()
+        return evolve(self._facts, generation=dict(self._used), notes=notes)
+
+    def process_ids(self) -> tuple[int, ...]:
+        return listening_on(self.address.port) if self.address.host in LOCAL_HOSTS else ()
+
+    async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
+        if len(batch.requests) == 1:
+            return (await self._one(batch.requests[0], batch),)
+        return tuple(await asyncio.gather(*(self._one(request, batch) for request in batch.requests)))
+
+    async def _one(self, request: Request, batch: Batch) -> Outcome:
+        if self._client is None:
+            raise BackendError("the server has not been reached yet")
+        body = json_body(self.request_body(request, batch))
+        path = "/v1/chat/completions" if self._chat(request) else "/v1/completions"
+        sent_s = time.perf_counter()
+        attempt = 0
+        while True:
+            stream = EventStream()
+            try:
+                response = await self._client.request("POST", path, body, stream.feed)
+            except HttpError as error:
+                return self._failed(request, cut_short(stream, str(error)), sent_s)
+            if response.status not in _RETRIED or attempt == self.options.retries:
+                break
+            attempt += 1
+            self._retried += 1
+            await asyncio.sleep(retry_after_s(response, attempt))
+        stream.close(self._client_time(stream, sent_s))
+        if response.status >= 400:
+            return self._failed(request, refusal(response), sent_s)
+        return self._outcome(request, body, stream, sent_s)
+
+    def request_body(self, request: Request, batch: Batch) -> dict[str, object]:
+        """The JSON document of a request, with every generation parameter under the server's own name."""
+        generation = batch.generation
+        body: dict[str, object] = {"model": self.settings.model}
+        if self._chat(request):
+            body["messages"] = [{"role": each.role, "content": each.content} for each in request.messages]
+            if request.template_arguments:
+                arguments: dict[str, TemplateValue] = dict(request.template_arguments)
+                body["chat_template_kwargs"] = arguments
+        else:
+            body["prompt"] = "\n".join(each.content for each in request.messages) or request.prompt.text
+        body |= {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": generation.max_new_tokens}
+        sampling = {theirs: getattr(generation, ours) for ours, theirs in self.DIALECT.items()}
+        body |= {name: value for name, value in sampling.items() if value is not None}
+        if generation.do_sample:
+            body["seed"] = batch.seed + request.number
+        else:
+            body["temperature"] = 0
+        if generation.stop_strings:
+            body["stop"] = list(generation.stop_strings)
+        body |= self.options.extra_body
+        hidden = ("model", "messages", "prompt", "stream", "stream_options", "stop", "chat_template_kwargs")
+        self._used = {
+            name: value
+            for name, value in body.items()
+            if name not in hidden and isinstance(value, (str, int, float, bool))
+        }
+        return body
+
+    def _chat(self, request: Request) -> bool:
+        return self.options.api == "chat" and bool(request.messages)
+
+    def _client_time(self, stream: EventStream, sent_s: float) -> float:
+        return stream.token_times_s[-1] if stream.token_times_s else sent_s
+
+    def _outcome(self, request: Request, body: bytes, stream: EventStream, sent_s: float) -> Outcome:
+        summary = stream.summary()
+        if summary.error is not None:
+            return self._failed(request, f"the server reported an error in its stream: {summary.error}", sent_s)
+        if summary.usage is None:
+            return self._failed(request, cut_short(stream, "the server sent no usage, so tokens are unknown"), sent_s)
+        return completion(
+            request, body, stream, usage=summary.usage, finish_reason=summary.finish_reason, sent_s=sent_s
+        )
+
+    def _failed(self, request: Request, reason: str, sent_s: float) -> FailedCompletion:
+        return FailedCompletion(request.number, reason, sent_s, time.perf_counter())
+
+    def _authorization(self) -> dict[str, str]:
+        key = os.environ.get(self.options.api_key_env, "")
+        return {"Authorization": f"Bearer {key}"} if key else {}

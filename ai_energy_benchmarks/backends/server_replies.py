@@ -1,0 +1,59 @@
+"""What a server's answer says: a completion, a refusal, or when to try again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+
+from ai_energy_benchmarks.backends.event_stream import EventStream, Usage, error_text
+from ai_energy_benchmarks.backends.http_connection import Response
+from ai_energy_benchmarks.domain.completions import Completion, FinishReason
+from ai_energy_benchmarks.domain.prompts import Request
+
+_FINISH: dict[str, FinishReason] = {"stop": "stop", "tool_calls": "stop", "length": "length"}
+
+
+def completion(
+    request: Request, body: bytes, stream: EventStream, *, usage: Usage, finish_reason: str | None, sent_s: float
+) -> Completion:
+    """A finished request."""
+    events = len(stream.token_times_s)
+    # An end token is counted but shows no text, so one event fewer than tokens still means one token each.
+    single = events >= usage.output_tokens - 1
+    return Completion(
+        number=request.number,
+        prompt_tokens=usage.prompt_tokens,
+        output_tokens=usage.output_tokens,
+        token_source="usage",
+        sent_s=sent_s,
+        token_times_s=stream.token_times_s,
+        finished_s=time.perf_counter(),
+        finish_reason=_FINISH.get(finish_reason or "", "unknown"),
+        cached_prompt_tokens=usage.cached_prompt_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        first_event_tokens=1 if single else None,
+        rendered_sha256=hashlib.sha256(body).hexdigest(),
+    )
+
+
+def cut_short(stream: EventStream, reason: str) -> str:
+    """The reason, with how far the stream had come."""
+    events = len(stream.token_times_s)
+    return f"{reason} (after {events} token events)" if events else reason
+
+
+def refusal(response: Response) -> str:
+    """Status and message of an answer that is none."""
+    try:
+        document = json.loads(response.refusal)
+    except ValueError:
+        document = None
+    text = error_text(document) if isinstance(document, dict) else None
+    return f"status {response.status}: {text or response.refusal[:200].decode('utf-8', 'replace') or 'no reason given'}"
+
+
+def retry_after_s(response: Response, attempt: int) -> float:
+    """What the server asks for, in whole seconds (RFC 9110 §10.2.3); else twice as long each time."""
+    asked = response.headers.get("retry-after", "")
+    return min(float(asked), 60.0) if asked.isdigit() else min(0.5 * 2**attempt, 30.0)
