@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os.path
 import re
-from pathlib import Path
 
 from ai_energy_benchmarks import registry
+from ai_energy_benchmarks.datasets.local import SUFFIXES
 from ai_energy_benchmarks.errors import DatasetError
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".txt", ".parquet")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _BY_SHAPE = ("local", "huggingface")  # chosen by what the name looks like, never by these words
 
@@ -25,7 +25,7 @@ def dataset_for(name: str) -> str:
     known = registry.names("datasets")
     if name in known and name not in _BY_SHAPE:
         return name
-    if Path(name).suffix.lower() in SUFFIXES or Path(name).expanduser().exists():
+    if name.lower().endswith(SUFFIXES) or os.path.exists(os.path.expanduser(name)):
         return "local"
     if not _HUB_ID.fullmatch(name):
         raise DatasetError(

@@ -1,0 +1,78 @@
+"""Prompts from a file of the user's: CSV, TSV, JSONL, JSON, TXT or Parquet."""
+
+from __future__ import annotations
+
+import difflib
+import os.path
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+from ai_energy_benchmarks.datasets.base import DatasetSettings
+from ai_energy_benchmarks.datasets.cells import Cell, Source, prompts_from
+from ai_energy_benchmarks.datasets.parquet_rows import parquet_cells
+from ai_energy_benchmarks.datasets.text_rows import (
+    csv_cells,
+    json_cells,
+    jsonl_cells,
+    refuse_other_formats,
+    tsv_cells,
+    txt_cells,
+)
+from ai_energy_benchmarks.domain.prompts import Prompt, Tokenizer
+
+_TEXT_READERS: Mapping[str, Callable[[Path, Source], Iterator[Cell]]] = {
+    ".csv": csv_cells,
+    ".tsv": tsv_cells,
+    ".jsonl": jsonl_cells,
+    ".json": json_cells,
+    ".txt": txt_cells,
+}
+SUFFIXES = (*_TEXT_READERS, ".parquet")
+
+
+class LocalDataset:
+    """One file; what it holds is told by how its name ends."""
+
+    def __init__(self, settings: DatasetSettings) -> None:
+        self._settings = settings
+
+    @classmethod
+    def from_settings(cls, settings: DatasetSettings) -> LocalDataset:
+        return cls(settings)
+
+    def prompts(self, count: int, tokenizer: Tokenizer | None) -> tuple[Prompt, ...]:
+        path = Path(os.path.expanduser(self._settings.name))
+        source = Source(self._settings.name, self._settings.text_column)
+        try:
+            cells = self._cells(path, source, count)
+            return tuple(islice(prompts_from(cells, source), count))
+        except OSError as error:
+            raise Source(source.name).error(
+                f"the file cannot be read: {error.strerror or error}", "check its permissions and the disk"
+            ) from error
+
+    def _cells(self, path: Path, source: Source, count: int) -> Iterator[Cell]:
+        self._check(path, Source(source.name))
+        suffix = path.suffix.lower()
+        if suffix == ".parquet":
+            return parquet_cells(path, source, count)
+        refuse_other_formats(path, Source(source.name))
+        return _TEXT_READERS[suffix](path, source)
+
+    def _check(self, path: Path, source: Source) -> None:
+        if os.path.isdir(path):
+            raise source.error("this is a directory", "name one file in it")
+        if not os.path.exists(path):
+            near = difflib.get_close_matches(path.name, _names_beside(path), n=1)
+            hint = f"; did you mean {path.with_name(near[0])}?" if near else ""
+            raise source.error(f"there is no such file{hint}", "check scenario.dataset_name and the working directory")
+        if path.suffix.lower() not in SUFFIXES:
+            raise source.error(
+                f"files named {path.suffix or 'without an ending'} cannot be read",
+                f"convert it to one of {', '.join(SUFFIXES)}",
+            )
+
+
+def _names_beside(path: Path) -> list[str]:
+    return [each.name for each in path.parent.iterdir()] if os.path.isdir(path.parent) else []
