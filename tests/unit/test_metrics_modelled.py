@@ -19,6 +19,7 @@ from ai_energy_benchmarks.metrics.modelled import ModelledCpuCollector, Modelled
 WATTS = 4.0
 BURN = """
 import time
+input()
 begin = time.process_time()
 while time.process_time() - begin < {cpu_s}: pass
 print("done", flush=True)
@@ -40,6 +41,7 @@ def burn(cpu_s: float) -> None:
 
 
 def start_burning(cpu_s: float, nested: bool = False) -> subprocess.Popen[str]:
+    """A process, or a child of one, that works after one line of input and ends after another."""
     code = BURN.format(cpu_s=cpu_s)
     if nested:
         code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
@@ -77,7 +79,10 @@ def test_the_tree_of_another_process_counts_without_our_own(collector: ModelledC
         collector.attach(Workload((server.pid,)))
         start = collector.mark()
         burn(0.1)
+        assert server.stdin is not None
         assert server.stdout is not None
+        server.stdin.write("go\n")
+        server.stdin.flush()
         server.stdout.readline()
         (reading,) = collector.read(start, collector.mark()).readings
     finally:
@@ -93,7 +98,7 @@ def test_a_child_that_ended_is_not_lost(collector: ModelledCpuCollector) -> None
     collector.attach(Workload((os.getpid(),)))
     start = collector.mark()
     child = start_burning(0.2)
-    child.communicate("\n")
+    child.communicate("go\nend\n")
     (reading,) = collector.read(start, collector.mark()).readings
     assert reading.energy_j >= 0.19 * WATTS
 
