@@ -218,24 +218,24 @@ def _gathered(converter: Converter, parts: Mapping[Any, tuple[object, Any]]) -> 
 def _annotated(converter: Converter) -> Hook:
     def structure(value: object, kind: Any) -> object:
         base, *limits = get_args(kind)
-        number = converter.structure(value, base)
+        structured = converter.structure(value, base)
         for limit in limits:
-            _check(number, limit)
-        return number
+            _check(structured, limit, shown(value))
+        return structured
 
     return structure
 
 
-def _check(value: Any, limit: object) -> None:
+def _check(value: Any, limit: object, got: str) -> None:
     match limit:
         case AtLeast(least) if value < least:
-            raise wrong(f"must be at least {least:g}, got {shown(value)}")
+            raise wrong(f"must be at least {least:g}, got {got}")
         case AtMost(most) if value > most:
-            raise wrong(f"must be at most {most:g}, got {shown(value)}")
+            raise wrong(f"must be at most {most:g}, got {got}")
         case MoreThan(bound) if value <= bound:
-            raise wrong(f"must be more than {bound:g}, got {shown(value)}")
+            raise wrong(f"must be more than {bound:g}, got {got}")
         case Matching(pattern, words) if not re.fullmatch(pattern, value):
-            raise wrong(f"must be {words}, got {shown(value)}")
+            raise wrong(f"must be {words}, got {got}")
 
 
 def _word(kind: Any) -> str:

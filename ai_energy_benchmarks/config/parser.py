@@ -186,7 +186,7 @@ def _known(cls: type, mapping: Mapping[str, object], path: tuple[str, ...], prob
 
 
 def _backend_problems(backend: BackendConfig) -> list[str]:
-    known = dict.fromkeys(("vllm", *registry.names("backends")))
+    known = tuple(dict.fromkeys(("vllm", *registry.names("backends"))))
     if backend.type == "optimum":
         return ["Invalid backend type: 'optimum' is optimum-benchmark's own; here it is pytorch or vllm"]
     if backend.type not in known:

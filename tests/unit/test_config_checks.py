@@ -1,0 +1,133 @@
+"""Rules between keys: each contradiction is one problem with the key that has to change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ai_energy_benchmarks.config.loading import config_from_mapping
+from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.config.overrides import with_overrides
+from ai_energy_benchmarks.errors import ConfigError
+from tests.foreign_members import install
+
+ENDPOINT = "http://localhost:8000/v1"
+
+
+@pytest.fixture(autouse=True)
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another distribution brings a server and an engine in process."""
+    install(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def load(**overrides: object) -> BenchmarkConfig:
+    """A config with keys changed; ``__`` stands for a dot."""
+    smallest: dict[str, object] = {"backend": {"type": "test-engine", "model": "m"}}
+    return config_from_mapping(
+        with_overrides(smallest, {key.replace("__", "."): value for key, value in overrides.items()})
+    )
+
+
+def problem(**overrides: object) -> str:
+    """The one problem of such a config."""
+    with pytest.raises(ConfigError) as caught:
+        load(**overrides)
+    title, line = caught.value.message.splitlines()
+    assert title == "the config has a problem:"
+    return line.strip()
+
+
+def test_a_server_needs_an_endpoint() -> None:
+    """The message has the form that AIEnergyScore looks for."""
+    server = {"backend__type": "test-server", "backend__options": {"token": "t"}}
+    assert load(**server, backend__endpoint=ENDPOINT).backend.endpoint == ENDPOINT
+    assert problem(**server) == (
+        "backend.endpoint: test-server backend requires endpoint, such as http://localhost:8000/v1"
+    )
+
+
+def test_an_engine_in_process_has_no_endpoint() -> None:
+    """An endpoint that nobody would call is refused."""
+    assert problem(backend__endpoint=ENDPOINT) == (
+        f"backend.endpoint: the test-engine backend runs in this process and has no endpoint, got '{ENDPOINT}'"
+    )
+
+
+def test_members_of_other_distributions_have_options_too() -> None:
+    """Their options are structured into their own class, required ones included; without a class there are none."""
+    server = load(backend__type="test-server", backend__endpoint=ENDPOINT, backend__options={"token": "t"})
+    assert repr(server.backend.options) == "ServerOptions(token='t', retries=3)"
+    missing = problem(backend__type="test-server", backend__endpoint=ENDPOINT)
+    assert missing == "backend.options.token: is required and missing"
+    none = problem(backend__options={"retries": 1})
+    assert none == "backend.options.retries: is not a key of this block (value: 1); known here: none"
+
+
+def test_a_member_that_cannot_be_imported_is_a_problem() -> None:
+    """A broken distribution is told like a wrong name, with the reason."""
+    assert problem(backend__type="test-broken") == (
+        "backend.type: backend 'test-broken' cannot be imported: No module named 'aeb_test_members_missing'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        ([], "must name at least one board, got []"),
+        ([0, 1, 0], "names board 0 2 times"),
+        ([-1], "must be at least 0, got -1"),
+    ],
+)
+def test_boards_are_named_once(ids: list[int], expected: str) -> None:
+    """At least one board, and none twice."""
+    assert problem(backend__device_ids=ids).partition(": ")[2] == expected
+
+
+def test_fewest_tokens_are_at_most_the_most() -> None:
+    """Equal is allowed: that fixes the length."""
+    both = "scenario__generate_kwargs__min_new_tokens"
+    assert load(**{both: 100}).scenario.generate_kwargs.min_new_tokens == 100
+    assert problem(**{both: 101}) == (
+        "scenario.generate_kwargs.min_new_tokens: must be at most max_new_tokens (100), got 101"
+    )
+
+
+@pytest.mark.parametrize(("name", "value"), [("temperature", 0.7), ("top_k", 5), ("top_p", 0.9), ("min_p", 0.1)])
+def test_sampling_parameters_need_sampling(name: str, value: float) -> None:
+    """What greedy decoding would ignore is refused by name; with do_sample it is taken."""
+    sampling = {f"scenario__generate_kwargs__{name}": value}
+    assert problem(**sampling) == (
+        f"scenario.generate_kwargs.{name}: has no effect without do_sample: true, got {value}; "
+        f"set that or remove {name}"
+    )
+    generate = load(**sampling, scenario__generate_kwargs__do_sample=True).scenario.generate_kwargs
+    assert getattr(generate, name) == value
+
+
+def test_a_repetition_penalty_needs_no_sampling() -> None:
+    """It changes greedy decoding too."""
+    assert load(scenario__generate_kwargs__repetition_penalty=1.1).scenario.generate_kwargs.repetition_penalty == 1.1
+
+
+def test_a_run_without_meters_says_so() -> None:
+    """An empty list is refused unless metrics are disabled."""
+    assert problem(metrics__collectors=[]) == (
+        "metrics.collectors: must name at least one meter, got []; metrics.enabled: false runs without energy"
+    )
+    assert load(metrics__collectors=[], metrics__enabled=False).metrics.collectors == ()
+
+
+def test_a_meter_is_named_once() -> None:
+    """Two of the same would count energy twice."""
+    assert problem(metrics__collectors=["modelled", "modelled"]) == "metrics.collectors: names 'modelled' 2 times"
+
+
+def test_no_two_reporters_write_the_same_file() -> None:
+    """Neither the same reporter twice nor two formats in one file."""
+    assert problem(reporters=["json", "json"]) == "reporters: names 'json' 2 times for the same file"
+    shared = [{"type": "json", "output_file": "x"}, {"type": "csv", "output_file": "x"}]
+    assert problem(reporters=shared) == "reporters: write 2 different formats to 'x'"
+    apart = [{"type": "json", "output_file": "x"}, {"type": "json", "output_file": "y"}]
+    assert len(load(reporters=apart).reporters) == 2
