@@ -1,0 +1,26 @@
+"""One line of a doctor's report."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+State = Literal["ready", "limited", "missing"]
+
+
+@frozen
+class Line:
+    """What was found of one thing.
+
+    Attributes:
+        subject: ``CPU``, ``nvml``, ``pytorch`` …
+        state: ``ready`` to use; ``limited``: there, but not as good as it could be; ``missing``.
+        detail: what was found, or why not.
+        cure: a command or setting that closes the gap; None if there is no gap, or nothing that helps.
+    """
+
+    subject: str
+    state: State
+    detail: str
+    cure: str | None = None

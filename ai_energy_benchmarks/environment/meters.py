@@ -1,0 +1,124 @@
+"""Which meters this machine has, found without the collectors themselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ai_energy_benchmarks import registry
+from ai_energy_benchmarks.environment import machine, software
+from ai_energy_benchmarks.environment.boards import Boards
+from ai_energy_benchmarks.environment.lines import Line
+
+_NVIDIA_VENDOR = "0x10de"
+_DISPLAY_CLASS = "0x03"  # PCI base class of display controllers, which accelerators without a screen share
+_OPTIONAL = (("zeus", ("zeus", "zeus-ml")), ("codecarbon", ("codecarbon",)))
+
+
+def _readable(path: Path) -> bool:
+    return os.access(path, os.R_OK)
+
+
+def meter_lines(root: Path, seen: Boards, readable: Callable[[Path], bool] = _readable) -> tuple[Line, ...]:
+    """One line per meter, with the reason and the cure where it cannot be used.
+
+    Args:
+        root: where ``/proc``, ``/sys`` and ``/dev`` stand.
+        readable: whether this process may read a file.
+    """
+    own = (nvml_line(root, seen), rapl_line(root, readable), modelled_line(root))
+    return (*map(_as_registered, own), *optional_lines())
+
+
+def nvml_line(root: Path, seen: Boards) -> Line:
+    """The boards' own counters."""
+    if seen.boards:
+        without = [board for board in seen.boards if not board.has_energy_counter]
+        if without:
+            names = ", ".join(f"board {board.index} ({board.name})" for board in without)
+            return Line("nvml", "limited", f"no energy counter on {names}; their power is integrated instead")
+        return Line("nvml", "ready", f"{len(seen.boards)} with an energy counter, driver {seen.driver_version}")
+    if seen.problem is None:
+        return Line(
+            "nvml",
+            "missing",
+            f"driver {seen.driver_version} shows no board to this process",
+            "check CUDA_VISIBLE_DEVICES and, in a container, start it with --gpus all",
+        )
+    return Line("nvml", "missing", *_nvml_gap(root, seen.problem))
+
+
+def _nvml_gap(root: Path, problem: str) -> tuple[str, str | None]:
+    """Why NVML does not answer, as precisely as files tell, and what helps."""
+    if "shadows" in problem:
+        return problem, "pip uninstall pynvml && pip install --force-reinstall nvidia-ml-py"
+    if "not installed" in problem:
+        return problem, "pip install nvidia-ml-py"
+    if (root / "proc/driver/nvidia/version").exists() or (root / "dev/nvidiactl").exists():
+        cure = (
+            "start the container with the boards and their utilities: docker run --gpus all …"
+            if machine.container(root)
+            else "reinstall the driver's libraries (libnvidia-ml.so.1), or reboot if the driver was just updated"
+        )
+        return f"the NVIDIA driver is loaded, but {problem}", cure
+    if _nvidia_on_bus(root):
+        return "there is an NVIDIA board, but no driver for it", "install the NVIDIA driver, then check with nvidia-smi"
+    return f"no NVIDIA board is seen ({problem})", None
+
+
+def _nvidia_on_bus(root: Path) -> bool:
+    return any(
+        machine.read_text(device / "vendor") == _NVIDIA_VENDOR
+        and (machine.read_text(device / "class") or "").startswith(_DISPLAY_CLASS)
+        for device in (root / "sys/bus/pci/devices").glob("*")
+    )
+
+
+def rapl_line(root: Path, readable: Callable[[Path], bool] = _readable) -> Line:
+    """The processor's energy counters under ``/sys/class/powercap``."""
+    powercap = root / "sys/class/powercap"
+    domains = sorted(each.parent for each in powercap.glob("intel-rapl:*/energy_uj"))
+    if not domains:
+        if machine.virtual(root):
+            return Line("rapl", "missing", "no counters: a virtual machine does not show them", None)
+        if machine.container(root):
+            cure = "start the container with -v /sys/class/powercap:/sys/class/powercap:ro and the devices it links to"
+            return Line("rapl", "missing", "no counters are visible in this container", cure)
+        return Line("rapl", "missing", "no counters under /sys/class/powercap", "sudo modprobe intel_rapl_msr")
+    names = ", ".join(machine.read_text(domain / "name") or domain.name for domain in domains)
+    if all(readable(domain / "energy_uj") for domain in domains):
+        return Line("rapl", "ready", f"counters of {names}")
+    return Line(
+        "rapl",
+        "missing",
+        f"counters of {names}, but only root may read them",
+        "sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj (until the next boot)",
+    )
+
+
+def modelled_line(root: Path) -> Line:
+    """CPU energy from CPU time, which works wherever there is a processor."""
+    name = machine.cpu_model(root) or "unknown processor"
+    return Line("modelled", "ready", f"CPU time of {name} × an assumed power; an estimate, not a measurement")
+
+
+def optional_lines() -> tuple[Line, ...]:
+    """Meters that other packages bring, of those that this version has a collector for."""
+    known = registry.names("collectors")
+    return tuple(_optional_line(name, distributions) for name, distributions in _OPTIONAL if name in known)
+
+
+def _optional_line(name: str, distributions: tuple[str, ...]) -> Line:
+    for distribution in distributions:
+        version = software.installed_version(distribution)
+        if version:
+            return Line(name, "ready", f"{distribution} {version}")
+    return Line(name, "missing", "not installed; optional", f'pip install "ai_energy_benchmarks[{name}]"')
+
+
+def _as_registered(line: Line) -> Line:
+    """A meter that the machine has but this version cannot read is no meter."""
+    if line.subject in registry.names("collectors"):
+        return line
+    return Line(line.subject, "missing", f"{line.detail}; this version has no collector for it", None)
