@@ -14,6 +14,8 @@ Kind = Literal["backends", "collectors", "datasets", "reporters"]
 BUILTIN: dict[Kind, dict[str, str]] = {
     "backends": {
         "pytorch": "ai_energy_benchmarks.backends.pytorch:PyTorchBackend",
+        "vllm": "ai_energy_benchmarks.backends.vllm:VllmBackend",
+        "openai": "ai_energy_benchmarks.backends.openai_server:OpenAIServerBackend",
     },
     "collectors": {
         "auto": "ai_energy_benchmarks.metrics.auto:AutoCollector",

@@ -88,6 +88,7 @@ class FakeBackend:
     """
 
     Options: ClassVar[type] = FakeOptions
+    needs_endpoint: ClassVar[bool] = False
 
     journal: Journal
     clock: FakeClock

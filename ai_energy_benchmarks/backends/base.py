@@ -55,6 +55,7 @@ class Backend(Protocol):
     """
 
     Options: ClassVar[type]
+    needs_endpoint: ClassVar[bool]  # whether it talks to a server, so that backend.endpoint is required
     tokenizer: Tokenizer | None
 
     @classmethod

@@ -11,44 +11,11 @@ import json
 import ssl
 import time
 from types import TracebackType
-from urllib.parse import urlsplit
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ai_energy_benchmarks.backends.http_connection import BodyListener, Connection, HttpError, Response
-
-
-@frozen
-class Address:
-    """Where a server listens.
-
-    Attributes:
-        path: prefix of every path, without a slash at its end.
-    """
-
-    host: str
-    port: int
-    tls: bool
-    path: str
-
-    @property
-    def authority(self) -> str:
-        """Host and port as the ``Host`` header and messages have them."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-def parse_address(url: str) -> Address:
-    """Split a URL; the port is kept, and defaults to the scheme's.
-
-    Raises:
-        ValueError: no http or https URL with a host, or a bad port.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is not an http:// or https:// address")
-    tls = parts.scheme == "https"
-    return Address(parts.hostname, parts.port or (443 if tls else 80), tls, parts.path.rstrip("/"))
+from ai_energy_benchmarks.domain.address import Address
 
 
 @define

@@ -14,18 +14,18 @@ from attrs.validators import ge, gt
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.event_stream import EventStream
-from ai_energy_benchmarks.backends.http_client import Address, HttpClient, json_body, parse_address
+from ai_energy_benchmarks.backends.http_client import HttpClient, json_body
 from ai_energy_benchmarks.backends.http_connection import HttpError
 from ai_energy_benchmarks.backends.local_processes import listening_on
 from ai_energy_benchmarks.backends.server_probe import context_tokens, model_names, probe
 from ai_energy_benchmarks.backends.server_replies import completion, cut_short, refusal, retry_after_s
+from ai_energy_benchmarks.domain.address import Address, parse_address
 from ai_energy_benchmarks.domain.completions import FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
 from ai_energy_benchmarks.domain.prompts import Batch, Request, TemplateValue, Tokenizer
 from ai_energy_benchmarks.errors import BackendError
 
 _RETRIED = frozenset({429, 502, 503, 504})
-LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})
 
 
 @frozen
@@ -61,8 +61,8 @@ class OpenAIServerBackend:
     """
 
     Options: ClassVar[type] = OpenAIServerOptions
-    NAME: ClassVar[str] = "openai"
     needs_endpoint: ClassVar[bool] = True
+    NAME: ClassVar[str] = "openai"
     ENGINE: ClassVar[str] = "OpenAI-compatible server"
     # Our name of a generation parameter → the server's; what is not here is refused if it is set.
     DIALECT: ClassVar[Mapping[str, str]] = {"temperature": "temperature", "top_p": "top_p"}
@@ -88,16 +88,11 @@ class OpenAIServerBackend:
 
     @property
     def address(self) -> Address:
-        """Where the server is, whether or not ``/v1`` was given."""
-        endpoint = (self.settings.endpoint or "").rstrip("/").removesuffix("/v1")
-        return parse_address(endpoint)
+        """Where the server is."""
+        return parse_address(self.settings.endpoint or "")
 
     def problems(self, demand: Demand) -> tuple[str, ...]:
         found = []
-        try:
-            _ = self.address
-        except ValueError as error:
-            found.append(f"backend.endpoint: {error}; give it like http://localhost:8000/v1")
         for name in ("min_new_tokens", "top_k", "top_p", "min_p", "repetition_penalty", "temperature"):
             if getattr(demand.generation, name) is not None and name not in self.DIALECT:
                 found.append(
@@ -166,7 +161,7 @@ class OpenAIServerBackend:
         return evolve(self._facts, generation=dict(self._used), notes=notes)
 
     def process_ids(self) -> tuple[int, ...]:
-        return listening_on(self.address.port) if self.address.host in LOCAL_HOSTS else ()
+        return listening_on(self.address.port) if self.address.local else ()
 
     async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
         if len(batch.requests) == 1:

@@ -58,6 +58,7 @@ class PyTorchBackend:
     """
 
     Options: ClassVar[type] = PyTorchOptions
+    needs_endpoint: ClassVar[bool] = False
 
     def __init__(self, settings: BackendSettings) -> None:
         self.settings = settings

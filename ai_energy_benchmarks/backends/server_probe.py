@@ -7,7 +7,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 
-from ai_energy_benchmarks.backends.http_client import Address, tls_context
+from ai_energy_benchmarks.backends.http_client import tls_context
+from ai_energy_benchmarks.domain.address import Address
 from ai_energy_benchmarks.errors import BackendError
 
 _TIMEOUT_S = 10.0

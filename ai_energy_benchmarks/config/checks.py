@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ai_energy_benchmarks.config.members import member_class
 from ai_energy_benchmarks.config.model import BackendConfig, BenchmarkConfig, GenerateKwargs, MetricsConfig
 from ai_energy_benchmarks.config.problems import Problem, shown
+from ai_energy_benchmarks.domain.address import parse_address
 
 SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 _GENERATE = ("scenario", "generate_kwargs")
@@ -22,6 +23,7 @@ def problems(config: BenchmarkConfig) -> tuple[Problem, ...]:
     """Everything that contradicts itself or would have no effect."""
     return (
         *_backend(config.backend),
+        *_endpoint(config),
         *_generation(config.scenario.generate_kwargs),
         *_metrics(config.metrics),
         *_reporters(config),
@@ -41,6 +43,24 @@ def _backend(backend: BackendConfig) -> Iterator[Problem]:
     for board, times in Counter(backend.device_ids).items():
         if times > 1:
             yield Problem(("backend", "device_ids"), f"names board {board} {times} times")
+
+
+def _endpoint(config: BenchmarkConfig) -> Iterator[Problem]:
+    """This machine's meters say nothing of another machine."""
+    endpoint = config.backend.endpoint
+    if endpoint is None or not needs_endpoint(config.backend.type):
+        return
+    try:
+        local = parse_address(endpoint).local
+    except ValueError as error:
+        yield Problem(("backend", "endpoint"), f"{error}; give it like http://localhost:8000/v1")
+        return
+    if not local and config.metrics.enabled and not config.metrics.assume_local:
+        text = (
+            f"{endpoint!r} is another machine, whose energy the meters here cannot see; set metrics.assume_local: true "
+            "if that name means this machine, or metrics.enabled: false to measure tokens and times only"
+        )
+        yield Problem(("backend", "endpoint"), text)
 
 
 def _generation(generate: GenerateKwargs) -> Iterator[Problem]:

@@ -194,12 +194,14 @@ class MetricsConfig:
     Attributes:
         enabled: false measures tokens and times only; energy is then absent, not 0.
         collectors: ``auto`` picks the first meter that works for each component and says why.
+        assume_local: the server's address means this machine, though its name does not say so.
         output_dir: where a meter that writes files of its own puts them.
         country_iso_code: three letters; recorded, and used by meters that compute carbon themselves.
     """
 
     enabled: bool = True
     collectors: tuple[MemberConfig, ...] = (MemberConfig("auto"),)
+    assume_local: bool = False
     project_name: Text = "ai_energy_benchmarks"
     output_dir: Path = Path("emissions")
     country_iso_code: Annotated[str, Matching("[A-Z]{3}", "three capital letters, such as USA")] | None = None
