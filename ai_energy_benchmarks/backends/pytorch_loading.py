@@ -102,7 +102,7 @@ def load(settings: BackendSettings, options: PyTorchOptions) -> Loaded:
     if missing:
         raise BackendError(f"the pytorch backend needs {' and '.join(missing)}", remedy=INSTALL_LINE)
     devices = placement(settings)
-    files = resolve_model(settings.model, settings.progress)
+    files = resolve_model(settings.model, settings.progress, revision=options.revision)
     settings.progress.begin("load model")
     try:
         with _quiet_progress():
