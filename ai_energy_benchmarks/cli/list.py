@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ai_energy_benchmarks.registry import Kind
 
 
-@click.command("list")
+@click.command("list", short_help="List backends, meters, data sets, reporters.")
 def list_members() -> None:
     """List backends, collectors, data sets and reporters, and whether each is usable here."""
     from rich.console import Console

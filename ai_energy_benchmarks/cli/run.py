@@ -20,7 +20,7 @@ _SAMPLES = 100
 _MAX_NEW_TOKENS = 100
 
 
-@click.command()
+@click.command(short_help="Measure one benchmark.")
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--override", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change one key, such as scenario.num_samples=3. May be repeated.")  # fmt: skip
@@ -32,8 +32,8 @@ _MAX_NEW_TOKENS = 100
 @click.option("--output-dir", type=click.Path(file_okay=False, path_type=Path),
               help="With --model: the result directory.  [default: results/<model>_<backend>_<UTC time>]")  # fmt: skip
 @click.option("--strict", is_flag=True, help=f"Exit with {VERDICT_FAILED} if the verdict is FAIL.")
-@click.pass_context
 @log_options
+@click.pass_context
 def run(
     ctx: click.Context,
     *,

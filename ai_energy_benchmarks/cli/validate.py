@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ai_energy_benchmarks.config.model import BenchmarkConfig
 
 
-@click.command()
+@click.command(short_help="Check a config; say what a run would do.")
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--override", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key. May be repeated."

@@ -182,11 +182,11 @@ def _in_one_line(error: yaml.YAMLError) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that ``scalar`` would read as something else."""
+    """Quotes every text that ``scalar`` would read as something else, and every one with line breaks and the like."""
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    style = None if isinstance(scalar(text), str) else '"'
+    style = None if isinstance(scalar(text), str) and text.isprintable() else '"'
     return dumper.represent_scalar(_TAG + "str", escape(text), style=style)
 
 
