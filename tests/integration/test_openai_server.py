@@ -1,0 +1,384 @@
+"""The client of OpenAI-compatible servers against servers whose every byte is scripted."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ai_energy_benchmarks.backends.base import BackendSettings, Demand
+from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend, OpenAIServerOptions
+from ai_energy_benchmarks.backends.vllm import VllmBackend
+from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
+from ai_energy_benchmarks.errors import BackendError
+from tests.servers import Answer, Exchange, ScriptedServer, delta, event, running, usage
+
+
+def settings(endpoint: str, model: str = "scripted", **options: object) -> BackendSettings:
+    chosen = OpenAIServerOptions(**{"stall_timeout_s": 5.0, "retries": 2, **options})  # type: ignore[arg-type] # under test
+    return BackendSettings(model, "auto", (0,), endpoint, "text-generation", chosen)
+
+
+def batch(*texts: str, **generation: object) -> Batch:
+    requests = tuple(
+        Request(number, Prompt(number, text), (Message("user", text),)) for number, text in enumerate(texts)
+    )
+    return Batch(requests, Generation(**{"max_new_tokens": 8, **generation}))  # type: ignore[arg-type] # under test
+
+
+def ask(server: ScriptedServer, wanted: Batch | None = None, **options: object) -> Outcome:
+    (outcome,) = converse(settings(server.endpoint, **options), wanted or batch("hello"))
+    return outcome
+
+
+def converse(chosen: BackendSettings, *batches: Batch, pause_s: float = 0.0) -> list[Outcome]:
+    async def conversation() -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        with VllmBackend(chosen) as backend:
+            for wanted in batches:
+                outcomes.extend(await backend.generate(wanted))
+                await asyncio.sleep(pause_s)
+            shown.append(f"{backend.facts()} {backend._client} {outcomes}")
+        return outcomes
+
+    return asyncio.run(conversation())
+
+
+shown: list[str] = []
+
+
+def completion(answer: Answer, **options: object) -> Completion:
+    with running(answer) as server:
+        outcome = ask(server, **options)
+    assert isinstance(outcome, Completion), outcome
+    return outcome
+
+
+def failure(answer: Answer, **options: object) -> FailedCompletion:
+    with running(answer) as server:
+        outcome = ask(server, **options)
+    assert isinstance(outcome, FailedCompletion), outcome
+    return outcome
+
+
+async def three_tokens(exchange: Exchange) -> None:
+    await exchange.begin_stream()
+    await exchange.event(delta(role="assistant", content=""))
+    for text in ("a", "b", "c"):
+        await exchange.event(delta(content=text))
+        await asyncio.sleep(0.05)
+    await exchange.event(delta(finish_reason="length"))
+    await exchange.event(usage(7, 3))
+    await exchange.end_stream()
+
+
+def test_tokens_come_from_usage_and_times_from_token_events() -> None:
+    """Role-only, empty and usage chunks are no tokens; gaps between events are those the server made."""
+    done = completion(three_tokens)
+    assert (done.prompt_tokens, done.output_tokens, done.token_source, done.finish_reason) == (7, 3, "usage", "length")
+    times_s = list(done.token_times_s)
+    assert len(times_s) == 3
+    assert times_s[1] - times_s[0] == pytest.approx(0.05, abs=0.03)
+    assert done.ttft_s is not None
+    assert done.tpot_s == pytest.approx(0.05, abs=0.03)
+
+
+def test_chunks_are_not_tokens() -> None:
+    """A chunk that carries several tokens is one event; the count is the server's, and TPOT is undefined."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(content="one two three"))
+        await exchange.event(delta(content=" four", finish_reason="stop"))
+        await exchange.event(usage(5, 9))
+        await exchange.end_stream()
+
+    done = completion(answer)
+    assert (done.output_tokens, len(done.token_times_s), done.tpot_s) == (9, 2, None)
+
+
+def test_a_stream_split_at_every_byte_reads_the_same() -> None:
+    """However the network cuts the bytes, framing and events are put together again."""
+
+    async def answer(exchange: Exchange) -> None:
+        stream = event(delta(content="é☕")) + event(delta(content="b")) + event(usage(1, 2)) + b"data: [DONE]\n\n"
+        framed = b"%x;ext=1\r\n%s\r\n0\r\nX-Trailer: 1\r\n\r\n" % (len(stream), stream)
+        head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        for position in range(len(head + framed)):
+            exchange.writer.write((head + framed)[position : position + 1])
+            await asyncio.sleep(0)
+
+    done = completion(answer)
+    assert (done.output_tokens, len(done.token_times_s)) == (2, 2)
+
+
+def test_usage_on_the_last_content_chunk_and_no_done() -> None:
+    """``transformers serve`` puts usage on the last content chunk and never says ``[DONE]``."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(content="a"))
+        last = delta(content="b", finish_reason="stop") | {"usage": {"prompt_tokens": 4, "completion_tokens": 2}}
+        await exchange.event(last)
+        await exchange.end_stream(done=False)
+
+    done = completion(answer)
+    assert (done.output_tokens, done.finish_reason, len(done.token_times_s)) == (2, "stop", 2)
+
+
+def test_windows_line_ends_and_null_content() -> None:
+    """Events may end with CR LF, and content may be null."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        for document in (delta(content=None, role="assistant"), delta(content="a"), delta(content="b"), usage(2, 2)):
+            await exchange.chunk(event(document).replace(b"\n", b"\r\n"))
+        await exchange.end_stream()
+
+    assert len(completion(answer).token_times_s) == 2
+
+
+def test_content_that_looks_like_protocol_is_content() -> None:
+    """Text that quotes keys of the protocol is not mistaken for them."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(content='"error": {"usage": {"finish_reason": "stop"}} data: [DONE]'))
+        await exchange.event(delta(content="b", finish_reason="length"))
+        await exchange.event(usage(2, 2))
+        await exchange.end_stream()
+
+    done = completion(answer)
+    assert (done.output_tokens, done.finish_reason) == (2, "length")
+
+
+def test_reasoning_and_tool_calls_are_token_events() -> None:
+    """The first thinking chunk is the first token; reasoning tokens are counted apart where usage tells."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(reasoning_content="hm"))
+        await exchange.event(delta(tool_calls=[{"index": 0, "function": {"arguments": "{"}}]))
+        await exchange.event(delta(content="a", finish_reason="tool_calls"))
+        await exchange.event(usage(2, 3, completion_tokens_details={"reasoning_tokens": 1}))
+        await exchange.end_stream()
+
+    done = completion(answer)
+    assert (len(done.token_times_s), done.reasoning_tokens, done.finish_reason) == (3, 1, "stop")
+
+
+def test_cached_prompt_tokens_are_reported() -> None:
+    """What a prefix cache served is counted apart."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(content="a"))
+        await exchange.event(usage(20, 1, prompt_tokens_details={"cached_tokens": 16}))
+        await exchange.end_stream()
+
+    assert completion(answer).cached_prompt_tokens == 16
+
+
+def test_no_usage_at_all_is_a_failure_and_not_a_guess() -> None:
+    """Without usage the tokens are unknown, so no figure is made up from chunks."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(content="a", finish_reason="stop"))
+        await exchange.end_stream()
+
+    assert "no usage" in failure(answer).reason
+
+
+def test_an_error_event_in_the_stream_is_the_reason() -> None:
+    """An engine that fails midway says so in its stream."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(content="a"))
+        await exchange.event({"error": {"message": "EngineDeadError", "code": 500}})
+        await exchange.end_stream()
+
+    assert "EngineDeadError" in failure(answer).reason
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 500])
+def test_a_refusal_carries_the_server_s_words(status: int) -> None:
+    """Status and message of a refusal are the reason."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.document({"error": {"message": "context is too long"}}, status)
+
+    assert failure(answer).reason == f"status {status}: context is too long"
+
+
+def test_busy_is_tried_again_after_the_time_the_server_asks_for() -> None:
+    """A 429 with retry-after is waited for; the wait is latency, not lost."""
+    answers: list[int] = []
+
+    async def answer(exchange: Exchange) -> None:
+        answers.append(1)
+        if len(answers) == 1:
+            await exchange.document({"message": "busy"}, 429, "Retry-After: 1")
+        else:
+            await three_tokens(exchange)
+
+    done = completion(answer)
+    assert len(answers) == 2
+    assert done.ttft_s is not None
+    assert done.ttft_s > 1
+
+
+def test_busy_for_good_is_a_failure_with_its_status() -> None:
+    """After the last try the refusal stands."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.document({"message": "still busy"}, 503, "Retry-After: 0")
+
+    assert failure(answer).reason == "status 503: still busy"
+
+
+def test_a_server_that_dies_midway_is_a_failure_with_how_far_it_came() -> None:
+    """A connection that closes in the stream fails that request, with the events seen."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(content="a"))
+        await asyncio.sleep(0.05)
+        exchange.writer.transport.abort()
+
+    reason = failure(answer).reason
+    assert "closed the connection in the middle" in reason
+    assert "after 1 token events" in reason
+
+
+def test_a_server_that_hangs_is_a_failure_after_the_stall_limit() -> None:
+    """Silence ends after the stall limit, counted from the last byte."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(content="a"))
+        await asyncio.sleep(30)
+
+    assert "nothing was received for 0.5 s" in failure(answer, stall_timeout_s=0.5).reason
+
+
+def test_an_answer_that_is_not_http_is_a_failure() -> None:
+    """Garbage is named as such."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+
+    assert "not HTTP" in failure(answer).reason
+
+
+def test_an_answer_until_the_connection_closes_is_complete() -> None:
+    """A server without lengths or chunks ends its answer by closing."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.head(200)
+        await exchange.raw(event(delta(content="a")) + event(usage(1, 1)))
+        exchange.writer.close()
+
+    assert completion(answer).output_tokens == 1
+
+
+def test_a_connection_is_kept_and_a_dead_one_replaced() -> None:
+    """Requests reuse a connection; one that the server closed meanwhile is not used again."""
+    ports: list[int] = []
+
+    async def answer(exchange: Exchange) -> None:
+        ports.append(exchange.writer.get_extra_info("peername")[1])
+        await three_tokens(exchange)
+        if len(ports) == 2:
+            exchange.writer.close()
+
+    with running(answer) as server:
+        outcomes = converse(settings(server.endpoint), batch("a"), batch("b"), batch("c"), pause_s=0.05)
+    assert all(isinstance(each, Completion) for each in outcomes)
+    assert ports[0] == ports[1] != ports[2]
+
+
+def test_what_is_sent_is_what_was_asked() -> None:
+    """Budget, minimum, greedy and template arguments go out under the server's own names."""
+    request = Request(0, Prompt(0, "hi"), (Message("user", "hi"),), {"enable_thinking": False})
+    wanted = Batch((request,), Generation(max_new_tokens=8, min_new_tokens=8, stop_strings=("END",)))
+    with running(three_tokens) as server:
+        ask(server, wanted, extra_body={"ignore_eos": True})
+    (sent,) = [each for each in server.seen if each.method == "POST"]
+    assert sent.path == "/v1/chat/completions"
+    assert sent.body == {
+        "model": "scripted",
+        "messages": [{"role": "user", "content": "hi"}],
+        "chat_template_kwargs": {"enable_thinking": False},
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": 8,
+        "min_tokens": 8,
+        "temperature": 0,
+        "stop": ["END"],
+        "ignore_eos": True,
+    }
+
+
+def test_raw_prompts_go_to_the_completions_path() -> None:
+    """``api: completions`` sends the text itself."""
+    with running(three_tokens) as server:
+        ask(server, api="completions")
+    (sent,) = [each for each in server.seen if each.method == "POST"]
+    assert (sent.path, sent.body["prompt"]) == ("/v1/completions", "hello")
+
+
+def test_the_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key from the environment reaches the server and no text of ours."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    with running(three_tokens) as server:
+        ask(server)
+    assert server.seen[-1].headers["authorization"] == "Bearer sk-very-secret"
+    assert "sk-very-secret" not in shown[-1]
+
+
+def test_a_model_that_is_not_served_names_those_that_are() -> None:
+    """The wrong name is found before anything is measured."""
+    with running(three_tokens, model="llama") as server:
+        backend = VllmBackend(settings(server.endpoint, model="lama"))
+        with pytest.raises(BackendError, match="it serves llama"):
+            backend.__enter__()
+
+
+def test_nobody_listening_is_an_error_with_a_cure() -> None:
+    """A wrong port is an error on entering, not a run of failures."""
+    with running(three_tokens) as server:
+        endpoint = server.endpoint
+    with pytest.raises(BackendError, match="no server answers"):
+        VllmBackend(settings(endpoint)).__enter__()
+
+
+def test_parameters_the_server_does_not_know_are_refused_by_name() -> None:
+    """A plain OpenAI server has no top_k; vLLM has. Batches are the server's own affair."""
+    demand = Demand(Generation(do_sample=True, top_k=5), batch_size=4)
+    plain = OpenAIServerBackend(settings("http://localhost:1/v1")).problems(demand)
+    assert [problem.partition(":")[0] for problem in plain] == [
+        "scenario.generate_kwargs.top_k",
+        "scenario.input_shapes.batch_size",
+    ]
+    assert len(VllmBackend(settings("http://localhost:1/v1")).problems(demand)) == 1
+
+
+def test_many_requests_are_on_their_way_at_once() -> None:
+    """The server holds every answer back until all four requests are there."""
+    arrived: list[Exchange] = []
+    everybody = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        arrived.append(exchange)
+        if len(arrived) == 4:
+            everybody.set()
+        await everybody.wait()
+        await three_tokens(exchange)
+
+    with running(answer) as server:
+        outcomes = converse(settings(server.endpoint), batch("a", "b", "c", "d"))
+    assert [outcome.number for outcome in outcomes] == [0, 1, 2, 3]
+    assert all(isinstance(each, Completion) for each in outcomes)
