@@ -60,7 +60,10 @@ def engine_line(engine: Engine, version_of: VersionOf) -> Line:
             old.append(f"{names[0]} {lowest}")
     install = f'pip install "ai_energy_benchmarks[{engine.extra}]"'
     known = engine.backend in registry.names("backends")
-    if gaps and engine.serves and known:
+    if not known:
+        detail = ", ".join(found) or f"{' and '.join(gaps)} not installed"
+        return Line(engine.backend, "missing", f"{detail}; this version has no backend for it")
+    if gaps and engine.serves:
         detail = f"{' and '.join(gaps)} not installed here; a server that runs already needs only backend.endpoint"
         return Line(engine.backend, "limited", detail, install)
     if gaps:
@@ -68,9 +71,6 @@ def engine_line(engine: Engine, version_of: VersionOf) -> Line:
     if old:
         detail = f"{', '.join(found)}; at least {' and '.join(old)} is needed"
         return Line(engine.backend, "missing", detail, install.replace("install", "install --upgrade"))
-    if not known:
-        detail = f"{', '.join(found)}; this version has no backend for it"
-        return Line(engine.backend, "missing", detail, None)
     return Line(engine.backend, "ready", ", ".join(found))
 
 

@@ -1,0 +1,33 @@
+"""Which kind of data set a name means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ai_energy_benchmarks.datasets.selection import dataset_for
+from ai_energy_benchmarks.errors import DatasetError
+
+
+def test_a_registered_name_means_itself() -> None:
+    """``builtin`` is the data set of the package."""
+    assert dataset_for("builtin") == "builtin"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "deep/er/a.TSV", "~/a.jsonl", "org/a.json", "a.txt", "./a.parquet"])
+def test_a_name_that_ends_like_a_data_file_is_local(name: str) -> None:
+    """Whether it exists is found out when it is read, with a better message."""
+    assert dataset_for(name) == "local"
+
+
+def test_an_existing_path_is_local(tmp_path: Path) -> None:
+    """Directories and files without an ending too: the reader says what is wrong with them."""
+    assert dataset_for(str(tmp_path)) == "local"
+
+
+@pytest.mark.parametrize("name", ["", "a/b/c", "no spaces", "-x", "x" * 5000 + "/" * 2, "a\0b"])
+def test_what_can_be_neither_is_refused(name: str) -> None:
+    """A name that is no path and can be no hub name is an error with a cure, however odd."""
+    with pytest.raises(DatasetError, match="neither an existing file nor a name"):
+        dataset_for(name)
