@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,17 +45,21 @@ def plan(config: BenchmarkConfig) -> Iterator[str]:
     if protocol.resident_idle_s:
         yield f"watch the loaded machine for {protocol.resident_idle_s:g} s, twice: before and after the trials"
     if protocol.warmup.requests:
-        yield f"warm up with {protocol.warmup.requests} requests that are not measured"
+        yield f"warm up with {_counted(protocol.warmup.requests, 'request')} that no trial measures"
     requests = protocol.trials * scenario.num_samples
     yield (
-        f"measure {protocol.trials} trials of {scenario.num_samples} requests from {scenario.dataset_name} "
-        f"in {ceil(scenario.num_samples / size)} batches of up to {size}"
+        f"measure {_counted(protocol.trials, 'trial')} of {_counted(scenario.num_samples, 'request')} from "
+        f"{scenario.dataset_name}, in batches of at most {size}, {config.load.concurrency} at once"
     )
-    yield f"  in all {requests} requests with at most {requests * most} output tokens ({most} each)"
+    yield f"  in all {_counted(requests, 'request')} with at most {requests * most} output tokens ({most} each)"
     yield f"meter with {_meters(config)}"
     yield f"report to {', '.join(each.type for each in config.reporters) or 'nobody'}; files go to {config.output_dir}"
     fixed_s = protocol.bare_idle_s + 2 * protocol.resident_idle_s
     yield f"take about {fixed_s:g} s for idle power, and as long as the engine needs for loading and generating"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _device(config: BenchmarkConfig) -> str:

@@ -1,0 +1,173 @@
+"""The command line without a run: help, mistakes, validate, list and doctor."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from ai_energy_benchmarks import registry
+from tests.functional.commands import command
+
+CONFIG = "backend: {type: pytorch, model: no/such-model, device: cpu}\noutput_dir: out\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A valid config file."""
+    file = tmp_path / "benchmark.yaml"
+    file.write_text(CONFIG)
+    return file
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    """``--help`` is enough to find the rest."""
+    done = command("--help", cwd=tmp_path)
+    assert done.code == 0
+    assert {"run", "validate", "doctor", "list"} <= set(done.out.split())
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path, root: Path) -> None:
+    """``--version`` prints what VERSION.txt holds."""
+    done = command("--version", cwd=tmp_path)
+    assert done.out.split()[-1] == (root / "VERSION.txt").read_text().strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "name a config file, or a model with --model"),
+        (["run", "a.yaml", "--model", "m"], "--model goes without CONFIG; with a file, change its keys with -o"),
+        (["run", "a.yaml", "--samples", "3"], "--samples goes without CONFIG"),
+        (["run", "nowhere.yaml"], "error: there is no file nowhere.yaml"),
+        (["run", "--model", "m", "--samples", "0"], "scenario.num_samples: must be at least 1, got 0"),
+        (["run", "--model", "m", "--backend", "pytorhc"], "unknown backend 'pytorhc'; did you mean 'pytorch'?"),
+        (["run", "--model", "m", "-o", "nonsense"], "override 'nonsense' is not of the form key=value"),
+        (["validate", "nowhere.yaml"], "error: there is no file nowhere.yaml"),
+        (["validate", "."], "error: . is a directory, not a config file"),
+        (["measure"], "No such command 'measure'"),
+    ],
+)
+def test_mistakes_exit_with_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+    """One clear message on standard error, nothing on standard output, no traceback, nothing written."""
+    done = command(*arguments, cwd=tmp_path)
+    assert done.code == 2
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_mistakes_of_a_file_are_told_with_their_lines(config: Path) -> None:
+    """Overrides are told apart from the file, and the message ends with the cure."""
+    config.write_text(CONFIG + "scenario: {num_smaples: 3}\n")
+    done = command("validate", config, "-o", "protocol.trials=none", cwd=config.parent)
+    assert done.code == 2
+    assert done.err.splitlines() == [
+        f"error: {config} has 2 problems:",
+        "  override: protocol.trials: must be a whole number, got 'none'",
+        "  line 3: scenario.num_smaples: is not a key of this block (value: 3); did you mean 'num_samples'?",
+        "  cure: correct these keys; `ai-energy-benchmark validate FILE` checks a file without running it",
+    ]
+
+
+def test_tracebacks_are_for_those_who_ask(tmp_path: Path) -> None:
+    """``-vv`` shows where an error came from, ``--log-file`` keeps it without showing it."""
+    assert "Traceback" not in command("validate", "nowhere.yaml", "-v", cwd=tmp_path).err
+    assert "Traceback" in command("validate", "nowhere.yaml", "-vv", cwd=tmp_path).err
+    quiet = command("validate", "nowhere.yaml", "--log-file", "logs/all.log", cwd=tmp_path)
+    assert "Traceback" not in quiet.err
+    assert "Traceback" in (tmp_path / "logs" / "all.log").read_text()
+
+
+def test_a_log_file_that_cannot_be_written_is_a_mistake(config: Path) -> None:
+    """It is told before anything is done."""
+    done = command("validate", config, "--log-file", f"{config}/x.log", cwd=config.parent)
+    assert done.code == 2
+    assert "cannot be written" in done.err
+
+
+def test_validate_says_what_a_run_would_do(config: Path) -> None:
+    """Steps, numbers of requests and tokens, meters, outputs and fixed times; nothing is written."""
+    pytest.importorskip("torch", reason="the pytorch backend says that torch is missing")
+    done = command(
+        "validate", config, "-o", "scenario.num_samples=4", "-o", "scenario.generate_kwargs.max_new_tokens=8",
+        "-o", "protocol.bare_idle_s=1", "-o", "protocol.warmup.requests=1", "-o", "reporters=[json]", cwd=config.parent,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == [
+        f"{config} is valid. A run would:",
+        "  watch the bare machine for 1 s",
+        "  load no/such-model with pytorch on cpu",
+        "  watch the loaded machine for 10 s, twice: before and after the trials",
+        "  warm up with 1 request that no trial measures",
+        "  measure 5 trials of 4 requests from builtin, in batches of at most 1, 1 at once",
+        "    in all 20 requests with at most 160 output tokens (8 each)",
+        "  meter with auto",
+        "  report to json; files go to out",
+        "  take about 21 s for idle power, and as long as the engine needs for loading and generating",
+    ]
+    assert list(config.parent.iterdir()) == [config]
+
+
+def test_validate_checks_the_data_set(config: Path) -> None:
+    """Too few prompts are found without a run, with the cure."""
+    done = command("validate", config, "-o", "scenario.num_samples=100000", cwd=config.parent)
+    assert done.code == 1
+    assert "scenario.num_samples is 100000, but data set 'builtin' has only" in done.err
+    assert "cure: " in done.err
+
+
+@pytest.fixture(scope="module")
+def without_engines(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PYTHONPATH with everything that is installed here but the engines, for a Python that sees nothing else."""
+    directory = tmp_path_factory.mktemp("without engines")
+    for installed in Path(sysconfig.get_path("purelib")).iterdir():
+        if not installed.name.startswith(("torch", "transformers", "vllm", "tensorrt")) and installed.suffix != ".pth":
+            (directory / installed.name).symlink_to(installed)
+    return f"{directory}:{Path(__file__).parents[2]}"
+
+
+@pytest.mark.parametrize("arguments", [["run", "--model", "m"], ["run", "{config}"], ["validate", "{config}"]])
+def test_without_any_engine_the_error_names_the_install_lines(
+    config: Path, without_engines: str, arguments: list[str]
+) -> None:
+    """A stranger who installed only the base learns what to type."""
+    filled = [argument.format(config=config) for argument in arguments]
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "ai_energy_benchmarks", *filled],
+        cwd=config.parent, env={"PYTHONPATH": without_engines}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "no inference engine is installed" in done.stderr
+    for extra in ("pytorch", "vllm", "tensorrt"):
+        assert f'pip install "ai_energy_benchmarks[{extra}]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_list_names_every_member(tmp_path: Path) -> None:
+    """Each with a line of its own that says whether it is usable here."""
+    done = command("list", cwd=tmp_path)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    for kind in registry.BUILTIN:
+        assert kind in lines
+        for name in registry.names(kind):
+            [line] = [each for each in lines if each.startswith(f"  {name} ")]
+            assert "usable here" in line
+
+
+def test_doctor_reports_as_text_and_as_json(tmp_path: Path) -> None:
+    """Both hold the same subjects; the JSON can be read by a program."""
+    text, plain = command("doctor", cwd=tmp_path), command("doctor", "--json", cwd=tmp_path)
+    assert (text.code, plain.code) == (0, 0)
+    report = json.loads(plain.out)
+    assert set(report) == {"hardware", "meters", "engines", "hints"}
+    subjects = [line["subject"] for lines in report.values() for line in lines]
+    assert {"CPU", "nvml", "modelled", "pytorch"} <= set(subjects)
+    for subject in subjects:
+        assert f"\n  {subject} " in text.out
