@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+import ratios
 
 
-@pytest.fixture(scope="module")
-def ratios(root: Path) -> ModuleType:
-    """scripts/perf/ratios.py, which is not part of the package."""
-    spec = importlib.util.spec_from_file_location("ratios", root / "scripts" / "perf" / "ratios.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_constant_ratio_has_no_width(ratios: ModuleType) -> None:
+def test_a_constant_ratio_has_no_width() -> None:
     """Pairs that drift together have the ratio that they share, exactly."""
     row = ratios.ratio_row("x", [2.0, 4.0, 8.0], [1.0, 2.0, 4.0])
     assert (row.value, row.low, row.high) == pytest.approx((2.0, 2.0, 2.0))
 
 
-def test_the_interval_is_students_on_logarithms(ratios: ModuleType) -> None:
+def test_the_interval_is_students_on_logarithms() -> None:
     """Two pairs with ratios e and 1/e give 1, and exp of ±12.7062 standard errors of 1."""
     row = ratios.ratio_row("x", [math.e, 1.0], [1.0, math.e])
     assert row.value == pytest.approx(1.0)
@@ -46,14 +34,12 @@ def test_the_interval_is_students_on_logarithms(ratios: ModuleType) -> None:
         ({"value": 3.1}, True),
     ],
 )
-def test_a_limit_from_below_counts_from_the_lower_end(ratios: ModuleType, row: dict[str, float], ok: bool) -> None:
+def test_a_limit_from_below_counts_from_the_lower_end(row: dict[str, float], ok: bool) -> None:
     """ "Not below" is judged by the interval's lower end, "at most" by the value."""
     assert ratios.Row("x", **row).ok is ok
 
 
-def test_a_missed_limit_is_an_exit_status_and_a_field(
-    ratios: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missed_limit_is_an_exit_status_and_a_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The table, the JSON and the exit status say the same."""
     path = tmp_path / "new" / "rows.json"
     assert ratios.report([ratios.Row("size", 5.0, "MB", limit=4.0)], path) == 1
