@@ -10,6 +10,7 @@ import math
 import re
 import types
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -33,7 +34,7 @@ _WORDS: dict[object, str] = {
 
 def plain_converter() -> Converter:
     """A converter with strict hooks for scalars, literals, unions, ranges, lists, mappings and attrs classes."""
-    converter = Converter(forbid_extra_keys=True, detailed_validation=True)
+    converter = Converter()
     for kind, hook in ((int, _int), (float, _float), (str, _str), (bool, _bool), (Path, _path), (type(None), _null)):
         converter.register_structure_hook(kind, hook)
     factories: tuple[tuple[Callable[[Any], bool], Callable[[Converter, Any], Hook]], ...] = (
@@ -45,7 +46,7 @@ def plain_converter() -> Converter:
         (_has_origin(Annotated), lambda conv, kind: _annotated(conv)),
     )
     for applies, factory in factories:
-        converter.register_structure_hook_factory(applies, _two_arguments(factory, converter))
+        converter.register_structure_hook_factory(applies, partial(factory, converter))
     return converter
 
 
@@ -93,10 +94,6 @@ def _unknown(key: object, value: object, known: Mapping[str, object]) -> Problem
 
 def _has_origin(*origins: object) -> Callable[[Any], bool]:
     return lambda kind: get_origin(kind) in origins
-
-
-def _two_arguments(factory: Callable[[Converter, Any], Hook], converter: Converter) -> Callable[[Any], Hook]:
-    return lambda kind: factory(converter, kind)
 
 
 def _int(value: object, _: object) -> int:
