@@ -7,7 +7,6 @@ a moment, as ``(low, best, high)`` in the unit of its series; the difference of 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
 from itertools import pairwise
 
 from attrs import frozen
@@ -54,6 +53,30 @@ def latched(series: Series, time_s: float, delay: Delay, ceiling_per_s: float) -
     return low, (low + high) / 2 if best is None else min(max(best, low), high), high
 
 
+def guarded(series: Series, level: Level, time_s: float, rest_s: tuple[float, float], delay: Delay) -> Level | None:
+    """A better estimate for an edge beside which the workload rests, within the bounds of ``level``.
+
+    Interpolation spreads the work of the first and the last tick evenly, although it fills only part of them.
+    At rest power is steady, so the level at the edge follows from the resting side alone.
+
+    Args:
+        rest_s: begin and end of the rest; ``time_s`` is one of them.
+
+    Returns:
+        None if fewer than two changes were surely sampled during the rest.
+    """
+    begin_s, end_s = rest_s
+    first = bisect_left(series.before_s, begin_s + delay.high_s)
+    last = bisect_right(series.after_s, end_s + delay.low_s)
+    rows = [row for row in range(first + 1, last) if series.values[row] != series.values[row - 1]]
+    if len(rows) < 2:
+        return None
+    left, right = rows[0], rows[-1]
+    left_s, right_s = middle_s(series, left - 1, left), middle_s(series, right - 1, right)
+    best = on_line(left_s, series.values[left], right_s, series.values[right], time_s + delay.middle_s)
+    return level[0], min(max(best, level[0]), level[2]), level[2]
+
+
 def fresh(series: Series, time_s: float, ceiling_per_s: float) -> Level:
     """Level of a counter that is up to date whenever it is read, such as the processor time of a process.
 
@@ -72,7 +95,7 @@ def fresh(series: Series, time_s: float, ceiling_per_s: float) -> Level:
     low = min(low, high)
     if last < 0 or first == len(values):
         return low, (low + high) / 2, high
-    best = _on_line(_middle_s(series, last, last), values[last], _middle_s(series, first, first), values[first], time_s)
+    best = on_line(middle_s(series, last, last), values[last], middle_s(series, first, first), values[first], time_s)
     return low, min(max(best, low), high), high
 
 
@@ -94,31 +117,6 @@ def falls(series: Series, start_s: float, stop_s: float, delay: Delay) -> bool:
     last = _first_after(series, stop_s, delay)
     values = series.values[first : len(series.values) if last is None else last + 1]
     return any(later < earlier for earlier, later in pairwise(values))
-
-
-def integral(series: Series, start_s: float, stop_s: float, delay: Delay) -> Level:
-    """Integral of power over a window, by the trapezoidal rule.
-
-    Between two readings power is taken to lie between their values; the bounds take the smaller one over the
-    shortest window that the delay allows and the larger one over the longest.
-
-    Args:
-        series: at least one reading.
-    """
-    low = _area(series, start_s + delay.high_s, stop_s + delay.low_s, min)
-    best = _area(series, start_s + delay.middle_s, stop_s + delay.middle_s, None)
-    high = _area(series, start_s + delay.low_s, stop_s + delay.high_s, max)
-    return min(low, best), best, max(high, best)
-
-
-def peak(series: Series, start_s: float, stop_s: float) -> float | None:
-    """Largest value read inside a window; None if nothing was read there."""
-    begin, end = bisect_left(series.before_s, start_s), bisect_right(series.after_s, stop_s)
-    values = series.values
-    if begin and begin < len(values) and values[begin - 1] == values[begin]:
-        # A run of equal values of which only the ends were kept reaches into the window.
-        return max((values[begin], *values[begin:end]))
-    return max(values[begin:end], default=None)
 
 
 def _latched_bounds(series: Series, time_s: float, delay: Delay, ceiling_per_s: float) -> tuple[float, float]:
@@ -159,7 +157,8 @@ def _knots_exist(series: Series) -> bool:
     return first is not None and _next_run(series, first) is not None
 
 
-def _middle_s(series: Series, begin: int, end: int) -> float:
+def middle_s(series: Series, begin: int, end: int) -> float:
+    """Middle between the begin of one reading's call and the end of another's."""
     return (series.before_s[begin] + series.after_s[end]) / 2
 
 
@@ -171,7 +170,7 @@ def _between_knots(series: Series, seen_s: float) -> float | None:
     row = max(0, bisect_right(series.after_s, seen_s) - 1)
     left = _run_start(series, row)
     right = _next_run(series, row)
-    while right is not None and (left == 0 or _middle_s(series, right - 1, right) <= seen_s):
+    while right is not None and (left == 0 or middle_s(series, right - 1, right) <= seen_s):
         following = _next_run(series, right)
         if following is None:
             break
@@ -181,38 +180,12 @@ def _between_knots(series: Series, seen_s: float) -> float | None:
     if right is None or left == 0:
         return None
     values = series.values
-    begin_s, end_s = _middle_s(series, left - 1, left), _middle_s(series, right - 1, right)
-    return _on_line(begin_s, values[left], end_s, values[right], seen_s)
+    begin_s, end_s = middle_s(series, left - 1, left), middle_s(series, right - 1, right)
+    return on_line(begin_s, values[left], end_s, values[right], seen_s)
 
 
-def _on_line(begin_s: float, begin: float, end_s: float, end: float, time_s: float) -> float:
+def on_line(begin_s: float, begin: float, end_s: float, end: float, time_s: float) -> float:
+    """Value at ``time_s`` on the straight line through two points in time."""
     if end_s <= begin_s:
         return begin
     return begin + (end - begin) * (time_s - begin_s) / (end_s - begin_s)
-
-
-def _area(series: Series, start_s: float, stop_s: float, pick: Callable[[float, float], float] | None) -> float:
-    """Area under the readings; ``pick`` chooses one value per interval, None draws the straight line."""
-    if stop_s <= start_s:
-        return 0.0
-    values, last = series.values, len(series.values) - 1
-    row = max(0, bisect_right(series.after_s, start_s) - 2)
-    while row < last and _middle_s(series, row + 1, row + 1) <= start_s:
-        row += 1
-    time_s, area = start_s, 0.0
-    while time_s < stop_s:
-        begin_s = _middle_s(series, row, row)
-        if row == last or time_s < begin_s:
-            end_s = stop_s if row == last else min(stop_s, begin_s)
-            height = values[row]
-        else:
-            next_s = _middle_s(series, row + 1, row + 1)
-            end_s = min(stop_s, next_s)
-            if pick is None:
-                height = _on_line(begin_s, values[row], next_s, values[row + 1], (time_s + end_s) / 2)
-            else:
-                height = pick(values[row], values[row + 1])
-            row += end_s == next_s
-        area += height * (end_s - time_s)
-        time_s = end_s
-    return area

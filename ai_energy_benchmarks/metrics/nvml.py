@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from types import TracebackType
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ from ai_energy_benchmarks.metrics.processes import tree
 
 # NVML is polled by one collector of a process at a time: two would disturb each other and what they measure.
 _OWNER = Lock()
-_GAUGES_EVERY_S = 0.1
+_LONGEST_SLEEP_S = 0.05
 
 
 @frozen
@@ -31,7 +31,8 @@ class NvmlOptions:
     """How the boards are read.
 
     Attributes:
-        poll_s: seconds between two readings of a counter.
+        poll_s: seconds between two readings where a board's ticks are not known; where they are, a few readings
+            are placed around each tick.
         delay_low_s, delay_high_s: bounds of the time from a sample to its publication, where it is known for
             the model of board; the default holds for all that is unknown.
         settle_s: how long a reading may wait after a window for the counter to move.
@@ -55,7 +56,7 @@ class NvmlCollector:
         self._counted: frozenset[str] | None = None
         self._absent: str | None = None
         self._notes: list[str] = []
-        self._stop = Event()
+        self._leaving = False
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> NvmlCollector:
@@ -72,12 +73,13 @@ class NvmlCollector:
             nvml = open_nvml()
             stack.callback(nvml.nvmlShutdown)
             self._boards = self._find_boards(nvml)
-            self._poll(gauges=True)
-            self._stop.clear()
+            for board in self._boards:
+                board.poll()
+            self._leaving = False
             thread = Thread(target=self._keep_polling, name="nvml", daemon=True)
             thread.start()
             stack.callback(thread.join)
-            stack.callback(self._stop.set)
+            stack.callback(self._leave)
             self._stack = stack.pop_all()
         return self
 
@@ -85,6 +87,9 @@ class NvmlCollector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def _leave(self) -> None:
+        self._leaving = True
 
     def _find_boards(self, nvml: Nvml) -> tuple[WatchedBoard, ...]:
         handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
@@ -99,7 +104,9 @@ class NvmlCollector:
                 remedy="unset CUDA_VISIBLE_DEVICES, or name boards as `nvidia-smi -L` does",
             )
         delay = Delay(self._options.delay_low_s, self._options.delay_high_s)
-        watched = tuple(WatchedBoard(nvml, boards[i], delay, seen.shared.get(i)) for i in seen.indices)
+        watched = tuple(
+            WatchedBoard(nvml, boards[i], delay, self._options.poll_s, seen.shared.get(i)) for i in seen.indices
+        )
         if all(board.lost is not None for board in watched):
             raise CollectorError(f"no board can be measured: {'; '.join(_why(board) for board in watched)}")
         self._notes = [*seen.notes, *seen.shared.values(), *(_why(each) for each in watched if each.lost)]
@@ -111,17 +118,13 @@ class NvmlCollector:
         return watched
 
     def _keep_polling(self) -> None:
-        due_s = time.perf_counter()
-        while not self._stop.wait(self._options.poll_s):
-            now_s = time.perf_counter()
-            gauges = now_s >= due_s
-            if gauges:
-                due_s = now_s + _GAUGES_EVERY_S
-            self._poll(gauges)
-
-    def _poll(self, gauges: bool) -> None:
-        for board in self._boards:
-            board.poll(gauges)
+        while not self._leaving:
+            for board in self._boards:
+                if board.due_s <= time.perf_counter():
+                    board.poll()
+            due_s = min(board.due_s for board in self._boards)
+            # Cheaper than waiting for an event, and leaving is in no hurry.
+            time.sleep(min(max(0.0, due_s - time.perf_counter()), _LONGEST_SLEEP_S))
 
     def components(self) -> tuple[Component, ...]:
         return ("gpu",)
@@ -141,7 +144,7 @@ class NvmlCollector:
                 self._notes.append("no board tells that it runs the engine's processes: all visible boards count")
 
     def guard_s(self) -> float:
-        return 0.0
+        return max(board.guard_s for board in self._boards)
 
     def mark(self) -> Mark:
         return Mark(time.perf_counter())

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 from attrs import frozen
 
-from ai_energy_benchmarks.domain import edges
+from ai_energy_benchmarks.domain import edges, integral
 from ai_energy_benchmarks.domain.edges import Delay, Level
 from ai_energy_benchmarks.domain.power import Estimator, Mark, Provenance, Reading, Series
+from ai_energy_benchmarks.metrics.cadence import Cadence
 from ai_energy_benchmarks.metrics.nvml_library import Nvml, NvmlBoard
 from ai_energy_benchmarks.metrics.recording import Recorder
 
@@ -22,8 +23,8 @@ _PATIENCE_S = 1.0
 # Beyond the ends of a series growth is bounded by what a board can draw: its limit with room for spikes.
 _CEILING_PER_LIMIT = 2.0
 _CEILING_UNKNOWN_W = 2000.0
-
-T = TypeVar("T")
+_GAUGES_EVERY_S = 0.1
+_GUARD_LEAST_S, _GUARD_UNKNOWN_S = 0.2, 0.4
 
 
 @frozen
@@ -47,9 +48,10 @@ class WatchedBoard:
     Attributes:
         shared: why the board's energy is not the workload's alone; None if it is.
         lost: why nothing can be read any more; None while all is well.
+        due_s: when it wants to be read next.
     """
 
-    def __init__(self, nvml: Nvml, board: NvmlBoard, delay: Delay, shared: str | None) -> None:
+    def __init__(self, nvml: Nvml, board: NvmlBoard, delay: Delay, poll_s: float, shared: str | None) -> None:
         self.board = board
         self.shared = shared
         self.lost: str | None = None
@@ -64,28 +66,51 @@ class WatchedBoard:
         self._power = Recorder(board.device, "power_w", METER)
         self._temperature = Recorder(board.device, "temperature_celsius", METER)
         self.integrates = board.counter_problem is not None
+        self._poll_s = poll_s
+        self._cadence = Cadence(poll_s, time.perf_counter())
+        self._polled_s = self.due_s = self._gauges_due_s = time.perf_counter()
 
-    def poll(self, gauges: bool) -> None:
-        """Read the counter, and the gauges too where they are due or the only source."""
+    @property
+    def guard_s(self) -> float:
+        """How much rest beside a window makes its edge exact: some ticks that surely fall into it."""
+        if self.integrates:
+            return 0.0
+        tick_s = self._cadence.tick_s
+        if tick_s is None:
+            return _GUARD_UNKNOWN_S
+        return max(_GUARD_LEAST_S, self._delay.high_s + 3 * tick_s + 2 * self._poll_s)
+
+    def poll(self) -> None:
+        """Read what is due."""
         if self.lost is not None:
+            self.due_s = math.inf
             return
-        board = self.board
+        now_s = time.perf_counter()
+        self.due_s = now_s + self._poll_s
+        gauges = now_s >= self._gauges_due_s
         if not self.integrates:
-            self._store(self._energy, board.energy_j)
-        if board.power_problem is None and (gauges or self.integrates):
-            self._store(self._power, board.power_w)
-        if board.has_temperature and gauges:
-            self._store(self._temperature, board.temperature_celsius)
+            changed = self._store(self._energy, self.board.energy_j)
+            self.due_s = self._cadence.seen(self._polled_s if changed else now_s, time.perf_counter(), changed)
+            self._polled_s = now_s
+            # Where ticks are known the time right after one is free for other calls.
+            free = changed or self._cadence.tick_s is None
+            gauges = gauges and (free or now_s >= self._gauges_due_s + _GAUGES_EVERY_S)
+        if self.board.power_problem is None and (gauges or self.integrates):
+            self._store(self._power, self.board.power_w)
+        if gauges:
+            self._gauges_due_s = now_s + _GAUGES_EVERY_S
+            if self.board.has_temperature:
+                self._store(self._temperature, self.board.temperature_celsius)
 
-    def _store(self, recorder: Recorder, call: Callable[[], float]) -> None:
+    def _store(self, recorder: Recorder, call: Callable[[], float]) -> bool:
         before_s = time.perf_counter()
         try:
             value = call()
         except self._nvml.NVMLError as error:
             self._refused(before_s, error.value, str(error))
-            return
-        recorder.add(before_s, time.perf_counter(), value)
+            return False
         self._refusing_since_s = None
+        return recorder.add(before_s, time.perf_counter(), value)
 
     def _refused(self, now_s: float, code: int, reason: str) -> None:
         nvml = self._nvml
@@ -121,7 +146,7 @@ class WatchedBoard:
             meter=METER,
             estimator=window.estimator,
             counted=counted,
-            peak_power_w=edges.peak(power, start.time_s, stop.time_s),
+            peak_power_w=integral.peak(power, start.time_s, stop.time_s),
         )
         return reading, window.note and f"{name}: {window.note}"
 
@@ -132,14 +157,23 @@ class WatchedBoard:
         if edges.falls(series, start.time_s, stop.time_s, self._delay):
             return self._integrated(power, start, stop, "its energy counter went backwards; power was integrated")
         if edges.settled(series, stop.time_s, self._delay):
-            first, last = (edges.latched(series, at.time_s, self._delay, self._ceiling_w) for at in (start, stop))
-            return Window(edges.rise(first, last), "measured", "continuous")
+            return self._counted(series, start, stop)
         return self._integrated(power, start, stop, "its energy counter stands still; power was integrated")
+
+    def _counted(self, series: Series, start: Mark, stop: Mark) -> Window:
+        first, last = (edges.latched(series, at.time_s, self._delay, self._ceiling_w) for at in (start, stop))
+        before_s = start.time_s - start.quiet_s, start.time_s
+        after_s = stop.time_s, stop.time_s + stop.quiet_s
+        resting = edges.guarded(series, first, start.time_s, before_s, self._delay)
+        rested = edges.guarded(series, last, stop.time_s, after_s, self._delay)
+        if resting is None or rested is None:
+            return Window(edges.rise(first, last), "measured", "continuous")
+        return Window(edges.rise(resting, rested), "measured", "guarded")
 
     def _integrated(self, power: Series, start: Mark, stop: Mark, note: str | None) -> Window | None:
         if not _covers(power, stop.time_s, self._delay):
             return None
-        level = edges.integral(power, start.time_s, stop.time_s, self._delay)
+        level = integral.integral(power, start.time_s, stop.time_s, self._delay)
         return Window(level, "integrated", "continuous", note)
 
     def series(self) -> tuple[Series, ...]:

@@ -28,18 +28,24 @@ class Recorder:
     def __len__(self) -> int:
         return len(self._values)
 
-    def add(self, before_s: float, after_s: float, value: float) -> None:
-        """Store one reading; ``before_s`` and ``after_s`` are the clock on both sides of the call."""
+    def add(self, before_s: float, after_s: float, value: float) -> bool:
+        """Store one reading; ``before_s`` and ``after_s`` are the clock on both sides of the call.
+
+        Returns:
+            Whether the value differs from the one before.
+        """
         values = self._values
         with self._lock:
             same = bool(values) and values[-1] == value
             if same and self._repeats:
                 self._before_s[-1], self._after_s[-1] = before_s, after_s
-                return
+                return False
+            first = not values
             self._repeats = same
             self._before_s.append(before_s)
             self._after_s.append(after_s)
             values.append(value)
+        return not same and not first
 
     def series(self, start_s: float | None = None) -> Series:
         """A copy of the readings since ``start_s``, with the one reading before it; of all, if None."""

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from ai_energy_benchmarks.domain import edges
+from ai_energy_benchmarks.domain import edges, integral
 from ai_energy_benchmarks.domain.power import (
     Component,
     Device,
@@ -99,7 +99,7 @@ class ReplayCollector:
     def _reading(self, series: Series, start_s: float, stop_s: float) -> Reading:
         of_power = series.quantity == "power_w"
         if of_power:
-            low_j, best_j, high_j = edges.integral(series, start_s, stop_s, edges.NO_DELAY)
+            low_j, best_j, high_j = integral.integral(series, start_s, stop_s, edges.NO_DELAY)
         else:
             first, last = (edges.fresh(series, at_s, math.inf) for at_s in (start_s, stop_s))
             low_j, best_j, high_j = edges.rise(first, last)
@@ -111,7 +111,7 @@ class ReplayCollector:
             provenance=self._options.provenance or ("integrated" if of_power else "measured"),
             meter=METER,
             estimator="continuous",
-            peak_power_w=edges.peak(series, start_s, stop_s) if of_power else None,
+            peak_power_w=integral.peak(series, start_s, stop_s) if of_power else None,
         )
 
     def samples(self) -> Samples:

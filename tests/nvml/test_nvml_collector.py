@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from attrs import evolve
 
 from ai_energy_benchmarks.domain.power import Measurement, Reading, Workload
 from ai_energy_benchmarks.errors import CollectorError
@@ -281,3 +282,23 @@ def test_marks_are_cheap(simulate: Simulate) -> None:
         for _ in range(2000):
             collector.mark()
         assert (time.perf_counter() - start_s) / 2000 < 20e-6
+
+
+def test_a_window_between_rests_is_exact(simulate: Simulate) -> None:
+    """With the rest that the collector asks for, the estimate of a 0.8 s burst is guarded and within 3 percent."""
+    burst = ((2.0, 90.0), (0.8, 600.0), (20.0, 90.0))
+    machine = simulate(Board(A, burst, delay_s=0.04))
+    with NvmlCollector() as collector:
+        time.sleep(max(0.0, machine.origin_s + 2.0 - collector.guard_s() - time.perf_counter()))
+        guard_s = collector.guard_s()
+        time.sleep(max(0.0, machine.origin_s + 2.0 - time.perf_counter()))
+        start = evolve(collector.mark(), quiet_s=guard_s)
+        time.sleep(max(0.0, machine.origin_s + 2.8 - time.perf_counter()))
+        stop = evolve(collector.mark(), quiet_s=guard_s)
+        time.sleep(guard_s)
+        measurement = collector.read(start, stop)
+    (reading,) = measurement.readings
+    assert 0.3 < guard_s < 0.5
+    assert reading.estimator == "guarded"
+    assert reading.energy_j == pytest.approx(truth_j(machine, 0, measurement), rel=0.03)
+    assert contains(reading, truth_j(machine, 0, measurement))

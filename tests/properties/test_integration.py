@@ -11,7 +11,7 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_energy_benchmarks.domain import edges
+from ai_energy_benchmarks.domain import edges, integral
 from ai_energy_benchmarks.domain.edges import NO_DELAY, Delay
 from ai_energy_benchmarks.domain.power import Device, Quantity, Series
 
@@ -180,7 +180,7 @@ def test_integrated_power_lies_between_its_bounds(drawn: tuple[World, float, flo
     steps_s = list(accumulate(seconds for seconds, _ in world.steps))
     watts = [world.steps[min(bisect_right(steps_s, at_s), len(world.steps) - 1)][1] for at_s in begins_s]
     series = make_series("power_w", begins_s, begins_s, watts)
-    low_j, best_j, high_j = edges.integral(series, start_s, stop_s, NO_DELAY)
+    low_j, best_j, high_j = integral.integral(series, start_s, stop_s, NO_DELAY)
     assert low_j <= best_j <= high_j
     truth_j = world.energy_j(stop_s) - world.energy_j(start_s)
     if all(sum(a < step_s <= b for step_s in steps_s) <= 1 for a, b in pairwise(begins_s)):
@@ -208,5 +208,5 @@ def test_a_fall_matters_only_inside_the_window(values: list[float], start_s: flo
 def test_the_peak_of_a_run_that_spans_the_window_is_seen() -> None:
     """Equal readings of which only the ends were kept count for the time between them."""
     series = make_series("power_w", [1.0, 9.0], [1.0, 9.0], [50.0, 50.0])
-    assert edges.peak(series, 4.0, 5.0) == 50.0
-    assert edges.peak(series, 10.0, 11.0) is None
+    assert integral.peak(series, 4.0, 5.0) == 50.0
+    assert integral.peak(series, 10.0, 11.0) is None
