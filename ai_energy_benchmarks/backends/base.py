@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -10,7 +11,7 @@ from attrs import field, frozen
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.progress import Progress, Silent
-from ai_energy_benchmarks.domain.prompts import Batch, Generation, Tokenizer
+from ai_energy_benchmarks.domain.prompts import Batch, Generation, Request, Tokenizer
 
 
 @frozen
@@ -20,6 +21,8 @@ class BackendSettings:
     Attributes:
         model: hub id, directory or file.
         options: the engine's own frozen options class, already structured.
+        launch: start a server of our own.
+        output_dir: where the log of a launched server goes.
         progress: told of downloads, conversion and loading.
     """
 
@@ -29,6 +32,8 @@ class BackendSettings:
     endpoint: str | None
     task: str
     options: object
+    launch: bool = False
+    output_dir: Path = Path()
     progress: Progress = field(factory=Silent)
 
 
@@ -39,11 +44,13 @@ class Demand:
     Attributes:
         batch_size: requests generated together.
         concurrency: batches on their way at once.
+        sample: a request in the form that all will have; None if that is not known yet.
     """
 
     generation: Generation
     batch_size: int = 1
     concurrency: int = 1
+    sample: Request | None = None
 
 
 @runtime_checkable

@@ -94,6 +94,8 @@ def _download(model: str, revision: str | None, progress: Progress) -> Path:
             for name, size_bytes in sizes_bytes.items():
                 local = Path(hf_hub_download(model, name, revision=found.sha))
                 progress.advance(size_bytes)
+            # By commit so far; this leaves a note in the cache of what the branch stands for, for work offline.
+            hf_hub_download(model, next(iter(sizes_bytes)), revision=revision)
         finally:
             progress.end()
     return local.parent

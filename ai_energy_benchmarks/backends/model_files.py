@@ -51,8 +51,9 @@ def resolve_model(
     Raises:
         BackendError: nothing is there, or what is there cannot be loaded.
     """
-    path = Path(os.path.expanduser(model))
-    if os.path.exists(path):
+    expanded = os.path.expanduser(model)
+    path = Path(expanded)
+    if os.path.exists(expanded):
         return _local(model, path)
     if model in small_model.NAMES:
         return _small_model(progress, revision, cache_dir)

@@ -7,48 +7,26 @@ import os
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from attrs import evolve, field, frozen
-from attrs.validators import ge, gt
+from attrs import evolve
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.event_stream import EventStream
 from ai_energy_benchmarks.backends.http_client import HttpClient, json_body
 from ai_energy_benchmarks.backends.http_connection import HttpError
 from ai_energy_benchmarks.backends.local_processes import listening_on
+from ai_energy_benchmarks.backends.openai_requests import OpenAIServerOptions, is_chat, request_body, used_parameters
 from ai_energy_benchmarks.backends.server_probe import context_tokens, model_names, probe
+from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port
 from ai_energy_benchmarks.backends.server_replies import completion, cut_short, refusal, retry_after_s
 from ai_energy_benchmarks.domain.address import Address, parse_address
 from ai_energy_benchmarks.domain.completions import FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
-from ai_energy_benchmarks.domain.prompts import Batch, Request, TemplateValue, Tokenizer
+from ai_energy_benchmarks.domain.prompts import Batch, Request, Tokenizer
 from ai_energy_benchmarks.errors import BackendError
 
 _RETRIED = frozenset({429, 502, 503, 504})
-
-
-@frozen
-class OpenAIServerOptions:
-    """``backend.options`` of a server.
-
-    Attributes:
-        api: ``chat`` lets the server apply the model's template; ``completions`` sends raw text.
-        api_key_env: environment variable that holds the key; the key itself is never logged or written.
-        verify_tls: check the server's certificate.
-        connect_timeout_s: most time to open a connection.
-        stall_timeout_s: most time between two received blocks.
-        retries: how often a request is sent again after 429, 502, 503 or 504; waiting counts as latency.
-        extra_body: further keys of the request body, as this server knows them.
-    """
-
-    api: Literal["chat", "completions"] = "chat"
-    api_key_env: str = "OPENAI_API_KEY"
-    verify_tls: bool = True
-    connect_timeout_s: float = field(default=10.0, validator=gt(0))
-    stall_timeout_s: float = field(default=600.0, validator=gt(0))
-    retries: int = field(default=3, validator=ge(0))
-    extra_body: Mapping[str, str | int | float | bool | None] = field(factory=dict)
 
 
 class OpenAIServerBackend:
@@ -66,12 +44,17 @@ class OpenAIServerBackend:
     ENGINE: ClassVar[str] = "OpenAI-compatible server"
     # Our name of a generation parameter → the server's; what is not here is refused if it is set.
     DIALECT: ClassVar[Mapping[str, str]] = {"temperature": "temperature", "top_p": "top_p"}
+    # Whether it goes on with an assistant's turn that the request has begun, instead of opening another.
+    CONTINUES: ClassVar[bool] = False
 
     def __init__(self, settings: BackendSettings) -> None:
         self.settings = settings
+        self.notes: tuple[str, ...] = ()
         self.model: str | None = settings.model
         self.tokenizer: Tokenizer | None = None
         self._client: HttpClient | None = None
+        self._server: ServerProcess | None = None
+        self._address: Address | None = None
         self._facts: EngineFacts | None = None
         self._used: dict[str, FactValue] = {}
         self._retried = 0
@@ -88,8 +71,8 @@ class OpenAIServerBackend:
 
     @property
     def address(self) -> Address:
-        """Where the server is."""
-        return parse_address(self.settings.endpoint or "")
+        """Where the server is; a launched one is known only while it runs."""
+        return self._address or parse_address(self.settings.endpoint or "")
 
     def problems(self, demand: Demand) -> tuple[str, ...]:
         found = []
@@ -104,10 +87,44 @@ class OpenAIServerBackend:
                 f"scenario.input_shapes.batch_size: {demand.batch_size} was asked for, but a server forms its own "
                 "batches; set load.concurrency instead"
             )
-        return tuple(found)
+        launching = self.launch_problems() if self.settings.launch else ()
+        return (*found, *self._form_problems(demand.sample), *launching)
+
+    def _form_problems(self, sample: Request | None) -> tuple[str, ...]:
+        """What of a reasoning switch this server would not see."""
+        if sample is None:
+            return ()
+        if self.options.api == "completions" and (sample.template_arguments or sample.assistant_prefix):
+            return ("scenario.reasoning: raw text has no chat template to set it in; set backend.options.api: chat",)
+        if sample.assistant_prefix and not self.CONTINUES:
+            return (
+                f"scenario.reasoning: a {self.NAME} server cannot begin the answer with {sample.assistant_prefix!r}; "
+                "use backend.type: vllm if it is one, or remove scenario.reasoning",
+            )
+        return ()
+
+    def launch_problems(self) -> tuple[str, ...]:
+        """Why a server of our own cannot be started."""
+        return (f"backend.launch: {self.NAME} names a protocol, not a server that could be started; set launch: false",)
+
+    def launch_command(self, port: int) -> tuple[str, ...]:
+        """The command of a server on that port of this machine.
+
+        Raises:
+            BackendError: there is no such server, or the model's files cannot be found.
+        """
+        raise BackendError("; ".join(self.launch_problems()))
+
+    def launch_environment(self) -> Mapping[str, str]:
+        """Environment variables of a launched server."""
+        return {}
 
     def __enter__(self) -> OpenAIServerBackend:
-        self._initialize_model()
+        try:
+            self._initialize_model()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -116,13 +133,30 @@ class OpenAIServerBackend:
         if self._client is not None:
             self._client.__exit__(None, None, None)
         self._client = None
+        if self._server is not None:
+            self._server.stop()
+        self._server = None
+
+    def _launch(self) -> None:
+        port = free_port()
+        self._address = parse_address(f"http://127.0.0.1:{port}")
+        self._server = ServerProcess(
+            self.launch_command(port),
+            f"http://127.0.0.1:{port}/health",
+            self.settings.output_dir / "server.log",
+            getattr(self.settings.options, "startup_timeout_s", 600.0),
+            self.launch_environment(),
+        )
+        self._server.start(self.settings.progress)
 
     def _initialize_model(self) -> None:
-        """Reach the server.
+        """Reach the server; start it first if that was asked for.
 
         Raises:
-            BackendError: it does not answer, or does not have the model.
+            BackendError: it does not start, does not answer, or does not have the model.
         """
+        if self.settings.launch:
+            self._launch()
         status, models = probe(self.address, "/v1/models", self._authorization(), self.options.verify_tls)
         if status in (401, 403):
             raise BackendError(
@@ -144,7 +178,11 @@ class OpenAIServerBackend:
             model=self.settings.model,
             model_source=f"served at {self.address.authority}",
             context_tokens=context_tokens(models, self.settings.model),
-            settings={"api": options.api, "endpoint": f"{self.address.authority}{self.address.path}"},
+            settings={
+                "api": options.api,
+                "endpoint": f"{self.address.authority}{self.address.path}",
+                "launched": " ".join(self._server.command) if self._server else None,
+            },
         )
         self._client = HttpClient(
             self.address,
@@ -157,10 +195,12 @@ class OpenAIServerBackend:
     def facts(self) -> EngineFacts:
         if self._facts is None:
             raise BackendError("the server has not been reached yet")
-        notes = (f"{self._retried} requests were sent again after the server refused them",) if self._retried else ()
-        return evolve(self._facts, generation=dict(self._used), notes=notes)
+        again = (f"{self._retried} requests were sent again after the server refused them",) if self._retried else ()
+        return evolve(self._facts, generation=dict(self._used), notes=(*self.notes, *again))
 
     def process_ids(self) -> tuple[int, ...]:
+        if self._server is not None:
+            return (self._server.pid,) if self._server.pid is not None else ()
         return listening_on(self.address.port) if self.address.local else ()
 
     async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
@@ -171,8 +211,10 @@ class OpenAIServerBackend:
     async def _one(self, request: Request, batch: Batch) -> Outcome:
         if self._client is None:
             raise BackendError("the server has not been reached yet")
-        body = json_body(self.request_body(request, batch))
-        path = "/v1/chat/completions" if self._chat(request) else "/v1/completions"
+        document = request_body(self.settings.model, self.options, self.DIALECT, request, batch)
+        self._used = used_parameters(document)
+        body = json_body(document)
+        path = "/v1/chat/completions" if is_chat(self.options, request) else "/v1/completions"
         sent_s = time.perf_counter()
         attempt = 0
         while True:
@@ -190,38 +232,6 @@ class OpenAIServerBackend:
         if response.status >= 400:
             return self._failed(request, refusal(response), sent_s)
         return self._outcome(request, body, stream, sent_s)
-
-    def request_body(self, request: Request, batch: Batch) -> dict[str, object]:
-        """The JSON document of a request, with every generation parameter under the server's own name."""
-        generation = batch.generation
-        body: dict[str, object] = {"model": self.settings.model}
-        if self._chat(request):
-            body["messages"] = [{"role": each.role, "content": each.content} for each in request.messages]
-            if request.template_arguments:
-                arguments: dict[str, TemplateValue] = dict(request.template_arguments)
-                body["chat_template_kwargs"] = arguments
-        else:
-            body["prompt"] = "\n".join(each.content for each in request.messages) or request.prompt.text
-        body |= {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": generation.max_new_tokens}
-        sampling = {theirs: getattr(generation, ours) for ours, theirs in self.DIALECT.items()}
-        body |= {name: value for name, value in sampling.items() if value is not None}
-        if generation.do_sample:
-            body["seed"] = batch.seed + request.number
-        else:
-            body["temperature"] = 0
-        if generation.stop_strings:
-            body["stop"] = list(generation.stop_strings)
-        body |= self.options.extra_body
-        hidden = ("model", "messages", "prompt", "stream", "stream_options", "stop", "chat_template_kwargs")
-        self._used = {
-            name: value
-            for name, value in body.items()
-            if name not in hidden and isinstance(value, (str, int, float, bool))
-        }
-        return body
-
-    def _chat(self, request: Request) -> bool:
-        return self.options.api == "chat" and bool(request.messages)
 
     def _client_time(self, stream: EventStream, sent_s: float) -> float:
         return stream.token_times_s[-1] if stream.token_times_s else sent_s

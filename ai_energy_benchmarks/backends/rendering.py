@@ -78,18 +78,29 @@ def render(tokenizer: ChatTokenizer, request: Request, limit_tokens: int | None,
     return Rendered(tuple(token_ids), full_length - len(token_ids), _sha256(text))
 
 
+def rendered_text(tokenizer: ChatTokenizer, request: Request) -> str:
+    """A request as the model sees it, as text."""
+    return _encode(tokenizer, request)[0]
+
+
 def _encode(tokenizer: ChatTokenizer, request: Request) -> tuple[str, list[int]]:
     if not request.messages or not tokenizer.chat_template:
         text = "\n".join(message.content for message in request.messages) or request.prompt.text
-        text += request.assistant_prefix
+        text = _continued(text, request.assistant_prefix)
         return text, tokenizer.encode(text)
     turns = [{"role": message.role, "content": message.content} for message in request.messages]
     text = tokenizer.apply_chat_template(
-        turns, tokenize=False, add_generation_prompt=True, **dict(request.template_arguments)
+        turns, tokenize=False, add_generation_prompt=True, **{**request.template_arguments, **request.parameters}
     )
-    text += request.assistant_prefix
+    text = _continued(text, request.assistant_prefix)
     # The template has written the special tokens already; adding them again would change the prompt.
     return text, tokenizer.encode(text, add_special_tokens=False)
+
+
+def _continued(text: str, prefix: str) -> str:
+    """The text with the prefix at its end; what of the prefix the template has written already is not repeated."""
+    overlap = next(length for length in range(len(prefix), -1, -1) if text.endswith(prefix[:length]))
+    return text + prefix[overlap:]
 
 
 def _with_text(request: Request, text: str) -> Request:

@@ -1,18 +1,67 @@
-"""vLLM as a server."""
+"""vLLM as a server: one that runs already, or one of our own."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from attrs import field, fields, frozen
+from attrs.validators import gt
+
+from ai_energy_benchmarks.backends.model_files import resolve_model
+from ai_energy_benchmarks.backends.openai_requests import OpenAIServerOptions
 from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
+
+
+@frozen
+class VllmOptions(OpenAIServerOptions):
+    """``backend.options`` of vLLM. All but the first three are options of ``vllm serve``, used with ``launch``.
+
+    Attributes:
+        python: interpreter of the environment that holds vLLM; the running one if not set.
+        startup_timeout_s: most seconds until a launched server is ready.
+        environment: variables set for a launched server only.
+        enable_prefix_caching: off, since repeated trials would otherwise find their prompts computed.
+        extra_args: further arguments, as the command line takes them.
+    """
+
+    python: str | None = None
+    startup_timeout_s: float = field(default=1800.0, validator=gt(0))
+    environment: Mapping[str, str] = field(factory=dict)
+    dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] = "auto"
+    quantization: str | None = None
+    max_model_len: int | None = None
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
+    gpu_memory_utilization: float | None = None
+    tensor_parallel_size: int | None = None
+    pipeline_parallel_size: int | None = None
+    data_parallel_size: int | None = None
+    enforce_eager: bool = False
+    enable_prefix_caching: bool = False
+    trust_remote_code: bool = False
+    revision: str | None = None
+    seed: int | None = None
+    extra_args: tuple[str, ...] = ()
+
+
+_SERVE = tuple(
+    each.name
+    for each in fields(VllmOptions)
+    if each.name not in {*(other.name for other in fields(OpenAIServerOptions)), "python", "startup_timeout_s"}
+    and each.name not in {"environment", "enable_prefix_caching", "extra_args"}
+)
 
 
 class VllmBackend(OpenAIServerBackend):
     """A vLLM server; its further request keys are those of its "extra parameters" documentation."""
 
+    Options: ClassVar[type] = VllmOptions
     NAME: ClassVar[str] = "vllm"
     ENGINE: ClassVar[str] = "vLLM"
+    CONTINUES: ClassVar[bool] = True
     DIALECT: ClassVar[Mapping[str, str]] = {
         "temperature": "temperature",
         "top_p": "top_p",
@@ -21,3 +70,50 @@ class VllmBackend(OpenAIServerBackend):
         "min_new_tokens": "min_tokens",
         "repetition_penalty": "repetition_penalty",
     }
+
+    @property
+    def vllm_options(self) -> VllmOptions:
+        """The options, typed."""
+        options = self.settings.options
+        return options if isinstance(options, VllmOptions) else VllmOptions()
+
+    def launch_problems(self) -> tuple[str, ...]:
+        options, boards = self.vllm_options, len(self.settings.device_ids)
+        wanted = (options.tensor_parallel_size or 1) * (options.pipeline_parallel_size or 1)
+        if wanted > boards and self.settings.device != "cpu":
+            return (f"backend.device_ids: names {boards} boards, but the parallel sizes of the options need {wanted}",)
+        if options.python is None and importlib.util.find_spec("vllm") is None:
+            return (
+                "backend.launch: vllm is not installed in this environment; "
+                'pip install "ai_energy_benchmarks[vllm]", or name the interpreter of an environment that has it '
+                "in backend.options.python",
+            )
+        return ()
+
+    def launch_command(self, port: int) -> tuple[str, ...]:
+        options = self.vllm_options
+        files = resolve_model(self.settings.model, self.settings.progress, revision=options.revision)
+        self.notes = (files.note,) if files.note else ()
+        caching = "--enable-prefix-caching" if options.enable_prefix_caching else "--no-enable-prefix-caching"
+        # The module and not the command `vllm`, which builds for other processors do not always install.
+        return (
+            *(options.python or sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
+            *("--model", files.path_or_id, "--served-model-name", self.settings.model),
+            *("--host", "127.0.0.1", "--port", str(port)),
+            *(caching, "--enable-prompt-tokens-details"),
+            *(argument for name in _SERVE for argument in _argument(name, getattr(options, name))),
+            *options.extra_args,
+        )
+
+    def launch_environment(self) -> Mapping[str, str]:
+        # Usage reports are network calls that nobody asked for.
+        boards = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.settings.device_ids))}
+        quiet = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+        return {**quiet, **boards, **self.vllm_options.environment}
+
+
+def _argument(name: str, value: object) -> tuple[str, ...]:
+    flag = f"--{name.replace('_', '-')}"
+    if value is None or value is False:
+        return ()
+    return (flag,) if value is True else (flag, str(value))

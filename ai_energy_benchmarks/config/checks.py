@@ -32,9 +32,15 @@ def problems(config: BenchmarkConfig) -> tuple[Problem, ...]:
 
 def _backend(backend: BackendConfig) -> Iterator[Problem]:
     if needs_endpoint(backend.type):
-        if backend.endpoint is None:
+        if backend.launch and backend.endpoint is not None:
+            yield Problem(("backend", "endpoint"), "is chosen by us with launch: true; remove one of the two")
+        elif backend.endpoint is None and not backend.launch:
             text = f"{backend.type} backend requires endpoint, such as http://localhost:8000/v1"
             yield Problem(("backend", "endpoint"), text)
+    elif backend.launch:
+        yield Problem(
+            ("backend", "launch"), f"the {backend.type} backend runs in this process; there is no server to start"
+        )
     elif backend.endpoint is not None:
         text = f"the {backend.type} backend runs in this process and has no endpoint, got {shown(backend.endpoint)}"
         yield Problem(("backend", "endpoint"), text)

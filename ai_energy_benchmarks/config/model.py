@@ -63,6 +63,7 @@ class BackendConfig:
         device: ``auto`` takes CUDA if there is a board, else the CPU.
         device_ids: boards to use, as the process sees them.
         endpoint: address of a server; refused by engines that run in process.
+        launch: start a server of our own instead, and end it afterwards.
         options: settings of this engine alone, structured into its own class.
     """
 
@@ -71,6 +72,7 @@ class BackendConfig:
     device: Text = "auto"
     device_ids: tuple[Index, ...] = (0,)
     endpoint: Text | None = None
+    launch: bool = False
     task: Literal["text-generation"] = "text-generation"
     options: object = field(factory=NoOptions)
 
@@ -106,6 +108,9 @@ class ScenarioConfig:
         repeat: allow prompts to be used again if the data set has fewer.
         truncation: cut prompts that do not fit; if false they fail.
         chat_template: render with the model's chat template where it has one.
+        reasoning: thinking on or off; absent leaves the model its own default, and nothing is sent.
+        reasoning_params: values of the family's switch, such as ``reasoning_effort: high``.
+        reasoning_formats: a file with further families of models, laid over ours.
         seed: of sampling.
     """
 
@@ -117,6 +122,7 @@ class ScenarioConfig:
     chat_template: bool = True
     reasoning: bool | None = None
     reasoning_params: Mapping[str, Scalar] | None = None
+    reasoning_formats: Path | None = None
     input_shapes: InputShapes = field(factory=InputShapes)
     generate_kwargs: GenerateKwargs = field(factory=GenerateKwargs)
     seed: Index = 0

@@ -17,6 +17,7 @@ from ai_energy_benchmarks.datasets.base import Dataset
 from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.progress import Progress, Silent
+from ai_energy_benchmarks.domain.prompts import Prompt
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
 from ai_energy_benchmarks.errors import BackendError, BenchmarkError, ConfigError, ReporterError
@@ -26,6 +27,7 @@ from ai_energy_benchmarks.results.document import report_document
 from ai_energy_benchmarks.runner import composition
 from ai_energy_benchmarks.runner.event_loop import MonotonicClock, run_to_end
 from ai_energy_benchmarks.runner.protocol import GaveUpError, Members, Steps
+from ai_energy_benchmarks.runner.reasoning import plan_reasoning
 from ai_energy_benchmarks.runner.record import Record
 from ai_energy_benchmarks.runner.workload import make_passes
 
@@ -90,12 +92,13 @@ class BenchmarkRunner:
         if config == self._checked:
             return
         scenario = config.scenario
-        demand = Demand(scenario.generate_kwargs, scenario.input_shapes.batch_size, config.load.concurrency)
+        sample = plan_reasoning(config).formatter.format(0, Prompt(0, ""))
+        demand = Demand(scenario.generate_kwargs, scenario.input_shapes.batch_size, config.load.concurrency, sample)
         problems = self.backend.problems(demand)
         if problems:
             raise BackendError("\n".join(problems))
         members = self._members(config, take_snapshot())
-        make_passes(config, members.dataset, members.formatter, None)
+        make_passes(config, members.dataset, members.reasoning.formatter, None)
         with members.collector:
             pass
         self._checked = config
@@ -167,7 +170,7 @@ class BenchmarkRunner:
             backend=self.backend,
             collector=self._collector or composition.make_collector(config, environment),
             dataset=self._dataset or composition.make_dataset(config),
-            formatter=composition.make_formatter(config),
+            reasoning=plan_reasoning(config),
             clock=self._clock,
             progress=self._progress,
         )

@@ -11,8 +11,6 @@ from ai_energy_benchmarks.datasets.base import Dataset, DatasetSettings
 from ai_energy_benchmarks.datasets.selection import dataset_for
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.progress import Progress
-from ai_energy_benchmarks.formatters.base import Formatter
-from ai_energy_benchmarks.formatters.plain import PlainFormatter
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
 from ai_energy_benchmarks.metrics.combined import CombinedCollector
 from ai_energy_benchmarks.metrics.disabled import DisabledCollector
@@ -29,6 +27,8 @@ def make_backend(config: BenchmarkConfig, progress: Progress) -> Backend:
         endpoint=wanted.endpoint,
         task=wanted.task,
         options=wanted.options,
+        launch=wanted.launch,
+        output_dir=config.output_dir,
         progress=progress,
     )
     return cast("type[Backend]", registry.load("backends", wanted.type)).from_settings(settings)
@@ -61,11 +61,6 @@ def make_dataset(config: BenchmarkConfig) -> Dataset:
     settings = DatasetSettings(scenario.dataset_name, scenario.text_column_name, scenario.seed)
     kind = dataset_for(scenario.dataset_name)
     return cast("type[Dataset]", registry.load("datasets", kind)).from_settings(settings)
-
-
-def make_formatter(config: BenchmarkConfig) -> Formatter:
-    """How prompts become requests."""
-    return PlainFormatter(config.scenario.chat_template)
 
 
 def make_reporters(config: BenchmarkConfig) -> tuple[Reporter, ...]:

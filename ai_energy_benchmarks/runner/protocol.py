@@ -19,9 +19,9 @@ from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.result import Finding, Step, StepName, Trial
 from ai_energy_benchmarks.errors import BackendError, CollectorError
-from ai_energy_benchmarks.formatters.base import Formatter
 from ai_energy_benchmarks.load.closed_loop import closed_loop
 from ai_energy_benchmarks.metrics.base import MetricsCollector
+from ai_energy_benchmarks.runner.reasoning import ReasoningPlan, count_thinking, observe
 from ai_energy_benchmarks.runner.record import Record
 from ai_energy_benchmarks.runner.workload import make_passes
 
@@ -40,7 +40,7 @@ class Members:
     backend: Backend
     collector: MetricsCollector
     dataset: Dataset
-    formatter: Formatter
+    reasoning: ReasoningPlan
     clock: Clock
     progress: Progress
 
@@ -52,6 +52,7 @@ class Steps:
     config: BenchmarkConfig
     members: Members
     record: Record
+    _thinking_begun: bool = False
     _recent: deque[bool] = field(factory=lambda: deque(maxlen=GIVE_UP_AFTER))
 
     async def run(self) -> None:
@@ -77,7 +78,11 @@ class Steps:
         protocol, members, record = self.config.protocol, self.members, self.record
         record.engine = members.backend.facts()
         members.collector.attach(Workload(members.backend.process_ids(), record.engine.board_ids))
-        record.passes = passes = make_passes(self.config, members.dataset, members.formatter, members.backend.tokenizer)
+        tokenizer, plan = members.backend.tokenizer, members.reasoning
+        record.passes = passes = make_passes(self.config, members.dataset, plan.formatter, tokenizer)
+        observed = observe(plan, passes.prompts[0], tokenizer)
+        record.reasoning, self._thinking_begun = observed.reasoning, observed.begun
+        record.findings.extend(observed.findings)
         try:
             await self._idle("resident idle", protocol.resident_idle_s)
             await self._warm_up(passes.warmup)
@@ -172,8 +177,12 @@ class Steps:
         raise GaveUpError(reason)
 
     def _with_text(self, outcome: Outcome) -> Outcome:
-        """Decode ids to text, which the window had no time for."""
+        """Decode ids to text and tell thinking apart, which the window had no time for."""
         tokenizer = self.members.backend.tokenizer
         if tokenizer is None or not isinstance(outcome, Completion) or not outcome.output_token_ids:
             return outcome
-        return evolve(outcome, text=tokenizer.decode(list(outcome.output_token_ids)))
+        ids, family = outcome.output_token_ids, self.members.reasoning.family
+        thinking = outcome.reasoning_tokens
+        if thinking is None:
+            thinking = count_thinking(family, self._thinking_begun, ids, tokenizer)
+        return evolve(outcome, text=tokenizer.decode(list(ids)), reasoning_tokens=thinking)

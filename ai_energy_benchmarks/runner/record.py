@@ -14,7 +14,7 @@ from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Samples
-from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Ending, Finding, Step, Subject, Trial
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Ending, Finding, Reasoning, Step, Subject, Trial
 from ai_energy_benchmarks.runner.workload import Passes
 
 
@@ -35,6 +35,7 @@ class Record:
     trials: list[Trial] = field(factory=list)
     findings: list[Finding] = field(factory=list)
     passes: Passes | None = None
+    reasoning: Reasoning | None = None
     engine: EngineFacts | None = None
     samples: Samples = field(factory=Samples)
     meter_notes: tuple[str, ...] = ()
@@ -77,6 +78,7 @@ class Record:
             prompt_indices=tuple(request.prompt.index for request in requests),
             samples=self.samples,
             carbon=Carbon(carbon.intensity_g_per_kwh, carbon.pue, carbon.source) if carbon else None,
+            reasoning=self.reasoning,
             save_texts=config.save_texts,
             clock_offset_s=self.clock_offset_s,
         )

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
-from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend, OpenAIServerOptions
-from ai_energy_benchmarks.backends.vllm import VllmBackend
+from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
+from ai_energy_benchmarks.backends.vllm import VllmBackend, VllmOptions
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
 from ai_energy_benchmarks.errors import BackendError
@@ -16,7 +16,7 @@ from tests.servers import Answer, Exchange, ScriptedServer, delta, event, runnin
 
 
 def settings(endpoint: str, model: str = "scripted", **options: object) -> BackendSettings:
-    chosen = OpenAIServerOptions(**{"stall_timeout_s": 5.0, "retries": 2, **options})  # type: ignore[arg-type] # under test
+    chosen = VllmOptions(**{"stall_timeout_s": 5.0, "retries": 2, **options})  # type: ignore[arg-type] # under test
     return BackendSettings(model, "auto", (0,), endpoint, "text-generation", chosen)
 
 

@@ -1,0 +1,83 @@
+"""What is sent to a server of the OpenAI protocol, under the server's own names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen
+from attrs.validators import ge, gt
+
+from ai_energy_benchmarks.domain.engine import FactValue
+from ai_energy_benchmarks.domain.prompts import Batch, Request
+
+# Keys of a request that are no sampling parameters.
+_FORM = frozenset({"model", "messages", "prompt", "stream", "stream_options", "stop", "chat_template_kwargs"})
+
+
+@frozen
+class OpenAIServerOptions:
+    """``backend.options`` of a server.
+
+    Attributes:
+        api: ``chat`` lets the server apply the model's template; ``completions`` sends raw text.
+        api_key_env: environment variable that holds the key; the key itself is never logged or written.
+        verify_tls: check the server's certificate.
+        connect_timeout_s: most time to open a connection.
+        stall_timeout_s: most time between two received blocks.
+        retries: how often a request is sent again after 429, 502, 503 or 504; waiting counts as latency.
+        extra_body: further keys of the request body, as this server knows them.
+    """
+
+    api: Literal["chat", "completions"] = "chat"
+    api_key_env: str = "OPENAI_API_KEY"
+    verify_tls: bool = True
+    connect_timeout_s: float = field(default=10.0, validator=gt(0))
+    stall_timeout_s: float = field(default=600.0, validator=gt(0))
+    retries: int = field(default=3, validator=ge(0))
+    extra_body: Mapping[str, str | int | float | bool | None] = field(factory=dict)
+
+
+def request_body(
+    model: str, options: OpenAIServerOptions, dialect: Mapping[str, str], request: Request, batch: Batch
+) -> dict[str, object]:
+    """The JSON document of a request.
+
+    Args:
+        dialect: our name of a generation parameter → the server's.
+    """
+    generation = batch.generation
+    body: dict[str, object] = {"model": model}
+    if is_chat(options, request):
+        body |= _turns(request)
+        if request.template_arguments:
+            body["chat_template_kwargs"] = dict(request.template_arguments)
+    else:
+        body["prompt"] = "\n".join(each.content for each in request.messages) or request.prompt.text
+    body |= {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": generation.max_new_tokens}
+    sampling = {theirs: getattr(generation, ours) for ours, theirs in dialect.items()}
+    body |= {name: value for name, value in sampling.items() if value is not None}
+    body |= {"seed": batch.seed + request.number} if generation.do_sample else {"temperature": 0}
+    if generation.stop_strings:
+        body["stop"] = list(generation.stop_strings)
+    return {**body, **request.parameters, **options.extra_body}
+
+
+def is_chat(options: OpenAIServerOptions, request: Request) -> bool:
+    """Whether the server applies the chat template."""
+    return options.api == "chat" and bool(request.messages)
+
+
+def used_parameters(body: Mapping[str, object]) -> dict[str, FactValue]:
+    """The generation parameters in a request, as the server was told them."""
+    return {
+        name: value for name, value in body.items() if name not in _FORM and isinstance(value, (str, int, float, bool))
+    }
+
+
+def _turns(request: Request) -> dict[str, object]:
+    turns = [{"role": each.role, "content": each.content} for each in request.messages]
+    if not request.assistant_prefix:
+        return {"messages": turns}
+    turns.append({"role": "assistant", "content": request.assistant_prefix})
+    return {"messages": turns, "add_generation_prompt": False, "continue_final_message": True}
