@@ -20,6 +20,7 @@ BUILTIN: dict[Kind, dict[str, str]] = {
     "collectors": {
         "auto": "ai_energy_benchmarks.metrics.auto:AutoCollector",
         "nvml": "ai_energy_benchmarks.metrics.nvml:NvmlCollector",
+        "rapl": "ai_energy_benchmarks.metrics.rapl:RaplCollector",
         "modelled": "ai_energy_benchmarks.metrics.modelled:ModelledCpuCollector",
         "replay": "ai_energy_benchmarks.metrics.replay:ReplayCollector",
     },

@@ -77,25 +77,27 @@ def guarded(series: Series, level: Level, time_s: float, rest_s: tuple[float, fl
     return level[0], min(max(best, level[0]), level[2]), level[2]
 
 
-def fresh(series: Series, time_s: float, ceiling_per_s: float) -> Level:
+def fresh(series: Series, time_s: float, ceiling_per_s: float, stale_s: float = 0.0) -> Level:
     """Level of a counter that is up to date whenever it is read, such as the processor time of a process.
 
     Args:
         series: at least one reading, values never falling.
         ceiling_per_s: growth that cannot be exceeded; it narrows the bounds, and holds beyond the ends.
+        stale_s: how old a value may be when it is read.
     """
     before_s, after_s, values = series.before_s, series.after_s, series.values
     last = bisect_right(after_s, time_s) - 1
-    first = bisect_left(before_s, time_s)
+    first = bisect_left(before_s, time_s + stale_s)
     low, high = float("-inf"), float("inf")
     if last >= 0:
-        low, high = values[last], values[last] + ceiling_per_s * (time_s - before_s[last])
+        low, high = values[last], values[last] + ceiling_per_s * (time_s - before_s[last] + stale_s)
     if first < len(values):
         low, high = max(low, values[first] - ceiling_per_s * (after_s[first] - time_s)), min(high, values[first])
     low = min(low, high)
     if last < 0 or first == len(values):
         return low, (low + high) / 2, high
-    best = on_line(middle_s(series, last, last), values[last], middle_s(series, first, first), values[first], time_s)
+    begin_s, end_s = middle_s(series, last, last), middle_s(series, first, first)
+    best = on_line(begin_s, values[last], end_s, values[first], time_s + stale_s / 2)
     return low, min(max(best, low), high), high
 
 

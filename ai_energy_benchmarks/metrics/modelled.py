@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from threading import Event, Lock, Thread
+from threading import Lock
 from types import TracebackType
 from typing import ClassVar
 
@@ -19,6 +19,7 @@ from ai_energy_benchmarks.metrics.cpu_power import ThreadPower, thread_power
 from ai_energy_benchmarks.metrics.options import chosen
 from ai_energy_benchmarks.metrics.processes import PROC
 from ai_energy_benchmarks.metrics.recording import Recorder
+from ai_energy_benchmarks.metrics.sampler import Sampler
 
 METER = "modelled"
 _LOOK_BACK_S = 5.0
@@ -58,9 +59,6 @@ class ModelledCpuCollector:
         self._absent: str | None = None
         self._notes: list[str] = []
         self._lock = Lock()
-        self._wake = Event()
-        self._leaving = False
-        self._thread: Thread | None = None
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> ModelledCpuCollector:
@@ -76,24 +74,13 @@ class ModelledCpuCollector:
         self._own_series = Recorder(Device("cpu", "own-process", "this process"), "cpu_time_s", METER)
         self._other_series = Recorder(Device("cpu", "other-processes", "other processes"), "cpu_time_s", METER)
         self._sample()
-        self._leaving = False
-        self._thread = Thread(target=self._keep_sampling, name="modelled-cpu", daemon=True)
-        self._thread.start()
+        self._sampler = Sampler(self._sample, self._options.poll_s, "modelled-cpu")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._leaving = True
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _keep_sampling(self) -> None:
-        while not self._leaving:
-            self._wake.wait(self._options.poll_s)
-            self._wake.clear()
-            self._sample()
+        self._sampler.stop()
 
     def _sample(self) -> None:
         with self._lock:
@@ -130,7 +117,7 @@ class ModelledCpuCollector:
     def mark(self) -> CpuMark:
         mark = CpuMark(time.perf_counter(), 0.0, self._own.read_s())
         if self._others.source.busy:
-            self._wake.set()
+            self._sampler.poke()
         return mark
 
     def read(self, start: Mark, stop: Mark) -> Measurement:

@@ -1,0 +1,154 @@
+"""The meter of processor packages and their memory: RAPL, the energy counters of Intel and AMD processors."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import ClassVar
+
+from attrs import field, frozen, validators
+
+from ai_energy_benchmarks.domain import edges
+from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Reading, Samples, Workload
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.base import CollectorSettings
+from ai_energy_benchmarks.metrics.options import chosen
+from ai_energy_benchmarks.metrics.rapl_zones import POWERCAP, Zone, open_zones
+from ai_energy_benchmarks.metrics.recording import Recorder
+from ai_energy_benchmarks.metrics.sampler import Sampler
+
+METER = "rapl"
+# The counters are renewed about every millisecond (Intel SDM vol. 3B, "RAPL Interfaces").
+_STALE_S = 0.002
+# No package or memory of today draws more, even for a moment.
+_CEILING_W = 2000.0
+_LOOK_BACK_S = 2.0
+# A package that is on draws power: no growth over so long means that the counter is dead.
+_ALIVE_WITHIN_S = 0.05
+
+
+@frozen
+class RaplOptions:
+    """How the counters are read.
+
+    Attributes:
+        root: the directory of the zones.
+        poll_s: seconds between two readings; marks ask for one of their own.
+    """
+
+    root: Path = POWERCAP
+    poll_s: float = field(default=0.1, validator=validators.gt(0))
+
+
+class RaplCollector:
+    """All packages and their memory: the whole machine, whoever uses it."""
+
+    Options: ClassVar[type] = RaplOptions
+
+    def __init__(self, options: RaplOptions | None = None) -> None:
+        self._options = options or RaplOptions()
+        self._stack = ExitStack()
+        self._lock = Lock()
+        self._zones: tuple[Zone, ...] = ()
+        self._series: tuple[Recorder, ...] = ()
+        self._grew = False
+        self._lost: str | None = None
+        self._absent: str | None = None
+
+    @classmethod
+    def from_settings(cls, settings: CollectorSettings) -> RaplCollector:
+        return cls(chosen(settings, RaplOptions))
+
+    def __enter__(self) -> RaplCollector:
+        with ExitStack() as stack:
+            self._zones = open_zones(self._options.root)
+            for zone in self._zones:
+                stack.callback(zone.close)
+            self._series = tuple(Recorder(zone.device, "energy_j", METER) for zone in self._zones)
+            self._wait_for_growth()
+            self._sampler = Sampler(self._sample, self._options.poll_s, METER)
+            stack.callback(self._sampler.stop)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _wait_for_growth(self) -> None:
+        """Virtual machines may show counters that never move."""
+        give_up_s = time.perf_counter() + _ALIVE_WITHIN_S
+        self._sample()
+        while not self._grew and self._lost is None:
+            if time.perf_counter() > give_up_s:
+                raise CollectorError(
+                    "the RAPL counters stand still", remedy="virtual machines often have none that work"
+                )
+            time.sleep(_STALE_S)
+            self._sample()
+
+    def _sample(self) -> None:
+        with self._lock:
+            for zone, series in zip(self._zones, self._series, strict=True):
+                before_s = time.perf_counter()
+                try:
+                    energy_j = zone.energy_j()
+                except (OSError, ValueError) as error:
+                    self._lost = f"{zone.device.id} can no longer be read: {error}"
+                    return
+                self._grew |= series.add(before_s, time.perf_counter(), energy_j)
+
+    def components(self) -> tuple[Component, ...]:
+        return tuple(dict.fromkeys(zone.device.component for zone in self._zones if not zone.whole))
+
+    def attach(self, workload: Workload) -> None:
+        self._absent = None if workload.local else "the engine does not run on this machine"
+
+    def guard_s(self) -> float:
+        return 0.0
+
+    def mark(self) -> Mark:
+        mark = Mark(time.perf_counter())
+        self._sampler.poke()
+        return mark
+
+    def read(self, start: Mark, stop: Mark) -> Measurement:
+        if self._absent is not None:
+            return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(self.components(), self._absent))
+        time.sleep(max(0.0, stop.time_s + _STALE_S - time.perf_counter()))
+        self._sample()
+        if self._lost is not None:
+            raise CollectorError(f"RAPL was lost: {self._lost}")
+        readings = tuple(
+            self._reading(zone, recorder, start.time_s, stop.time_s)
+            for zone, recorder in zip(self._zones, self._series, strict=True)
+            if not zone.whole
+        )
+        dead = {reading.device.component for reading in readings if _is_dead(reading, start, stop)}
+        return Measurement(
+            start.time_s,
+            stop.time_s,
+            tuple(reading for reading in readings if reading.device.component not in dead),
+            dict.fromkeys(sorted(dead), "its RAPL counter stands still"),
+        )
+
+    def _reading(self, zone: Zone, recorder: Recorder, start_s: float, stop_s: float) -> Reading:
+        series = recorder.series(start_s - _LOOK_BACK_S)
+        low_j, best_j, high_j = edges.rise(
+            edges.fresh(series, start_s, _CEILING_W, _STALE_S), edges.fresh(series, stop_s, _CEILING_W, _STALE_S)
+        )
+        return Reading(zone.device, best_j, low_j, high_j, "measured", METER, "continuous")
+
+    def samples(self) -> Samples:
+        return Samples(tuple(recorder.series() for recorder in self._series))
+
+    def notes(self) -> tuple[str, ...]:
+        return ("rapl counts whole packages: whatever else runs on this machine is in its figures",)
+
+
+def _is_dead(reading: Reading, start: Mark, stop: Mark) -> bool:
+    return stop.time_s - start.time_s >= _ALIVE_WITHIN_S and reading.energy_j == 0

@@ -1,0 +1,205 @@
+"""The RAPL meter on a directory tree like the kernel's, whose counters a thread moves at known powers."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+
+import pytest
+
+from ai_energy_benchmarks.domain.power import Measurement, Workload
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.rapl import RaplCollector, RaplOptions
+from ai_energy_benchmarks.metrics.rapl_zones import Zone, open_zones
+
+RANGE_UJ = 262_143_328_850
+
+
+class Tree:
+    """``/sys/class/powercap`` in a directory; each zone draws constant power once the tree runs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._power_w: dict[Path, float] = {}
+        self._start_uj: dict[Path, int] = {}
+        self._leaving = Event()
+        self._thread = Thread(target=self._run)
+
+    def zone(self, directory: str, name: str, power_w: float, start_uj: int = 0, range_uj: int = RANGE_UJ) -> Path:
+        zone = self.root / directory
+        zone.mkdir(parents=True)
+        (zone / "name").write_text(f"{name}\n")
+        (zone / "max_energy_range_uj").write_text(f"{range_uj}\n")
+        (zone / "energy_uj").write_text(f"{start_uj:020d}\n")
+        self._power_w[zone], self._start_uj[zone] = power_w, start_uj
+        return zone
+
+    def run(self) -> None:
+        self.begin_s = time.perf_counter()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._leaving.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        files = {zone: os.open(zone / "energy_uj", os.O_WRONLY) for zone in self._power_w}
+        while not self._leaving.wait(0.001):
+            for zone, file in files.items():
+                grown_uj = int(self._power_w[zone] * (time.perf_counter() - self.begin_s) * 1e6)
+                range_uj = int((zone / "max_energy_range_uj").read_text()) + 1
+                os.pwrite(file, f"{(self._start_uj[zone] + grown_uj) % range_uj:020d}\n".encode(), 0)
+        for file in files.values():
+            os.close(file)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    made = Tree(tmp_path)
+    yield made
+    made.stop()
+
+
+def measure(collector: RaplCollector, seconds: float) -> Measurement:
+    start = collector.mark()
+    time.sleep(seconds)
+    return collector.read(start, collector.mark())
+
+
+def test_packages_and_memory_are_measured(tree: Tree) -> None:
+    """Each package and its memory by its own counter; parts, twins and the platform are in no sum."""
+    tree.zone("intel-rapl:0", "package-0", 100.0)
+    tree.zone("intel-rapl:0:0", "core", 60.0)
+    tree.zone("intel-rapl:0:1", "dram", 10.0)
+    tree.zone("intel-rapl:1", "package-1", 50.0)
+    tree.zone("intel-rapl:1:0", "dram", 5.0)
+    tree.zone("intel-rapl:2", "psys", 300.0)
+    tree.zone("intel-rapl-mmio:0", "package-0", 100.0)
+    tree.run()
+    with RaplCollector(RaplOptions(tree.root)) as collector:
+        assert collector.components() == ("cpu", "dram")
+        measurement = measure(collector, 0.5)
+        sampled = {series.device.id for series in collector.samples().series}
+    power_w = {"package-0": 100.0, "package-0/dram": 10.0, "package-1": 50.0, "package-1/dram": 5.0}
+    assert {reading.device.id for reading in measurement.readings} == set(power_w)
+    assert sampled == {*power_w, "psys"}
+    for reading in measurement.readings:
+        truth_j = power_w[reading.device.id] * measurement.duration_s
+        assert reading.energy_low_j <= truth_j <= reading.energy_high_j
+        assert reading.energy_j == pytest.approx(truth_j, rel=0.1)
+        assert (reading.provenance, reading.meter) == ("measured", "rapl")
+
+
+def test_a_counter_that_wraps_goes_on(tree: Tree) -> None:
+    """Its range is known, so nothing is lost: 300 J through a counter that holds 40."""
+    range_uj = 40_000_000
+    tree.zone("intel-rapl:0", "package-0", 600.0, start_uj=range_uj - 5_000_000, range_uj=range_uj)
+    tree.run()
+    with RaplCollector(RaplOptions(tree.root, poll_s=0.01)) as collector:
+        measurement = measure(collector, 0.5)
+    (reading,) = measurement.readings
+    assert reading.energy_j == pytest.approx(600.0 * measurement.duration_s, rel=0.1)
+
+
+def test_one_wrap_is_exact(tmp_path: Path) -> None:
+    """The value after the highest one is 0."""
+    zone_at = Tree(tmp_path).zone("intel-rapl:0", "package-0", 0.0, start_uj=999_990, range_uj=999_999)
+    zone = Zone(zone_at, "cpu", "package-0")
+    (zone_at / "energy_uj").write_text("10\n")
+    assert zone.energy_j() == pytest.approx(20e-6)
+    zone.close()
+
+
+def test_counters_that_stand_still_are_refused(tree: Tree) -> None:
+    """As in some virtual machines: an error, so that another meter may see the CPU."""
+    tree.zone("intel-rapl:0", "package-0", 0.0)
+    with pytest.raises(CollectorError, match="stand still"), RaplCollector(RaplOptions(tree.root)):
+        pass
+
+
+def test_a_dead_memory_counter_is_absent(tree: Tree) -> None:
+    """Not 0 J."""
+    tree.zone("intel-rapl:0", "package-0", 100.0)
+    tree.zone("intel-rapl:0:0", "dram", 0.0)
+    tree.run()
+    with RaplCollector(RaplOptions(tree.root)) as collector:
+        measurement = measure(collector, 0.2)
+    assert [reading.device.component for reading in measurement.readings] == ["cpu"]
+    assert set(measurement.absent) == {"dram"}
+
+
+def test_an_engine_elsewhere_is_absent(tree: Tree) -> None:
+    """This machine's packages say nothing of another's."""
+    tree.zone("intel-rapl:0", "package-0", 100.0)
+    tree.run()
+    with RaplCollector(RaplOptions(tree.root)) as collector:
+        collector.attach(Workload((), local=False))
+        measurement = collector.read(collector.mark(), collector.mark())
+    assert (measurement.readings, set(measurement.absent)) == ((), {"cpu"})
+
+
+@pytest.mark.parametrize("name", [None, "core", "psys"])
+def test_no_package_is_an_error_with_a_cure(tree: Tree, name: str | None) -> None:
+    """Neither an empty tree nor parts or the platform alone make a meter."""
+    if name is not None:
+        tree.zone("intel-rapl:0", name, 10.0)
+    with pytest.raises(CollectorError, match="no RAPL counter") as caught, RaplCollector(RaplOptions(tree.root)):
+        pass
+    assert caught.value.remedy is not None
+
+
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """As a user who may not read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="RAPL is Linux only")
+def test_a_forbidden_counter_says_how_to_allow_it() -> None:
+    """Kernels since 2020 let only root read them."""
+    with TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        (Tree(Path(directory)).zone("intel-rapl:0", "package-0", 10.0) / "energy_uj").chmod(0o400)
+        with without_privileges(), pytest.raises(CollectorError, match="may not be read") as caught:
+            open_zones(Path(directory))
+    assert caught.value.remedy is not None
+    assert "chmod" in caught.value.remedy
+
+
+def test_a_counter_that_breaks_is_an_error(tree: Tree) -> None:
+    """Something else than a number: the meter is lost, and no figure is made up."""
+    zone = tree.zone("intel-rapl:0", "package-0", 100.0)
+    tree.run()
+    with RaplCollector(RaplOptions(tree.root)) as collector:
+        tree.stop()
+        (zone / "energy_uj").write_text("broken\n")
+        with pytest.raises(CollectorError, match="lost"):
+            measure(collector, 0.05)
+
+
+def test_marks_are_cheap(tree: Tree) -> None:
+    """At most 20 µs in the median, though each asks for a reading."""
+    tree.zone("intel-rapl:0", "package-0", 100.0)
+    tree.run()
+    spent_s = []
+    with RaplCollector(RaplOptions(tree.root)) as collector:
+        for _ in range(200):
+            begin_s = time.perf_counter()
+            collector.mark()
+            spent_s.append(time.perf_counter() - begin_s)
+            time.sleep(0.001)
+    assert median(spent_s) < 20e-6
