@@ -41,6 +41,7 @@ class Request:
         messages: chat turns; empty means the text is sent raw, without a template.
         template_arguments: keyword arguments of the chat template (``enable_thinking`` …).
         assistant_prefix: text that opens the assistant's turn after the template is rendered.
+        parameters: keys of a server's request itself; an engine in process gives them to the template.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Request:
     messages: tuple[Message, ...] = ()
     template_arguments: Mapping[str, TemplateValue] = field(factory=dict)
     assistant_prefix: str = ""
+    parameters: Mapping[str, TemplateValue] = field(factory=dict)
 
 
 @frozen
@@ -81,6 +83,7 @@ class Batch:
     Attributes:
         truncation: cut the end of prompts that do not fit the context less ``max_new_tokens``; if
             False such a request fails with its reason.
+        salt: changes with every trial, so that no server's prefix cache carries one trial into the next.
         seed: seed of the sampling, the same for every trial; unused when greedy.
     """
 
@@ -88,6 +91,7 @@ class Batch:
     generation: Generation
     truncation: bool = True
     seed: int = 0
+    salt: str = ""
 
 
 class Tokenizer(Protocol):

@@ -8,9 +8,10 @@ from typing import Literal
 from attrs import field, frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
-from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Component, Measurement, Provenance, Samples
+from ai_energy_benchmarks.domain.serving import ClientLoad, ServerCounters
 from ai_energy_benchmarks.domain.statistics import Distribution, Estimate
 
 # History of the report document:
@@ -72,6 +73,8 @@ class Trial:
         measurement: None if metrics are disabled.
         outcomes: one per request that was attempted, in order of sending.
         complete: False if the pass was cut short; it then counts in no mean.
+        client: how the client fared; None for an engine in process.
+        server: growth of the server's own counters; None if it has none.
     """
 
     number: int
@@ -80,6 +83,8 @@ class Trial:
     measurement: Measurement | None
     outcomes: tuple[Outcome, ...]
     complete: bool = True
+    client: ClientLoad | None = None
+    server: ServerCounters | None = None
 
     @property
     def duration_s(self) -> float:
@@ -194,6 +199,29 @@ class Subject:
 
 
 @frozen
+class Reasoning:
+    """What was asked of the model's thinking, and what was really sent.
+
+    Attributes:
+        asked: True for on, False for off, None for the model's own default.
+        family: the entry of the reasoning formats that matched; None for an unknown model.
+        type: its kind of switch; None if it has none.
+        sent: what the switch put into every request, by name; empty if nothing.
+        rendered_sha256: hash of the first prompt of a trial as rendered; empty where the server renders.
+        opposite_sha256: hash of the same prompt with the switch set the other way.
+        source: who published the switch.
+    """
+
+    asked: bool | None
+    family: str | None = None
+    type: str | None = None
+    sent: Mapping[str, FactValue] = field(factory=dict)
+    rendered_sha256: str = ""
+    opposite_sha256: str = ""
+    source: str = ""
+
+
+@frozen
 class BenchmarkResult:
     """Everything that one benchmark saw.
 
@@ -224,6 +252,7 @@ class BenchmarkResult:
     prompt_indices: Sequence[int] = field(default=(), repr=False)
     samples: Samples = field(factory=Samples, repr=False)
     carbon: Carbon | None = None
+    reasoning: Reasoning | None = None
     save_texts: bool = False
     clock_offset_s: float = 0.0
     schema_version: int = SCHEMA_VERSION

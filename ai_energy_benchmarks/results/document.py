@@ -54,6 +54,7 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
             "reasoning": result.summary.reasoning_tokens,
             "cached_prompt": result.summary.cached_prompt_tokens,
         },
+        "reasoning": asdict(result.reasoning) if result.reasoning else None,
         "components": sections.components(result.summary),
         "absent": dict(result.summary.absent),
         "derived": sections.derived(result.summary),
