@@ -38,6 +38,7 @@ from ai_energy_benchmarks.domain.power import (
 )
 from ai_energy_benchmarks.domain.prompts import Batch, Request, Tokenizer
 from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.serving import ServerCounters
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 
@@ -122,6 +123,9 @@ class FakeBackend:
 
     def process_ids(self) -> tuple[int, ...]:
         return (1,)
+
+    def counters(self) -> ServerCounters | None:
+        return None
 
     async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
         self.journal.note(f"generate {[request.prompt.text for request in batch.requests]}")

@@ -10,6 +10,7 @@ from typing import Literal
 from attrs import frozen
 
 from ai_energy_benchmarks.analysis.latency import pooled
+from ai_energy_benchmarks.analysis.serving_checks import token_doubt
 from ai_energy_benchmarks.analysis.tokens import Counts, count
 from ai_energy_benchmarks.analysis.windows import (
     COMPONENTS,
@@ -81,7 +82,8 @@ def _energy(
     low_j, high_j = fmean(each.energy_low_j for each in windows), fmean(each.energy_high_j for each in windows)
     peaks_w = [each.peak_power_w for each in windows if each.peak_power_w is not None]
     idle = idle_power(steps, components, devices(readings[0]))
-    per_token = _per_output_token(windows, [each.output_tokens for each in counts])
+    doubtful = any(token_doubt(each) for each in trials)
+    per_token = None if doubtful else _per_output_token(windows, [each.output_tokens for each in counts])
     return ComponentEnergy(
         component=name,
         provenance=whole.provenance,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from ai_energy_benchmarks.analysis.energy_checks import energy_findings
+from ai_energy_benchmarks.analysis.serving_checks import serving_findings
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
@@ -55,6 +56,7 @@ def judge(
         energy_findings(summary, trials, steps, gpu) if metrics_enabled else _without_meters(),
         _protocol(planned_trials, bare_idle_s, resident_idle_s, warmup_requests, metrics_enabled),
         _window_notes(trials),
+        serving_findings(trials),
         _machine(environment),
         (Finding("INFO", "engine", note) for note in (engine.notes if engine else ())),
         (Finding("INFO", "meter", note) for note in collector_notes),

@@ -12,6 +12,7 @@ from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.progress import Progress, Silent
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Request, Tokenizer
+from ai_energy_benchmarks.domain.serving import ServerCounters
 
 
 @frozen
@@ -84,6 +85,10 @@ class Backend(Protocol):
 
     def process_ids(self) -> tuple[int, ...]:
         """Processes whose boards and CPU time count; empty if unknown, as for a remote server."""
+        ...
+
+    def counters(self) -> ServerCounters | None:
+        """The server's own counters as they stand; None for an engine in process. Called outside windows."""
         ...
 
     async def generate(self, batch: Batch) -> tuple[Outcome, ...]:

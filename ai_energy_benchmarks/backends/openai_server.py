@@ -17,13 +17,15 @@ from ai_energy_benchmarks.backends.http_client import HttpClient, json_body
 from ai_energy_benchmarks.backends.http_connection import HttpError
 from ai_energy_benchmarks.backends.local_processes import listening_on
 from ai_energy_benchmarks.backends.openai_requests import OpenAIServerOptions, is_chat, request_body, used_parameters
-from ai_energy_benchmarks.backends.server_probe import context_tokens, model_names, probe
+from ai_energy_benchmarks.backends.server_metrics import counters_from
+from ai_energy_benchmarks.backends.server_probe import context_tokens, fetch_text, model_names, probe
 from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port
 from ai_energy_benchmarks.backends.server_replies import completion, cut_short, refusal, retry_after_s
 from ai_energy_benchmarks.domain.address import Address, parse_address
 from ai_energy_benchmarks.domain.completions import FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
 from ai_energy_benchmarks.domain.prompts import Batch, Request, Tokenizer
+from ai_energy_benchmarks.domain.serving import ServerCounters
 from ai_energy_benchmarks.errors import BackendError
 
 _RETRIED = frozenset({429, 502, 503, 504})
@@ -44,6 +46,10 @@ class OpenAIServerBackend:
     ENGINE: ClassVar[str] = "OpenAI-compatible server"
     # Our name of a generation parameter → the server's; what is not here is refused if it is set.
     DIALECT: ClassVar[Mapping[str, str]] = {"temperature": "temperature", "top_p": "top_p"}
+    # Field of ServerCounters → the metric on the server's Prometheus page.
+    COUNTERS: ClassVar[Mapping[str, str]] = {}
+    # Request key that keeps prefix caches of different trials apart; None if the server has none.
+    SALT_KEY: ClassVar[str | None] = None
     # Whether it goes on with an assistant's turn that the request has begun, instead of opening another.
     CONTINUES: ClassVar[bool] = False
 
@@ -203,6 +209,12 @@ class OpenAIServerBackend:
             return (self._server.pid,) if self._server.pid is not None else ()
         return listening_on(self.address.port) if self.address.local else ()
 
+    def counters(self) -> ServerCounters | None:
+        if not self.COUNTERS:
+            return None
+        page = fetch_text(self.address, "/metrics", self._authorization(), self.options.verify_tls)
+        return None if page is None else counters_from(page, self.COUNTERS)
+
     async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
         if len(batch.requests) == 1:
             return (await self._one(batch.requests[0], batch),)
@@ -213,6 +225,8 @@ class OpenAIServerBackend:
             raise BackendError("the server has not been reached yet")
         document = request_body(self.settings.model, self.options, self.DIALECT, request, batch)
         self._used = used_parameters(document)
+        if self.SALT_KEY and batch.salt:
+            document.setdefault(self.SALT_KEY, batch.salt)
         body = json_body(document)
         path = "/v1/chat/completions" if is_chat(self.options, request) else "/v1/completions"
         sent_s = time.perf_counter()

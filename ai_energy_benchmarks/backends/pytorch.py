@@ -145,6 +145,9 @@ class PyTorchBackend:
     def process_ids(self) -> tuple[int, ...]:
         return (os.getpid(),)
 
+    def counters(self) -> None:
+        return None
+
     def _in_use(self, part: _Part | None) -> _Part:
         if part is None:
             raise BackendError("the pytorch backend is not loaded")

@@ -20,13 +20,9 @@ def probe(address: Address, path: str, headers: Mapping[str, str], verify_tls: b
     Raises:
         BackendError: nobody answers.
     """
-    scheme = "https" if address.tls else "http"
-    wanted = urllib.request.Request(f"{scheme}://{address.authority}{address.path}{path}", headers=dict(headers))
-    context = tls_context(verify_tls) if address.tls else None
     try:
-        with urllib.request.urlopen(wanted, timeout=_TIMEOUT_S, context=context) as answer:
-            document = json.loads(answer.read() or b"{}")
-            return answer.status, document if isinstance(document, dict) else {}
+        document = json.loads(_get(address, path, headers, verify_tls) or b"{}")
+        return 200, document if isinstance(document, dict) else {}
     except urllib.error.HTTPError as error:
         return error.code, {}
     except ValueError:
@@ -37,6 +33,23 @@ def probe(address: Address, path: str, headers: Mapping[str, str], verify_tls: b
             f"no server answers at {address.authority}: {reason}",
             remedy="start it, or correct backend.endpoint",
         ) from error
+
+
+def fetch_text(address: Address, path: str, headers: Mapping[str, str], verify_tls: bool) -> str | None:
+    """GET a text; None where the server has none, or no longer answers."""
+    try:
+        return _get(address, path, headers, verify_tls).decode("utf-8", "replace")
+    except OSError:
+        return None
+
+
+def _get(address: Address, path: str, headers: Mapping[str, str], verify_tls: bool) -> bytes:
+    scheme = "https" if address.tls else "http"
+    wanted = urllib.request.Request(f"{scheme}://{address.authority}{address.path}{path}", headers=dict(headers))
+    context = tls_context(verify_tls) if address.tls else None
+    with urllib.request.urlopen(wanted, timeout=_TIMEOUT_S, context=context) as answer:
+        content: bytes = answer.read()
+        return content
 
 
 def _entries(models: dict[str, object]) -> list[dict[str, object]]:

@@ -61,6 +61,14 @@ class VllmBackend(OpenAIServerBackend):
     Options: ClassVar[type] = VllmOptions
     NAME: ClassVar[str] = "vllm"
     ENGINE: ClassVar[str] = "vLLM"
+    COUNTERS: ClassVar[Mapping[str, str]] = {
+        "prompt_tokens": "vllm:prompt_tokens_total",
+        "output_tokens": "vllm:generation_tokens_total",
+        "prefix_cache_queries_tokens": "vllm:prefix_cache_queries_total",
+        "prefix_cache_hit_tokens": "vllm:prefix_cache_hits_total",
+        "preemptions": "vllm:num_preemptions_total",
+    }
+    SALT_KEY: ClassVar[str | None] = "cache_salt"
     CONTINUES: ClassVar[bool] = True
     DIALECT: ClassVar[Mapping[str, str]] = {
         "temperature": "temperature",

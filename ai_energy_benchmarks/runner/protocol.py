@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import NoReturn
 
 from attrs import define, evolve, field, frozen
@@ -18,8 +19,10 @@ from ai_energy_benchmarks.domain.power import Mark, Measurement, Workload
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.result import Finding, Step, StepName, Trial
+from ai_energy_benchmarks.domain.serving import ServerCounters
 from ai_energy_benchmarks.errors import BackendError, CollectorError
 from ai_energy_benchmarks.load.closed_loop import closed_loop
+from ai_energy_benchmarks.load.self_check import SelfCheck
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 from ai_energy_benchmarks.runner.reasoning import ReasoningPlan, count_thinking, observe
 from ai_energy_benchmarks.runner.record import Record
@@ -127,9 +130,14 @@ class Steps:
         await members.clock.sleep(guard_s)
         outcomes: list[Outcome] = []
         complete = False
+        self_check = SelfCheck(self.config.load.concurrency) if members.backend.needs_endpoint else None
+        counters = members.backend.counters()
+        salt = secrets.token_hex(8)
+        salted = [evolve(batch, salt=salt) for batch in batches]
         start = members.collector.mark()
         try:
-            await self._generate_all(batches, outcomes.extend)
+            async with self_check or nullcontext():
+                await self._generate_all(salted, outcomes.extend)
             complete = True
         finally:
             # A window that was cut short keeps what it has: its tokens and the energy until now.
@@ -138,8 +146,21 @@ class Steps:
                 await members.clock.sleep(guard_s)
             quiet_s = guard_s if complete else 0.0
             measurement = self._read(f"trial {number}", evolve(start, quiet_s=guard_s), evolve(stop, quiet_s=quiet_s))
-            texts = tuple(self._with_text(outcome) for outcome in sorted(outcomes, key=lambda each: each.number))
-            self.record.trials.append(Trial(number, start.time_s, stop.time_s, measurement, texts, complete))
+            trial = Trial(
+                number=number,
+                start_s=start.time_s,
+                stop_s=stop.time_s,
+                measurement=measurement,
+                outcomes=tuple(self._with_text(each) for each in sorted(outcomes, key=lambda each: each.number)),
+                complete=complete,
+                client=self_check.result if self_check else None,
+                server=self._growth(counters),
+            )
+            self.record.trials.append(trial)
+
+    def _growth(self, earlier: ServerCounters | None) -> ServerCounters | None:
+        now = self.members.backend.counters()
+        return now.since(earlier) if now is not None and earlier is not None else None
 
     async def _generate_all(self, batches: Sequence[Batch], take: Callable[[Sequence[Outcome]], None]) -> None:
         def seen(outcomes: Sequence[Outcome]) -> None:

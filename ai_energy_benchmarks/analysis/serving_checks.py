@@ -1,0 +1,109 @@
+"""Checks that only a server's run needs: the client's own limits, and the server's counters against ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ai_energy_benchmarks.domain.result import Finding, Level, Trial
+
+_CPU_SHARE = (0.7, 0.95)  # of one core, on which the event loop runs
+_LOOP_LAG_S = (0.010, 0.100)
+_ACHIEVED = (0.9, 0.5)
+_CACHED_SHARE = 0.01
+_TOKEN_SHARE = 0.01
+
+
+def serving_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
+    """The client's self-check, token counts, cache hits and preemptions; nothing for engines in process."""
+    served = [trial for trial in trials if trial.client is not None]
+    if not served:
+        return
+    shares = [trial.client.cpu_time_s / trial.duration_s for trial in served if trial.client]
+    yield _worst("client CPU", shares, _CPU_SHARE, "used {:.0%} of a core")
+    lags_s = [trial.client.loop_lag_s for trial in served if trial.client]
+    yield _worst("client event loop", lags_s, _LOOP_LAG_S, "woke up {:.4f} s late (99th percentile)")
+    yield from _concurrency(served)
+    yield from _tokens(served)
+    yield from _cache(served)
+    yield from _preemptions(served)
+
+
+def token_doubt(trial: Trial) -> str | None:
+    """Why the trial's token count cannot be trusted; None if it can, or nothing speaks against it.
+
+    The server's own counter may differ by one token a request, which an end token explains. Failed requests
+    have generated tokens that no completion counts, so then there is nothing to compare.
+    """
+    counted = trial.server.output_tokens if trial.server else None
+    if counted is None or trial.failures or not trial.completions:
+        return None
+    difference = abs(counted - trial.output_tokens)
+    if difference <= max(len(trial.completions), _TOKEN_SHARE * counted):
+        return None
+    return (
+        f"trial {trial.number}: the server's own counter grew by {counted:,.0f} output tokens, its answers say "
+        f"{trial.output_tokens:,}: somebody else uses the server, or a count is wrong"
+    )
+
+
+def achieved_concurrency(trial: Trial) -> float | None:
+    """Mean number of requests on their way until the last one left; None if they all left at once."""
+    if not trial.completions:
+        return None
+    last_s = max(each.sent_s for each in trial.outcomes)
+    span_s = last_s - trial.start_s
+    if span_s < trial.duration_s / 10:
+        return None
+    return sum(min(each.finished_s, last_s) - min(each.sent_s, last_s) for each in trial.outcomes) / span_s
+
+
+def _worst(check: str, values: Sequence[float], limits: tuple[float, float], words: str) -> Finding:
+    worst = max(values)
+    level: Level = "FAIL" if worst > limits[1] else "WARN" if worst > limits[0] else "PASS"
+    return Finding(level, check, f"{check} {words.format(worst)} in its worst trial")
+
+
+def _concurrency(trials: Sequence[Trial]) -> Iterator[Finding]:
+    shares = [
+        (achieved / trial.client.concurrency, achieved)
+        for trial in trials
+        if trial.client and (achieved := achieved_concurrency(trial)) is not None
+    ]
+    if shares and trials[0].client:
+        share, achieved = min(shares)
+        level: Level = "FAIL" if share < _ACHIEVED[1] else "WARN" if share < _ACHIEVED[0] else "PASS"
+        yield Finding(
+            level, "concurrency", f"{achieved:.2f} of {trials[0].client.concurrency} requests on their way at once"
+        )
+
+
+def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
+    doubts = [doubt for trial in trials if (doubt := token_doubt(trial)) is not None]
+    for doubt in doubts:
+        yield Finding("FAIL", "token counts", f"{doubt}; J per token is withheld")
+    if not doubts and any(trial.server and trial.server.output_tokens is not None for trial in trials):
+        yield Finding("PASS", "token counts", "the server's own counter agrees with the tokens of its answers")
+
+
+def _cache(trials: Sequence[Trial]) -> Iterator[Finding]:
+    told = [trial for trial in trials if trial.server and trial.server.prefix_cache_hit_tokens is not None]
+    hits = sum(trial.server.prefix_cache_hit_tokens or 0 for trial in told if trial.server)
+    prompts = sum(trial.prompt_tokens for trial in told)
+    if not told:
+        cached = [each.cached_prompt_tokens for trial in trials for each in trial.completions]
+        if not cached or None in cached:
+            yield Finding("INFO", "prefix cache", "the server does not tell what it found in a cache")
+            return
+        hits, prompts = sum(each or 0 for each in cached), sum(trial.prompt_tokens for trial in trials)
+    share = hits / prompts if prompts else 0.0
+    level: Level = "FAIL" if share > _CACHED_SHARE else "PASS"
+    yield Finding(level, "prefix cache", f"{share:.1%} of the prompt tokens came from a prefix cache")
+
+
+def _preemptions(trials: Sequence[Trial]) -> Iterator[Finding]:
+    told = [trial.server.preemptions for trial in trials if trial.server and trial.server.preemptions is not None]
+    if told:
+        count = sum(told)
+        yield Finding(
+            "WARN" if count else "PASS", "preemptions", f"{count:.0f} requests were thrown out and computed again"
+        )

@@ -1,0 +1,116 @@
+"""The client's self-check and the server's own counters, from readings to findings."""
+
+from __future__ import annotations
+
+from array import array
+
+import pytest
+from attrs import evolve
+
+from ai_energy_benchmarks.analysis.serving_checks import achieved_concurrency, serving_findings, token_doubt
+from ai_energy_benchmarks.analysis.summary import summarise
+from ai_energy_benchmarks.backends.server_metrics import counters_from
+from ai_energy_benchmarks.backends.vllm import VllmBackend
+from ai_energy_benchmarks.domain.completions import Completion
+from ai_energy_benchmarks.domain.power import Device, Measurement, Reading
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.serving import ClientLoad, ServerCounters
+
+PAGE = """\
+# HELP vllm:generation_tokens_total Number of generation tokens processed.
+# TYPE vllm:generation_tokens_total counter
+vllm:generation_tokens_total{engine="0",model_name="a b"} 100.0
+vllm:generation_tokens_total{engine="1",model_name="a b"} 28.0 1700000000
+vllm:prompt_tokens_total{engine="0",model_name="a b"} 1.5e3
+vllm:generation_tokens_created{engine="0"} 1.7e9
+vllm:num_preemptions_total 2
+broken line
+"""
+
+
+def completion(number: int, sent_s: float, finished_s: float, cached: int | None = 0) -> Completion:
+    return Completion(
+        number, 100, 32, "usage", sent_s, array("d", [finished_s]), finished_s, "length", cached_prompt_tokens=cached
+    )
+
+
+def trial(**fields: object) -> Trial:
+    outcomes = (completion(0, 0, 5), completion(1, 0, 5), completion(2, 5, 10), completion(3, 5, 10))
+    reading = Reading(Device("gpu", "GPU-0"), 128.0, 128.0, 128.0, "measured", "nvml", "guarded")
+    whole = Trial(
+        number=1,
+        start_s=0,
+        stop_s=10,
+        measurement=Measurement(0, 10, (reading,)),
+        outcomes=outcomes,
+        client=ClientLoad(2, cpu_time_s=1.0, loop_lag_s=0.001),
+        server=ServerCounters(400, 128, 400, 0, 0),
+    )
+    return evolve(whole, **fields)  # type: ignore[arg-type] # fields under test
+
+
+def levels(one: Trial) -> dict[str, str]:
+    return {finding.check: finding.level for finding in serving_findings([one])}
+
+
+def test_counters_are_summed_over_engines() -> None:
+    """Every label set counts, time stamps do not, and what is not on the page stays unknown."""
+    found = counters_from(PAGE, VllmBackend.COUNTERS)
+    assert found == ServerCounters(prompt_tokens=1500, output_tokens=128, preemptions=2)
+
+
+def test_growth_is_unknown_where_a_counter_fell() -> None:
+    """A server that restarted has no growth to tell."""
+    assert ServerCounters(10, 5).since(ServerCounters(4, 9)) == ServerCounters(6, None)
+
+
+def test_an_engine_in_process_has_no_such_checks() -> None:
+    """Without a client of its own there is nothing to check."""
+    assert list(serving_findings([trial(client=None)])) == []
+
+
+def test_all_is_well() -> None:
+    """A client at a tenth of a core, agreeing counts, no cache hits: every check passes."""
+    assert set(levels(trial()).values()) == {"PASS"}
+
+
+@pytest.mark.parametrize(
+    ("output_tokens", "doubted"), [(128, False), (132, False), (124, False), (133, True), (64, True)]
+)
+def test_one_token_a_request_is_an_end_token_and_more_is_doubt(output_tokens: float, doubted: bool) -> None:
+    """Four requests may differ by four tokens; beyond that J per token is withheld."""
+    one = trial(server=ServerCounters(output_tokens=output_tokens))
+    assert (token_doubt(one) is not None) is doubted
+    (gpu,) = summarise([one], []).components
+    assert (gpu.per_output_token_j is None) is doubted
+    assert levels(one)["token counts"] == ("FAIL" if doubted else "PASS")
+
+
+def test_concurrency_is_counted_until_the_last_request_leaves() -> None:
+    """Two at a time until the last pair leaves is two; the drain afterwards does not count against it."""
+    assert achieved_concurrency(trial()) == pytest.approx(2)
+    assert levels(trial(client=ClientLoad(4, 1.0, 0.001)))["concurrency"] == "WARN"
+    assert levels(trial(client=ClientLoad(8, 1.0, 0.001)))["concurrency"] == "FAIL"
+
+
+def test_a_client_at_its_limit_is_said() -> None:
+    """CPU and event loop have limits for WARN and FAIL."""
+    assert levels(trial(client=ClientLoad(2, 8.0, 0.02))) | {} == levels(trial()) | {
+        "client CPU": "WARN",
+        "client event loop": "WARN",
+    }
+    assert levels(trial(client=ClientLoad(2, 9.9, 0.2)))["client CPU"] == "FAIL"
+
+
+def test_prompts_from_a_cache_fail() -> None:
+    """More than 1 % of the prompt from a prefix cache is another workload than was asked for."""
+    assert levels(trial(server=ServerCounters(prefix_cache_hit_tokens=40)))["prefix cache"] == "FAIL"
+    told = (completion(0, 0, 5, cached=50), completion(1, 5, 10, cached=0))
+    assert levels(trial(server=None, outcomes=told))["prefix cache"] == "FAIL"
+    untold = (completion(0, 0, 5, cached=None), completion(1, 5, 10, cached=None))
+    assert levels(trial(server=None, outcomes=untold))["prefix cache"] == "INFO"
+
+
+def test_preemptions_warn() -> None:
+    """Requests that were computed twice cost energy twice."""
+    assert levels(trial(server=ServerCounters(preemptions=3)))["preemptions"] == "WARN"
