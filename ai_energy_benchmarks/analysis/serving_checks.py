@@ -19,9 +19,9 @@ def serving_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
     if not served:
         return
     shares = [trial.client.cpu_time_s / trial.duration_s for trial in served if trial.client]
-    yield _worst("client CPU", shares, _CPU_SHARE, "used {:.0%} of a core")
+    yield _worst("client CPU", shares, _CPU_SHARE, "the client used {:.0%} of a core")
     lags_s = [trial.client.loop_lag_s for trial in served if trial.client]
-    yield _worst("client event loop", lags_s, _LOOP_LAG_S, "woke up {:.4f} s late (99th percentile)")
+    yield _worst("client event loop", lags_s, _LOOP_LAG_S, "the event loop woke up {:.4f} s late (99th percentile)")
     yield from _concurrency(served)
     yield from _tokens(served)
     yield from _cache(served)

@@ -124,6 +124,8 @@ def _trial(trial: Trial, clock_offset_s: float) -> dict[str, Any]:
         "prompt_tokens": counts.prompt_tokens,
         "output_tokens": counts.output_tokens,
         "energy": _energy(trial.measurement),
+        **({"client": asdict(trial.client)} if trial.client else {}),
+        **({"server_counters": asdict(trial.server)} if trial.server else {}),
     }
 
 
