@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from threading import Lock, Thread
 from types import TracebackType
@@ -15,15 +16,16 @@ from ai_energy_benchmarks.domain.edges import Delay
 from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
-from ai_energy_benchmarks.metrics.nvml_board import WatchedBoard
+from ai_energy_benchmarks.metrics.nvml_board import METER, WatchedBoard
 from ai_energy_benchmarks.metrics.nvml_library import Nvml, NvmlBoard, open_nvml
+from ai_energy_benchmarks.metrics.nvml_poller import BoardPoller, poll_due
+from ai_energy_benchmarks.metrics.nvml_process import RemoteSampler
 from ai_energy_benchmarks.metrics.nvml_visible import visible
 from ai_energy_benchmarks.metrics.options import chosen
 from ai_energy_benchmarks.metrics.processes import tree
 
 # NVML is polled by one collector of a process at a time: two would disturb each other and what they measure.
 _OWNER = Lock()
-_LONGEST_SLEEP_S = 0.05
 
 
 @frozen
@@ -57,6 +59,8 @@ class NvmlCollector:
         self._absent: str | None = None
         self._notes: list[str] = []
         self._leaving = False
+        self._may_move = os.name == "posix"
+        self._remote: RemoteSampler | None = None
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> NvmlCollector:
@@ -73,10 +77,11 @@ class NvmlCollector:
             nvml = open_nvml()
             stack.callback(nvml.nvmlShutdown)
             self._boards = self._find_boards(nvml)
-            for board in self._boards:
-                board.poll()
+            pollers = [BoardPoller(nvml, each.board, self._options.poll_s, each) for each in self._boards]
+            for poller in pollers:
+                poller.poll()
             self._leaving = False
-            thread = Thread(target=self._keep_polling, name="nvml", daemon=True)
+            thread = Thread(target=self._keep_reading, args=[pollers], name=METER, daemon=True)
             thread.start()
             stack.callback(thread.join)
             stack.callback(self._leave)
@@ -90,6 +95,9 @@ class NvmlCollector:
 
     def _leave(self) -> None:
         self._leaving = True
+        remote = self._remote
+        if remote is not None:
+            remote.end()
 
     def _find_boards(self, nvml: Nvml) -> tuple[WatchedBoard, ...]:
         handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
@@ -104,9 +112,7 @@ class NvmlCollector:
                 remedy="unset CUDA_VISIBLE_DEVICES, or name boards as `nvidia-smi -L` does",
             )
         delay = Delay(self._options.delay_low_s, self._options.delay_high_s)
-        watched = tuple(
-            WatchedBoard(nvml, boards[i], delay, self._options.poll_s, seen.shared.get(i)) for i in seen.indices
-        )
+        watched = tuple(WatchedBoard(boards[index], delay, seen.shared.get(index)) for index in seen.indices)
         if all(board.lost is not None for board in watched):
             raise CollectorError(f"no board can be measured: {'; '.join(_why(board) for board in watched)}")
         self._notes = [*seen.notes, *seen.shared.values(), *(_why(each) for each in watched if each.lost)]
@@ -117,14 +123,28 @@ class NvmlCollector:
         ]
         return watched
 
-    def _keep_polling(self) -> None:
+    def _keep_reading(self, pollers: Sequence[BoardPoller]) -> None:
+        """Read here; where this process is too busy for that, in a child."""
         while not self._leaving:
-            for board in self._boards:
-                if board.due_s <= time.perf_counter():
-                    board.poll()
-            due_s = min(board.due_s for board in self._boards)
-            # Cheaper than waiting for an event, and leaving is in no hurry.
-            time.sleep(min(max(0.0, due_s - time.perf_counter()), _LONGEST_SLEEP_S))
+            poll_due(pollers)
+            if self._remote is not None and self._remote.ready():
+                self._forward(self._remote)
+                self._remote = None
+            elif self._may_move and any(poller.starved() for poller in pollers):
+                self._may_move = False
+                self._remote = RemoteSampler(
+                    {each.board.device.id: each for each in self._boards}, self._options.poll_s
+                )
+        if self._remote is not None:
+            self._remote.close()
+
+    def _forward(self, remote: RemoteSampler) -> None:
+        """Take the child's readings until it ends or we leave."""
+        if remote.forward_one():
+            self._notes.append("this process was too busy to read the boards in time: a child process read them")
+        while not self._leaving and remote.forward_one():
+            pass
+        remote.close()
 
     def components(self) -> tuple[Component, ...]:
         return ("gpu",)
@@ -155,7 +175,7 @@ class NvmlCollector:
             time.sleep(self._options.poll_s)
         counted = self._counted
         found = [
-            (each, *each.reading(start, stop, counted is None or each.board.device.id in counted))
+            (each, *each.measure(start, stop, counted is None or each.board.device.id in counted))
             for each in self._boards
         ]
         readings = tuple(reading for _, reading, _ in found if reading is not None)

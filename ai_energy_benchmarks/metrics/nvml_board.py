@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
-
 from attrs import frozen
 
 from ai_energy_benchmarks.domain import edges, integral
 from ai_energy_benchmarks.domain.edges import Delay, Level
-from ai_energy_benchmarks.domain.power import Estimator, Mark, Provenance, Reading, Series
-from ai_energy_benchmarks.metrics.cadence import Cadence
-from ai_energy_benchmarks.metrics.nvml_library import Nvml, NvmlBoard
+from ai_energy_benchmarks.domain.power import Estimator, Mark, Provenance, Quantity, Reading, Series
+from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard
 from ai_energy_benchmarks.metrics.recording import Recorder
 
 METER = "nvml"
 # Readings before a window that its first edge may need: some ticks of any board.
 _LOOK_BACK_S = 2.0
-# A board that answers nothing for so long is lost; shorter refusals only widen the bounds.
-_PATIENCE_S = 1.0
 # Beyond the ends of a series growth is bounded by what a board can draw: its limit with room for spikes.
 _CEILING_PER_LIMIT = 2.0
 _CEILING_UNKNOWN_W = 2000.0
-_GAUGES_EVERY_S = 0.1
-_GUARD_LEAST_S, _GUARD_UNKNOWN_S = 0.2, 0.4
+_GUARD_LEAST_S, _GUARD_UNKNOWN_S, _GUARD_MARGIN_S = 0.2, 0.4, 0.02
 
 
 @frozen
@@ -43,82 +35,52 @@ class Window:
 
 
 class WatchedBoard:
-    """Reads one board into series.
+    """Collects what is read of one board.
 
     Attributes:
         shared: why the board's energy is not the workload's alone; None if it is.
         lost: why nothing can be read any more; None while all is well.
-        due_s: when it wants to be read next.
     """
 
-    def __init__(self, nvml: Nvml, board: NvmlBoard, delay: Delay, poll_s: float, shared: str | None) -> None:
+    def __init__(self, board: NvmlBoard, delay: Delay, shared: str | None) -> None:
         self.board = board
         self.shared = shared
         self.lost: str | None = None
         if board.counter_problem and board.power_problem:
             self.lost = f"its driver tells neither energy ({board.counter_problem}) nor power ({board.power_problem})"
-        self._nvml = nvml
+        self.integrates = board.counter_problem is not None
         self._delay = delay
-        self._refusing_since_s: float | None = None
+        self._tick_s: float | None = None
         limit_w = board.power_limit_w
         self._ceiling_w = _CEILING_UNKNOWN_W if limit_w is None else limit_w * _CEILING_PER_LIMIT
         self._energy = Recorder(board.device, "energy_j", METER)
         self._power = Recorder(board.device, "power_w", METER)
-        self._temperature = Recorder(board.device, "temperature_celsius", METER)
-        self.integrates = board.counter_problem is not None
-        self._poll_s = poll_s
-        self._cadence = Cadence(poll_s, time.perf_counter())
-        self._polled_s = self.due_s = self._gauges_due_s = time.perf_counter()
+        self._recorders: dict[Quantity, Recorder] = {
+            "energy_j": self._energy,
+            "power_w": self._power,
+            "temperature_celsius": Recorder(board.device, "temperature_celsius", METER),
+        }
+
+    def reading(self, quantity: Quantity, before_s: float, after_s: float, value: float) -> None:
+        """Store one reading."""
+        self._recorders[quantity].add(before_s, after_s, value)
+
+    def tick(self, tick_s: float) -> None:
+        """Take note of the counter's tick."""
+        self._tick_s = tick_s
+
+    def gone(self, reason: str) -> None:
+        """Take note that nothing more will come."""
+        self.lost = reason
 
     @property
     def guard_s(self) -> float:
         """How much rest beside a window makes its edge exact: some ticks that surely fall into it."""
         if self.integrates:
             return 0.0
-        tick_s = self._cadence.tick_s
-        if tick_s is None:
+        if self._tick_s is None:
             return _GUARD_UNKNOWN_S
-        return max(_GUARD_LEAST_S, self._delay.high_s + 3 * tick_s + 2 * self._poll_s)
-
-    def poll(self) -> None:
-        """Read what is due."""
-        if self.lost is not None:
-            self.due_s = math.inf
-            return
-        now_s = time.perf_counter()
-        self.due_s = now_s + self._poll_s
-        gauges = now_s >= self._gauges_due_s
-        if not self.integrates:
-            changed = self._store(self._energy, self.board.energy_j)
-            self.due_s = self._cadence.seen(self._polled_s if changed else now_s, time.perf_counter(), changed)
-            self._polled_s = now_s
-            # Where ticks are known the time right after one is free for other calls.
-            free = changed or self._cadence.tick_s is None
-            gauges = gauges and (free or now_s >= self._gauges_due_s + _GAUGES_EVERY_S)
-        if self.board.power_problem is None and (gauges or self.integrates):
-            self._store(self._power, self.board.power_w)
-        if gauges:
-            self._gauges_due_s = now_s + _GAUGES_EVERY_S
-            if self.board.has_temperature:
-                self._store(self._temperature, self.board.temperature_celsius)
-
-    def _store(self, recorder: Recorder, call: Callable[[], float]) -> bool:
-        before_s = time.perf_counter()
-        try:
-            value = call()
-        except self._nvml.NVMLError as error:
-            self._refused(before_s, error.value, str(error))
-            return False
-        self._refusing_since_s = None
-        return recorder.add(before_s, time.perf_counter(), value)
-
-    def _refused(self, now_s: float, code: int, reason: str) -> None:
-        nvml = self._nvml
-        if self._refusing_since_s is None:
-            self._refusing_since_s = now_s
-        gone = code in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_UNINITIALIZED, nvml.NVML_ERROR_DRIVER_NOT_LOADED)
-        if gone or now_s - self._refusing_since_s > _PATIENCE_S:
-            self.lost = reason
+        return max(_GUARD_LEAST_S, self._delay.high_s + 3 * self._tick_s + _GUARD_MARGIN_S)
 
     def settled(self, stop_s: float) -> bool:
         """Whether everything that the energy until ``stop_s`` needs has been read, or never will be."""
@@ -129,7 +91,7 @@ class WatchedBoard:
             return False
         return self.integrates or edges.settled(self._energy.series(stop_s - _LOOK_BACK_S), stop_s, self._delay)
 
-    def reading(self, start: Mark, stop: Mark, counted: bool) -> tuple[Reading | None, str | None]:
+    def measure(self, start: Mark, stop: Mark, counted: bool) -> tuple[Reading | None, str | None]:
         """The board's reading of a window, or None; and what the reader should know of it."""
         power = self._power.series(start.time_s - _LOOK_BACK_S)
         window = self._window(power, start, stop)
@@ -178,8 +140,7 @@ class WatchedBoard:
 
     def series(self) -> tuple[Series, ...]:
         """Copies of everything that was read."""
-        recorders = (self._energy, self._power, self._temperature)
-        return tuple(recorder.series() for recorder in recorders if len(recorder))
+        return tuple(recorder.series() for recorder in self._recorders.values() if len(recorder))
 
 
 def _covers(power: Series, stop_s: float, delay: Delay) -> bool:

@@ -31,11 +31,15 @@ class Recorder:
     def add(self, before_s: float, after_s: float, value: float) -> bool:
         """Store one reading; ``before_s`` and ``after_s`` are the clock on both sides of the call.
 
+        One that overlaps the last is dropped, as happens while one reader takes over from another.
+
         Returns:
             Whether the value differs from the one before.
         """
         values = self._values
         with self._lock:
+            if values and before_s < self._after_s[-1]:
+                return False
             same = bool(values) and values[-1] == value
             if same and self._repeats:
                 self._before_s[-1], self._after_s[-1] = before_s, after_s

@@ -45,6 +45,7 @@ def simulate(simulated_library: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         machine = Machine(boards, time.perf_counter(), gone_at_s)
         machine.write(tmp_path / "boards")
         monkeypatch.setenv("SIMULATED_NVML", str(tmp_path / "boards"))
+        monkeypatch.setenv("LD_LIBRARY_PATH", str(simulated_library.parent))  # for child processes
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         return machine
 

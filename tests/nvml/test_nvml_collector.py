@@ -13,6 +13,8 @@ from attrs import evolve
 from ai_energy_benchmarks.domain.power import Measurement, Reading, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.nvml import NvmlCollector, NvmlOptions
+from ai_energy_benchmarks.metrics.nvml_process import RemoteSampler
+from ai_energy_benchmarks.metrics.processes import processes, tree
 from tests.nvml.conftest import Simulate
 from tests.nvml.simulated import Board, Fall, Machine, Refusal, constant, square, telegraph
 
@@ -302,3 +304,58 @@ def test_a_window_between_rests_is_exact(simulate: Simulate) -> None:
     assert reading.estimator == "guarded"
     assert reading.energy_j == pytest.approx(truth_j(machine, 0, measurement), rel=0.03)
     assert contains(reading, truth_j(machine, 0, measurement))
+
+
+def test_a_busy_interpreter_moves_the_readings_to_a_child(simulate: Simulate) -> None:
+    """A pure-Python loop delays every reading here, so a child takes over, is named, and ends with the collector."""
+    machine = simulate(Board(A, telegraph(), tick_s=0.02))
+    before = tree([os.getpid()])
+    give_up_s = time.perf_counter() + 20.0
+    with NvmlCollector() as collector:
+        while not any("child process" in note for note in collector.notes()) and time.perf_counter() < give_up_s:
+            sum(number * number for number in range(1000))
+        assert any("child process" in note for note in collector.notes())
+        (child,) = tree([os.getpid()]) - before
+        measurement = measure(collector, 0.5)
+    assert contains(measurement.readings[0], truth_j(machine, 0, measurement))
+    assert child not in processes()
+
+
+def test_a_board_lost_to_the_child_is_lost_here_too(simulate: Simulate) -> None:
+    """What the child says of a board reaches the collector."""
+    simulate(Board(A, tick_s=0.01), Board(B, tick_s=0.01, lost_at_s=4.0))
+    told = {A: Told(), B: Told()}
+    remote = RemoteSampler(told, 0.01)
+    give_up_s = time.perf_counter() + 20.0
+    while not told[B].reasons and time.perf_counter() < give_up_s:
+        remote.forward_one()
+    remote.close()
+    assert "lost" in told[B].reasons[0]
+    assert {"energy_j", "power_w", "temperature_celsius"} == told[A].quantities
+    assert told[A].ticks_s[0] == pytest.approx(0.01, rel=0.2)
+
+
+def test_a_child_that_cannot_read_just_ends(simulate: Simulate) -> None:
+    """Reading then goes on where it was."""
+    simulate(Board(A))
+    remote = RemoteSampler({"GPU-unknown": Told()}, 0.01)
+    assert not remote.forward_one()
+    remote.close()
+
+
+class Told:
+    """A sink that remembers."""
+
+    def __init__(self) -> None:
+        self.quantities: set[str] = set()
+        self.ticks_s: list[float] = []
+        self.reasons: list[str] = []
+
+    def reading(self, quantity: str, before_s: float, after_s: float, value: float) -> None:
+        self.quantities.add(quantity)
+
+    def tick(self, tick_s: float) -> None:
+        self.ticks_s.append(tick_s)
+
+    def gone(self, reason: str) -> None:
+        self.reasons.append(reason)
