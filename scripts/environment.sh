@@ -7,10 +7,10 @@
 venv=${AEB_VENV:-$root/.venv}
 unfinished=$venv.unfinished
 
-# pip ends tidily on Ctrl-C; without this the script would take that for a failed attempt and go on.
-trap 'exit 130' INT
-
 say() { printf '==> %s\n' "$*"; }
+
+# pip ends tidily on Ctrl-C; without this the script would take that for a failed attempt and go on.
+trap 'say "interrupted; run it again to go on"; exit 130' INT
 
 fail() {
     printf 'error: %s\n' "$1" >&2

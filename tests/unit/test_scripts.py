@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ case "$*" in
   *version_info*) exit {old} ;;
   *ensurepip*) exit {bare} ;;
   *"-m venv"*) for last; do :; done; mkdir -p "$last/bin"; cp "$0" "$last/bin/python"; echo made >"$last/pyvenv.cfg" ;;
-  *"pip install"*) exit {broken} ;;
+  *"pip install"*) sleep {slow}; exit {broken} ;;
   *--version*) echo "Python 3.11.0" ;;
 esac
 """
@@ -33,28 +35,38 @@ class Machine:
         (self.repository / "scripts").mkdir(parents=True)
         for name in ("pyproject.toml", "constraints.txt", "VERSION.txt", "scripts/environment.sh"):
             shutil.copy(root / name, self.repository / name)
-        for tool in ("cat", "cksum", "cp", "mkdir", "rm", "rmdir", "sed", "uname"):
+        for tool in ("cat", "cksum", "cp", "mkdir", "rm", "rmdir", "sed", "sleep", "uname"):
             (self.bin / tool).symlink_to(shutil.which(tool) or "")
 
-    def add_python(self, name: str, *, old: bool = False, bare: bool = False, broken: bool = False) -> None:
-        """Put a Python on the PATH: too old, without venv, or with a pip that fails."""
+    def add_python(
+        self, name: str, *, old: bool = False, bare: bool = False, broken: bool = False, slow: int = 0
+    ) -> None:
+        """Put a Python on the PATH: too old, without venv, or with a pip that fails or takes ``slow`` seconds."""
         path = self.bin / name
-        path.write_text(FAKE.format(old=int(old), bare=int(bare), broken=int(broken)), encoding="utf-8")
+        path.write_text(FAKE.format(old=int(old), bare=int(bare), broken=int(broken), slow=slow), encoding="utf-8")
         path.chmod(0o755)
 
-    def run(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of environment.sh and note what it calls."""
+    def start(self, command: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a command of environment.sh, which Ctrl-C interrupts as on a terminal."""
         self.journal.write_text("", encoding="utf-8")
         script = f"set -euo pipefail; root=$PWD; source scripts/environment.sh; {command}"
-        return subprocess.run(
+        return subprocess.Popen(
             [shutil.which("bash") or "bash", "-c", script, "quickstart.sh"],
             cwd=self.repository,
             env={"PATH": str(self.bin), "JOURNAL": str(self.journal), **environment},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=30,
-            check=False,
+            start_new_session=True,
+            # Where the tests themselves run in the background, Ctrl-C would be ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 # this test has no threads
         )
+
+    def run(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of environment.sh to its end."""
+        process = self.start(command, **environment)
+        stdout, stderr = process.communicate(timeout=30)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def calls(self) -> list[str]:
         """How Pythons were called in the last run."""
@@ -145,6 +157,23 @@ def test_an_unfinished_installation_is_made_anew(machine: Machine) -> None:
     assert any("-m venv --clear" in call for call in machine.calls())
     machine.run("prepare dev")
     assert machine.calls() == []
+
+
+def test_ctrl_c_leaves_nothing_half_installed(machine: Machine) -> None:
+    """Interrupted in the middle of pip, the script ends with 130, and the next run starts from an empty environment."""
+    machine.add_python("python3", slow=20)
+    process = machine.start("prepare pytorch")
+    until_s = time.monotonic() + 10
+    while not any("pip install" in call for call in machine.calls()) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    stdout, _ = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "interrupted" in stdout
+    assert sum("pip install" in call for call in machine.calls()) == 1
+    machine.add_python("python3")
+    assert machine.run("prepare pytorch").returncode == 0
+    assert any("-m venv --clear" in call for call in machine.calls())
 
 
 def test_the_extras_are_remembered_apart(machine: Machine) -> None:
