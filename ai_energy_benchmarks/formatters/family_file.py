@@ -55,6 +55,18 @@ def read_families(file: Path) -> tuple[Entry, ...]:
     return entries
 
 
+def form_problems(keys: Mapping[str, object]) -> tuple[str, ...]:
+    """What a switch sends that is not of the form that its type asks; a file may leave the type to ours."""
+    kind = keys.get("type")
+    form = "text" if kind in _TEXT_TYPES else "a mapping of names to values"
+    sent = {state: keys.get(state) for state in ("on", "off")}
+    return tuple(
+        f"'{state}' must be {form} for the type {kind}, got {value!r}"
+        for state, value in sent.items()
+        if kind is not None and value is not None and isinstance(value, str) is not (kind in _TEXT_TYPES)
+    )
+
+
 @define
 class _Reader:
     file: Path
@@ -73,29 +85,21 @@ class _Reader:
         block = self._mapping(node, name)
         self._known(block, (*_KEYS, "patterns", "models"), node)
         keys = {**self._keys(block), "name": name, "where": f"{self.file}:{node.start_mark.line + 1}"}
-        self._check_type(keys, node)
+        self._check_form(keys, node)
         patterns = self._patterns(block["patterns"]) if "patterns" in block else None
         models = {}
         for model, overrides in (self._mapping(block["models"], "models") if "models" in block else {}).items():
             other = self._mapping(overrides, model)
             self._known(other, _KEYS, overrides)
             models[model] = self._keys(other)
-            self._check_type({**keys, **models[model]}, overrides)
+            self._check_form({**keys, **models[model]}, overrides)
         return Entry(name, keys, patterns, models)
 
     def _keys(self, block: Mapping[str, yaml.Node]) -> dict[str, object]:
         return {key: _KEYS[key](self, node) for key, node in block.items() if key in _KEYS}
 
-    def _check_type(self, keys: Mapping[str, object], node: yaml.Node) -> None:
-        """What a switch sends must be of the form that its type asks; a file may leave the type to ours."""
-        kind = keys.get("type")
-        for state in ("on", "off"):
-            value = keys.get(state)
-            if value is None or kind is None:
-                continue
-            if isinstance(value, str) is not (kind in _TEXT_TYPES):
-                form = "text" if kind in _TEXT_TYPES else "a mapping of names to values"
-                self._wrong(node, f"'{state}' must be {form} for the type {kind}, got {value!r}")
+    def _check_form(self, keys: Mapping[str, object], node: yaml.Node) -> None:
+        self.problems.extend(f"{self.file}:{node.start_mark.line + 1}: {text}" for text in form_problems(keys))
 
     def _type(self, node: yaml.Node) -> str | None:
         return self._choice(node, (*TYPES, None))  # type: ignore[return-value] # one of the choices

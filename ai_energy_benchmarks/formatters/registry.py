@@ -12,9 +12,10 @@ from typing import cast
 
 from attrs import asdict, evolve
 
+from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.formatters.base import ReasoningFormat
 from ai_energy_benchmarks.formatters.family import Family
-from ai_energy_benchmarks.formatters.family_file import Entry, read_families
+from ai_energy_benchmarks.formatters.family_file import Entry, form_problems, read_families
 
 _FORMATS: Mapping[str, str] = {
     "harmony": "ai_energy_benchmarks.formatters.harmony:HarmonyFormatter",
@@ -88,9 +89,13 @@ def _laid_over(ours: tuple[Entry, ...], theirs: tuple[Entry, ...]) -> tuple[Entr
 
 
 def _merged(old: Entry, new: Entry) -> Entry:
+    keys = {**old.keys, **new.keys}
+    if problems := form_problems(keys):
+        remedy = f"give both 'on' and 'off' in the form that the type {keys['type']} asks"
+        raise ConfigError("\n".join(f"{keys['where']}: {text}" for text in problems), remedy=remedy)
     return evolve(
         new,
-        keys={**old.keys, **new.keys},
+        keys=keys,
         patterns=old.patterns if new.patterns is None else new.patterns,
         models={**old.models, **new.models},
     )

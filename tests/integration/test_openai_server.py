@@ -382,3 +382,26 @@ def test_many_requests_are_on_their_way_at_once() -> None:
         outcomes = converse(settings(server.endpoint), batch("a", "b", "c", "d"))
     assert [outcome.number for outcome in outcomes] == [0, 1, 2, 3]
     assert all(isinstance(each, Completion) for each in outcomes)
+
+
+def test_an_answer_is_begun_where_the_server_can_go_on_with_it() -> None:
+    """A prefix goes out as an assistant's turn that vLLM continues, and switches as keys of the request."""
+    messages = (Message("user", "hi"),)
+    request = Request(0, Prompt(0, "hi"), messages, assistant_prefix="<think>\n", parameters={"effort": "low"})
+    with running(three_tokens) as server:
+        ask(server, Batch((request,), Generation(max_new_tokens=8)))
+    (sent,) = [each for each in server.seen if each.method == "POST"]
+    assert sent.body["messages"] == [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "<think>\n"}]
+    assert (sent.body["add_generation_prompt"], sent.body["continue_final_message"]) == (False, True)
+    assert sent.body["effort"] == "low"
+
+
+def test_a_switch_that_a_server_would_not_see_is_refused() -> None:
+    """A plain server cannot go on with a begun answer, and raw text has no template."""
+    begun = Request(0, Prompt(0, "hi"), (Message("user", "hi"),), assistant_prefix="<think>\n")
+    templated = Request(0, Prompt(0, "hi"), (Message("user", "hi"),), {"enable_thinking": False})
+    plain_server = OpenAIServerBackend(settings("http://localhost:1"))
+    raw = VllmBackend(settings("http://localhost:1", api="completions"))
+    assert "cannot begin the answer" in str(plain_server.problems(Demand(Generation(), sample=begun)))
+    assert plain_server.problems(Demand(Generation(), sample=templated)) == ()
+    assert "no chat template" in str(raw.problems(Demand(Generation(), sample=templated)))
