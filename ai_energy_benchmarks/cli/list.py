@@ -26,7 +26,7 @@ def list_members() -> None:
     from ai_energy_benchmarks.environment.snapshot import take_snapshot
 
     environment = take_snapshot()
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     for kind in registry.BUILTIN:
         console.print(Text(kind, style="bold"))
         console.print(_table(kind, environment))

@@ -161,6 +161,16 @@ def test_list_names_every_member(tmp_path: Path) -> None:
             assert "usable here" in line
 
 
+def test_list_keeps_the_brackets_of_an_install_line(tmp_path: Path, without_engines: str) -> None:
+    """What a member lacks is shown as it must be typed, the extra's name too."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "ai_energy_benchmarks", "list"],
+        cwd=tmp_path, env={"PYTHONPATH": without_engines, "COLUMNS": "200"},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "ai_energy_benchmarks[pytorch]" in done.stdout
+
+
 def test_doctor_reports_as_text_and_as_json(tmp_path: Path) -> None:
     """Both hold the same subjects; the JSON can be read by a program."""
     text, plain = command("doctor", cwd=tmp_path), command("doctor", "--json", cwd=tmp_path)
