@@ -15,6 +15,8 @@ BUILTIN: dict[Kind, dict[str, str]] = {
     "backends": {
         "pytorch": "ai_energy_benchmarks.backends.pytorch:PyTorchBackend",
         "vllm": "ai_energy_benchmarks.backends.vllm:VllmBackend",
+        "vllm_offline": "ai_energy_benchmarks.backends.vllm_offline:VllmOfflineBackend",
+        "tensorrt": "ai_energy_benchmarks.backends.tensorrt_llm:TensorRTBackend",
         "openai": "ai_energy_benchmarks.backends.openai_server:OpenAIServerBackend",
     },
     "collectors": {
