@@ -7,13 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from ai_energy_benchmarks.analysis.energy_checks import energy_findings
+from ai_energy_benchmarks.analysis.integration import counter_findings
 from ai_energy_benchmarks.analysis.serving_checks import serving_findings
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import Ending, Finding, Level, Step, Summary, Trial, Verdict
 
+_NO_SAMPLES = Samples()
 _WORST_FIRST: tuple[Level, ...] = ("FAIL", "WARN", "INFO", "PASS")
 
 # The protocol that measurement.md §3 calls whole.
@@ -37,6 +40,7 @@ def judge(
     warmup_requests: int,
     gpu: bool,
     collector_notes: Sequence[str] = (),
+    samples: Samples = _NO_SAMPLES,
     extra: Sequence[Finding] = (),
 ) -> Verdict:
     """Make every check, each a finding with its figure; the worst first.
@@ -47,6 +51,7 @@ def judge(
         planned_trials, bare_idle_s, resident_idle_s, warmup_requests: the protocol as the config asked for it.
         gpu: whether the workload runs on a GPU, so that its energy must not be missing.
         collector_notes: what was picked as a meter and why.
+        samples: the meters' raw series, for what only they can show.
         extra: findings of the caller, sorted in with ours.
     """
     findings = chain(
@@ -57,6 +62,7 @@ def judge(
         _protocol(planned_trials, bare_idle_s, resident_idle_s, warmup_requests, metrics_enabled),
         _window_notes(trials),
         serving_findings(trials),
+        counter_findings(samples, trials),
         _machine(environment),
         (Finding("INFO", "engine", note) for note in (engine.notes if engine else ())),
         (Finding("INFO", "meter", note) for note in collector_notes),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -17,7 +16,7 @@ _PATIENCE_S = 1.0
 _GAUGES_EVERY_S = 0.1
 # Cheaper than waiting for an event; leaving is in no hurry.
 _LONGEST_SLEEP_S = 0.05
-_KEPT_LATENESS = 100
+_JUDGED_READINGS = 100
 _STARVED_S, _STARVED_PER_TICK = 0.005, 0.25
 
 
@@ -53,7 +52,7 @@ class BoardPoller:
         self._cadence = Cadence(poll_s, self.due_s)
         self._energy_j = math.nan
         self._refusing_since_s: float | None = None
-        self._lateness_s: deque[float] = deque(maxlen=_KEPT_LATENESS)
+        self._lateness_s: list[float] = []
 
     def poll(self) -> None:
         """Read what is due."""
@@ -107,11 +106,12 @@ class BoardPoller:
             self._sink.gone(reason)
 
     def starved(self) -> bool:
-        """Whether one reading in twenty comes too late to be of use: others hold this process's interpreter."""
-        if len(self._lateness_s) < _KEPT_LATENESS or self._cadence.tick_s is None:
+        """Whether one reading in twenty came too late to be of use: others hold this process's interpreter."""
+        if len(self._lateness_s) < _JUDGED_READINGS or self._cadence.tick_s is None:
             return False
-        limit_s = min(_STARVED_S, self._cadence.tick_s * _STARVED_PER_TICK)
-        return sorted(self._lateness_s)[int(0.95 * _KEPT_LATENESS)] > limit_s
+        late_s = sorted(self._lateness_s)[int(0.95 * len(self._lateness_s))]
+        self._lateness_s.clear()
+        return late_s > min(_STARVED_S, self._cadence.tick_s * _STARVED_PER_TICK)
 
 
 def poll_due(pollers: Sequence[BoardPoller]) -> None:

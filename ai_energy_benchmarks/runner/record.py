@@ -58,6 +58,7 @@ class Record:
             warmup_requests=protocol.warmup.requests,
             gpu=bool(self.engine and self.engine.board_ids),
             collector_notes=self.meter_notes,
+            samples=self.samples,
             extra=self.findings,
         )
         requests = self.passes.requests if self.passes else ()

@@ -1,0 +1,93 @@
+"""The energy counter of a board against the integral of its power: two views of one thing."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from statistics import fmean, stdev
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain import edges, integral
+from ai_energy_benchmarks.domain.power import Device, Samples, Series
+from ai_energy_benchmarks.domain.result import Finding, Level, Trial
+
+# measurement.md §2: what is compared, and from when on it is worth a line in the verdict.
+SHORTEST_S = 10.0
+WARN, FAIL = 0.03, 0.10
+# Power is shown late, and by some drivers as the mean of the last second: the lag that agrees best is taken.
+_LAGS_S = tuple(step * 0.05 for step in range(23))
+_CEILING_W = 2000.0
+
+
+@frozen
+class Agreement:
+    """One window of one board, seen twice.
+
+    Attributes:
+        counter_j: by its energy counter.
+        power_j: by its power, integrated with the lag that agrees best.
+        scatter: two relative standard errors of the mean of the power readings: power that jumps between few
+            readings proves nothing about the counter.
+    """
+
+    device: Device
+    counter_j: float
+    power_j: float
+    scatter: float
+
+    @property
+    def difference(self) -> float:
+        """Power over counter, less one; infinite if the counter saw nothing."""
+        return self.power_j / self.counter_j - 1 if self.counter_j > 0 else math.inf
+
+    @property
+    def excess(self) -> float:
+        """The part of the difference that scatter does not explain."""
+        return max(0.0, abs(self.difference) - self.scatter)
+
+
+def compare(counter: Series, power: Series, start_s: float, stop_s: float) -> Agreement | None:
+    """Both views of a window; None if a reading is missing in one of them or the counter fell.
+
+    Args:
+        counter, power: the board's ``energy_j`` and ``power_w``, with at least one reading each.
+    """
+    delay = edges.UNKNOWN_DELAY
+    covered = power.before_s[0] <= start_s and power.after_s[-1] >= stop_s
+    if not covered or not edges.settled(counter, stop_s, delay) or edges.falls(counter, start_s, stop_s, delay):
+        return None
+    first, last = (edges.latched(counter, at_s, delay, _CEILING_W) for at_s in (start_s, stop_s))
+    counter_j = edges.rise(first, last)[1]
+    integrals_j = [integral.integral(power, start_s + lag_s, stop_s + lag_s, edges.NO_DELAY)[1] for lag_s in _LAGS_S]
+    power_j = min(integrals_j, key=lambda each_j: abs(each_j - counter_j))
+    inside = power.values[bisect_left(power.before_s, start_s) : bisect_right(power.after_s, stop_s)]
+    mean = fmean(inside) if inside else 0.0
+    scatter = 2 * stdev(inside) / math.sqrt(len(inside)) / mean if len(inside) > 1 and mean > 0 else 0.0
+    return Agreement(counter.device, counter_j, power_j, scatter)
+
+
+def counter_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Finding]:
+    """One line per board, on the trial in which its two views agree least."""
+    of = {(series.device, series.quantity): series for series in samples.series}
+    for counter in samples.series:
+        power = of.get((counter.device, "power_w"))
+        if counter.quantity != "energy_j" or counter.device.component != "gpu" or power is None:
+            continue
+        found = [
+            (agreement, trial.number)
+            for trial in trials
+            if trial.duration_s >= SHORTEST_S
+            and (agreement := compare(counter, power, trial.start_s, trial.stop_s)) is not None
+        ]
+        if found:
+            yield _finding(*max(found, key=lambda each: each[0].excess))
+
+
+def _finding(worst: Agreement, trial: int) -> Finding:
+    level: Level = "FAIL" if worst.excess > FAIL else "WARN" if worst.excess > WARN else "PASS"
+    name = worst.device.label or worst.device.id
+    scatter = f", of which scatter explains {worst.scatter:.1%}" if worst.scatter else ""
+    message = f"{name}: integrated power differs from the energy counter by {worst.difference:+.1%} in trial {trial}"
+    return Finding(level, "counter against power", message + scatter)

@@ -1,0 +1,84 @@
+"""The counter against power: when two views of one board disagree, the verdict says so."""
+
+from __future__ import annotations
+
+import random
+from array import array
+from statistics import fmean
+
+import pytest
+
+from ai_energy_benchmarks.analysis.integration import compare, counter_findings
+from ai_energy_benchmarks.domain.power import Device, Quantity, Samples, Series
+from ai_energy_benchmarks.domain.result import Trial
+
+BOARD = Device("gpu", "GPU-1", "Board")
+LENGTH_S = 60.0
+
+
+def series(quantity: Quantity, step_s: float, values: list[float], device: Device = BOARD) -> Series:
+    times_s = array("d", (number * step_s for number in range(len(values))))
+    return Series(device, quantity, "test", times_s, times_s, array("d", values))
+
+
+def counter(power_w: float) -> Series:
+    return series("energy_j", 0.1, [power_w * 0.1 * number for number in range(int(LENGTH_S / 0.1))])
+
+
+def power(power_w: float, spread_w: float = 0.0, count: int = 600) -> Series:
+    dice = random.Random(1)
+    return series("power_w", LENGTH_S / count, [power_w + spread_w * dice.choice((-1, 1)) for _ in range(count)])
+
+
+def trial(start_s: float, stop_s: float, number: int = 1) -> Trial:
+    return Trial(number, start_s, stop_s, None, ())
+
+
+@pytest.mark.parametrize(("power_w", "level"), [(303.0, "PASS"), (306.0, "PASS"), (315.0, "WARN"), (255.0, "FAIL")])
+def test_a_disagreement_is_judged_by_its_size(power_w: float, level: str) -> None:
+    """Within 3 percent is a pass, over 10 percent a failure."""
+    (finding,) = counter_findings(Samples((counter(300.0), power(power_w))), [trial(10.0, 30.0)])
+    assert (finding.level, finding.check) == (level, "counter against power")
+    assert f"{power_w / 300 - 1:+.1%}" in finding.message
+
+
+def test_the_worst_trial_is_named() -> None:
+    """One line a board, not one a trial."""
+    halves = series("power_w", 0.1, [300.0] * 300 + [360.0] * 300)
+    (finding,) = counter_findings(Samples((counter(300.0), halves)), [trial(5.0, 25.0, 1), trial(35.0, 55.0, 2)])
+    assert (finding.level, "trial 2" in finding.message) == ("FAIL", True)
+
+
+def test_power_that_is_shown_late_agrees() -> None:
+    """The mean of the last second describes what happened half a second ago."""
+    truth_w = [100.0] * 200 + [500.0] * 110 + [100.0] * 290
+    energy = series("energy_j", 0.1, [0.1 * sum(truth_w[:number]) for number in range(600)])
+    late = series(
+        "power_w", 0.1, [sum(truth_w[max(0, n - 10) : n]) / len(truth_w[max(0, n - 10) : n] or [1]) for n in range(600)]
+    )
+    agreement = compare(energy, late, 20.0, 31.0)
+    assert agreement is not None
+    assert abs(agreement.difference) < 0.02
+
+
+def test_few_readings_of_jumping_power_prove_nothing() -> None:
+    """What scatter explains is not held against the counter."""
+    agreement = compare(counter(300.0), power(330.0, spread_w=150.0, count=60), 10.0, 30.0)
+    assert agreement is not None
+    assert abs(agreement.difference) > 0.03
+    assert agreement.excess < 0.03
+
+
+def test_short_windows_are_not_judged() -> None:
+    """Below 10 s the edges would decide."""
+    assert list(counter_findings(Samples((counter(300.0), power(100.0))), [trial(10.0, 19.0)])) == []
+
+
+def test_what_cannot_be_compared_is_not_judged() -> None:
+    """No power, power of another board, power that ends too early, a counter that fell."""
+    fallen = counter(300.0)
+    fallen.values[200] = 0.0
+    other = series("power_w", 0.1, [100.0] * 600, Device("gpu", "GPU-2"))
+    short = series("power_w", 0.1, [100.0] * 250)
+    for samples in ((counter(300.0),), (counter(300.0), other), (counter(300.0), short), (fallen, power(100.0))):
+        assert list(counter_findings(Samples(samples), [trial(10.0, 30.0)])) == []
