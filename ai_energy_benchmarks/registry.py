@@ -29,6 +29,8 @@ BUILTIN: dict[Kind, dict[str, str]] = {
     "datasets": {
         "builtin": "ai_energy_benchmarks.datasets.builtin:BuiltinDataset",
         "local": "ai_energy_benchmarks.datasets.local:LocalDataset",
+        "huggingface": "ai_energy_benchmarks.datasets.huggingface:HuggingFaceDataset",
+        "synthetic": "ai_energy_benchmarks.datasets.synthetic:SyntheticDataset",
     },
     "reporters": {
         "console": "ai_energy_benchmarks.reporters.console:ConsoleReporter",

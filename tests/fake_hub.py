@@ -37,7 +37,10 @@ def _handler(repositories: Repositories, journal: list[str]) -> type[BaseHTTPReq
                 return
             repository, _, rest = path.strip("/").partition("/resolve/")
             repository = repository if repository.startswith("datasets/") else f"models/{repository}"
-            _, _, name = rest.partition("/")
+            revision, _, name = rest.partition("/")
+            if revision not in ("main", COMMIT):
+                self._send(404, b"", {"X-Error-Code": "RevisionNotFound"})
+                return
             content = repositories.get(repository, {}).get(name)
             if content is None:
                 self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
@@ -48,6 +51,9 @@ def _handler(repositories: Repositories, journal: list[str]) -> type[BaseHTTPReq
 
         def _describe(self, path: str) -> None:
             repository, _, revision = path.partition("/revision/")
+            if "/tree/" in path:
+                self._list(*path.split("/tree/", 1))
+                return
             files = repositories.get(repository)
             if files is None:
                 self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
@@ -60,6 +66,25 @@ def _handler(repositories: Repositories, journal: list[str]) -> type[BaseHTTPReq
                 siblings = [{"rfilename": file, "size": len(content)} for file, content in files.items()]
                 told = {"id": name, "modelId": name, "sha": COMMIT, "siblings": siblings, "private": False}
                 self._send(200, json.dumps({**told, "tags": [], "downloads": 0, "kind": kind}).encode(), {})
+
+        def _list(self, repository: str, rest: str) -> None:
+            """One folder of a repository; huggingface_hub asks folder by folder, or for all of them at once."""
+            folder = rest.partition("/")[2]
+            files = repositories.get(repository, {})
+            found = {
+                name: content for name, content in files.items() if name.startswith(f"{folder}/" if folder else "")
+            }
+            if not found:
+                self._send(404, b"{}", {"X-Error-Code": "EntryNotFound" if files else "RepoNotFound"})
+                return
+            folders = {name.rpartition("/")[0] for name in found if "/" in name.removeprefix(f"{folder}/")}
+            entries = [{"type": "directory", "path": name, "oid": COMMIT} for name in sorted(folders)]
+            deep = "recursive=true" in self.path.lower()
+            for name, content in found.items():
+                if deep or name.rpartition("/")[0] == folder:
+                    entries.append({"type": "file", "path": name, "oid": COMMIT, "size": str(len(content))})
+            told = [{**each, "size": int(each.get("size", 0))} for each in entries]
+            self._send(200, json.dumps(told).encode(), {})
 
         def _send(self, code: int, content: bytes, headers: Mapping[str, str], *, body: bool = True) -> None:
             self.send_response(code)

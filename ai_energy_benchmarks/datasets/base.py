@@ -16,11 +16,13 @@ class DatasetSettings:
     Attributes:
         name: the config's ``scenario.dataset_name``.
         text_column: the column or key that holds the prompt.
+        options: the member's own frozen options class, already structured; None for its defaults.
     """
 
     name: str
     text_column: str
     seed: int = 0
+    options: object = None
 
 
 @runtime_checkable

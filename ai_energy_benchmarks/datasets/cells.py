@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import frozen
 
+from ai_energy_benchmarks.datasets.conversations import first_user_turn, is_conversation
 from ai_energy_benchmarks.domain.prompts import Prompt
 from ai_energy_benchmarks.errors import DatasetError
 
@@ -39,13 +40,21 @@ class Source:
 
 
 def prompts_from(cells: Iterable[Cell], source: Source) -> Iterator[Prompt]:
-    """Prompts numbered from 0, their texts exactly as read.
+    """Prompts numbered by their place from 0, their texts exactly as read.
+
+    Of a conversation, the first turn of the user is the prompt; a conversation in which the user says nothing is
+    passed over, so its number is missing.
 
     Raises:
         DatasetError: a cell is missing, empty, not text, or not valid Unicode.
     """
     for index, cell in enumerate(cells):
-        yield Prompt(index, text_of(cell, source))
+        value = cell.value
+        if is_conversation(value):
+            value = first_user_turn(value)
+            if value is None:
+                continue
+        yield Prompt(index, text_of(Cell(cell.place, value), source))
 
 
 def text_of(cell: Cell, source: Source) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os.path
 import re
 
@@ -16,11 +17,11 @@ _BY_SHAPE = ("local", "huggingface")  # chosen by what the name looks like, neve
 def dataset_for(name: str) -> str:
     """The registry name of the member that reads the data set ``name``.
 
-    A registered name (``builtin`` …) means itself; an existing path, or a name that ends like a data
+    A registered name (``builtin``, ``synthetic`` …) means itself; an existing path, or a name that ends like a data
     file, is local; anything else that a hub name can look like is a hub data set.
 
     Raises:
-        DatasetError: it is none of these, or its member is not there.
+        DatasetError: it is none of these, or nearly a registered name.
     """
     known = registry.names("datasets")
     if name in known and name not in _BY_SHAPE:
@@ -29,12 +30,13 @@ def dataset_for(name: str) -> str:
         return "local"
     if not _HUB_ID.fullmatch(name):
         raise DatasetError(
-            f"data set {name!r} is neither an existing file nor a name",
-            remedy="set scenario.dataset_name to builtin or to the path of a CSV, JSONL, JSON, TXT or Parquet file",
+            f"data set {name!r} is neither an existing file nor a name that the hub could know",
+            remedy="set scenario.dataset_name to builtin, a path such as prompts.csv, or a hub name such as org/name",
         )
-    if "huggingface" not in known:
+    near = difflib.get_close_matches(name, set(known) - set(_BY_SHAPE), n=1, cutoff=0.8)
+    if near:
         raise DatasetError(
-            f"data set {name!r} is not a local file, and hub data sets cannot be read yet",
-            remedy="save it as a CSV, JSONL, JSON, TXT or Parquet file and give its path, or use builtin",
+            f"there is no data set {name!r} in the package; did you mean {near[0]!r}?",
+            remedy=f"set scenario.dataset_name to {near[0]}; a hub data set of that name needs its organisation before it",
         )
     return "huggingface"

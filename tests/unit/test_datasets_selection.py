@@ -21,6 +21,25 @@ def test_a_name_that_ends_like_a_data_file_is_local(name: str) -> None:
     assert dataset_for(name) == "local"
 
 
+@pytest.mark.parametrize("name", ["AIEnergyScore/text_generation", "imdb", "org/name.v2"])
+def test_other_names_are_of_the_hub(name: str) -> None:
+    """With or without an organisation."""
+    assert dataset_for(name) == "huggingface"
+
+
+@pytest.mark.parametrize(("name", "meant"), [("bultin", "builtin"), ("syntetic", "synthetic")])
+def test_a_misspelt_name_is_not_looked_for_on_the_hub(name: str, meant: str) -> None:
+    """It is answered with the name that was probably meant."""
+    with pytest.raises(DatasetError, match=f"did you mean '{meant}'"):
+        dataset_for(name)
+
+
+def test_the_words_for_kinds_are_no_data_sets() -> None:
+    """``local`` and ``huggingface`` say how to read, not what; they are names like any other."""
+    assert dataset_for("local") == "huggingface"
+    assert dataset_for("synthetic") == "synthetic"
+
+
 def test_an_existing_path_is_local(tmp_path: Path) -> None:
     """Directories and files without an ending too: the reader says what is wrong with them."""
     assert dataset_for(str(tmp_path)) == "local"

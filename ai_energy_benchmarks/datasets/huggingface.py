@@ -1,0 +1,129 @@
+"""Prompts from a data set of the Hugging Face hub, through the package ``datasets``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, ClassVar
+
+from attrs import frozen
+
+from ai_energy_benchmarks.datasets.base import DatasetSettings
+from ai_energy_benchmarks.datasets.cells import Cell, Source, missing_column, prompts_from
+from ai_energy_benchmarks.datasets.sampling import ALL
+from ai_energy_benchmarks.domain.prompts import Prompt, Tokenizer
+from ai_energy_benchmarks.errors import DatasetError
+
+if TYPE_CHECKING:
+    from datasets import Dataset, IterableDataset
+
+INSTALL_LINE = 'pip install "ai_energy_benchmarks[datasets]"'
+
+
+@frozen
+class HuggingFaceOptions:
+    """``scenario.dataset_options`` of a hub data set.
+
+    Attributes:
+        subset: the configuration, where a data set has several.
+        split: ``train``, ``test[:10%]`` …; may be left out if there is only one.
+        revision: branch, tag or commit; the default branch if not given.
+        streaming: read rows over the network as they are needed instead of downloading the whole split.
+    """
+
+    subset: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    streaming: bool = False
+
+
+class HuggingFaceDataset:
+    """One split of a hub data set; after the first download it is read from the hub's cache."""
+
+    Options: ClassVar[type] = HuggingFaceOptions
+
+    def __init__(self, settings: DatasetSettings) -> None:
+        self._settings = settings
+        options = settings.options
+        self._options = options if isinstance(options, HuggingFaceOptions) else HuggingFaceOptions()
+
+    @classmethod
+    def from_settings(cls, settings: DatasetSettings) -> HuggingFaceDataset:
+        return cls(settings)
+
+    def prompts(self, count: int, tokenizer: Tokenizer | None) -> tuple[Prompt, ...]:
+        source = Source(f"data set {self._settings.name}", self._settings.text_column)
+        if self._options.streaming and count == ALL:
+            raise source.error("a streamed data set cannot be sampled, only read from its beginning", _NO_SAMPLING)
+        with _reading(self._settings.name):
+            rows = self._split(Source(source.name))
+            columns = list(rows.column_names or next(iter(rows), {}))
+            if source.column not in columns:
+                raise missing_column(source, columns)
+            cells = _cells(rows.select_columns([self._settings.text_column]), self._settings.text_column)
+            return tuple(islice(prompts_from(cells, source), count))
+
+    def _split(self, source: Source) -> Dataset | IterableDataset:
+        from datasets import load_dataset
+
+        options = self._options
+        found = load_dataset(
+            self._settings.name,
+            options.subset,
+            split=options.split,
+            revision=options.revision,
+            streaming=options.streaming,
+        )
+        if not isinstance(found, Mapping):
+            return found
+        if len(found) > 1:
+            names = ", ".join(found)
+            remedy = f"set scenario.dataset_options.split to one of {names}"
+            raise source.error(f"there are several splits: {names}", remedy)
+        (only,) = found.values()
+        return only
+
+
+_NO_SAMPLING = "set scenario.dataset_options.streaming: false, or scenario.sampling: first"
+
+
+def _cells(rows: Iterable[Mapping[str, object]], column: str) -> Iterator[Cell]:
+    return (Cell(f"row {number}", row[column]) for number, row in enumerate(rows, start=1))
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Turn what ``datasets`` raises into one error with a cure, and keep its bars off the user's terminal."""
+    try:
+        import datasets
+        from datasets.exceptions import DatasetNotFoundError, DatasetsError
+        from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
+    except ImportError as error:
+        raise DatasetError(
+            f"data set {name!r} is on the hub, and the package datasets is not installed",
+            remedy=f"{INSTALL_LINE}, or give the path of a local file",
+        ) from error
+    drawn = not datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    except (DatasetNotFoundError, ConnectionError, OfflineModeIsEnabled, HTTPError) as error:
+        raise DatasetError(
+            f"data set {name!r} is neither in the cache nor can it be had from the hub: {_briefly(error)}",
+            remedy="check the name, the network and HF_HUB_OFFLINE; for a private or gated one: hf auth login",
+        ) from error
+    except (DatasetsError, OSError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise DatasetError(
+            f"data set {name!r} cannot be read: {_briefly(error)}",
+            remedy="check subset, split and revision under scenario.dataset_options",
+        ) from error
+    finally:
+        if drawn:
+            datasets.enable_progress_bars()
+
+
+def _briefly(error: BaseException) -> str:
+    """The first two lines that say something; the hub's errors go on with advice and addresses."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2]) or type(error).__name__

@@ -1,0 +1,163 @@
+"""Data sets of the hub, through the real package ``datasets`` and a double of the hub."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from ai_energy_benchmarks.datasets.base import DatasetSettings
+from ai_energy_benchmarks.datasets.huggingface import HuggingFaceDataset
+from ai_energy_benchmarks.errors import DatasetError
+from tests.fake_hub import COMMIT, Repositories, serving
+
+READ = """
+import json, sys
+from ai_energy_benchmarks.datasets.base import DatasetSettings
+from ai_energy_benchmarks.datasets.huggingface import HuggingFaceDataset, HuggingFaceOptions
+from ai_energy_benchmarks.datasets.sampling import take
+from ai_energy_benchmarks.errors import DatasetError
+
+name, column, count, sampling, options = json.loads(sys.argv[1])
+source = HuggingFaceDataset.from_settings(DatasetSettings(name, column, 0, HuggingFaceOptions(**options)))
+try:
+    print(json.dumps([prompt.text for prompt in take(source, count, sampling, 0, None)]))
+except DatasetError as error:
+    print(json.dumps({"message": error.message, "remedy": error.remedy}))
+"""
+
+
+def lines(*rows: Mapping[str, object]) -> bytes:
+    return "\n".join(map(json.dumps, rows)).encode()
+
+
+def chat(*turns: str) -> dict[str, object]:
+    speakers = ("human", "gpt")
+    return {"chat": [{"from": speakers[number % 2], "value": turn} for number, turn in enumerate(turns)]}
+
+
+REPOSITORIES: Repositories = {
+    "datasets/org/one": {"README.md": b"# One\n", "data/train.jsonl": lines(*({"text": f"{i}"} for i in range(5)))},
+    "datasets/org/two": {
+        "README.md": b"# Two\n",
+        "data/train.jsonl": lines({"text": "a"}),
+        "data/test.jsonl": lines({"text": "b"}, {"text": None}),
+    },
+    "datasets/org/chats": {"README.md": b"# Chats\n", "data/train.jsonl": lines(chat("Hi", "Hello"), chat("Why?"))},
+}
+
+
+class Hub:
+    """A hub for one test, with a cache of its own."""
+
+    def __init__(self, endpoint: str, home: Path) -> None:
+        kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+        kept |= {"HF_HOME": str(home), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
+        self.variables = kept
+
+    def read(
+        self, name: str, column: str = "text", count: int = 10, sampling: str = "first", **options: object
+    ) -> list[str] | dict[str, str]:
+        """Texts, or the error with its cure."""
+        request = json.dumps([name, column, count, sampling, options])
+        command = [sys.executable, "-c", READ, request]
+        done = subprocess.run(command, env=self.variables, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert isinstance(found, list | dict)
+        return found
+
+    def refusal(self, name: str, column: str = "text", sampling: str = "first", **options: object) -> dict[str, str]:
+        found = self.read(name, column, 10, sampling, **options)
+        assert isinstance(found, dict)
+        assert name in found["message"]
+        assert found["remedy"]
+        return found
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    pytest.importorskip("datasets", reason="comes with the datasets extra")
+    with serving(REPOSITORIES) as (endpoint, _):
+        yield Hub(endpoint, tmp_path)
+
+
+def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking for a hub data set without the package is one clear error with the install line."""
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(DatasetError) as caught:
+        HuggingFaceDataset(DatasetSettings("org/one", "text")).prompts(1, None)
+    assert "not installed" in caught.value.message
+    assert '"ai_energy_benchmarks[datasets]"' in str(caught.value.remedy)
+
+
+def test_the_only_split_need_not_be_named(hub: Hub) -> None:
+    """Rows come in their order, as many as are asked for."""
+    assert hub.read("org/one", count=3) == ["0", "1", "2"]
+    assert hub.read("org/one", count=99) == ["0", "1", "2", "3", "4"]
+
+
+def test_the_cache_is_enough_afterwards(hub: Hub) -> None:
+    """What was read once is read again without network."""
+    assert hub.read("org/one", revision=COMMIT) == ["0", "1", "2", "3", "4"]
+    hub.variables["HF_HUB_OFFLINE"] = "1"
+    assert hub.read("org/one") == ["0", "1", "2", "3", "4"]
+
+
+def test_what_is_nowhere_says_so(hub: Hub) -> None:
+    """Without cache and network the message says both; a name that the hub does not know as well."""
+    assert "neither in the cache nor" in hub.refusal("org/none")["message"]
+    hub.variables["HF_HUB_OFFLINE"] = "1"
+    found = hub.refusal("org/one")
+    assert "neither in the cache nor" in found["message"]
+    assert "HF_HUB_OFFLINE" in found["remedy"]
+
+
+def test_one_of_several_splits_must_be_named(hub: Hub) -> None:
+    """The cure lists them; a wrong one, too, is an error, and slices of splits are understood."""
+    assert hub.refusal("org/two")["remedy"].endswith("one of train, test")
+    assert hub.read("org/two", split="train") == ["a"]
+    assert hub.read("org/two", split="test[:1]") == ["b"]
+    assert "split" in hub.refusal("org/two", split="nosuch")["message"]
+
+
+def test_a_bad_row_is_named(hub: Hub) -> None:
+    """A null among the prompts is told with its row and column."""
+    found = hub.refusal("org/two", split="test")
+    assert "row 2, column 'text': expected text, found null" in found["message"]
+
+
+def test_a_missing_column_names_the_nearest(hub: Hub) -> None:
+    """As for files."""
+    found = hub.refusal("org/one", "txt")
+    assert "there are 'text'" in found["message"]
+    assert found["remedy"] == "set scenario.text_column_name to text"
+
+
+def test_a_missing_revision_is_told(hub: Hub) -> None:
+    """A branch that does not exist is an error that names it."""
+    assert "v9" in hub.refusal("org/one", revision="v9")["message"]
+
+
+def test_rows_can_be_streamed(hub: Hub) -> None:
+    """The same rows without downloading the split first; sampling them would need all of them."""
+    assert hub.read("org/one", count=2, streaming=True) == ["0", "1"]
+    assert "cannot be sampled" in hub.refusal("org/one", sampling="random", streaming=True)["message"]
+
+
+def test_a_sample_is_of_the_whole_split(hub: Hub) -> None:
+    """Random and stratified orders hold every row once."""
+    for sampling in ("random", "stratified"):
+        found = hub.read("org/one", sampling=sampling)
+        assert isinstance(found, list)
+        assert sorted(found) == ["0", "1", "2", "3", "4"]
+
+
+def test_conversations_give_their_first_question(hub: Hub) -> None:
+    """A column of turns, as in ShareGPT."""
+    assert hub.read("org/chats", "chat") == ["Hi", "Why?"]
