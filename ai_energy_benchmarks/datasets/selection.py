@@ -37,6 +37,6 @@ def dataset_for(name: str) -> str:
     if near:
         raise DatasetError(
             f"there is no data set {name!r} in the package; did you mean {near[0]!r}?",
-            remedy=f"set scenario.dataset_name to {near[0]}; a hub data set of that name needs its organisation before it",
+            remedy=f"set scenario.dataset_name to {near[0]}; of a hub data set write the organisation too",
         )
     return "huggingface"
