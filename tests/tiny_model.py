@@ -10,7 +10,9 @@ CHAT_TEMPLATE = (
 )
 
 
-def save_tiny_model(directory: Path, *, end_ids: list[int], chat: bool = True, context_tokens: int = 256) -> Path:
+def save_tiny_model(
+    directory: Path, *, end_ids: list[int], chat: bool = True, context_tokens: int = 256, hidden_size: int = 32
+) -> Path:
     """Write the model; ``end_ids`` are the ids that end a row, several of them so that rows end early."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -30,8 +32,8 @@ def save_tiny_model(directory: Path, *, end_ids: list[int], chat: bool = True, c
     torch.manual_seed(7)
     config = LlamaConfig(
         vocab_size=len(vocabulary),
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=hidden_size,
+        intermediate_size=2 * hidden_size,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,

@@ -30,6 +30,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def visible_boards(device_ids: Sequence[int]) -> Mapping[str, str]:
+    """The variable that shows a child only these boards, which are counted as this process sees them.
+
+    Raises:
+        BackendError: this process does not see so many.
+    """
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if seen is None:
+        return {"CUDA_VISIBLE_DEVICES": ",".join(map(str, device_ids))}
+    names = [name.strip() for name in seen.split(",") if name.strip()]
+    missing = [board for board in device_ids if board >= len(names)]
+    if missing and names:
+        raise BackendError(
+            f"backend.device_ids: board {missing[0]} does not exist; CUDA_VISIBLE_DEVICES={seen!r} shows {len(names)}",
+            remedy="count the boards from 0 as this process sees them",
+        )
+    return {"CUDA_VISIBLE_DEVICES": ",".join(names[board] for board in device_ids) if names else seen}
+
+
 @define
 class ServerProcess:
     """A server process and its descendants.

@@ -12,6 +12,7 @@ from attrs.validators import gt
 from ai_energy_benchmarks.backends.model_files import resolve_model
 from ai_energy_benchmarks.backends.openai_requests import OpenAIServerOptions
 from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
+from ai_energy_benchmarks.backends.server_process import visible_boards
 
 
 @frozen
@@ -90,5 +91,4 @@ class TensorRTBackend(OpenAIServerBackend):
         )
 
     def launch_environment(self) -> Mapping[str, str]:
-        boards = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.settings.device_ids))}
-        return {**boards, **self.tensorrt_options.environment}
+        return {**visible_boards(self.settings.device_ids), **self.tensorrt_options.environment}

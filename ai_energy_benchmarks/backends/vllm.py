@@ -13,6 +13,7 @@ from attrs.validators import gt
 from ai_energy_benchmarks.backends.model_files import resolve_model
 from ai_energy_benchmarks.backends.openai_requests import OpenAIServerOptions
 from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
+from ai_energy_benchmarks.backends.server_process import visible_boards
 
 
 @frozen
@@ -115,9 +116,8 @@ class VllmBackend(OpenAIServerBackend):
 
     def launch_environment(self) -> Mapping[str, str]:
         # Usage reports are network calls that nobody asked for.
-        boards = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.settings.device_ids))}
         quiet = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-        return {**quiet, **boards, **self.vllm_options.environment}
+        return {**quiet, **visible_boards(self.settings.device_ids), **self.vllm_options.environment}
 
 
 def _argument(name: str, value: object) -> tuple[str, ...]:
