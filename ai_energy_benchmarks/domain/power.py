@@ -130,8 +130,10 @@ class Workload:
         process_ids: processes of the engine; empty if unknown, as for a remote server.
         board_ids: UUIDs of the boards the engine uses; None if unknown: all visible ones count.
         local: whether the engine runs on this machine.
+        asked_boards: boards that the user named for a server, counted from 0 as this process sees them.
     """
 
     process_ids: tuple[int, ...]
     board_ids: tuple[str, ...] | None = None
     local: bool = True
+    asked_boards: tuple[int, ...] | None = None

@@ -15,6 +15,7 @@ from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.datasets.base import Dataset
 from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
+from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.power import Mark, Measurement, Workload
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.domain.prompts import Batch
@@ -80,7 +81,7 @@ class Steps:
         """The steps between loading and releasing."""
         protocol, members, record = self.config.protocol, self.members, self.record
         record.engine = members.backend.facts()
-        members.collector.attach(Workload(members.backend.process_ids(), record.engine.board_ids))
+        members.collector.attach(self._workload(record.engine))
         tokenizer, plan = members.backend.tokenizer, members.reasoning
         record.passes = passes = make_passes(self.config, members.dataset, plan.formatter, tokenizer)
         observed = observe(plan, passes.prompts[0], tokenizer)
@@ -98,6 +99,12 @@ class Steps:
         finally:
             # What the engine really used is known in full only once it has generated.
             record.engine = members.backend.facts()
+
+    def _workload(self, engine: EngineFacts) -> Workload:
+        """Whose energy counts; a server's boards are the user's to name, and 0 alone is only the default."""
+        asked, wanted = self.config.backend, self.members.backend
+        named = wanted.needs_endpoint and (asked.launch or asked.device_ids != (0,))
+        return Workload(wanted.process_ids(), engine.board_ids, asked_boards=asked.device_ids if named else None)
 
     @contextmanager
     def _step(self, name: StepName) -> Iterator[None]:
