@@ -57,6 +57,7 @@ class NvmlCollector:
         self._boards: tuple[WatchedBoard, ...] = ()
         self._counted: frozenset[str] | None = None
         self._absent: str | None = None
+        self._doubt: str | None = None
         self._notes: list[str] = []
         self._leaving = False
         self._may_move = os.name == "posix"
@@ -150,18 +151,23 @@ class NvmlCollector:
         return ("gpu",)
 
     def attach(self, workload: Workload) -> None:
-        self._counted, self._absent = None, None
+        self._counted, self._absent, self._doubt = None, None, None
         if not workload.local:
             self._counted = frozenset()
             self._absent = "the engine does not run on this machine"
         elif workload.board_ids is not None:
             self._counted = frozenset(workload.board_ids)
+        elif workload.asked_boards is not None:
+            visible_ids = [each.board.device.id for each in self._boards]
+            self._counted = frozenset(visible_ids[index] for index in workload.asked_boards if index < len(visible_ids))
         elif workload.process_ids:
             pids = tree(workload.process_ids)
             holding = [each.board.device.id for each in self._boards if pids & each.board.process_ids()]
             self._counted = frozenset(holding) or None
             if not holding:
-                self._notes.append("no board tells that it runs the engine's processes: all visible boards count")
+                self._doubt = "no board tells that it runs the engine's processes: all visible boards count"
+        else:
+            self._doubt = "the engine's processes are unknown: all visible boards count"
 
     def guard_s(self) -> float:
         return max(board.guard_s for board in self._boards)
@@ -181,7 +187,7 @@ class NvmlCollector:
         readings = tuple(reading for _, reading, _ in found if reading is not None)
         if not readings:
             raise CollectorError("; ".join(note for _, _, note in found if note))
-        notes = [note for _, _, note in found if note]
+        notes = [note for _, _, note in found if note] + ([self._doubt] if self._doubt else [])
         notes += [each.shared for each, reading, _ in found if each.shared and reading and reading.counted]
         measurement = Measurement(start.time_s, stop.time_s, readings, {}, tuple(notes))
         return self._refuse_part(measurement)
@@ -204,7 +210,8 @@ class NvmlCollector:
         return Samples(tuple(series for board in self._boards for series in board.series()))
 
     def notes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self._notes))
+        thinned = any(board.thinned for board in self._boards)
+        return tuple(dict.fromkeys(self._notes + ["old readings of the boards were thinned to save memory"] * thinned))
 
 
 def _why(board: WatchedBoard) -> str:

@@ -53,13 +53,9 @@ class WatchedBoard:
         self._tick_s: float | None = None
         limit_w = board.power_limit_w
         self._ceiling_w = _CEILING_UNKNOWN_W if limit_w is None else limit_w * _CEILING_PER_LIMIT
-        self._energy = Recorder(board.device, "energy_j", METER)
-        self._power = Recorder(board.device, "power_w", METER)
-        self._recorders: dict[Quantity, Recorder] = {
-            "energy_j": self._energy,
-            "power_w": self._power,
-            "temperature_celsius": Recorder(board.device, "temperature_celsius", METER),
-        }
+        quantities: tuple[Quantity, ...] = ("energy_j", "power_w", *board.gauges)
+        self._recorders = {quantity: Recorder(board.device, quantity, METER) for quantity in quantities}
+        self._energy, self._power = self._recorders["energy_j"], self._recorders["power_w"]
 
     def reading(self, quantity: Quantity, before_s: float, after_s: float, value: float) -> None:
         """Store one reading."""
@@ -72,6 +68,11 @@ class WatchedBoard:
     def gone(self, reason: str) -> None:
         """Take note that nothing more will come."""
         self.lost = reason
+
+    @property
+    def thinned(self) -> bool:
+        """Whether older readings were dropped to save memory."""
+        return any(recorder.thinned for recorder in self._recorders.values())
 
     @property
     def guard_s(self) -> float:

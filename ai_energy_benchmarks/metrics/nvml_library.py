@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ai_energy_benchmarks.domain.power import Device
+from ai_energy_benchmarks.domain.power import Device, Quantity
 from ai_energy_benchmarks.errors import CollectorError
 
 # Whatever NVML is asked for by its own names; the binding has no types.
@@ -49,6 +50,7 @@ class NvmlBoard:
         power_limit_w: the enforced limit; None if the board does not tell.
         counter_problem: why its energy counter cannot be read; None if it can.
         power_problem: the same for its power.
+        gauges: what else it tells, each with its call.
     """
 
     def __init__(self, nvml: Nvml, handle: Handle) -> None:
@@ -58,10 +60,15 @@ class NvmlBoard:
         self._instant = self._problem(self.instant_power_w) is None
         self.counter_problem = self._problem(self.energy_j)
         self.power_problem = self._problem(self.power_w)
-        self.has_temperature = self._problem(self.temperature_celsius) is None
+        gauges: dict[Quantity, Callable[[], float]] = {
+            "temperature_celsius": self.temperature_celsius,
+            "clock_hz": self.clock_hz,
+            "throttle_reasons": self.throttle_reasons,
+        }
+        self.gauges = {name: call for name, call in gauges.items() if self._problem(call) is None}
         self.power_limit_w = None if self._problem(self._limit_w) else self._limit_w()
 
-    def _problem(self, call: Any) -> str | None:
+    def _problem(self, call: Callable[[], float]) -> str | None:
         try:
             call()
         except self._nvml.NVMLError as error:
@@ -92,6 +99,15 @@ class NvmlBoard:
         """Temperature of the chip."""
         celsius: int = self._nvml.nvmlDeviceGetTemperature(self._handle, self._nvml.NVML_TEMPERATURE_GPU)
         return float(celsius)
+
+    def clock_hz(self) -> float:
+        """Clock of the streaming multiprocessors."""
+        megahertz: int = self._nvml.nvmlDeviceGetClockInfo(self._handle, self._nvml.NVML_CLOCK_SM)
+        return megahertz * 1e6
+
+    def throttle_reasons(self) -> float:
+        """Why the clock is lower than it could be: the bits of ``nvmlClocksThrottleReasons``."""
+        return float(self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._handle))
 
     def _limit_w(self) -> float:
         milliwatts: int = self._nvml.nvmlDeviceGetEnforcedPowerLimit(self._handle)

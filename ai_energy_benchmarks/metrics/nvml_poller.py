@@ -13,7 +13,7 @@ from ai_energy_benchmarks.metrics.nvml_library import Nvml, NvmlBoard
 
 # A board that answers nothing for so long is lost; shorter refusals only widen the bounds.
 _PATIENCE_S = 1.0
-_GAUGES_EVERY_S = 0.1
+_GAUGES_EVERY_S, _SLOW_GAUGES_EVERY_S = 0.1, 0.5
 # Cheaper than waiting for an event; leaving is in no hurry.
 _LONGEST_SLEEP_S = 0.05
 _JUDGED_READINGS = 100
@@ -44,7 +44,7 @@ class BoardPoller:
     """
 
     def __init__(self, nvml: Nvml, board: NvmlBoard, poll_s: float, sink: Sink) -> None:
-        self.due_s = self._gauges_due_s = self._polled_s = time.perf_counter()
+        self.due_s = self._gauges_due_s = self._slow_gauges_due_s = self._polled_s = time.perf_counter()
         self._nvml = nvml
         self._board = board
         self._poll_s = poll_s
@@ -67,8 +67,10 @@ class BoardPoller:
             self._read("power_w", board.power_w)
         if gauges:
             self._gauges_due_s = now_s + _GAUGES_EVERY_S
-            if board.has_temperature:
-                self._read("temperature_celsius", board.temperature_celsius)
+            if now_s >= self._slow_gauges_due_s:
+                self._slow_gauges_due_s = now_s + _SLOW_GAUGES_EVERY_S
+                for quantity, call in board.gauges.items():
+                    self._read(quantity, call)
 
     def _poll_counter(self, now_s: float) -> bool:
         """Whether there is time for other calls now: right after a tick, or where ticks are unknown."""

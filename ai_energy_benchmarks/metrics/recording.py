@@ -8,11 +8,18 @@ from threading import Lock
 
 from ai_energy_benchmarks.domain.power import Device, Quantity, Series
 
+# 6 MB a series: hours of ticks, and eight boards for a day stay within some hundred megabytes.
+MOST_ROWS = 250_000
+
 
 class Recorder:
     """Keeps, of each run of equal values, the first and the last reading; 24 bytes a row.
 
-    One thread may add while others copy.
+    One thread may add while others copy. When there are more than ``MOST_ROWS``, every second pair of rows of the
+    older half goes: bounds of windows read later than that widen there, and stay true.
+
+    Attributes:
+        thinned: whether that has happened.
     """
 
     def __init__(self, device: Device, quantity: Quantity, meter: str) -> None:
@@ -22,6 +29,7 @@ class Recorder:
         self._before_s = array("d")
         self._after_s = array("d")
         self._values = array("d")
+        self.thinned = False
         self._lock = Lock()
         self._repeats = False  # whether the last row is the latest reading of a run of two or more
 
@@ -49,7 +57,18 @@ class Recorder:
             self._before_s.append(before_s)
             self._after_s.append(after_s)
             values.append(value)
+            if len(values) > MOST_ROWS:
+                self._thin()
         return not same and not first
+
+    def _thin(self) -> None:
+        self.thinned = True
+        half = len(self._values) // 2
+        for rows in (self._before_s, self._after_s, self._values):
+            older = array("d")
+            for first in range(0, half, 4):
+                older.extend(rows[first : min(first + 2, half)])
+            rows[:half] = older
 
     def series(self, start_s: float | None = None) -> Series:
         """A copy of the readings since ``start_s``, with the one reading before it; of all, if None."""

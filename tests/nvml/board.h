@@ -18,7 +18,7 @@ struct Board {
     char uuid[96], name[96];
     double tick_s, jitter, phase_s, delay_s, delay_jitter_s, offset_mj, average_s, gain, noise_w, limit_w, temperature;
     double lost_at_s;
-    int counter, instant, power, architecture;
+    int counter, instant, power, architecture, throttle_reasons;
     uint64_t seed;
     int steps, pids, slices, refusals, falls;
     double *end_s, *watts, *sum_j; /* of each step of the trace, ends and sums from its start */

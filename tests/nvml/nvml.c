@@ -171,8 +171,18 @@ int nvmlDeviceGetClockInfo(const Board *b, int kind, unsigned *out)
     return SUCCESS;
 }
 int nvmlDeviceGetComputeMode(const Board *b, int *out) { ASK(b); *out = 0; return SUCCESS; }
-int nvmlDeviceGetCurrentClocksEventReasons(const Board *b, unsigned long long *out) { ASK(b); *out = 0; return SUCCESS; }
-int nvmlDeviceGetCurrentClocksThrottleReasons(const Board *b, unsigned long long *out) { ASK(b); *out = 0; return SUCCESS; }
+int nvmlDeviceGetCurrentClocksEventReasons(const Board *b, unsigned long long *out)
+{
+    ASK(b);
+    *out = (unsigned long long)b->throttle_reasons;
+    return SUCCESS;
+}
+int nvmlDeviceGetCurrentClocksThrottleReasons(const Board *b, unsigned long long *out)
+{
+    ASK(b);
+    *out = (unsigned long long)b->throttle_reasons;
+    return SUCCESS;
+}
 
 typedef struct { unsigned pid; unsigned long long memory; unsigned gpu_instance, compute_instance; } Process;
 int nvmlDeviceGetComputeRunningProcesses_v3(const Board *b, unsigned *count, Process *out)

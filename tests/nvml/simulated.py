@@ -84,6 +84,7 @@ class Board:
     instant: bool = True
     power: bool = True
     architecture: int = 9
+    throttle_reasons: int = 0
     seed: int = 1
     pids: tuple[int, ...] = ()
     slices: tuple[str, ...] = ()
@@ -106,7 +107,7 @@ class Board:
     def lines(self) -> list[str]:
         """The board's part of the file."""
         plain = ("uuid", "name", "tick_s", "jitter", "phase_s", "delay_s", "delay_jitter_s", "offset_mj", "average_s")
-        plain += ("gain", "noise_w", "limit_w", "temperature_celsius", "architecture", "seed")
+        plain += ("gain", "noise_w", "limit_w", "temperature_celsius", "architecture", "throttle_reasons", "seed")
         flags = ("counter", "instant", "power")
         lines = ["board", *(f"{key} {getattr(self, key)}" for key in plain)]
         lines += [f"{key} {int(getattr(self, key))}" for key in flags]

@@ -263,17 +263,18 @@ def test_a_missing_driver_is_an_error_with_a_cure(simulated_library: object) -> 
 
 
 def test_samples_hold_what_was_read(simulate: Simulate) -> None:
-    """Counter, power and temperature, in order of time, each call's start before its end."""
-    simulate(Board(A, tick_s=0.01, temperature_celsius=55.0))
+    """Counter, power, temperature, clock and its limits, in order of time, each call's start before its end."""
+    simulate(Board(A, tick_s=0.01, temperature_celsius=55.0, throttle_reasons=4))
     with NvmlCollector() as collector:
         measure(collector, 0.3)
         series = collector.samples().series
-    assert [each.quantity for each in series] == ["energy_j", "power_w", "temperature_celsius"]
+    quantities = ["energy_j", "power_w", "temperature_celsius", "clock_hz", "throttle_reasons"]
+    assert [each.quantity for each in series] == quantities
     for each in series:
         assert len(each.before_s) == len(each.after_s) == len(each.values) >= 1
         assert list(each.before_s) == sorted(each.before_s)
         assert all(before <= after for before, after in zip(each.before_s, each.after_s, strict=True))
-    assert set(series[2].values) == {55.0}
+    assert [set(each.values) for each in series[2:]] == [{55.0}, {1.4e9}, {4.0}]
 
 
 def test_marks_are_cheap(simulate: Simulate) -> None:
@@ -331,7 +332,7 @@ def test_a_board_lost_to_the_child_is_lost_here_too(simulate: Simulate) -> None:
         remote.forward_one()
     remote.close()
     assert "lost" in told[B].reasons[0]
-    assert {"energy_j", "power_w", "temperature_celsius"} == told[A].quantities
+    assert {"energy_j", "power_w", "temperature_celsius", "clock_hz", "throttle_reasons"} == told[A].quantities
     assert told[A].ticks_s[0] == pytest.approx(0.01, rel=0.2)
 
 

@@ -1,0 +1,63 @@
+"""The growing series: small, in order, and enough for every bound."""
+
+from __future__ import annotations
+
+import random
+
+from ai_energy_benchmarks.domain import edges
+from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY
+from ai_energy_benchmarks.domain.power import Device
+from ai_energy_benchmarks.metrics import recording
+from ai_energy_benchmarks.metrics.recording import Recorder
+
+
+def recorder() -> Recorder:
+    return Recorder(Device("gpu", "board"), "energy_j", "test")
+
+
+def test_a_run_keeps_its_ends() -> None:
+    """First and last reading of equal values; the rest says nothing new."""
+    made = recorder()
+    changes = [made.add(float(i), i + 0.5, value) for i, value in enumerate([5.0, 5.0, 5.0, 7.0, 9.0, 9.0])]
+    series = made.series()
+    assert changes == [False, False, False, True, True, False]
+    assert list(series.values) == [5.0, 5.0, 7.0, 9.0, 9.0]
+    assert list(series.before_s) == [0.0, 2.0, 3.0, 4.0, 5.0]
+    assert list(series.after_s) == [0.5, 2.5, 3.5, 4.5, 5.5]
+
+
+def test_a_part_begins_with_the_reading_before_it() -> None:
+    """So that bounds at its begin have something to stand on."""
+    made = recorder()
+    for i in range(10):
+        made.add(float(i), i + 0.1, float(i))
+    assert list(made.series(6.5).values) == [6.0, 7.0, 8.0, 9.0]
+    assert list(made.series(-1.0).values) == list(made.series().values)
+
+
+def test_overlapping_readings_are_dropped() -> None:
+    """While one reader takes over from another, both may deliver for a moment."""
+    made = recorder()
+    made.add(1.0, 2.0, 1.0)
+    assert not made.add(1.5, 2.5, 2.0)
+    assert list(made.series().values) == [1.0]
+
+
+def test_a_long_series_is_thinned_and_its_bounds_stay_true() -> None:
+    """Memory is bounded; an old window is wider than it was and still holds the truth."""
+    made, power_w, tick_s = recorder(), 300.0, 0.1
+    count = int(0.6 * recording.MOST_ROWS)
+    for tick in range(count):
+        for at_s in (0.2, 0.8):
+            made.add((tick + at_s) * tick_s, (tick + at_s) * tick_s + 1e-4, power_w * tick * tick_s)
+    assert made.thinned
+    assert len(made) <= recording.MOST_ROWS
+    series, dice = made.series(), random.Random(3)
+    assert list(series.before_s) == sorted(series.before_s)
+    for _ in range(50):
+        start_s = dice.uniform(10.0, count * tick_s - 30.0)
+        stop_s = start_s + dice.uniform(1.0, 20.0)
+        first, last = (edges.latched(series, at_s, UNKNOWN_DELAY, 1000.0) for at_s in (start_s, stop_s))
+        low_j, best_j, high_j = edges.rise(first, last)
+        assert low_j <= power_w * (stop_s - start_s) <= high_j
+        assert low_j <= best_j <= high_j
