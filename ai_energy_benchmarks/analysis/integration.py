@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 
 from attrs import frozen
 
+from ai_energy_benchmarks.analysis.windows import counted, devices
 from ai_energy_benchmarks.domain import edges, integral
 from ai_energy_benchmarks.domain.power import Device, Samples, Series
 from ai_energy_benchmarks.domain.result import Finding, Level, Trial
@@ -69,11 +70,12 @@ def compare(counter: Series, power: Series, start_s: float, stop_s: float) -> Ag
 
 
 def counter_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Finding]:
-    """One line per board, on the trial in which its two views agree least."""
+    """One line per board of the workload, on the trial in which its two views agree least."""
+    own = devices(reading for trial in trials if trial.measurement for reading in counted(trial.measurement, ("gpu",)))
     of = {(series.device, series.quantity): series for series in samples.series}
     for counter in samples.series:
         power = of.get((counter.device, "power_w"))
-        if counter.quantity != "energy_j" or counter.device.component != "gpu" or power is None:
+        if counter.quantity != "energy_j" or counter.device not in own or power is None:
             continue
         found = [
             (agreement, trial.number)

@@ -9,6 +9,7 @@ from itertools import chain
 from ai_energy_benchmarks.analysis.energy_checks import energy_findings
 from ai_energy_benchmarks.analysis.integration import counter_findings
 from ai_energy_benchmarks.analysis.serving_checks import serving_findings
+from ai_energy_benchmarks.analysis.throttling import throttle_findings
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
@@ -63,6 +64,7 @@ def judge(
         _window_notes(trials),
         serving_findings(trials),
         counter_findings(samples, trials),
+        throttle_findings(samples, trials),
         _machine(environment),
         (Finding("INFO", "engine", note) for note in (engine.notes if engine else ())),
         (Finding("INFO", "meter", note) for note in collector_notes),

@@ -9,7 +9,7 @@ from statistics import fmean
 import pytest
 
 from ai_energy_benchmarks.analysis.integration import compare, counter_findings
-from ai_energy_benchmarks.domain.power import Device, Quantity, Samples, Series
+from ai_energy_benchmarks.domain.power import Device, Measurement, Quantity, Reading, Samples, Series
 from ai_energy_benchmarks.domain.result import Trial
 
 BOARD = Device("gpu", "GPU-1", "Board")
@@ -31,7 +31,8 @@ def power(power_w: float, spread_w: float = 0.0, count: int = 600) -> Series:
 
 
 def trial(start_s: float, stop_s: float, number: int = 1) -> Trial:
-    return Trial(number, start_s, stop_s, None, ())
+    reading = Reading(BOARD, 1.0, 1.0, 1.0, "measured", "test", "exact")
+    return Trial(number, start_s, stop_s, Measurement(start_s, stop_s, (reading,)), ())
 
 
 @pytest.mark.parametrize(("power_w", "level"), [(303.0, "PASS"), (306.0, "PASS"), (315.0, "WARN"), (255.0, "FAIL")])
