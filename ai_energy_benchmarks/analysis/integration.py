@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean, stdev
 
 from attrs import frozen
 
-from ai_energy_benchmarks.analysis.windows import counted, devices
 from ai_energy_benchmarks.domain import edges, integral
 from ai_energy_benchmarks.domain.power import Device, Samples, Series
 from ai_energy_benchmarks.domain.result import Finding, Level, Trial
@@ -69,9 +68,15 @@ def compare(counter: Series, power: Series, start_s: float, stop_s: float) -> Ag
     return Agreement(counter.device, counter_j, power_j, scatter)
 
 
+def workload_boards(trials: Iterable[Trial]) -> frozenset[Device]:
+    """The boards whose energy counted in any trial."""
+    readings = (reading for trial in trials if trial.measurement for reading in trial.measurement.readings)
+    return frozenset(each.device for each in readings if each.counted and each.device.component == "gpu")
+
+
 def counter_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Finding]:
     """One line per board of the workload, on the trial in which its two views agree least."""
-    own = devices(reading for trial in trials if trial.measurement for reading in counted(trial.measurement, ("gpu",)))
+    own = workload_boards(trials)
     of = {(series.device, series.quantity): series for series in samples.series}
     for counter in samples.series:
         power = of.get((counter.device, "power_w"))

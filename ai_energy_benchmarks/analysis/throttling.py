@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
-from ai_energy_benchmarks.analysis.windows import counted, devices
+from ai_energy_benchmarks.analysis.integration import workload_boards
 from ai_energy_benchmarks.domain.power import Samples, Series
 from ai_energy_benchmarks.domain.result import Finding, Level, Trial
 
@@ -20,8 +20,8 @@ _REASONS: tuple[tuple[int, str, Level], ...] = (
 
 
 def throttle_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Finding]:
-    """One line per board of the workload and reason seen during a trial; one that all is well for boards that tell of none."""
-    own = devices(reading for trial in trials if trial.measurement for reading in counted(trial.measurement, ("gpu",)))
+    """One line for each reason seen on a board of the workload during a trial, or one that none was."""
+    own = workload_boards(trials)
     for series in samples.series:
         if series.quantity != "throttle_reasons" or series.device not in own or not len(series.values):
             continue
