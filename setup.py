@@ -1,5 +1,20 @@
-"""Shim for tools that still call setup.py; everything stands in pyproject.toml."""
+"""Shim for tools that still call setup.py; everything stands in pyproject.toml.
+
+But for the project's addresses: they are those of the repository that builds, which tells them through AEB_REPOSITORY_URL.
+"""
+
+import os
 
 from setuptools import setup
 
-setup()
+repository = os.environ.get("AEB_REPOSITORY_URL", "").rstrip("/")
+
+setup(
+    project_urls={
+        "Repository": repository,
+        "Changelog": f"{repository}/blob/main/CHANGELOG.md",
+        "Issues": f"{repository}/issues",
+    }
+    if repository
+    else {}
+)
