@@ -43,7 +43,7 @@ class NvmlOptions:
     poll_s: float = field(default=0.01, validator=validators.gt(0))
     delay_low_s: float = field(default=0.0, validator=validators.ge(0))
     delay_high_s: float = field(default=0.055, validator=validators.ge(0))
-    settle_s: float = field(default=1.0, validator=validators.gt(0))
+    settle_s: float = field(default=2.0, validator=validators.gt(0))
 
 
 class NvmlCollector:

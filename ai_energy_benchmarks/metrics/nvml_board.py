@@ -50,6 +50,8 @@ class WatchedBoard:
             self.lost = f"its driver tells neither energy ({board.counter_problem}) nor power ({board.power_problem})"
         self.integrates = board.counter_problem is not None
         self._delay = delay
+        # A mean over the last second shows what happened up to a second ago.
+        self._power_delay = Delay(delay.low_s, delay.high_s + board.power_average_s)
         self._tick_s: float | None = None
         limit_w = board.power_limit_w
         self._ceiling_w = _CEILING_UNKNOWN_W if limit_w is None else limit_w * _CEILING_PER_LIMIT
@@ -88,7 +90,7 @@ class WatchedBoard:
         if self.lost is not None:
             return True
         # Power is waited for beside the counter too: it takes over should the counter prove unusable.
-        if self.board.power_problem is None and not _covers(self._power.series(stop_s), stop_s, self._delay):
+        if self.board.power_problem is None and not _covers(self._power.series(stop_s), stop_s, self._power_delay):
             return False
         return self.integrates or edges.settled(self._energy.series(stop_s - _LOOK_BACK_S), stop_s, self._delay)
 
@@ -134,9 +136,9 @@ class WatchedBoard:
         return Window(edges.rise(resting, rested), "measured", "guarded")
 
     def _integrated(self, power: Series, start: Mark, stop: Mark, note: str | None) -> Window | None:
-        if not _covers(power, stop.time_s, self._delay):
+        if not _covers(power, stop.time_s, self._power_delay):
             return None
-        level = integral.integral(power, start.time_s, stop.time_s, self._delay)
+        level = integral.integral(power, start.time_s, stop.time_s, self._power_delay)
         return Window(level, "integrated", "continuous", note)
 
     def series(self) -> tuple[Series, ...]:

@@ -12,6 +12,7 @@ from ai_energy_benchmarks.errors import CollectorError
 Nvml = Any
 Handle = Any
 
+AVERAGED_S = 1.0
 INSTANT_POWER_FIELD = 186  # NVML_FI_DEV_POWER_INSTANT, in mW; driver 530 and newer
 
 
@@ -50,6 +51,7 @@ class NvmlBoard:
         power_limit_w: the enforced limit; None if the board does not tell.
         counter_problem: why its energy counter cannot be read; None if it can.
         power_problem: the same for its power.
+        power_average_s: over what time its power is averaged.
         gauges: what else it tells, each with its call.
     """
 
@@ -60,6 +62,7 @@ class NvmlBoard:
         self._instant = self._problem(self.instant_power_w) is None
         self.counter_problem = self._problem(self.energy_j)
         self.power_problem = self._problem(self.power_w)
+        self.power_average_s = 0.0 if self._instant or not self._averages() else AVERAGED_S
         gauges: dict[Quantity, Callable[[], float]] = {
             "temperature_celsius": self.temperature_celsius,
             "clock_hz": self.clock_hz,
@@ -74,6 +77,15 @@ class NvmlBoard:
         except self._nvml.NVMLError as error:
             return str(error)
         return None
+
+    def _averages(self) -> bool:
+        """NVML API reference, nvmlDeviceGetPowerUsage: instantaneous before Ampere, then a mean over one second."""
+        try:
+            architecture: int = self._nvml.nvmlDeviceGetArchitecture(self._handle)
+        except self._nvml.NVMLError:
+            return True
+        ampere: int = self._nvml.NVML_DEVICE_ARCH_AMPERE
+        return architecture >= ampere
 
     def energy_j(self) -> float:
         """Total energy since the driver was loaded. Raises NVMLError, as every call here."""

@@ -84,20 +84,34 @@ int refused(const Board *b)
     return SUCCESS;
 }
 
-uint64_t counter_mj(const Board *b)
+/* What a sensor makes of the energy until tick k that looks only at the last part of each tick. */
+static double seen_mj(Board *b, int64_t k)
 {
-    double t = sampled_s(b, tick_at(b, now_s())), mj = b->offset_mj + energy_j(b, t) * 1000;
+    if (b->duty >= 1) return energy_j(b, sampled_s(b, k)) * 1000;
+    while (b->seen_tick < k) {
+        double end_s = sampled_s(b, ++b->seen_tick), begin_s = end_s - b->duty * b->tick_s;
+        double tick_s = end_s - sampled_s(b, b->seen_tick - 1);
+        b->seen_mj += (energy_j(b, end_s) - energy_j(b, begin_s)) / (b->duty * b->tick_s) * tick_s * 1000;
+    }
+    return b->seen_mj;
+}
+
+uint64_t counter_mj(Board *b, int module)
+{
+    int64_t k = tick_at(b, now_s());
+    double t = sampled_s(b, k), mj = b->offset_mj + seen_mj(b, k) + (module ? b->module_w * t * 1000 : 0);
     for (int i = 0; i < b->falls; i++)
         if (t >= b->fall[i].at_s) /* a fall of 0 is a reset: counting starts again there */
             mj -= b->fall[i].fall_mj > 0 ? b->fall[i].fall_mj : b->offset_mj + energy_j(b, b->fall[i].at_s) * 1000;
     return mj > 0 ? (uint64_t)mj : 0;
 }
 
-unsigned power_mw(const Board *b, int average)
+unsigned power_mw(const Board *b, int average, int module)
 {
     int64_t k = tick_at(b, now_s());
     double t = sampled_s(b, k);
     double w = average ? (energy_j(b, t) - energy_j(b, t - b->average_s)) / b->average_s : power_w(b, t);
+    w += module ? b->module_w : 0;
     w += b->noise_w * (fixed(b->seed + 2, k) * 2 - 1);
     return w > 0 ? (unsigned)(w * 1000) : 0;
 }
@@ -116,6 +130,8 @@ static void set(Board *b, const char *key, char *rest)
     else if (!strcmp(key, "average_s")) b->average_s = v;
     else if (!strcmp(key, "gain")) b->gain = v;
     else if (!strcmp(key, "noise_w")) b->noise_w = v;
+    else if (!strcmp(key, "duty")) b->duty = v;
+    else if (!strcmp(key, "module_w")) b->module_w = v;
     else if (!strcmp(key, "limit_w")) b->limit_w = v;
     else if (!strcmp(key, "temperature_celsius")) b->temperature = v;
     else if (!strcmp(key, "lost_at_s")) b->lost_at_s = v;
@@ -152,7 +168,7 @@ static Board *add_board(void)
     free(b->end_s), free(b->sum_j), free(b->watts);
     memset(b, 0, sizeof *b);
     b->magic = BOARD_MAGIC;
-    b->tick_s = 0.1, b->gain = 1, b->average_s = 1, b->limit_w = 700, b->temperature = 40, b->lost_at_s = INFINITY;
+    b->tick_s = 0.1, b->gain = b->duty = 1, b->average_s = 1, b->limit_w = 700, b->temperature = 40, b->lost_at_s = INFINITY;
     b->counter = b->instant = b->power = 1, b->architecture = 9;
     b->end_s = calloc(MAX_STEPS, sizeof(double));
     b->sum_j = calloc(MAX_STEPS, sizeof(double));

@@ -16,11 +16,13 @@ typedef struct { char uuid[96]; Board *parent; } Slice;
 struct Board {
     int magic; /* tells a board's handle from a slice's */
     char uuid[96], name[96];
-    double tick_s, jitter, phase_s, delay_s, delay_jitter_s, offset_mj, average_s, gain, noise_w, limit_w, temperature;
+    double tick_s, jitter, phase_s, delay_s, delay_jitter_s, offset_mj, average_s, gain, noise_w, duty, module_w, limit_w, temperature;
     double lost_at_s;
     int counter, instant, power, architecture, throttle_reasons;
     uint64_t seed;
     int steps, pids, slices, refusals, falls;
+    int64_t seen_tick; /* with a duty below 1: the tick up to which seen_mj has been summed */
+    double seen_mj;
     double *end_s, *watts, *sum_j; /* of each step of the trace, ends and sums from its start */
     unsigned pid[MAX_PIDS];
     Slice slice[MAX_SLICES];
@@ -37,8 +39,8 @@ extern char driver[80];
 
 double now_s(void); /* seconds after the origin */
 int refused(const Board *b); /* the code with which a call about the board fails now; 0 if it does not */
-uint64_t counter_mj(const Board *b);
-unsigned power_mw(const Board *b, int average);
+uint64_t counter_mj(Board *b, int module);
+unsigned power_mw(const Board *b, int average, int module);
 int read_file(const char *path);
 
 #endif

@@ -10,7 +10,8 @@
  *     visible at  s(k) + delay_s + delay_jitter_s * w(k)             with w(k) in [0, 1)
  *
  * The power fields are sampled at the same moments and hold the power there (instant), or the mean over the last
- * average_s (average). See simulated.py for the file's writer.
+ * average_s (average). A sensor with a duty below 1 looks only at the last part of each tick. Fields asked for with
+ * scope 1 are those of the module, which draws module_w beside the board. See simulated.py for the file's writer.
  */
 #include "board.h"
 
@@ -89,18 +90,18 @@ int nvmlDeviceGetIndex(const Board *b, unsigned *out) { ASK(b); *out = (unsigned
 int nvmlDeviceGetMinorNumber(const Board *b, unsigned *out) { return nvmlDeviceGetIndex(b, out); }
 int nvmlDeviceGetArchitecture(const Board *b, unsigned *out) { ASK(b); *out = (unsigned)b->architecture; return SUCCESS; }
 
-int nvmlDeviceGetTotalEnergyConsumption(const Board *b, unsigned long long *out)
+int nvmlDeviceGetTotalEnergyConsumption(Board *b, unsigned long long *out)
 {
     ASK(b);
     if (!b->counter) return NOT_SUPPORTED;
-    *out = counter_mj(b);
+    *out = counter_mj(b, 0);
     return SUCCESS;
 }
 int nvmlDeviceGetPowerUsage(const Board *b, unsigned *out)
 {
     ASK(b);
     if (!b->power) return NOT_SUPPORTED;
-    *out = power_mw(b, b->architecture > 6); /* averaged from Ampere on */
+    *out = power_mw(b, b->architecture > 6, 0); /* averaged from Ampere on */
     return SUCCESS;
 }
 
@@ -111,15 +112,15 @@ typedef struct {
     int code;
     union { double d; unsigned u; unsigned long long ull; } value;
 } Field;
-int nvmlDeviceGetFieldValues(const Board *b, int count, Field *field)
+int nvmlDeviceGetFieldValues(Board *b, int count, Field *field)
 {
     ASK(b);
     for (int i = 0; i < count; i++) {
         Field *f = &field[i];
         f->code = SUCCESS, f->latency = 0, f->timestamp = (int64_t)((now_s() + origin_s) * 1e6);
-        if (f->id == 83 && b->counter) f->type = 3, f->value.ull = counter_mj(b);
-        else if (f->id == 185 && b->power && b->instant) f->type = 1, f->value.u = power_mw(b, 1);
-        else if (f->id == 186 && b->power && b->instant) f->type = 1, f->value.u = power_mw(b, 0);
+        if (f->id == 83 && b->counter) f->type = 3, f->value.ull = counter_mj(b, f->scope == 1);
+        else if (f->id == 185 && b->power && b->instant) f->type = 1, f->value.u = power_mw(b, 1, f->scope == 1);
+        else if (f->id == 186 && b->power && b->instant) f->type = 1, f->value.u = power_mw(b, 0, f->scope == 1);
         else f->code = NOT_SUPPORTED;
     }
     return SUCCESS;

@@ -61,6 +61,8 @@ class Board:
 
     Attributes:
         tick_s, jitter, phase_s, delay_s, delay_jitter_s: when the counter is sampled and seen; see nvml.c.
+        gain, noise_w, duty: what the sensor makes of the truth; ``energy_j`` here knows only the gain.
+        module_w: what the rest of the module draws, seen by fields of module scope.
         counter, instant, power: whether it has an energy counter, the newer power fields, any power at all.
         architecture: as NVML numbers them; 9 is Hopper, 4 Pascal.
     """
@@ -77,6 +79,8 @@ class Board:
     average_s: float = 1.0
     gain: float = 1.0
     noise_w: float = 0.0
+    duty: float = 1.0
+    module_w: float = 0.0
     limit_w: float = 700.0
     temperature_celsius: float = 40.0
     lost_at_s: float = math.inf
@@ -92,8 +96,8 @@ class Board:
     falls: tuple[Fall, ...] = ()
 
     def energy_j(self, start_s: float, stop_s: float) -> float:
-        """The true energy between two times after the origin."""
-        return self._until_j(stop_s) - self._until_j(start_s)
+        """The counter's ideal integral between two times after the origin: the truth times the gain."""
+        return self.gain * (self._until_j(stop_s) - self._until_j(start_s))
 
     def _until_j(self, time_s: float) -> float:
         ends_s = list(accumulate(seconds for seconds, _ in self.trace))
@@ -107,7 +111,17 @@ class Board:
     def lines(self) -> list[str]:
         """The board's part of the file."""
         plain = ("uuid", "name", "tick_s", "jitter", "phase_s", "delay_s", "delay_jitter_s", "offset_mj", "average_s")
-        plain += ("gain", "noise_w", "limit_w", "temperature_celsius", "architecture", "throttle_reasons", "seed")
+        plain += (
+            "gain",
+            "noise_w",
+            "duty",
+            "module_w",
+            "limit_w",
+            "temperature_celsius",
+            "architecture",
+            "throttle_reasons",
+            "seed",
+        )
         flags = ("counter", "instant", "power")
         lines = ["board", *(f"{key} {getattr(self, key)}" for key in plain)]
         lines += [f"{key} {int(getattr(self, key))}" for key in flags]

@@ -89,6 +89,37 @@ def test_a_board_without_a_counter_is_integrated(simulate: Simulate) -> None:
     assert "no energy counter" in note
 
 
+def test_power_that_is_averaged_has_wider_bounds(simulate: Simulate) -> None:
+    """A driver that tells only the mean of the last second: the bounds know it, and hold the truth of a step."""
+    trace = ((1.2, 100.0), (1.5, 500.0), (20.0, 100.0))
+    machine = simulate(Board(A, trace, counter=False, instant=False, architecture=9, tick_s=0.02))
+    with NvmlCollector() as collector:
+        time.sleep(max(0.0, machine.origin_s + 1.2 - time.perf_counter()))
+        measurement = measure(collector, 1.5)
+    (reading,) = measurement.readings
+    assert contains(reading, truth_j(machine, 0, measurement))
+    assert reading.relative_half_width > 0.2
+
+
+def test_the_sensors_own_error_is_not_the_meters(simulate: Simulate) -> None:
+    """A gain of 5 percent stays in the figure: the bounds are of the counter's ideal integral."""
+    machine = simulate(Board(A, constant(400.0), tick_s=0.02, gain=1.05))
+    with NvmlCollector() as collector:
+        measurement = measure(collector, 0.5)
+    (reading,) = measurement.readings
+    assert contains(reading, truth_j(machine, 0, measurement))
+    assert truth_j(machine, 0, measurement) == pytest.approx(1.05 * 400.0 * measurement.duration_s)
+
+
+def test_a_sensor_that_looks_a_part_of_the_time_counts_what_it_saw(simulate: Simulate) -> None:
+    """Of power that alternates in step with its looks it sees only one half, which no software can mend."""
+    simulate(Board(A, square(100.0, 500.0, 0.1), duty=0.25, jitter=0.0, offset_mj=0.0))
+    with NvmlCollector() as collector:
+        measurement = measure(collector, 1.0)
+    (reading,) = measurement.readings
+    assert reading.energy_j == pytest.approx(500.0 * measurement.duration_s, rel=0.1)
+
+
 def test_boards_are_permuted_without_effect(simulate: Simulate) -> None:
     """Each board keeps its figure, wherever it stands in the list."""
     powers_w = {A: 100.0, B: 300.0, C: 700.0}
