@@ -11,7 +11,16 @@ from attrs import field, frozen
 Component = Literal["gpu", "cpu", "dram"]
 Provenance = Literal["measured", "integrated", "modelled"]
 Estimator = Literal["guarded", "continuous", "exact"]
-Quantity = Literal["energy_j", "power_w", "temperature_celsius", "cpu_time_s", "clock_hz", "throttle_reasons"]
+Quantity = Literal[
+    "energy_j",
+    "power_w",
+    "temperature_celsius",
+    "cpu_time_s",
+    "clock_hz",
+    "throttle_reasons",
+    "utilization_percent",
+    "memory_used_bytes",
+]
 
 
 @frozen

@@ -17,7 +17,7 @@ from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.results import sections, units
-from ai_energy_benchmarks.results.boards import gpu_stats
+from ai_energy_benchmarks.results.boards import gpu_stats, gpu_stats_absent
 
 # The outside world says RAM where the meters say DRAM.
 _NAMES: tuple[tuple[str, Component | str], ...] = (("gpu", "gpu"), ("cpu", "cpu"), ("ram", "dram"), ("total", "total"))
@@ -65,7 +65,10 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         "environment": asdict(result.environment),
         "backend_info": _engine(result.engine),
         "gpu_stats": gpu_stats(result),
-        "metrics_metadata": {"devices": sections.devices(result.trials)},
+        "metrics_metadata": {
+            "devices": sections.devices(result.trials),
+            "gpu_stats_absent": gpu_stats_absent(result),
+        },
     }
     return {key: _plain(value, 0.0 if key in _ALWAYS_NUMBERS else None) for key, value in document.items()}
 

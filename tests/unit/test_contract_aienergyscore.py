@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from array import array
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ai_energy_benchmarks.config.parser import (
     ReporterConfig,
     ScenarioConfig,
 )
-from ai_energy_benchmarks.domain.power import Device, Measurement, Reading
+from ai_energy_benchmarks.domain.power import Device, Measurement, Reading, Samples, Series
 from ai_energy_benchmarks.errors import BackendError
 from ai_energy_benchmarks.formatters.harmony import HarmonyFormatter
 from ai_energy_benchmarks.formatters.registry import FormatterRegistry
@@ -358,6 +359,11 @@ def test_prompts_come_from_local_files(model: Path, tmp_path: Path, name: str, t
 class TwoBoards(FakeCollector):
     """A meter that sees one board of the workload and one of somebody else."""
 
+    def samples(self) -> Samples:
+        ticks = array("d", [0.0])
+        own = Device("gpu", "fake-gpu")
+        return Samples((Series(own, "power_w", "fake", ticks, ticks, array("d", [3600.0])),))
+
     def read(self, start: Any, stop: Any) -> Measurement:
         whole = super().read(start, stop)
         (reading,) = whole.readings
@@ -384,6 +390,9 @@ def test_energy_wh_is_that_of_the_boards_in_use(tmp_path: Path, prompts: Path) -
     assert document["energy"]["energy_wh"] == document["energy"]["gpu_energy_wh"] == pytest.approx(2.0)
     assert document["energy"]["gpu_energy_kwh"] == pytest.approx(0.002)
     assert document["energy"]["gpu_energy_source"] == "measured"
+    (stats,) = document["gpu_stats"].values()
+    assert stats["power_draw_w"] == 3600.0
+    assert {key: type(stats[key]) for key in GPU} == dict.fromkeys(GPU, float)
     assert [each["counted"] for each in document["metrics_metadata"]["devices"]] == [True, False]
 
 

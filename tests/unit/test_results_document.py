@@ -188,9 +188,29 @@ def test_board_state_is_that_at_the_end_of_the_trials():
         samples=Samples((temperature, series(GPU), series(CPU))),
     )
     # The trial lasts from 20 s to 30 s, and the call that read the last power ended just after.
-    assert report_document(found)["gpu_stats"] == {
-        "gpu_3": {"temperature_c": 61.0, "power_draw_w": 200.0, "memory_total_mb": 81920.0}
+    document = report_document(found)
+    assert document["gpu_stats"] == {
+        "gpu_3": {
+            "utilization_percent": 0.0,
+            "memory_used_mb": 0.0,
+            "memory_total_mb": 81920.0,
+            "memory_percent": 0.0,
+            "temperature_c": 61.0,
+            "power_draw_w": 200.0,
+        }
     }
+    absent = ["utilization_percent", "memory_used_mb", "memory_percent"]
+    assert document["metrics_metadata"]["gpu_stats_absent"] == {"gpu_3": absent}
+
+
+def test_memory_in_use_is_a_share_of_the_boards_memory():
+    """In MB and percent, beside the utilization."""
+    board = Board(GPU.id, 0, "Test board", memory_bytes=80 * 2**30)
+    used = series(GPU, "memory_used_bytes", (25.0,), (20.0 * 2**30,))
+    busy = series(GPU, "utilization_percent", (25.0,), (93.0,))
+    found = result(environment=evolve(ENVIRONMENT, boards=(board,)), samples=Samples((used, busy)))
+    stats = report_document(found)["gpu_stats"]["gpu_0"]
+    assert (stats["memory_used_mb"], stats["memory_percent"], stats["utilization_percent"]) == (20480.0, 25.0, 93.0)
 
 
 def test_no_samples_no_board_state():
