@@ -1,6 +1,6 @@
 """Shim for tools that still call setup.py; everything stands in pyproject.toml.
 
-But for the project's addresses: they are those of the repository that builds, which tells them through AEB_REPOSITORY_URL.
+But for the project's addresses, which are those of the repository that builds; it tells its own in AEB_REPOSITORY_URL.
 """
 
 import os

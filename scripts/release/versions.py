@@ -1,7 +1,7 @@
 """Which version a build has, and whether everything that names it agrees.
 
     python scripts/release/versions.py of-this-commit --run-number N [--write]
-    python scripts/release/versions.py check --tag vX.Y.Z [--wheel FILE]
+    python scripts/release/versions.py check --tag vX.Y.Z [--wheel FILE] [--on-branch BRANCH]
 
 A commit that carries the tag ``v<VERSION.txt>`` is that version. Any other commit is a development build of it,
 ``<VERSION.txt>.devN``, where N is the number of the workflow run: nothing is committed for it.
@@ -95,6 +95,19 @@ def wheel_version(name: str) -> str | None:
     return match[1] if match else None
 
 
+def check_branch(tag: str, branch: str, root: Path = ROOT) -> None:
+    """Refuse a tag whose commit is not on a branch.
+
+    Raises:
+        ReleaseError: it is not, or there is no such tag or branch.
+    """
+    command = ["git", "merge-base", "--is-ancestor", f"{tag}^{{commit}}", branch]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = done.stderr.strip() or f"the commit of {tag} is not on {branch}"
+        raise ReleaseError(f"{why}; merge it first, then set the tag on the merged commit")
+
+
 def _git(*arguments: str) -> list[str]:
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.split()
@@ -110,9 +123,12 @@ def main() -> None:
     check = commands.add_parser("check")
     check.add_argument("--tag", required=True)
     check.add_argument("--wheel")
+    check.add_argument("--on-branch", help="the tag's commit must be on this branch")
     arguments = parser.parse_args()
     try:
         if arguments.command == "check":
+            if arguments.on_branch:
+                check_branch(arguments.tag, arguments.on_branch)
             print(check_agreement(arguments.tag, arguments.wheel))
             return
         tags_here, all_tags = _git("tag", "--points-at", "HEAD"), _git("tag")

@@ -28,7 +28,6 @@ FIELDS = (
     "Summary",
     "License-Expression",
     "Requires-Python",
-    "Project-URL",
     "Classifier",
     "Keywords",
 )
@@ -76,6 +75,8 @@ def metadata_problems(metadata: email.message.Message) -> Iterator[str]:
     for field in FIELDS:
         if not metadata.get_all(field):
             yield f"METADATA has no {field}; set it in pyproject.toml"
+    if not metadata.get_all("Project-URL"):
+        yield "METADATA has no Project-URL; build with AEB_REPOSITORY_URL set to the address of the repository"
     if not re.search(r"\S", str(metadata.get_payload())):
         yield "METADATA has no description; name the README in pyproject.toml"
     direct = [line for line in metadata.get_all("Requires-Dist") or [] if " @ " in line]

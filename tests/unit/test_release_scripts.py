@@ -99,6 +99,27 @@ def test_any_that_differs_is_refused_with_all_four(repository: Path, tag: str, v
     assert all(value in message for value in (tag, version, wheel, "CHANGELOG.md", "YYYY-MM-DD"))
 
 
+def test_a_tag_off_the_branch_is_refused(tmp_path: Path) -> None:
+    """Only a commit that is on main may be released."""
+
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init", "--initial-branch=main")
+    git("commit", "--allow-empty", "-m", "one")
+    git("tag", "v0.1.0")
+    git("switch", "-c", "side")
+    git("commit", "--allow-empty", "-m", "two")
+    git("tag", "-a", "v0.2.0", "-m", "annotated")
+    versions.check_branch("v0.1.0", "main", tmp_path)
+    versions.check_branch("v0.2.0", "side", tmp_path)
+    with pytest.raises(ReleaseError, match=r"v0\.2\.0 is not on main; merge it first"):
+        versions.check_branch("v0.2.0", "main", tmp_path)
+    with pytest.raises(ReleaseError, match=r"v0\.3\.0"):
+        versions.check_branch("v0.3.0", "main", tmp_path)
+
+
 def test_the_section_of_a_version_is_the_body_of_its_release() -> None:
     """It ends where the next section or the links begin."""
     assert changelog.section(CHANGELOG, "0.2.0") == "### Added\n\n- A thing."
@@ -155,12 +176,13 @@ def test_metadata_without_a_field_is_refused() -> None:
     """What an index shows must be there, and no requirement may name an address."""
     metadata = email.message.Message()
     for field in wheel_contents.FIELDS:
-        if field != "Project-URL":
+        if field != "Keywords":
             metadata[field] = "something"
     metadata["Requires-Dist"] = "attrs @ git+file:///attrs"
     metadata.set_payload("A description.")
     found = list(wheel_contents.metadata_problems(metadata))
     assert [problem.split(";")[0] for problem in found] == [
+        "METADATA has no Keywords",
         "METADATA has no Project-URL",
         "requirement 'attrs @ git+file:///attrs' names an address, which indexes refuse",
     ]

