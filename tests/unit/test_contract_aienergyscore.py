@@ -28,6 +28,7 @@ from ai_energy_benchmarks.formatters.registry import FormatterRegistry
 from ai_energy_benchmarks.runner import BenchmarkRunner, run_benchmark_from_config
 from ai_energy_benchmarks.runner.event_loop import MonotonicClock
 from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeCollector, Journal
+from tests.servers import Exchange, delta, running, usage
 from tests.tiny_model import save_tiny_model
 
 SUMMARY = (
@@ -210,6 +211,40 @@ def test_a_run_from_a_file_takes_nested_and_dotted_overrides(model: Path, prompt
     document = run_benchmark_from_config(str(file), overrides)
     assert document["summary"]["total_prompts"] == 1
     assert document["summary"]["total_completion_tokens"] <= 2
+
+
+async def three_tokens(exchange: Exchange) -> None:
+    """What a vLLM server streams."""
+    await exchange.begin_stream()
+    for text in ("a", "b", "c"):
+        await exchange.event(delta(content=text))
+    await exchange.event(delta(finish_reason="length"))
+    await exchange.event(usage(7, 3))
+    await exchange.end_stream()
+
+
+def test_the_vllm_backend_gives_the_same_document(
+    finished: tuple[BenchmarkRunner, dict[str, Any], Path], prompts: Path, tmp_path: Path
+) -> None:
+    """Streamed tokens are counted, times are real, and no block or key of it is missing."""
+    with running(three_tokens) as server:
+        config = facade("scripted", prompts, tmp_path)
+        config.backend = BackendConfig(type="vllm", model="scripted", endpoint=f"{server.endpoint}/v1")
+        runner = runner_of(config)
+        assert runner.validate() is True
+        document = runner.run()
+        runner.backend._initialize_model()  # type: ignore[attr-defined] # no part of the contract of backends
+        del runner.backend.model  # type: ignore[attr-defined] # the same
+        del runner.backend.tokenizer
+        del runner.backend
+    json.dumps(document, allow_nan=False)
+    summary = document["summary"]
+    assert (summary["total_prompt_tokens"], summary["total_completion_tokens"], summary["total_tokens"]) == (14, 6, 20)
+    assert 0 < summary["avg_time_to_first_token"] <= summary["avg_latency_seconds"]
+    for block in ("config", "summary", "energy", "backend_info"):
+        assert document[block].keys() == finished[1][block].keys()
+    post = next(each for each in server.seen if each.method == "POST")
+    assert (post.body["max_tokens"], post.body["min_tokens"], post.body["temperature"]) == (4, 4, 0)
 
 
 # --- 3: the backend may be taken apart ------------------------------------------------------------------------------
