@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import os.path
+import re
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal
 
-from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.errors import ConfigError, DatasetError
 
 Kind = Literal["backends", "collectors", "datasets", "reporters"]
 
@@ -24,6 +26,7 @@ BUILTIN: dict[Kind, dict[str, str]] = {
         "nvml": "ai_energy_benchmarks.metrics.nvml:NvmlCollector",
         "rapl": "ai_energy_benchmarks.metrics.rapl:RaplCollector",
         "modelled": "ai_energy_benchmarks.metrics.modelled:ModelledCpuCollector",
+        "codecarbon": "ai_energy_benchmarks.metrics.codecarbon:CodeCarbonCollector",
         "replay": "ai_energy_benchmarks.metrics.replay:ReplayCollector",
     },
     "datasets": {
@@ -39,6 +42,10 @@ BUILTIN: dict[Kind, dict[str, str]] = {
         "parquet": "ai_energy_benchmarks.reporters.parquet:ParquetReporter",
     },
 }
+
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_BY_SHAPE = ("local", "huggingface")  # chosen by what a data set's name looks like, never by these words
 
 
 def _foreign(kind: Kind) -> dict[str, EntryPoint]:
@@ -78,3 +85,32 @@ def unknown_name(kind: Kind, name: str) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"unknown {kind[:-1]} {name!r}{hint} Known: {', '.join(known)}"
+
+
+def dataset_for(name: str) -> str:
+    """The registry name of the member that reads the data set ``name``.
+
+    A registered name (``builtin``, ``synthetic`` …) means itself; an existing path, or a name that ends like a data
+    file, is local; anything else that a hub name can look like is a hub data set.
+
+    Raises:
+        DatasetError: it is none of these, or nearly a registered name.
+    """
+    known = names("datasets")
+    if name in known and name not in _BY_SHAPE:
+        return name
+    data_files: tuple[str, ...] = load("datasets", "local").SUFFIXES  # type: ignore[attr-defined] # LocalDataset's
+    if name.lower().endswith(data_files) or os.path.exists(os.path.expanduser(name)):
+        return "local"
+    if not _HUB_ID.fullmatch(name):
+        raise DatasetError(
+            f"data set {name!r} is neither an existing file nor a name that the hub could know",
+            remedy="set scenario.dataset_name to builtin, a path such as prompts.csv, or a hub name such as org/name",
+        )
+    near = difflib.get_close_matches(name, set(known) - set(_BY_SHAPE), n=1, cutoff=0.8)
+    if near:
+        raise DatasetError(
+            f"there is no data set {name!r} in the package; did you mean {near[0]!r}?",
+            remedy=f"set scenario.dataset_name to {near[0]}; of a hub data set write the organisation too",
+        )
+    return "huggingface"

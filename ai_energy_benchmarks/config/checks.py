@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from ai_energy_benchmarks.config.carbon import unknown_country
 from ai_energy_benchmarks.config.members import member_class
 from ai_energy_benchmarks.config.model import BackendConfig, BenchmarkConfig, GenerateKwargs, MetricsConfig
 from ai_energy_benchmarks.config.problems import Problem, shown
@@ -89,6 +90,16 @@ def _metrics(metrics: MetricsConfig) -> Iterator[Problem]:
     for name, times in Counter(member.type for member in metrics.collectors).items():
         if times > 1:
             yield Problem(("metrics", "collectors"), f"names {name!r} {times} times")
+    carbon = metrics.carbon
+    if carbon is not None and carbon.intensity_g_per_kwh is not None:
+        if carbon.source is None:
+            yield Problem(("metrics", "carbon", "source"), "must say where the intensity comes from")
+    elif metrics.country_iso_code is not None:
+        if (wrong := unknown_country(metrics.country_iso_code)) is not None:
+            yield Problem(("metrics", "country_iso_code"), f"{wrong}, got {shown(metrics.country_iso_code)}")
+    elif carbon is not None:
+        text = "needs intensity_g_per_kwh with its source, or metrics.country_iso_code"
+        yield Problem(("metrics", "carbon"), text)
 
 
 def _reporters(config: BenchmarkConfig) -> Iterator[Problem]:

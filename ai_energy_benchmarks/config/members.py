@@ -10,22 +10,30 @@ from cattrs import Converter
 
 from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.config.converter import plain_converter, structure_fields
-from ai_energy_benchmarks.config.model import BackendConfig, MemberConfig, NoOptions, ReporterConfig
+from ai_energy_benchmarks.config.model import (
+    BackendConfig,
+    MemberConfig,
+    NoOptions,
+    ReporterConfig,
+    ScenarioConfig,
+)
 from ai_energy_benchmarks.config.problems import InvalidError, shown, wrong
-from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.errors import ConfigError, DatasetError
+
+MEMBER_BLOCKS: Mapping[type, registry.Kind] = {
+    BackendConfig: "backends",
+    MemberConfig: "collectors",
+    ReporterConfig: "reporters",
+}
 
 
 @cache
 def config_converter() -> Converter:
     """The converter for whole configs, made once."""
     converter = plain_converter()
-    blocks: dict[type, registry.Kind] = {
-        BackendConfig: "backends",
-        MemberConfig: "collectors",
-        ReporterConfig: "reporters",
-    }
-    for cls, kind in blocks.items():
+    for cls, kind in MEMBER_BLOCKS.items():
         converter.register_structure_hook(cls, partial(_structure_member, converter, kind))
+    converter.register_structure_hook(ScenarioConfig, partial(_structure_scenario, converter))
     return converter
 
 
@@ -56,6 +64,25 @@ def _structure_member(converter: Converter, kind: registry.Kind, value: object, 
         value = {"options": {}, **value}
         hooks["options"] = partial(_options, converter, kind, value.get("type"))
     return structure_fields(converter, cls, value, hooks)
+
+
+def _structure_scenario(converter: Converter, value: object, cls: type) -> Any:
+    """Absent options are the defaults of the data set's own class."""
+    if not isinstance(value, Mapping):
+        raise wrong(f"must be a mapping with keys, got {shown(value)}")
+    name = value.get("dataset_name", ScenarioConfig().dataset_name)
+    hooks = {"dataset_options": partial(_dataset_options, converter, name)}
+    return structure_fields(converter, cls, {"dataset_options": {}, **value}, hooks)
+
+
+def _dataset_options(converter: Converter, name: object, value: object) -> object:
+    try:
+        kind = registry.dataset_for(name) if isinstance(name, str) else None
+    except DatasetError:
+        kind = None
+    if kind is None:
+        return NoOptions()  # what is wrong with the name is told when the data set is made
+    return _options(converter, "datasets", kind, value)
 
 
 def _name(kind: registry.Kind, value: object) -> str:

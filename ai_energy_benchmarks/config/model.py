@@ -95,7 +95,7 @@ class GenerateKwargs(Generation):
     top_p: Annotated[float, MoreThan(0), AtMost(1)] | None = None
     min_p: Annotated[float, AtLeast(0), AtMost(1)] | None = None
     repetition_penalty: Annotated[float, MoreThan(0)] | None = None
-    stop_strings: tuple[Annotated[str, Matching(r"(?s).+", "text that is not empty")], ...] = ()
+    stop_strings: tuple[Annotated[str, Matching(r"[\s\S]+", "text that is not empty")], ...] = ()
 
 
 @frozen
@@ -103,7 +103,10 @@ class ScenarioConfig:
     """What is asked of the model.
 
     Attributes:
-        dataset_name: ``builtin``, or the path of a CSV, JSONL, JSON, TXT or Parquet file.
+        dataset_name: ``builtin``, ``synthetic``, the path of a CSV, TSV, JSONL, JSON, TXT or Parquet file, or the
+            name of a data set on the hub, such as ``org/name``.
+        dataset_options: settings of this data set alone, structured into its own class.
+        sampling: which prompts are taken: the first, random ones, or as many from each tenth of the lengths.
         num_samples: prompts of one pass.
         repeat: allow prompts to be used again if the data set has fewer.
         truncation: cut prompts that do not fit; if false they fail.
@@ -111,10 +114,12 @@ class ScenarioConfig:
         reasoning: thinking on or off; absent leaves the model its own default, and nothing is sent.
         reasoning_params: values of the family's switch, such as ``reasoning_effort: high``.
         reasoning_formats: a file with further families of models, laid over ours.
-        seed: of sampling.
+        seed: of the choice of prompts, of synthetic ones, and of sampled tokens.
     """
 
     dataset_name: Text = "builtin"
+    dataset_options: object = field(factory=NoOptions)
+    sampling: Literal["first", "random", "stratified"] = "first"
     text_column_name: Text = "text"
     num_samples: Count = 100
     repeat: bool = False
@@ -183,13 +188,13 @@ class CarbonConfig:
     """What emissions are computed from.
 
     Attributes:
-        intensity_g_per_kwh: g CO2-equivalent per kWh of electricity.
-        pue: power usage effectiveness of the site.
+        intensity_g_per_kwh: g CO2-equivalent per kWh of electricity; that of ``country_iso_code`` if not set.
         source: where the intensity comes from; printed beside every emission.
+        pue: power usage effectiveness of the site.
     """
 
-    intensity_g_per_kwh: Annotated[float, AtLeast(0)]
-    source: Text
+    intensity_g_per_kwh: Annotated[float, AtLeast(0)] | None = None
+    source: Text | None = None
     pue: Annotated[float, AtLeast(1)] = 1.0
 
 
@@ -202,7 +207,7 @@ class MetricsConfig:
         collectors: ``auto`` picks the first meter that works for each component and says why.
         assume_local: the server's address means this machine, though its name does not say so.
         output_dir: where a meter that writes files of its own puts them.
-        country_iso_code: three letters; recorded, and used by meters that compute carbon themselves.
+        country_iso_code: three letters; its yearly average is the carbon intensity, unless ``carbon`` has one.
     """
 
     enabled: bool = True

@@ -9,12 +9,13 @@ from attrs import define, field
 
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.analysis.verdict import judge
+from ai_energy_benchmarks.config.carbon import carbon_for
 from ai_energy_benchmarks.config.loading import config_to_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Samples
-from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Ending, Finding, Reasoning, Step, Subject, Trial
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Ending, Finding, Reasoning, Step, Subject, Trial
 from ai_energy_benchmarks.runner.workload import Passes
 
 
@@ -62,7 +63,6 @@ class Record:
             extra=self.findings,
         )
         requests = self.passes.requests if self.passes else ()
-        carbon = config.metrics.carbon
         return BenchmarkResult(
             subject=_subject(config),
             config_yaml=config_to_yaml(config),
@@ -78,7 +78,7 @@ class Record:
             prompts={prompt.index: prompt.text for prompt in self.passes.prompts} if self.passes else {},
             prompt_indices=tuple(request.prompt.index for request in requests),
             samples=self.samples,
-            carbon=Carbon(carbon.intensity_g_per_kwh, carbon.pue, carbon.source) if carbon else None,
+            carbon=carbon_for(config.metrics),
             reasoning=self.reasoning,
             save_texts=config.save_texts,
             clock_offset_s=self.clock_offset_s,

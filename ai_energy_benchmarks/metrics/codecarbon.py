@@ -1,0 +1,244 @@
+"""CodeCarbon as a meter: its offline tracker, read as three ever-growing counters."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from attrs import field, frozen
+from attrs.validators import gt
+
+from ai_energy_benchmarks.domain import edges
+from ai_energy_benchmarks.domain.power import (
+    Component,
+    Device,
+    Mark,
+    Measurement,
+    Provenance,
+    Reading,
+    Samples,
+    Workload,
+)
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.base import CollectorSettings
+from ai_energy_benchmarks.metrics.options import chosen
+from ai_energy_benchmarks.metrics.recording import Recorder
+from ai_energy_benchmarks.metrics.sampler import Sampler
+
+if TYPE_CHECKING:
+    from codecarbon import OfflineEmissionsTracker
+    from codecarbon.output import EmissionsData
+
+METER = "codecarbon"
+INSTALL_LINE = 'pip install "ai_energy_benchmarks[codecarbon]"'
+_J_PER_KWH = 3.6e6
+# CodeCarbon's own scheduler must not read in between: only our readings have their times.
+_NEVER_S = 365 * 24 * 3600.0
+_COUNTERS = frozenset({"intel_rapl", "windows_emi"})
+
+
+@frozen
+class CodeCarbonOptions:
+    """How CodeCarbon is used.
+
+    Attributes:
+        measure_s: seconds between two readings; each also right after a window's edge.
+        tracking_mode: ``machine`` counts all of its CPU and memory, ``process`` this process's share.
+        emissions_csv: write CodeCarbon's own ``emissions.csv`` into ``metrics.output_dir`` at the end.
+        force_cpu_power_w: rated power of the CPU, where CodeCarbon does not know it.
+    """
+
+    measure_s: float = field(default=0.5, validator=gt(0))
+    tracking_mode: Literal["machine", "process"] = "machine"
+    emissions_csv: bool = False
+    force_cpu_power_w: int | None = None
+
+
+class _Totals:
+    """Receives CodeCarbon's running totals; has the methods of its ``BaseOutput``."""
+
+    def __init__(self) -> None:
+        self.total: EmissionsData | None = None
+        self.delta: EmissionsData | None = None
+
+    def out(self, total: EmissionsData, delta: EmissionsData) -> None:
+        self.total, self.delta = total, delta
+
+    def live_out(self, total: EmissionsData, delta: EmissionsData) -> None: ...
+
+    def task_out(self, rows: object, experiment_name: str) -> None: ...
+
+    def exit(self) -> None: ...
+
+
+class CodeCarbonCollector:
+    """CodeCarbon's figures for GPU, CPU and memory, kept under its own name.
+
+    Always its offline tracker: the online one asks geolocation services, and assumes a country where it has no
+    network.
+    """
+
+    Options: ClassVar[type] = CodeCarbonOptions
+
+    def __init__(self, settings: CollectorSettings) -> None:
+        self._settings = settings
+        self._options = chosen(settings, CodeCarbonOptions)
+        self._tracker: OfflineEmissionsTracker | None = None
+        self._provenance: dict[Component, Provenance] = {}
+        self._notes: list[str] = []
+        self._absent: str | None = None
+        self._lock = Lock()
+
+    @classmethod
+    def from_settings(cls, settings: CollectorSettings) -> CodeCarbonCollector:
+        return cls(settings)
+
+    def __enter__(self) -> CodeCarbonCollector:
+        country = self._settings.country_iso_code
+        if country is None:
+            raise CollectorError(
+                "CodeCarbon needs a country",
+                remedy="set metrics.country_iso_code, such as USA or FRA; it never guesses one",
+            )
+        try:
+            from codecarbon import OfflineEmissionsTracker
+        except ImportError as error:
+            raise CollectorError(f"CodeCarbon is not installed: {error}", remedy=INSTALL_LINE) from error
+        self._totals = _Totals()
+        # It logs to the terminal before it has read its own log_level.
+        logging.getLogger("codecarbon").setLevel(logging.ERROR)
+        try:
+            self._tracker = OfflineEmissionsTracker(
+                project_name=self._settings.project_name,
+                country_iso_code=country,
+                region=self._settings.region,
+                measure_power_secs=_NEVER_S,
+                tracking_mode=self._options.tracking_mode,
+                save_to_file=False,
+                save_to_api=False,
+                output_handlers=[self._totals],
+                allow_multiple_runs=True,
+                log_level=logging.ERROR,
+                force_cpu_power=self._options.force_cpu_power_w,
+            )
+            self._tracker.start()
+        except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
+            raise CollectorError(f"CodeCarbon does not start: {type(error).__name__}: {error}") from error
+        self._provenance = self._seen_components(self._tracker)
+        self._series = {
+            name: Recorder(Device(name, f"codecarbon-{name}", _LABELS[name]), "energy_j", METER)
+            for name in self._provenance
+        }
+        self._sample()
+        if self._totals.total is None:
+            self._tracker.stop()
+            raise CollectorError(
+                "CodeCarbon gives no totals: another of its trackers runs in this process or on this machine",
+                remedy="stop it, or remove its lock file",
+            )
+        self._sampler = Sampler(self._sample, self._options.measure_s, METER)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sampler.stop()
+        if self._tracker is not None:
+            self._tracker.stop()
+        if self._options.emissions_csv and self._totals.total is not None:
+            self._write_csv(self._settings.output_dir)
+        self._tracker = None
+
+    def _seen_components(self, tracker: OfflineEmissionsTracker) -> dict[Component, Provenance]:
+        """What CodeCarbon found, and whether it reads a counter or multiplies an assumed power."""
+        found: dict[Component, Provenance] = {}
+        for each in getattr(tracker, "_hardware", ()):
+            mode = str(getattr(each, "_mode", ""))
+            kind = type(each).__name__
+            if kind == "GPU":
+                found["gpu"] = "measured"
+            elif kind == "RAM":
+                found["dram"] = "modelled"
+                self._notes.append("CodeCarbon assumes a constant power of the memory from its size")
+            elif kind in ("CPU", "AppleSiliconChip"):
+                found["cpu"] = "measured" if mode in _COUNTERS or kind == "AppleSiliconChip" else "modelled"
+                self._notes.append(f"CodeCarbon's mode for the CPU is {mode or kind}")
+        if "gpu" not in found and shutil.which("nvidia-smi") is None:
+            self._notes.append("CodeCarbon looks for NVIDIA boards with nvidia-smi, which is not on the PATH")
+        return found
+
+    def _sample(self) -> None:
+        if self._tracker is None:
+            return
+        with self._lock:
+            before_s = time.perf_counter()
+            self._tracker.flush()
+            after_s = time.perf_counter()
+            total = self._totals.total
+            if total is None:
+                return
+            energies_kwh: dict[Component, float] = {
+                "gpu": total.gpu_energy,
+                "cpu": total.cpu_energy,
+                "dram": total.ram_energy,
+            }
+            for name, series in self._series.items():
+                series.add(before_s, after_s, energies_kwh[name] * _J_PER_KWH)
+
+    def components(self) -> tuple[Component, ...]:
+        return tuple(self._provenance)
+
+    def attach(self, workload: Workload) -> None:
+        self._absent = None if workload.local else "the engine does not run on this machine"
+
+    def guard_s(self) -> float:
+        return 0.0
+
+    def mark(self) -> Mark:
+        mark = Mark(time.perf_counter())
+        self._sampler.poke()
+        return mark
+
+    def read(self, start: Mark, stop: Mark) -> Measurement:
+        absent: dict[Component, str] = {
+            name: f"CodeCarbon does not see it ({METER})" for name in _LABELS if name not in self._provenance
+        }
+        if self._absent is not None:
+            return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(_LABELS, self._absent))
+        self._sample()
+        readings = tuple(self._reading(name, start, stop) for name in self._provenance)
+        return Measurement(start.time_s, stop.time_s, readings, absent)
+
+    def _reading(self, component: Component, start: Mark, stop: Mark) -> Reading:
+        series = self._series[component].series(start.time_s - 2 * self._options.measure_s)
+        levels = (edges.fresh(series, mark.time_s, float("inf")) for mark in (start, stop))
+        low_j, best_j, high_j = edges.rise(*levels)
+        return Reading(
+            device=series.device,
+            energy_j=best_j,
+            energy_low_j=low_j,
+            energy_high_j=high_j,
+            provenance=self._provenance[component],
+            meter=METER,
+            estimator="continuous",
+        )
+
+    def _write_csv(self, folder: Path) -> None:
+        from codecarbon.output import FileOutput
+
+        folder.mkdir(parents=True, exist_ok=True)
+        FileOutput("emissions.csv", str(folder)).out(self._totals.total, self._totals.delta)
+
+    def samples(self) -> Samples:
+        return Samples(tuple(series.series() for series in self._series.values()))
+
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._notes))
+
+
+_LABELS: dict[Component, str] = {"gpu": "all boards", "cpu": "CPU", "dram": "memory"}
