@@ -1,0 +1,63 @@
+"""How the time of a pass divides: outside of requests, before the first token, thinking, answering.
+
+Energy follows time only as far as power is even; a split by these shares is a convention and is called one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.completions import Completion
+from ai_energy_benchmarks.domain.result import Trial
+
+
+@frozen
+class TimeShares:
+    """Parts of the windows' time; ``outside``, ``prefill`` and ``decode`` add up to 1.
+
+    Attributes:
+        outside: no request was on its way.
+        prefill: from sending a request to its first token, which is with it.
+        decode: from the first token to the last; requests that ran side by side share their time equally.
+        thinking: the part of ``decode`` up to the token that closed the thinking; None if it cannot be told.
+    """
+
+    outside: float
+    prefill: float
+    decode: float
+    thinking: float | None = None
+
+    @property
+    def answer(self) -> float | None:
+        return None if self.thinking is None else self.decode - self.thinking
+
+
+def time_shares(trials: Sequence[Trial]) -> TimeShares | None:
+    """The shares over all trials together; None where no request showed its first token."""
+    done = [each for trial in trials for each in trial.completions if len(each.token_times_s)]
+    whole_s = sum(each.duration_s for each in trials)
+    requests_s = sum(each.e2e_s for each in done)
+    if not done or whole_s <= 0 or requests_s <= 0:
+        return None
+    busy = min(1.0, sum(_covered_s(each.completions) for each in trials) / whole_s)
+    prefill = busy * sum(each.token_times_s[0] - each.sent_s for each in done) / requests_s
+    told = all(each.reasoning_tokens is not None for each in done)
+    thinking = busy * sum(map(_thinking_s, done)) / requests_s if told else None
+    return TimeShares(outside=1.0 - busy, prefill=prefill, decode=busy - prefill, thinking=thinking)
+
+
+def _thinking_s(completion: Completion) -> float:
+    """Seconds from the first token to the one that closed the thinking."""
+    times_s, count = completion.token_times_s, completion.reasoning_tokens or 0
+    return times_s[min(count, len(times_s)) - 1] - times_s[0] if count else 0.0
+
+
+def _covered_s(completions: Iterable[Completion]) -> float:
+    """Seconds during which at least one request was on its way."""
+    total_s, until_s = 0.0, float("-inf")
+    for start_s, stop_s in sorted((each.sent_s, each.sent_s + each.e2e_s) for each in completions):
+        total_s += max(0.0, stop_s - max(start_s, until_s))
+        until_s = max(until_s, stop_s)
+    return total_s
