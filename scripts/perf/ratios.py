@@ -69,9 +69,11 @@ def ratio_row(
     return Row(what, math.exp(mean), "×", low, high, limit, at_least, len(logs))
 
 
-def median_row(what: str, values: Sequence[float], *, unit: str = "s", limit: float | None = None) -> Row:
+def median_row(
+    what: str, values: Sequence[float], *, unit: str = "s", limit: float | None = None, at_least: bool = False
+) -> Row:
     """A median, in seconds if nothing else is said."""
-    return Row(what, median(values), unit, limit=limit)
+    return Row(what, median(values), unit, limit=limit, at_least=at_least)
 
 
 def report(rows: Sequence[Row], path: Path | None) -> int:

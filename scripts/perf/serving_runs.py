@@ -1,0 +1,111 @@
+"""Whole runs of the command line against the loopback server: what one costs beside its load, and a very long one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from ratios import Row
+from serving_parts import Bench
+
+_CONFIG = """
+name: serving_perf
+backend: {{type: openai, model: loopback/model-of-no-size, endpoint: "{endpoint}"}}
+scenario:
+  num_samples: {requests}
+  repeat: true
+  generate_kwargs: {{max_new_tokens: {tokens}}}
+load: {{concurrency: {concurrency}}}
+protocol: {{bare_idle_s: 0, resident_idle_s: 0, warmup: {{requests: 1}}, trials: {trials}}}
+output_dir: {directory}
+"""
+
+
+@frozen
+class Run:
+    """A finished run.
+
+    Attributes:
+        wall_s: from the start of the process to its end.
+        within_s: of that, loading, warm-up and trials.
+        most_memory_bytes: the process's largest resident size.
+    """
+
+    wall_s: float
+    within_s: float
+    most_memory_bytes: int
+    document: dict[str, Any]
+    requests_in_file: int
+
+
+def run(endpoint: str, directory: Path, *, requests: int, tokens: int, concurrency: int, trials: int = 1) -> Run:
+    """Run the command line in a process of its own.
+
+    Raises:
+        SystemExit: it failed; with the end of what it printed.
+    """
+    config, output = directory / "config.yaml", directory / "output.txt"
+    config.write_text(
+        _CONFIG.format(
+            endpoint=endpoint,
+            directory=directory / "result",
+            requests=requests,
+            tokens=tokens,
+            concurrency=concurrency,
+            trials=trials,
+        )
+    )
+    start_s = time.perf_counter()
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ai_energy_benchmarks", "run", str(config)], stdout=file, stderr=file
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    wall_s = time.perf_counter() - start_s
+    if process.returncode:
+        raise SystemExit(f"the run failed:\n{output.read_text()[-2000:]}")
+    document = json.loads((directory / "result" / "result.json").read_text())
+    within_s = sum(each["duration_s"] for each in (*document["steps"], *document["trials"]))
+    # Linux counts in KiB, macOS in bytes (getrusage(2)).
+    memory_bytes = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Run(wall_s, within_s, memory_bytes, document, _rows(directory / "result" / "requests.parquet"))
+
+
+def _rows(path: Path) -> int:
+    import polars
+
+    count: int = polars.scan_parquet(path).select(polars.len()).collect().item()
+    return count
+
+
+def fixed_overhead_s(server: Bench, times: int) -> list[float]:
+    """Seconds of small runs that are neither load nor protocol: start, checks, summary, reports."""
+    found = []
+    for _ in range(times):
+        with tempfile.TemporaryDirectory() as directory:
+            done = run(server.endpoint("paced"), Path(directory), requests=8, tokens=4, concurrency=4)
+        found.append(done.wall_s - done.within_s)
+    return found
+
+
+def million_rows(server: Bench, requests: int = 1_000_000) -> list[Row]:
+    """A run of very many requests: its memory, its rows and its time."""
+    with tempfile.TemporaryDirectory() as directory:
+        done = run(server.endpoint("flood"), Path(directory), requests=requests, tokens=4, concurrency=32)
+    name = f"{requests:,} requests"
+    [trial] = done.document["trials"]
+    return [
+        Row(f"{name}: most memory", done.most_memory_bytes / 1e6, "MB", limit=500),
+        Row(f"{name}: rows in requests.parquet", done.requests_in_file, "", limit=requests, at_least=True),
+        Row(f"{name}: failed", trial["failed"], "", limit=0),
+        Row(f"{name}: the window", trial["duration_s"], "s"),
+        Row(f"{name}: beside load and window", done.wall_s - done.within_s, "s"),
+    ]
