@@ -20,7 +20,7 @@ fi
 if [[ -n ${AEB_CORE_ONLY:-} ]]; then
     prepare dev
 else
-    prepare dev,pytorch
+    prepare dev,pytorch,codecarbon,datasets
 fi
 
 say "ruff"
