@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -100,14 +101,14 @@ class ScriptedServer:
 
 
 @contextmanager
-def running(answer: Answer, model: str = "scripted") -> Iterator[ScriptedServer]:
+def running(answer: Answer, model: str = "scripted", *, tls: ssl.SSLContext | None = None) -> Iterator[ScriptedServer]:
     """The server in a thread of its own, gone at the end."""
     server = ScriptedServer(answer, model)
     loop = asyncio.new_event_loop()
     ready = threading.Event()
 
     async def main() -> None:
-        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
         server.port = listening.sockets[0].getsockname()[1]
         ready.set()
         await stop.wait()

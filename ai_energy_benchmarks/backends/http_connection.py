@@ -44,7 +44,8 @@ class Connection(asyncio.BufferedProtocol):
     """
 
     def __init__(self) -> None:
-        self._space = bytearray(_SPACE_BYTES)
+        # A view, because asyncio's TLS fills it in slices, and a slice of a bytearray would be a copy.
+        self._space = memoryview(bytearray(_SPACE_BYTES))
         self.transport: asyncio.Transport | None = None
         self.last_byte_s = 0.0
         self._reset(None, None)
@@ -83,14 +84,14 @@ class Connection(asyncio.BufferedProtocol):
                 where = "before it answered" if self._response is None else "in the middle of its answer"
                 self._done.set_exception(HttpError(f"the server closed the connection {where}"))
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> memoryview:
         return self._space
 
     def buffer_updated(self, nbytes: int) -> None:
         now_s = self.last_byte_s = time.perf_counter()
         if self._done is None or self._done.done():
             return
-        data = bytes(memoryview(self._space)[:nbytes])
+        data = bytes(self._space[:nbytes])
         try:
             body = self._read_head(data) if self._response is None else data
             if body is not None and not self._done.done():

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -27,8 +31,10 @@ def batch(*texts: str, **generation: object) -> Batch:
     return Batch(requests, Generation(**{"max_new_tokens": 8, **generation}))  # type: ignore[arg-type] # under test
 
 
-def ask(server: ScriptedServer, wanted: Batch | None = None, **options: object) -> Outcome:
-    (outcome,) = converse(settings(server.endpoint, **options), wanted or batch("hello"))
+def ask(
+    server: ScriptedServer, wanted: Batch | None = None, *, endpoint: str | None = None, **options: object
+) -> Outcome:
+    (outcome,) = converse(settings(endpoint or server.endpoint, **options), wanted or batch("hello"))
     return outcome
 
 
@@ -337,6 +343,43 @@ def test_the_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> Non
         ask(server)
     assert server.seen[-1].headers["authorization"] == "Bearer sk-very-secret"
     assert "sk-very-secret" not in shown[-1]
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> ssl.SSLContext:
+    """A certificate that nobody vouches for, made by the openssl command."""
+    if shutil.which("openssl") is None:
+        pytest.skip("the openssl command is not installed")
+    key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run([*command, "-keyout", key, "-out", chain], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    return context
+
+
+def test_a_stream_through_tls_reads_the_same(certificate: ssl.SSLContext) -> None:
+    """However TLS cuts a long stream into records, every event is seen."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        for _ in range(300):
+            await exchange.event(delta(content="x" * 1000))
+        await exchange.event(usage(1, 300))
+        await exchange.end_stream()
+
+    with running(answer, tls=certificate) as server:
+        done = ask(server, endpoint=server.endpoint.replace("http:", "https:"), verify_tls=False)
+    assert isinstance(done, Completion), done
+    assert len(done.token_times_s) == 300
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: ssl.SSLContext) -> None:
+    """Unless told otherwise, the client talks only to whom the system's authorities know."""
+    with running(three_tokens, tls=certificate) as server:
+        endpoint = server.endpoint.replace("http:", "https:")
+        with pytest.raises(BackendError, match="CERTIFICATE_VERIFY_FAILED"):
+            VllmBackend(settings(endpoint)).__enter__()
 
 
 def test_a_model_that_is_not_served_names_those_that_are() -> None:
