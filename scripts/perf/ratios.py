@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from statistics import fmean, median, stdev
 
@@ -67,6 +68,27 @@ def ratio_row(
     half_width = t95(len(logs) - 1) * stdev(logs) / math.sqrt(len(logs))
     low, high = math.exp(mean - half_width), math.exp(mean + half_width)
     return Row(what, math.exp(mean), "×", low, high, limit, at_least, len(logs))
+
+
+def median_ratio_row(
+    what: str, ours: Sequence[float], theirs: Sequence[float], *, limit: float | None = None, at_least: bool = False
+) -> Row:
+    """The median of the paired ratios, with the interval between order statistics that holds it in 95 % of cases.
+
+    It assumes no distribution (Conover, Practical Nonparametric Statistics, §3.2), so that a few pairs that another
+    program disturbed do not decide.
+
+    Raises:
+        ValueError: fewer than six pairs, for which there is no such interval.
+    """
+    ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
+    n = len(ratios)
+    if n < 6:
+        raise ValueError("an interval of the median needs at least six pairs")
+    # The largest rank r with P(fewer than r of n fair coins show heads) ≤ 2.5 %.
+    tails = accumulate(math.comb(n, heads) / 2**n for heads in range(n))
+    rank = sum(tail <= 0.025 for tail in tails)
+    return Row(what, median(ratios), "×", ratios[rank - 1], ratios[n - rank], limit, at_least, n)
 
 
 def median_row(

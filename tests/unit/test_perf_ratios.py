@@ -24,6 +24,25 @@ def test_the_interval_is_students_on_logarithms() -> None:
     assert math.log(row.low) == pytest.approx(-12.7062)
 
 
+@pytest.mark.parametrize(("n", "rank"), [(6, 1), (8, 1), (9, 2), (12, 3), (15, 4), (20, 6), (30, 10)])
+def test_the_interval_of_a_median_lies_between_order_statistics(n: int, rank: int) -> None:
+    """The ranks are those of published tables for 95 % (Conover, table A3: 20 pairs give the 6th and the 15th)."""
+    row = ratios.median_ratio_row("x", [float(i) for i in range(1, n + 1)], [1.0] * n)
+    assert (row.low, row.high) == (rank, n + 1 - rank)
+
+
+def test_a_few_disturbed_pairs_do_not_move_a_median() -> None:
+    """Three pairs of twenty that took ten times as long change neither the median nor the interval of equal ones."""
+    row = ratios.median_ratio_row("x", [1.0] * 17 + [10.0] * 3, [1.0] * 20)
+    assert (row.low, row.value, row.high) == (1.0, 1.0, 1.0)
+
+
+def test_a_median_of_five_has_no_interval() -> None:
+    """Fewer than six pairs cannot bound a median with 95 %."""
+    with pytest.raises(ValueError, match="six pairs"):
+        ratios.median_ratio_row("x", [1.0] * 5, [1.0] * 5)
+
+
 @pytest.mark.parametrize(
     ("row", "ok"),
     [
