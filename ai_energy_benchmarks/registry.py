@@ -40,6 +40,7 @@ BUILTIN: dict[Kind, dict[str, str]] = {
         "json": "ai_energy_benchmarks.reporters.json:JsonReporter",
         "csv": "ai_energy_benchmarks.reporters.csv:CsvReporter",
         "parquet": "ai_energy_benchmarks.reporters.parquet:ParquetReporter",
+        "aienergyscore": "ai_energy_benchmarks.reporters.aienergyscore:AIEnergyScoreReporter",
     },
 }
 

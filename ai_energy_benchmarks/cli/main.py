@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "run": "ai_energy_benchmarks.cli.run:run",
     "validate": "ai_energy_benchmarks.cli.validate:validate",
     "doctor": "ai_energy_benchmarks.cli.doctor:doctor",
+    "aienergyscore": "ai_energy_benchmarks.cli.aienergyscore:aienergyscore",
     "list": "ai_energy_benchmarks.cli.list:list_members",
 }
 

@@ -31,6 +31,7 @@ _MAX_NEW_TOKENS = 100
               help=f"With --model: most output tokens of one prompt.  [default: {_MAX_NEW_TOKENS}]")  # fmt: skip
 @click.option("--output-dir", type=click.Path(file_okay=False, path_type=Path),
               help="With --model: the result directory.  [default: results/<model>_<backend>_<UTC time>]")  # fmt: skip
+@click.option("--profile", help="Lay a named method under the config: aienergyscore.")
 @click.option("--strict", is_flag=True, help=f"Exit with {VERDICT_FAILED} if the verdict is FAIL.")
 @log_options
 @click.pass_context
@@ -44,6 +45,7 @@ def run(
     samples: int | None,
     max_new_tokens: int | None,
     output_dir: Path | None,
+    profile: str | None,
     strict: bool,
 ) -> int:
     """Measure the energy of a benchmark: of the file CONFIG, or of --model NAME.
@@ -56,6 +58,7 @@ def run(
     """
     from ai_energy_benchmarks.config.loading import config_from_mapping, load_config
     from ai_energy_benchmarks.config.overrides import parse_assignments, with_overrides
+    from ai_energy_benchmarks.config.profiles import with_profile
 
     changes, quiet = parse_assignments(overrides), ctx.params["verbose"] > 0
     if config is not None:
@@ -64,33 +67,41 @@ def run(
         for option, value in given.items():
             if value is not None:
                 raise click.UsageError(f"{option} goes without CONFIG; with a file, change its keys with -o", ctx)
-        return _measure(load_config(config, changes), strict=strict, quiet=quiet)
+        return measure(load_config(config, changes, profile=profile), strict=strict, quiet=quiet)
     if model is None:
         raise click.UsageError("name a config file, or a model with --model", ctx)
-    mapping = quick_mapping(model, backend or "pytorch", samples, max_new_tokens, output_dir)
-    checked = config_from_mapping(with_overrides(mapping, changes), source="the command line")
-    return _measure(checked, strict=strict, quiet=quiet)
+    mapping = with_overrides(quick_mapping(model, backend or "pytorch", output_dir), changes)
+    chosen = with_overrides(quick_scenario(samples, max_new_tokens, defaults=profile is None), mapping)
+    checked = config_from_mapping(with_profile(profile, chosen) if profile else chosen, source="the command line")
+    return measure(checked, strict=strict, quiet=quiet)
 
 
-def quick_mapping(
-    model: str, backend: str, samples: int | None, max_new_tokens: int | None, output_dir: Path | None
-) -> dict[str, object]:
-    """The config of ``run --model``, as a file would hold it."""
+def quick_mapping(model: str, backend: str, output_dir: Path | None) -> dict[str, object]:
+    """What ``run --model`` measures and where the results go, as a file would hold it."""
     name = re.sub(r"[^\w.-]+", "-", model.strip("/"))
     started = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     return {
         "name": name,
         "backend": {"type": backend, "model": model},
-        "scenario": {
-            "num_samples": _SAMPLES if samples is None else samples,
-            "repeat": True,
-            "generate_kwargs": {"max_new_tokens": _MAX_NEW_TOKENS if max_new_tokens is None else max_new_tokens},
-        },
         "output_dir": str(output_dir or Path("results") / f"{name}_{backend}_{started}"),
     }
 
 
-def _measure(config: BenchmarkConfig, *, strict: bool, quiet: bool) -> int:
+def quick_scenario(samples: int | None, max_new_tokens: int | None, *, defaults: bool) -> dict[str, object]:
+    """What ``run --model`` asks of it; without ``defaults`` only what was given."""
+    if defaults:
+        samples = _SAMPLES if samples is None else samples
+        max_new_tokens = _MAX_NEW_TOKENS if max_new_tokens is None else max_new_tokens
+    scenario: dict[str, object] = {"repeat": True} if defaults else {}
+    if samples is not None:
+        scenario["num_samples"] = samples
+    if max_new_tokens is not None:
+        scenario["generate_kwargs"] = {"max_new_tokens": max_new_tokens}
+    return {"scenario": scenario}
+
+
+def measure(config: BenchmarkConfig, *, strict: bool, quiet: bool) -> int:
+    """Check, run, name the files, and say with which code to leave."""
     from ai_energy_benchmarks.cli.engines import naming_all_engines
     from ai_energy_benchmarks.cli.progress import terminal_progress
     from ai_energy_benchmarks.runner import BenchmarkRunner

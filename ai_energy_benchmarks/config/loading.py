@@ -13,23 +13,46 @@ from ai_energy_benchmarks.config.members import config_converter
 from ai_energy_benchmarks.config.model import BenchmarkConfig, MetricsConfig
 from ai_energy_benchmarks.config.overrides import override_paths, with_overrides
 from ai_energy_benchmarks.config.problems import InvalidError, Path, Place, Problem, refusal, shown
+from ai_energy_benchmarks.config.profiles import with_profile
 from ai_energy_benchmarks.errors import ConfigError
 
-__all__ = ["config_from_mapping", "config_from_yaml", "config_to_mapping", "config_to_yaml", "load_config"]
+__all__ = [
+    "config_from_mapping",
+    "config_from_yaml",
+    "config_to_mapping",
+    "config_to_yaml",
+    "load_config",
+    "mapping_from_file",
+]
 
 _REMEDY = "correct these keys; `ai-energy-benchmark validate FILE` checks a file without running it"
 
 
-def load_config(path: str | File, overrides: Mapping[str, object] | None = None) -> BenchmarkConfig:
+def load_config(
+    path: str | File, overrides: Mapping[str, object] | None = None, *, profile: str | None = None
+) -> BenchmarkConfig:
     """Read a YAML file.
 
     Args:
         overrides: nested mappings or dotted keys, laid over the file (``{"scenario.num_samples": 3}``).
+        profile: a name of ``config.profiles``, whose settings are laid under the file.
 
     Raises:
         ConfigError: the file cannot be read, or with all problems in it: path, line, value and nearest valid name.
     """
-    return _from_document(yaml_text.read(File(path)), str(path), overrides or {})
+    return _from_document(yaml_text.read(File(path)), str(path), overrides or {}, profile)
+
+
+def mapping_from_file(path: str | File) -> Mapping[str, object]:
+    """The plain mapping in a YAML file, before any of its keys is checked.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, or has problems as YAML.
+    """
+    document = yaml_text.read(File(path))
+    if document.problems:
+        raise refusal(str(path), document.problems, place_in(document, {}), remedy=_REMEDY)
+    return document_mapping(document, str(path))
 
 
 def config_from_yaml(text: str, source: str = "YAML text") -> BenchmarkConfig:
@@ -91,8 +114,12 @@ def place_in(document: yaml_text.Document, overrides: Mapping[str, object]) -> C
     return place
 
 
-def _from_document(document: yaml_text.Document, source: str, overrides: Mapping[str, object]) -> BenchmarkConfig:
+def _from_document(
+    document: yaml_text.Document, source: str, overrides: Mapping[str, object], profile: str | None = None
+) -> BenchmarkConfig:
     mapping = with_overrides(document_mapping(document, source), overrides)
+    if profile is not None:
+        mapping = with_profile(profile, mapping)
     return _checked(mapping, source, document.problems, place_in(document, overrides))
 
 

@@ -1,0 +1,111 @@
+"""The files that AI Energy Score's portal takes: energy of the GPUs in Wh, by phase."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from attrs import frozen
+
+from ai_energy_benchmarks.analysis.derived import energies
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.reporters.base import ReporterSettings
+from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.phases import METHOD, PhaseEnergy, Phases, phases_by_time
+from ai_energy_benchmarks.results.units import kwh, wh
+from ai_energy_benchmarks.results.writing import write_errors, write_text
+
+REPORT_FILE = "benchmark_report.json"
+WH_FILE = "GPU_ENERGY_WH.txt"
+SUMMARY_FILE = "GPU_ENERGY_SUMMARY.json"
+PHASES = ("preprocess", "prefill", "decode")
+
+
+@frozen
+class AIEnergyScoreReporter:
+    """Writes ``benchmark_report.json``, ``GPU_ENERGY_WH.txt`` and ``GPU_ENERGY_SUMMARY.json``.
+
+    The figures are of one pass, the mean of its runs. Where no meter saw a GPU there is no
+    ``GPU_ENERGY_WH.txt``, an older one is removed, and the summary says why: 0 Wh would be a score.
+
+    Attributes:
+        directory: where the files go.
+    """
+
+    directory: Path
+
+    @classmethod
+    def from_settings(cls, settings: ReporterSettings) -> AIEnergyScoreReporter:
+        return cls(settings.output_file.parent if settings.output_file else settings.output_dir)
+
+    def report(self, result: BenchmarkResult) -> tuple[Path, ...]:
+        files = [self._write(REPORT_FILE, _json({**_phase_blocks(result), "report": report_document(result)}))]
+        files.append(self._write(SUMMARY_FILE, _json(gpu_summary(result))))
+        gpu_wh = gpu_energy_wh(result)
+        if gpu_wh is not None:
+            return (*files, self._write(WH_FILE, f"{gpu_wh:.6g}\n"))
+        with write_errors(self.directory / WH_FILE):
+            (self.directory / WH_FILE).unlink(missing_ok=True)
+        return tuple(files)
+
+    def _write(self, name: str, text: str) -> Path:
+        write_text(self.directory / name, text)
+        return self.directory / name
+
+
+def gpu_energy_wh(result: BenchmarkResult) -> float | None:
+    """The score before it is divided: GPU energy of one pass; None if no meter saw it, or not well enough."""
+    gpu = energies(result.summary).get("gpu")
+    return wh(gpu.energy_j) if gpu is not None and gpu.resolved else None
+
+
+def gpu_summary(result: BenchmarkResult) -> dict[str, str | float | None]:
+    """The content of ``GPU_ENERGY_SUMMARY.json``: the total, each phase, and how it was obtained."""
+    gpu = energies(result.summary).get("gpu")
+    phases = _gpu_phases(phases_by_time(result))
+    split = {f"{name}_wh": wh(getattr(phases, f"{name}_j")) for name in PHASES} if phases else {}
+    why = "the bounds of the figure are too wide" if gpu else result.summary.absent.get("gpu", "nothing was measured")
+    total_wh = gpu_energy_wh(result)
+    return {
+        "units": "Wh",
+        "total": total_wh,
+        **split,
+        "format": "ai_energy_benchmarks",
+        "model": result.subject.model,
+        "samples": result.summary.requests,
+        "runs": result.summary.trials,
+        "wh_per_1000_queries": _per_1000(result, total_wh),
+        "source": gpu.provenance if gpu else "absent",
+        "split": METHOD if split else None,
+        "verdict": result.verdict.level,
+        **({} if total_wh is not None else {"reason": why}),
+    }
+
+
+def _per_1000(result: BenchmarkResult, gpu_wh: float | None) -> float | None:
+    return 1000 * gpu_wh / result.summary.succeeded if gpu_wh is not None and result.summary.succeeded else None
+
+
+def _gpu_phases(phases: Phases | None) -> PhaseEnergy | None:
+    return phases.energy.get("gpu") if phases else None
+
+
+def _phase_blocks(result: BenchmarkResult) -> dict[str, object]:
+    """Phase → energy in kWh by component, as optimum-benchmark's report has it, without what no meter saw."""
+    phases = phases_by_time(result)
+    if phases is None:
+        return {}
+    names = {"cpu": "cpu", "ram": "dram", "gpu": "gpu", "total": "total"}
+    blocks: dict[str, object] = {}
+    for phase in PHASES:
+        seen = {
+            theirs: kwh(getattr(phases.energy[ours], f"{phase}_j"))
+            for theirs, ours in names.items()
+            if ours in phases.energy
+        }
+        blocks[phase] = {"energy": {"unit": "kWh", **seen}, "split": METHOD}
+    return blocks
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
