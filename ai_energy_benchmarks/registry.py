@@ -26,6 +26,7 @@ BUILTIN: dict[Kind, dict[str, str]] = {
         "nvml": "ai_energy_benchmarks.metrics.nvml:NvmlCollector",
         "rapl": "ai_energy_benchmarks.metrics.rapl:RaplCollector",
         "modelled": "ai_energy_benchmarks.metrics.modelled:ModelledCpuCollector",
+        "zeus": "ai_energy_benchmarks.metrics.zeus:ZeusCollector",
         "codecarbon": "ai_energy_benchmarks.metrics.codecarbon:CodeCarbonCollector",
         "replay": "ai_energy_benchmarks.metrics.replay:ReplayCollector",
     },
@@ -45,8 +46,8 @@ BUILTIN: dict[Kind, dict[str, str]] = {
 }
 
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-_BY_SHAPE = ("local", "huggingface")  # chosen by what a data set's name looks like, never by these words
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+BY_SHAPE = ("local", "huggingface")  # chosen by what a data set's name looks like, never by these words
 
 
 def _foreign(kind: Kind) -> dict[str, EntryPoint]:
@@ -98,17 +99,17 @@ def dataset_for(name: str) -> str:
         DatasetError: it is none of these, or nearly a registered name.
     """
     known = names("datasets")
-    if name in known and name not in _BY_SHAPE:
+    if name in known and name not in BY_SHAPE:
         return name
     data_files: tuple[str, ...] = load("datasets", "local").SUFFIXES  # type: ignore[attr-defined] # LocalDataset's
     if name.lower().endswith(data_files) or os.path.exists(os.path.expanduser(name)):
         return "local"
-    if not _HUB_ID.fullmatch(name):
+    if not HUB_ID.fullmatch(name):
         raise DatasetError(
             f"data set {name!r} is neither an existing file nor a name that the hub could know",
             remedy="set scenario.dataset_name to builtin, a path such as prompts.csv, or a hub name such as org/name",
         )
-    near = difflib.get_close_matches(name, set(known) - set(_BY_SHAPE), n=1, cutoff=0.8)
+    near = difflib.get_close_matches(name, set(known) - set(BY_SHAPE), n=1, cutoff=0.8)
     if near:
         raise DatasetError(
             f"there is no data set {name!r} in the package; did you mean {near[0]!r}?",

@@ -17,8 +17,8 @@ from ai_energy_benchmarks.metrics.combined import CombinedCollector
 
 # In order of trust (measurement.md §1): the first that opens and sees the component is taken.
 _ORDER: Mapping[Component, tuple[str, ...]] = {
-    "gpu": ("nvml",),
-    "cpu": ("rapl", "modelled"),
+    "gpu": ("nvml", "zeus"),
+    "cpu": ("rapl", "zeus", "modelled"),
     "dram": ("rapl",),
 }
 

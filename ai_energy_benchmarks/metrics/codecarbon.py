@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from attrs import field, frozen
 from attrs.validators import gt
 
-from ai_energy_benchmarks.domain import edges
 from ai_energy_benchmarks.domain.power import (
     Component,
     Device,
     Mark,
     Measurement,
     Provenance,
-    Reading,
     Samples,
     Workload,
 )
+from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.options import chosen
-from ai_energy_benchmarks.metrics.recording import Recorder
-from ai_energy_benchmarks.metrics.sampler import Sampler
+from ai_energy_benchmarks.metrics.polled import Counter, PolledCounters
 
 if TYPE_CHECKING:
     from codecarbon import OfflineEmissionsTracker
@@ -39,7 +35,12 @@ INSTALL_LINE = 'pip install "ai_energy_benchmarks[codecarbon]"'
 _J_PER_KWH = 3.6e6
 # CodeCarbon's own scheduler must not read in between: only our readings have their times.
 _NEVER_S = 365 * 24 * 3600.0
-_COUNTERS = frozenset({"intel_rapl", "windows_emi"})
+_DEVICES: dict[Component, Device] = {
+    "gpu": Device("gpu", "codecarbon-gpu", "all boards"),
+    "cpu": Device("cpu", "codecarbon-cpu", "CPU"),
+    "dram": Device("dram", "codecarbon-dram", "memory"),
+}
+_COUNTER_MODES = frozenset({"intel_rapl", "windows_emi"})
 
 
 @frozen
@@ -92,7 +93,6 @@ class CodeCarbonCollector:
         self._provenance: dict[Component, Provenance] = {}
         self._notes: list[str] = []
         self._absent: str | None = None
-        self._lock = Lock()
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> CodeCarbonCollector:
@@ -130,24 +130,20 @@ class CodeCarbonCollector:
         except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
             raise CollectorError(f"CodeCarbon does not start: {type(error).__name__}: {error}") from error
         self._provenance = self._seen_components(self._tracker)
-        self._series = {
-            name: Recorder(Device(name, f"codecarbon-{name}", _LABELS[name]), "energy_j", METER)
-            for name in self._provenance
-        }
-        self._sample()
-        if self._totals.total is None:
+        if not self._read_j():
             self._tracker.stop()
             raise CollectorError(
                 "CodeCarbon gives no totals: another of its trackers runs in this process or on this machine",
                 remedy="stop it, or remove its lock file",
             )
-        self._sampler = Sampler(self._sample, self._options.measure_s, METER)
+        counters = tuple(Counter(_DEVICES[name], word) for name, word in self._provenance.items())
+        self._counters = PolledCounters(METER, counters, self._read_j, self._options.measure_s)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sampler.stop()
+        self._counters.stop()
         if self._tracker is not None:
             self._tracker.stop()
         if self._options.emissions_csv and self._totals.total is not None:
@@ -166,67 +162,44 @@ class CodeCarbonCollector:
                 found["dram"] = "modelled"
                 self._notes.append("CodeCarbon assumes a constant power of the memory from its size")
             elif kind in ("CPU", "AppleSiliconChip"):
-                found["cpu"] = "measured" if mode in _COUNTERS or kind == "AppleSiliconChip" else "modelled"
+                found["cpu"] = "measured" if mode in _COUNTER_MODES or kind == "AppleSiliconChip" else "modelled"
                 self._notes.append(f"CodeCarbon's mode for the CPU is {mode or kind}")
         if "gpu" not in found and shutil.which("nvidia-smi") is None:
             self._notes.append("CodeCarbon looks for NVIDIA boards with nvidia-smi, which is not on the PATH")
         return found
 
-    def _sample(self) -> None:
+    def _read_j(self) -> dict[str, float]:
         if self._tracker is None:
-            return
-        with self._lock:
-            before_s = time.perf_counter()
-            self._tracker.flush()
-            after_s = time.perf_counter()
-            total = self._totals.total
-            if total is None:
-                return
-            energies_kwh: dict[Component, float] = {
-                "gpu": total.gpu_energy,
-                "cpu": total.cpu_energy,
-                "dram": total.ram_energy,
-            }
-            for name, series in self._series.items():
-                series.add(before_s, after_s, energies_kwh[name] * _J_PER_KWH)
+            return {}
+        self._tracker.flush()
+        total = self._totals.total
+        if total is None:
+            return {}
+        energies_kwh: dict[Component, float] = {
+            "gpu": total.gpu_energy,
+            "cpu": total.cpu_energy,
+            "dram": total.ram_energy,
+        }
+        return {_DEVICES[name].id: energies_kwh[name] * _J_PER_KWH for name in self._provenance}
 
     def components(self) -> tuple[Component, ...]:
         return tuple(self._provenance)
 
     def attach(self, workload: Workload) -> None:
         self._absent = None if workload.local else "the engine does not run on this machine"
+        self._counters.attach(workload)
 
     def guard_s(self) -> float:
         return 0.0
 
     def mark(self) -> Mark:
-        mark = Mark(time.perf_counter())
-        self._sampler.poke()
-        return mark
+        return self._counters.mark()
 
     def read(self, start: Mark, stop: Mark) -> Measurement:
-        absent: dict[Component, str] = {
-            name: f"CodeCarbon does not see it ({METER})" for name in _LABELS if name not in self._provenance
-        }
         if self._absent is not None:
-            return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(_LABELS, self._absent))
-        self._sample()
-        readings = tuple(self._reading(name, start, stop) for name in self._provenance)
-        return Measurement(start.time_s, stop.time_s, readings, absent)
-
-    def _reading(self, component: Component, start: Mark, stop: Mark) -> Reading:
-        series = self._series[component].series(start.time_s - 2 * self._options.measure_s)
-        levels = (edges.fresh(series, mark.time_s, float("inf")) for mark in (start, stop))
-        low_j, best_j, high_j = edges.rise(*levels)
-        return Reading(
-            device=series.device,
-            energy_j=best_j,
-            energy_low_j=low_j,
-            energy_high_j=high_j,
-            provenance=self._provenance[component],
-            meter=METER,
-            estimator="continuous",
-        )
+            return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(_DEVICES, self._absent))
+        unseen = {name: "CodeCarbon does not see it" for name in _DEVICES if name not in self._provenance}
+        return Measurement(start.time_s, stop.time_s, self._counters.readings(start, stop), unseen)
 
     def _write_csv(self, folder: Path) -> None:
         from codecarbon.output import FileOutput
@@ -235,10 +208,7 @@ class CodeCarbonCollector:
         FileOutput("emissions.csv", str(folder)).out(self._totals.total, self._totals.delta)
 
     def samples(self) -> Samples:
-        return Samples(tuple(series.series() for series in self._series.values()))
+        return self._counters.samples()
 
     def notes(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self._notes))
-
-
-_LABELS: dict[Component, str] = {"gpu": "all boards", "cpu": "CPU", "dram": "memory"}

@@ -1,0 +1,182 @@
+"""Zeus as a meter: the counters of AMD and NVIDIA boards, of Apple and Jetson chips, and RAPL through its daemon.
+
+Only its device layer is used. Its monitor takes seconds to import, and reports 0 J or twice the truth for
+windows near a counter's tick; here its counters get the same bounds as all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import ClassVar
+
+from attrs import field, frozen
+from attrs.validators import gt
+
+from ai_energy_benchmarks.domain import edges
+from ai_energy_benchmarks.domain.power import Component, Device, Mark, Measurement, Samples, Workload
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.base import CollectorSettings
+from ai_energy_benchmarks.metrics.options import chosen
+from ai_energy_benchmarks.metrics.polled import Counter, PolledCounters
+
+METER = "zeus"
+INSTALL_LINE = 'pip install "ai_energy_benchmarks[zeus]"'
+# Zeus' field of a chip's running totals → component; Apple's and Jetson's names differ.
+_SOC_FIELDS: dict[str, Component] = {
+    "cpu_total_mj": "cpu",
+    "cpu_energy_mj": "cpu",
+    "gpu_mj": "gpu",
+    "gpu_energy_mj": "gpu",
+    "dram_mj": "dram",
+}
+_Totals = Callable[[], Mapping[str, float]]
+
+
+@frozen
+class ZeusOptions:
+    """How Zeus is read.
+
+    Attributes:
+        poll_s: seconds between two readings; each also right after a window's edge.
+    """
+
+    poll_s: float = field(default=0.02, validator=gt(0))
+
+
+@frozen
+class _Found:
+    """Counters of one kind of device, and how all of them are read, in joules by device id."""
+
+    counters: tuple[Counter, ...]
+    read_j: _Totals
+
+
+class ZeusCollector:
+    """Everything that Zeus finds on this machine."""
+
+    Options: ClassVar[type] = ZeusOptions
+
+    def __init__(self, options: ZeusOptions | None = None) -> None:
+        self._options = options or ZeusOptions()
+        self._found: tuple[_Found, ...] = ()
+        self._reasons: list[str] = []
+        self._absent: str | None = None
+
+    @classmethod
+    def from_settings(cls, settings: CollectorSettings) -> ZeusCollector:
+        return cls(chosen(settings, ZeusOptions))
+
+    def __enter__(self) -> ZeusCollector:
+        try:
+            import zeus.device
+            from zeus.device.exception import ZeusBaseCPUError, ZeusBaseGPUError, ZeusBaseSoCError
+        except ImportError as error:
+            raise CollectorError(f"Zeus is not installed: {error}", remedy=INSTALL_LINE) from error
+        found = []
+        for find in (_boards, _packages, _chip):
+            try:
+                found.append(find())
+            except (ZeusBaseGPUError, ZeusBaseCPUError, ZeusBaseSoCError, OSError, ValueError) as error:
+                self._reasons.append(str(error) or type(error).__name__)
+        self._found = tuple(each for each in found if each.counters)
+        if not self._found:
+            raise CollectorError(f"Zeus {zeus.__version__} finds nothing to measure: {'; '.join(self._reasons)}")
+        counters = tuple(counter for each in self._found for counter in each.counters)
+        self._counters = PolledCounters(METER, counters, self._read_j, self._options.poll_s)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._counters.stop()
+
+    def _read_j(self) -> dict[str, float]:
+        return {device_id: energy_j for each in self._found for device_id, energy_j in each.read_j().items()}
+
+    def components(self) -> tuple[Component, ...]:
+        return tuple(dict.fromkeys(counter.device.component for each in self._found for counter in each.counters))
+
+    def attach(self, workload: Workload) -> None:
+        self._absent = None if workload.local else "the engine does not run on this machine"
+        self._counters.attach(workload)
+
+    def guard_s(self) -> float:
+        return 0.0
+
+    def mark(self) -> Mark:
+        return self._counters.mark()
+
+    def read(self, start: Mark, stop: Mark) -> Measurement:
+        components: tuple[Component, ...] = ("gpu", "cpu", "dram")
+        if self._absent is not None:
+            return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(components, self._absent))
+        reason = "; ".join(self._reasons) or "Zeus does not see it"
+        unseen = dict.fromkeys((each for each in components if each not in self.components()), reason)
+        return Measurement(start.time_s, stop.time_s, self._counters.readings(start, stop), unseen)
+
+    def samples(self) -> Samples:
+        return self._counters.samples()
+
+    def notes(self) -> tuple[str, ...]:
+        seen = ", ".join(counter.device.label for each in self._found for counter in each.counters)
+        return (f"Zeus reads {seen}; all of its boards count, whichever the engine uses",)
+
+
+def _boards() -> _Found:
+    from zeus.device import get_gpus
+
+    gpus = get_gpus()
+    with_counter = [index for index in range(len(gpus)) if gpus.supports_get_total_energy_consumption(index)]
+    counters = tuple(
+        Counter(Device("gpu", f"zeus-gpu-{index}", gpus.get_name(index)), "measured", edges.UNKNOWN_DELAY)
+        for index in with_counter
+    )
+
+    def read_j() -> dict[str, float]:
+        return {f"zeus-gpu-{index}": gpus.get_total_energy_consumption(index) / 1e3 for index in with_counter}
+
+    return _Found(counters, read_j)
+
+
+def _packages() -> _Found:
+    from zeus.device import get_cpus
+
+    cpus = get_cpus()
+    counters = []
+    for index in range(len(cpus)):
+        counters.append(Counter(Device("cpu", f"zeus-cpu-{index}", f"package {index}"), "measured"))
+        if cpus.supports_get_dram_energy_consumption(index):
+            counters.append(Counter(Device("dram", f"zeus-dram-{index}", f"memory of package {index}"), "measured"))
+    known = {counter.device.id for counter in counters}
+
+    def read_j() -> dict[str, float]:
+        totals: dict[str, float] = {}
+        for index in range(len(cpus)):
+            total = cpus.get_total_energy_consumption(index)
+            totals[f"zeus-cpu-{index}"] = total.cpu_mj / 1e3
+            if total.dram_mj is not None:
+                totals[f"zeus-dram-{index}"] = total.dram_mj / 1e3
+        return {name: energy_j for name, energy_j in totals.items() if name in known}
+
+    return _Found(tuple(counters), read_j)
+
+
+def _chip() -> _Found:
+    from zeus.device import get_soc
+
+    soc = get_soc()
+
+    def totals_j() -> dict[str, float]:
+        total = soc.get_total_energy_consumption()
+        values = {name: getattr(total, name, None) for name in _SOC_FIELDS}
+        return {f"zeus-soc-{_SOC_FIELDS[name]}": value / 1e3 for name, value in values.items() if value is not None}
+
+    present: tuple[Component, ...] = tuple(
+        component for component in ("gpu", "cpu", "dram") if f"zeus-soc-{component}" in totals_j()
+    )
+    counters = tuple(
+        Counter(Device(component, f"zeus-soc-{component}", f"{component} of the chip"), "measured", edges.UNKNOWN_DELAY)
+        for component in present
+    )
+    return _Found(counters, totals_j)
