@@ -12,11 +12,13 @@ def dataset_sha256(prompts: Iterable[Prompt]) -> str:
     """SHA-256 of the texts in order, each preceded by its length in bytes, as hexadecimal digits.
 
     The lengths keep ``["ab", "c"]`` and ``["a", "bc"]`` apart. Indices do not count: the same texts from
-    another file have the same hash.
+    another file have the same hash. A prompt with a length of output of its own adds ``>``, that length and ``;``.
     """
     digest = hashlib.sha256()
     for prompt in prompts:
         text = prompt.text.encode("utf-8", "surrogatepass")
         digest.update(b"%d:" % len(text))
         digest.update(text)
+        if prompt.output_tokens is not None:
+            digest.update(b">%d;" % prompt.output_tokens)
     return digest.hexdigest()

@@ -7,6 +7,7 @@ import os.path
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
 from ai_energy_benchmarks.datasets.base import DatasetSettings
 from ai_energy_benchmarks.datasets.cells import Cell, Source, prompts_from
@@ -28,11 +29,12 @@ _TEXT_READERS: Mapping[str, Callable[[Path, Source], Iterator[Cell]]] = {
     ".json": json_cells,
     ".txt": txt_cells,
 }
-SUFFIXES = (*_TEXT_READERS, ".parquet")
 
 
 class LocalDataset:
-    """One file; what it holds is told by how its name ends."""
+    """One file; what it holds is told by how its name ends, which is one of ``SUFFIXES``."""
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (*_TEXT_READERS, ".parquet")
 
     def __init__(self, settings: DatasetSettings) -> None:
         self._settings = settings
@@ -67,10 +69,10 @@ class LocalDataset:
             near = difflib.get_close_matches(path.name, _names_beside(path), n=1)
             hint = f"; did you mean {path.with_name(near[0])}?" if near else ""
             raise source.error(f"there is no such file{hint}", "check scenario.dataset_name and the working directory")
-        if path.suffix.lower() not in SUFFIXES:
+        if path.suffix.lower() not in self.SUFFIXES:
             raise source.error(
                 f"files named {path.suffix or 'without an ending'} cannot be read",
-                f"convert it to one of {', '.join(SUFFIXES)}",
+                f"convert it to one of {', '.join(self.SUFFIXES)}",
             )
 
 

@@ -58,11 +58,13 @@ class SyntheticOptions:
         prompt_tokens: length of the prompt's own text, without what the chat template adds.
         prefix_tokens: how many of them stand at the beginning of other prompts too; 0 for none.
         prefixes: how many different beginnings there are, used in turn.
+        output_tokens: exact length of each output; without it ``scenario.generate_kwargs`` decides.
     """
 
     prompt_tokens: Length = field(factory=Length)
     prefix_tokens: int = field(default=0, validator=ge(0))
     prefixes: int = field(default=1, validator=ge(1))
+    output_tokens: Length | None = None
 
 
 class SyntheticDataset:
@@ -106,7 +108,11 @@ class SyntheticDataset:
                 f"synthetic prompt {index + 1} has {wanted_tokens} tokens, no more than its prefix",
                 remedy="set dataset_options.prompt_tokens.min above dataset_options.prefix_tokens",
             )
-        return Prompt(index, maker.text(wanted_tokens, dice, prefix))
+        return Prompt(index, maker.text(wanted_tokens, dice, prefix), self._output_tokens(index))
+
+    def _output_tokens(self, index: int) -> int | None:
+        length = self._options.output_tokens
+        return None if length is None else length.draw(random.Random(f"{self._settings.seed} output {index}"))
 
 
 @frozen

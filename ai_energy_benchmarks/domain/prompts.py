@@ -17,10 +17,12 @@ class Prompt:
     Attributes:
         index: position in the data set, from 0; a repeated prompt keeps its index.
         text: the prompt itself.
+        output_tokens: exact length of its output; None leaves the length to the model and ``Generation``.
     """
 
     index: int
     text: str
+    output_tokens: int | None = None
 
 
 @frozen

@@ -184,7 +184,12 @@ class Carbon:
 
 @frozen
 class Subject:
-    """What was measured, as the config named it."""
+    """What was measured, as the config named it.
+
+    Attributes:
+        sampling: which prompts of the data set were taken.
+        dataset_options: settings of the data set by their dotted names, defaults included.
+    """
 
     name: str
     backend: str
@@ -196,6 +201,8 @@ class Subject:
     project_name: str = ""
     country: str = ""
     region: str = ""
+    sampling: str = "first"
+    dataset_options: Mapping[str, FactValue] = field(factory=dict)
 
 
 @frozen

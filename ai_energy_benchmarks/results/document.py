@@ -83,6 +83,8 @@ def _config(result: BenchmarkResult) -> dict[str, Any]:
         "model": subject.model,
         "dataset": subject.dataset,
         "dataset_sha256": result.dataset_sha256,
+        "dataset_options": dict(subject.dataset_options),
+        "sampling": subject.sampling,
         "num_samples": subject.num_samples,
         "batch_size": subject.batch_size,
         "device_ids": list(subject.device_ids),

@@ -29,7 +29,7 @@ from ai_energy_benchmarks.runner.event_loop import MonotonicClock, run_to_end
 from ai_energy_benchmarks.runner.protocol import GaveUpError, Members, Steps
 from ai_energy_benchmarks.runner.reasoning import plan_reasoning
 from ai_energy_benchmarks.runner.record import Record
-from ai_energy_benchmarks.runner.workload import make_passes
+from ai_energy_benchmarks.runner.workload import check_passes
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class BenchmarkRunner:
         if problems:
             raise BackendError("\n".join(problems))
         members = self._members(config, take_snapshot())
-        make_passes(config, members.dataset, members.reasoning.formatter, None)
+        check_passes(config, members.dataset, members.reasoning.formatter, members.backend)
         with members.collector:
             pass
         self._checked = config

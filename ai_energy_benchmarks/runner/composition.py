@@ -8,7 +8,6 @@ from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.backends.base import Backend, BackendSettings
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.datasets.base import Dataset, DatasetSettings
-from ai_energy_benchmarks.datasets.selection import dataset_for
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
@@ -58,8 +57,10 @@ def make_collector(config: BenchmarkConfig, environment: Environment) -> Metrics
 def make_dataset(config: BenchmarkConfig) -> Dataset:
     """The source of prompts that ``scenario.dataset_name`` names."""
     scenario = config.scenario
-    settings = DatasetSettings(scenario.dataset_name, scenario.text_column_name, scenario.seed)
-    kind = dataset_for(scenario.dataset_name)
+    settings = DatasetSettings(
+        scenario.dataset_name, scenario.text_column_name, scenario.seed, scenario.dataset_options
+    )
+    kind = registry.dataset_for(scenario.dataset_name)
     return cast("type[Dataset]", registry.load("datasets", kind)).from_settings(settings)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from typing import cast
 
-from attrs import define, field
+from attrs import asdict, define, field
 
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.analysis.verdict import judge
 from ai_energy_benchmarks.config.carbon import carbon_for
 from ai_energy_benchmarks.config.loading import config_to_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
-from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Ending, Finding, Reasoning, Step, Subject, Trial
@@ -97,4 +99,17 @@ def _subject(config: BenchmarkConfig) -> Subject:
         project_name=config.metrics.project_name,
         country=config.metrics.country_iso_code or "",
         region=config.metrics.region or "",
+        sampling=config.scenario.sampling,
+        dataset_options=dict(_flat(asdict(config.scenario.dataset_options))),  # type: ignore[arg-type] # attrs
     )
+
+
+def _flat(block: Mapping[str, object], path: str = "") -> Iterator[tuple[str, FactValue]]:
+    """Settings by their dotted names, as overrides write them."""
+    for name, value in block.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}{name}.")
+        elif isinstance(value, (list, tuple)):
+            yield f"{path}{name}", ", ".join(map(str, value))
+        else:
+            yield f"{path}{name}", cast("FactValue", value)

@@ -6,12 +6,16 @@ from itertools import cycle, islice
 
 from attrs import evolve, frozen
 
-from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.backends.base import Backend, Demand
+from ai_energy_benchmarks.config.model import BenchmarkConfig, GenerateKwargs
 from ai_energy_benchmarks.datasets.base import Dataset
 from ai_energy_benchmarks.datasets.hashing import dataset_sha256
-from ai_energy_benchmarks.domain.prompts import Batch, Prompt, Request, Tokenizer
-from ai_energy_benchmarks.errors import DatasetError
+from ai_energy_benchmarks.datasets.sampling import take
+from ai_energy_benchmarks.domain.prompts import Batch, Generation, Prompt, Request, Tokenizer
+from ai_energy_benchmarks.errors import BackendError, DatasetError
 from ai_energy_benchmarks.formatters.base import Formatter
+
+_LENGTHS = ("max_new_tokens", "min_new_tokens", "stop_strings")
 
 
 @frozen
@@ -42,8 +46,9 @@ def make_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter,
     Raises:
         DatasetError: the data set cannot be read, or has too few prompts and ``repeat`` is false.
     """
-    wanted, warm = config.scenario.num_samples, _warmup_count(config)
-    found = dataset.prompts(wanted + warm, tokenizer)
+    scenario = config.scenario
+    wanted, warm = scenario.num_samples, _warmup_count(config)
+    found = take(dataset, wanted + warm, scenario.sampling, scenario.seed, tokenizer)
     measured = _measured(found, wanted, config)
     return Passes(
         measured=_batches(config, formatter, measured),
@@ -51,6 +56,36 @@ def make_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter,
         prompts=found[:wanted],
         sha256=dataset_sha256(measured),
     )
+
+
+def check_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter, backend: Backend) -> None:
+    """Lay the prompts out as far as that goes before the model is loaded.
+
+    Raises:
+        DatasetError: as ``make_passes``.
+        BackendError: the prompts bring lengths of output that this engine cannot hold.
+    """
+    passes = make_passes(config, dataset, formatter, None if backend.needs_endpoint else _ByteTokenizer())
+    if all(prompt.output_tokens is None for prompt in passes.prompts):
+        return
+    batch = passes.measured[0]
+    demand = Demand(batch.generation, len(batch.requests), config.load.concurrency, batch.requests[0])
+    problems = backend.problems(demand)
+    if problems:
+        raise BackendError(
+            "the data set decides the length of every output, and this engine cannot hold it:\n" + "\n".join(problems),
+            remedy="remove scenario.dataset_options.output_tokens",
+        )
+
+
+class _ByteTokenizer:
+    """Stands for a tokenizer that comes with loading the model: one token a byte."""
+
+    def encode(self, text: str) -> list[int]:
+        return list(text.encode("utf-8", "surrogatepass"))
+
+    def decode(self, token_ids: list[int]) -> str:
+        return bytes(token_ids).decode("utf-8", "replace")
 
 
 def _warmup_count(config: BenchmarkConfig) -> int:
@@ -89,6 +124,32 @@ def _batches(config: BenchmarkConfig, formatter: Formatter, prompts: tuple[Promp
     size = scenario.input_shapes.batch_size
     requests = tuple(formatter.format(number, prompt) for number, prompt in enumerate(prompts))
     return tuple(
-        Batch(requests[first : first + size], scenario.generate_kwargs, scenario.truncation, scenario.seed)
+        Batch(
+            requests[first : first + size],
+            _generation(scenario.generate_kwargs, prompts[first : first + size]),
+            scenario.truncation,
+            scenario.seed,
+        )
         for first in range(0, len(requests), size)
     )
+
+
+def _generation(asked: GenerateKwargs, prompts: tuple[Prompt, ...]) -> Generation:
+    """As the config says, unless the prompts of this batch bring the length of their outputs along."""
+    lengths = {prompt.output_tokens for prompt in prompts}
+    if lengths == {None}:
+        return asked
+    for name in _LENGTHS:
+        if getattr(asked, name) != getattr(GenerateKwargs(), name):
+            raise DatasetError(
+                f"scenario.generate_kwargs.{name} has no effect: the data set decides the length of every output",
+                remedy=f"remove {name}, or scenario.dataset_options.output_tokens",
+            )
+    if len(lengths) > 1:
+        raise DatasetError(
+            "the outputs of one batch end together, but the data set asks for different lengths in it",
+            remedy="set scenario.input_shapes.batch_size: 1, or scenario.dataset_options.output_tokens.sigma: 0",
+        )
+    (exact,) = lengths
+    assert exact is not None  # a set of None alone was dealt with above
+    return evolve(asked, max_new_tokens=exact, min_new_tokens=exact)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ai_energy_benchmarks.datasets.base import DatasetSettings
 from ai_energy_benchmarks.datasets.hashing import dataset_sha256
-from ai_energy_benchmarks.datasets.local import SUFFIXES, LocalDataset
+from ai_energy_benchmarks.datasets.local import LocalDataset
 from ai_energy_benchmarks.domain.prompts import Prompt
 from ai_energy_benchmarks.errors import DatasetError
 
@@ -49,7 +49,7 @@ def reads_or_refuses(path: Path, content: bytes) -> None:
     assert dataset_sha256(prompts)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", LocalDataset.SUFFIXES)
 @given(content=st.binary(max_size=300) | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")))
 @example(content=b"text\n\x00\n")
 @example(content=b"text\ra\r")

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from ai_energy_benchmarks.datasets.base import DatasetSettings
-from ai_energy_benchmarks.datasets.local import SUFFIXES, LocalDataset
+from ai_energy_benchmarks.datasets.local import LocalDataset
 from ai_energy_benchmarks.errors import DatasetError
 
 TEXTS = ["Hello, world", 'She said "no"', "zwei\nZeilen", "  spaced  ", "日本語"]
@@ -72,7 +72,7 @@ def test_a_text_is_read_exactly_as_written(suffix: str, tmp_path: Path) -> None:
 
 def test_every_format_is_tested_above() -> None:
     """Only TXT, which cannot hold a line end, has tests of its own."""
-    assert set(SUFFIXES) == {*WRITERS, ".txt"}
+    assert set(LocalDataset.SUFFIXES) == {*WRITERS, ".txt"}
 
 
 @pytest.mark.parametrize("suffix", WRITERS)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ai_energy_benchmarks.datasets.selection import dataset_for
 from ai_energy_benchmarks.errors import DatasetError
+from ai_energy_benchmarks.registry import dataset_for
 
 
 def test_a_registered_name_means_itself() -> None:
