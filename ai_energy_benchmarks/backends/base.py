@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
-from ai_energy_benchmarks.domain.completions import Outcome
+from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.progress import Progress, Silent
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Request, Tokenizer
@@ -98,4 +98,13 @@ class Backend(Protocol):
         lies after it. What fails is returned as ``FailedCompletion``, never raised; when the
         surrounding task is cancelled, generation stops at the next token.
         """
+        ...
+
+
+@runtime_checkable
+class Recounts(Protocol):
+    """A backend that cannot always count tokens at once; the runner then asks again, outside of every window."""
+
+    def recount(self, outcome: Completion) -> Outcome:
+        """Count the tokens of a completion whose ``token_source`` is ``retokenised``; else a failure."""
         ...

@@ -8,6 +8,7 @@ from typing import Literal
 from attrs import field, frozen
 from attrs.validators import ge, gt
 
+from ai_energy_benchmarks.backends.base import Demand
 from ai_energy_benchmarks.domain.engine import FactValue
 from ai_energy_benchmarks.domain.prompts import Batch, Request
 
@@ -26,6 +27,8 @@ class OpenAIServerOptions:
         connect_timeout_s: most time to open a connection.
         stall_timeout_s: most time between two received blocks.
         retries: how often a request is sent again after 429, 502, 503 or 504; waiting counts as latency.
+        tokenizer: directory, ``tokenizer.json`` or hub id of the model's tokenizer, to count the tokens of a
+            server that sends no usage.
         extra_body: further keys of the request body, as this server knows them.
     """
 
@@ -35,7 +38,50 @@ class OpenAIServerOptions:
     connect_timeout_s: float = field(default=10.0, validator=gt(0))
     stall_timeout_s: float = field(default=600.0, validator=gt(0))
     retries: int = field(default=3, validator=ge(0))
+    tokenizer: str | None = None
     extra_body: Mapping[str, str | int | float | bool | None] = field(factory=dict)
+
+
+_SAMPLING = ("min_new_tokens", "top_k", "top_p", "min_p", "repetition_penalty", "temperature")
+
+
+def refused(name: str, dialect: Mapping[str, str], demand: Demand) -> tuple[str, ...]:
+    """What a server of this protocol cannot be asked for.
+
+    Args:
+        dialect: our name of a generation parameter → the server's.
+    """
+    unknown = tuple(
+        f"scenario.generate_kwargs.{key}: a {name} server has no such parameter; remove it, "
+        "or give the server's own key in backend.options.extra_body"
+        for key in _SAMPLING
+        if getattr(demand.generation, key) is not None and key not in dialect
+    )
+    if demand.batch_size == 1:
+        return unknown
+    return (
+        *unknown,
+        f"scenario.input_shapes.batch_size: {demand.batch_size} was asked for, but a server forms its own "
+        "batches; set load.concurrency instead",
+    )
+
+
+def unseen(name: str, api: str, continues: bool, sample: Request | None) -> tuple[str, ...]:
+    """What of a reasoning switch a server would not see.
+
+    Args:
+        continues: whether it goes on with a turn that the request has begun.
+    """
+    if sample is None:
+        return ()
+    if api == "completions" and (sample.template_arguments or sample.assistant_prefix):
+        return ("scenario.reasoning: raw text has no chat template to set it in; set backend.options.api: chat",)
+    if sample.assistant_prefix and not continues:
+        return (
+            f"scenario.reasoning: a {name} server cannot begin the answer with {sample.assistant_prefix!r}; "
+            "use backend.type: vllm if it is one, or remove scenario.reasoning",
+        )
+    return ()
 
 
 def request_body(

@@ -16,13 +16,21 @@ from ai_energy_benchmarks.backends.event_stream import EventStream
 from ai_energy_benchmarks.backends.http_client import HttpClient, json_body
 from ai_energy_benchmarks.backends.http_connection import HttpError
 from ai_energy_benchmarks.backends.local_processes import listening_on
-from ai_energy_benchmarks.backends.openai_requests import OpenAIServerOptions, is_chat, request_body, used_parameters
+from ai_energy_benchmarks.backends.openai_requests import (
+    OpenAIServerOptions,
+    is_chat,
+    refused,
+    request_body,
+    unseen,
+    used_parameters,
+)
 from ai_energy_benchmarks.backends.server_metrics import counters_from
-from ai_energy_benchmarks.backends.server_probe import context_tokens, fetch_text, model_names, probe
+from ai_energy_benchmarks.backends.server_probe import Server, fetch_text, introduction
 from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port
 from ai_energy_benchmarks.backends.server_replies import completion, cut_short, refusal, retry_after_s
+from ai_energy_benchmarks.backends.server_tokens import NO_USAGE, LaterCounts, local_counter
 from ai_energy_benchmarks.domain.address import Address, parse_address
-from ai_energy_benchmarks.domain.completions import FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
 from ai_energy_benchmarks.domain.prompts import Batch, Request, Tokenizer
 from ai_energy_benchmarks.domain.serving import ServerCounters
@@ -37,7 +45,7 @@ class OpenAIServerBackend:
     Engines with more keys than the protocol has are subclasses that name them in ``DIALECT``.
 
     Attributes:
-        tokenizer: None; the server's ``usage`` counts the tokens.
+        tokenizer: that of ``options.tokenizer``; without one the server's ``usage`` is enough.
     """
 
     Options: ClassVar[type] = OpenAIServerOptions
@@ -64,6 +72,7 @@ class OpenAIServerBackend:
         self._facts: EngineFacts | None = None
         self._used: dict[str, FactValue] = {}
         self._retried = 0
+        self._later: LaterCounts | None = None
 
     @classmethod
     def from_settings(cls, settings: BackendSettings) -> OpenAIServerBackend:
@@ -81,33 +90,9 @@ class OpenAIServerBackend:
         return self._address or parse_address(self.settings.endpoint or "")
 
     def problems(self, demand: Demand) -> tuple[str, ...]:
-        found = []
-        for name in ("min_new_tokens", "top_k", "top_p", "min_p", "repetition_penalty", "temperature"):
-            if getattr(demand.generation, name) is not None and name not in self.DIALECT:
-                found.append(
-                    f"scenario.generate_kwargs.{name}: a {self.NAME} server has no such parameter; remove it, "
-                    "or give the server's own key in backend.options.extra_body"
-                )
-        if demand.batch_size > 1:
-            found.append(
-                f"scenario.input_shapes.batch_size: {demand.batch_size} was asked for, but a server forms its own "
-                "batches; set load.concurrency instead"
-            )
         launching = self.launch_problems() if self.settings.launch else ()
-        return (*found, *self._form_problems(demand.sample), *launching)
-
-    def _form_problems(self, sample: Request | None) -> tuple[str, ...]:
-        """What of a reasoning switch this server would not see."""
-        if sample is None:
-            return ()
-        if self.options.api == "completions" and (sample.template_arguments or sample.assistant_prefix):
-            return ("scenario.reasoning: raw text has no chat template to set it in; set backend.options.api: chat",)
-        if sample.assistant_prefix and not self.CONTINUES:
-            return (
-                f"scenario.reasoning: a {self.NAME} server cannot begin the answer with {sample.assistant_prefix!r}; "
-                "use backend.type: vllm if it is one, or remove scenario.reasoning",
-            )
-        return ()
+        unknown = unseen(self.NAME, self.options.api, self.CONTINUES, demand.sample)
+        return (*refused(self.NAME, self.DIALECT, demand), *unknown, *launching)
 
     def launch_problems(self) -> tuple[str, ...]:
         """Why a server of our own cannot be started."""
@@ -163,27 +148,19 @@ class OpenAIServerBackend:
         """
         if self.settings.launch:
             self._launch()
-        status, models = probe(self.address, "/v1/models", self._authorization(), self.options.verify_tls)
-        if status in (401, 403):
-            raise BackendError(
-                f"{self.address.authority} refuses the key (status {status})",
-                remedy=f"put the server's key into the environment variable {self.options.api_key_env}",
-            )
-        names = model_names(models)
-        if names and self.settings.model not in names:
-            raise BackendError(
-                f"{self.address.authority} does not serve model {self.settings.model!r}; it serves {', '.join(names)}",
-                remedy="set backend.model to one of these",
-            )
-        _, version = probe(self.address, "/version", self._authorization(), self.options.verify_tls)
-        engine = f"{self.ENGINE} {version['version']}" if isinstance(version.get("version"), str) else self.ENGINE
+        self._later = LaterCounts(self._asked(), self.settings.model)
+        if self.options.tokenizer is not None:
+            self._later.counter = counter = local_counter(self.options.tokenizer)
+            self.tokenizer = counter.tokenizer
+        told = introduction(self._asked(), self.settings.model, self.options.api_key_env)
+        engine = f"{self.ENGINE} {told.version}" if told.version else self.ENGINE
         options = self.options
         self._facts = EngineFacts(
             backend=self.NAME,
             engine=engine,
             model=self.settings.model,
             model_source=f"served at {self.address.authority}",
-            context_tokens=context_tokens(models, self.settings.model),
+            context_tokens=told.context_tokens,
             settings={
                 "api": options.api,
                 "endpoint": f"{self.address.authority}{self.address.path}",
@@ -202,7 +179,8 @@ class OpenAIServerBackend:
         if self._facts is None:
             raise BackendError("the server has not been reached yet")
         again = (f"{self._retried} requests were sent again after the server refused them",) if self._retried else ()
-        return evolve(self._facts, generation=dict(self._used), notes=(*self.notes, *again))
+        later = self._later.notes if self._later is not None else ()
+        return evolve(self._facts, generation=dict(self._used), notes=(*self.notes, *again, *later))
 
     def process_ids(self) -> tuple[int, ...]:
         if self._server is not None:
@@ -212,7 +190,7 @@ class OpenAIServerBackend:
     def counters(self) -> ServerCounters | None:
         if not self.COUNTERS:
             return None
-        page = fetch_text(self.address, "/metrics", self._authorization(), self.options.verify_tls)
+        page = fetch_text(self._asked(), "/metrics")
         return None if page is None else counters_from(page, self.COUNTERS)
 
     async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
@@ -221,7 +199,8 @@ class OpenAIServerBackend:
         return tuple(await asyncio.gather(*(self._one(request, batch) for request in batch.requests)))
 
     async def _one(self, request: Request, batch: Batch) -> Outcome:
-        if self._client is None:
+        later = self._later
+        if self._client is None or later is None:
             raise BackendError("the server has not been reached yet")
         document = request_body(self.settings.model, self.options, self.DIALECT, request, batch)
         self._used = used_parameters(document)
@@ -232,7 +211,7 @@ class OpenAIServerBackend:
         sent_s = time.perf_counter()
         attempt = 0
         while True:
-            stream = EventStream()
+            stream = EventStream(keep=later.keep)
             try:
                 response = await self._client.request("POST", path, body, stream.feed)
             except HttpError as error:
@@ -242,23 +221,25 @@ class OpenAIServerBackend:
             attempt += 1
             self._retried += 1
             await asyncio.sleep(retry_after_s(response, attempt))
-        stream.close(self._client_time(stream, sent_s))
+        stream.close(time.perf_counter())
         if response.status >= 400:
             return self._failed(request, refusal(response), sent_s)
-        return self._outcome(request, body, stream, sent_s)
-
-    def _client_time(self, stream: EventStream, sent_s: float) -> float:
-        return stream.token_times_s[-1] if stream.token_times_s else sent_s
-
-    def _outcome(self, request: Request, body: bytes, stream: EventStream, sent_s: float) -> Outcome:
         summary = stream.summary()
         if summary.error is not None:
             return self._failed(request, f"the server reported an error in its stream: {summary.error}", sent_s)
-        if summary.usage is None:
-            return self._failed(request, cut_short(stream, "the server sent no usage, so tokens are unknown"), sent_s)
-        return completion(
-            request, body, stream, usage=summary.usage, finish_reason=summary.finish_reason, sent_s=sent_s
-        )
+        answer = completion(request, body, stream, summary, sent_s=sent_s)
+        if summary.usage is not None:
+            later.keep = False
+        elif not await later.take(request, stream):
+            return self._failed(request, cut_short(stream, NO_USAGE), sent_s)
+        return answer
+
+    def recount(self, outcome: Completion) -> Outcome:
+        """Count the tokens of an answer that came without usage (``backends.base.Recounts``)."""
+        return outcome if self._later is None else self._later.recount(outcome)
+
+    def _asked(self) -> Server:
+        return Server(self.address, self._authorization(), self.options.verify_tls)
 
     def _failed(self, request: Request, reason: str, sent_s: float) -> FailedCompletion:
         return FailedCompletion(request.number, reason, sent_s, time.perf_counter())

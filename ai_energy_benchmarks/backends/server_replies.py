@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 
-from ai_energy_benchmarks.backends.event_stream import EventStream, Usage, error_text
+from ai_energy_benchmarks.backends.event_stream import EventStream, StreamSummary, Usage, error_text
 from ai_energy_benchmarks.backends.http_connection import Response
 from ai_energy_benchmarks.domain.completions import Completion, FinishReason
 from ai_energy_benchmarks.domain.prompts import Request
@@ -15,26 +15,33 @@ _FINISH: dict[str, FinishReason] = {"stop": "stop", "tool_calls": "stop", "lengt
 
 
 def completion(
-    request: Request, body: bytes, stream: EventStream, *, usage: Usage, finish_reason: str | None, sent_s: float
+    request: Request, body: bytes, stream: EventStream, summary: StreamSummary, *, sent_s: float
 ) -> Completion:
-    """A finished request."""
+    """A finished request. Without usage its tokens are still to be counted: the prompt has none yet."""
     events = len(stream.token_times_s)
-    # An end token is counted but shows no text, so one event fewer than tokens still means one token each.
-    single = events >= usage.output_tokens - 1
+    usage = summary.usage or Usage(prompt_tokens=0, output_tokens=events)
     return Completion(
         number=request.number,
         prompt_tokens=usage.prompt_tokens,
         output_tokens=usage.output_tokens,
-        token_source="usage",
+        token_source="usage" if summary.usage else "retokenised",
         sent_s=sent_s,
         token_times_s=stream.token_times_s,
         finished_s=time.perf_counter(),
-        finish_reason=_FINISH.get(finish_reason or "", "unknown"),
+        finish_reason=_FINISH.get(summary.finish_reason or "", "unknown"),
         cached_prompt_tokens=usage.cached_prompt_tokens,
         reasoning_tokens=usage.reasoning_tokens,
-        first_event_tokens=1 if single else None,
+        first_event_tokens=first_event_tokens(stream, usage.output_tokens),
         rendered_sha256=hashlib.sha256(body).hexdigest(),
     )
+
+
+def first_event_tokens(stream: EventStream, output_tokens: int) -> int | None:
+    """1 if every event brought one token; None if some brought several, so that nobody knows.
+
+    An end token is counted but shows no text, so one event fewer than tokens still means one token each.
+    """
+    return 1 if len(stream.token_times_s) >= output_tokens - 1 else None
 
 
 def cut_short(stream: EventStream, reason: str) -> str:

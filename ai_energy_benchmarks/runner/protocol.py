@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from attrs import define, evolve, field, frozen
 
-from ai_energy_benchmarks.backends.base import Backend
+from ai_energy_benchmarks.backends.base import Backend, Recounts
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.datasets.base import Dataset
 from ai_energy_benchmarks.domain.clock import Clock
@@ -205,8 +205,10 @@ class Steps:
         raise GaveUpError(reason)
 
     def _with_text(self, outcome: Outcome) -> Outcome:
-        """Decode ids to text and tell thinking apart, which the window had no time for."""
-        tokenizer = self.members.backend.tokenizer
+        """Decode ids to text, count tokens and tell thinking apart, which the window had no time for."""
+        backend, tokenizer = self.members.backend, self.members.backend.tokenizer
+        if isinstance(outcome, Completion) and outcome.token_source == "retokenised" and isinstance(backend, Recounts):
+            return backend.recount(outcome)
         if tokenizer is None or not isinstance(outcome, Completion) or not outcome.output_token_ids:
             return outcome
         ids, family = outcome.output_token_ids, self.members.reasoning.family
