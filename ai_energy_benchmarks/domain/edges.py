@@ -9,11 +9,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from itertools import pairwise
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ai_energy_benchmarks.domain.power import Series
 
 Level = tuple[float, float, float]
+_Knot = tuple[float, float]  # seconds and value
 
 # Slower than any counter we know: how old the very first reading of a counter may be.
 _LONGEST_TICK_S = 1.0
@@ -35,13 +36,23 @@ NO_DELAY = Delay(0.0, 0.0)
 UNKNOWN_DELAY = Delay(0.0, 0.055)
 
 
+def since(series: Series, start_s: float | None) -> Series:
+    """The readings since ``start_s``, with the one reading before it; all of them, if None."""
+    if start_s is None:
+        return series
+    first = max(0, bisect_right(series.after_s, start_s) - 1)
+    return evolve(
+        series, before_s=series.before_s[first:], after_s=series.after_s[first:], values=series.values[first:]
+    )
+
+
 def latched(series: Series, time_s: float, delay: Delay, ceiling_per_s: float) -> Level:
     """Level of a counter that moves in ticks, is published late and is seen later still.
 
     A value first seen by the reading j, made between a_j and b_j, was sampled in
     ``(a_(j-1) - high_s, b_j - low_s]``. So the level lies between the last value surely sampled before
-    ``time_s`` and the first one surely sampled after it. The best estimate is linear between the middles of
-    those brackets.
+    ``time_s`` and the first one surely sampled after it. The best estimate lies on a smooth growing curve through
+    the middles of those brackets.
 
     Args:
         series: at least one reading, values never falling. Of a run of equal values only the first and the
@@ -109,8 +120,9 @@ def rise(start: Level, stop: Level) -> Level:
 
 
 def settled(series: Series, time_s: float, delay: Delay) -> bool:
-    """Whether a value surely sampled after ``time_s`` has been seen, and enough changes for a slope."""
-    return _first_after(series, time_s, delay) is not None and _knots_exist(series)
+    """Whether a value surely sampled after ``time_s`` has been seen, and all changes that shape the curve there."""
+    first = _first_after(series, time_s, delay)
+    return first is not None and _next_run(series, first) is not None and _knots_exist(series)
 
 
 def falls(series: Series, start_s: float, stop_s: float, delay: Delay) -> bool:
@@ -165,7 +177,7 @@ def middle_s(series: Series, begin: int, end: int) -> float:
 
 
 def _between_knots(series: Series, seen_s: float) -> float | None:
-    """Value on the line through the two changes next to ``seen_s``; None if fewer than two were seen.
+    """Value on the curve through the changes next to ``seen_s``; None if fewer than two were seen.
 
     The first run is no knot: its value had been there before anybody looked.
     """
@@ -181,9 +193,50 @@ def _between_knots(series: Series, seen_s: float) -> float | None:
         left, right = _run_start(series, left - 1), left
     if right is None or left == 0:
         return None
-    values = series.values
-    begin_s, end_s = middle_s(series, left - 1, left), middle_s(series, right - 1, right)
-    return on_line(begin_s, values[left], end_s, values[right], seen_s)
+    return _on_curve(_knots_around(series, left, right), seen_s)
+
+
+def _knots_around(series: Series, left: int, right: int) -> tuple[_Knot | None, _Knot, _Knot, _Knot | None]:
+    """The changes at two neighbouring rows, with the one before and the one after where they were seen."""
+    earlier, later = _run_start(series, left - 1), _next_run(series, right)
+    return (
+        _knot(series, earlier) if earlier else None,
+        _knot(series, left),
+        _knot(series, right),
+        None if later is None else _knot(series, later),
+    )
+
+
+def _knot(series: Series, row: int) -> _Knot:
+    return middle_s(series, row - 1, row), series.values[row]
+
+
+def _on_curve(knots: tuple[_Knot | None, _Knot, _Knot, _Knot | None], time_s: float) -> float:
+    """Value between the two middle knots on a cubic that never falls (Fritsch and Carlson, 1980).
+
+    A straight line takes the power in a tick for even, although the ticks beside it tell on which side it was
+    higher. Where a knot beside is missing, or outside the two, the line remains.
+    """
+    earlier, left, right, later = knots
+    width_s, within = _rate(left, right)
+    if width_s <= 0 or not left[0] <= time_s <= right[0]:
+        return on_line(*left, *right, time_s)
+    begin = _steepness(within, None if earlier is None else _rate(earlier, left)[1])
+    end = _steepness(within, None if later is None else _rate(right, later)[1])
+    share = (time_s - left[0]) / width_s
+    bend = share * (1 - share) * ((1 - share) * (begin - within) + share * (within - end))
+    return on_line(*left, *right, time_s) + width_s * bend
+
+
+def _rate(begin: _Knot, end: _Knot) -> tuple[float, float]:
+    """Time between two knots, and growth per second."""
+    width_s = end[0] - begin[0]
+    return width_s, (end[1] - begin[1]) / width_s if width_s > 0 else 0.0
+
+
+def _steepness(within: float, beside: float | None) -> float:
+    """Slope at a knot: the mean of both sides, but not so steep that the curve would fall elsewhere."""
+    return within if beside is None else min((within + beside) / 2, 3 * min(within, beside))
 
 
 def on_line(begin_s: float, begin: float, end_s: float, end: float, time_s: float) -> float:

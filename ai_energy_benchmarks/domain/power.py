@@ -51,6 +51,49 @@ class Device:
     label: str = ""
 
 
+Rule = Literal["latched", "fresh", "integral"]
+
+
+@frozen
+class Recipe:
+    """How the energy of a reading follows from the raw series of its device; re-analysis follows it again.
+
+    Attributes:
+        rule: ``latched`` and ``fresh`` are the two kinds of counters of ``domain/edges.py``, ``integral`` is power
+            over time.
+        series_id: device id of the series.
+        start_s, stop_s: the window, as this meter marked it.
+        rest_before_s, rest_after_s: how long the workload rested beside it.
+        delay_low_s, delay_high_s: from sampling to publication.
+        ceiling_per_s: fastest plausible growth of the series; None if nothing bounds it.
+        stale_s: how old a value may be when it is read.
+        look_back_s: readings so long before the window had a part in it; None for all.
+        added_s: what the marks themselves held, in the unit of the series (processor time).
+        added_half_width_s: how far that may be from the truth.
+        added_from: device id of the series that shows the same, for windows that are cut later.
+        slack_s: how far a growing series may lie from the truth.
+        per_unit_j: joules per unit of the series.
+    """
+
+    rule: Rule
+    quantity: Quantity
+    series_id: str
+    start_s: float
+    stop_s: float
+    rest_before_s: float = 0.0
+    rest_after_s: float = 0.0
+    delay_low_s: float = 0.0
+    delay_high_s: float = 0.0
+    ceiling_per_s: float | None = None
+    stale_s: float = 0.0
+    look_back_s: float | None = None
+    added_s: float = 0.0
+    added_half_width_s: float = 0.0
+    added_from: str | None = None
+    slack_s: float = 0.0
+    per_unit_j: float = 1.0
+
+
 @frozen
 class Reading:
     """The energy of one device over one window.
@@ -66,6 +109,7 @@ class Reading:
         estimator: how the window's edges were treated.
         counted: whether the device belongs to the workload; others are listed apart.
         peak_power_w: highest power seen inside the window, None if the meter has no power.
+        recipe: how the energy follows from the raw series; None if the meter keeps none.
     """
 
     device: Device
@@ -77,6 +121,7 @@ class Reading:
     estimator: Estimator
     counted: bool = True
     peak_power_w: float | None = None
+    recipe: Recipe | None = None
 
     @property
     def relative_half_width(self) -> float:

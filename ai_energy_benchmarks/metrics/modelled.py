@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from attrs import field, frozen, validators
 
-from ai_energy_benchmarks.domain import edges
-from ai_energy_benchmarks.domain.power import Component, Device, Mark, Measurement, Reading, Samples, Workload
+from ai_energy_benchmarks.domain.power import Component, Device, Mark, Measurement, Reading, Recipe, Samples, Workload
+from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics import cpu_time
 from ai_energy_benchmarks.metrics.base import CollectorSettings
@@ -23,6 +23,8 @@ from ai_energy_benchmarks.metrics.sampler import Sampler
 
 METER = "modelled"
 _LOOK_BACK_S = 5.0
+_OWN = Device("cpu", "own-process", "this process")
+_OTHERS = Device("cpu", "other-processes", "other processes")
 
 
 @frozen
@@ -71,8 +73,8 @@ class ModelledCpuCollector:
             self._notes.append("this system tells the CPU time of no other process: only this one's is counted")
         self._own = cpu_time.OwnTime()
         self._others = cpu_time.Growth(cpu_time.TreeTime([os.getpid()]))
-        self._own_series = Recorder(Device("cpu", "own-process", "this process"), "cpu_time_s", METER)
-        self._other_series = Recorder(Device("cpu", "other-processes", "other processes"), "cpu_time_s", METER)
+        self._own_series = Recorder(_OWN, "cpu_time_s", METER)
+        self._other_series = Recorder(_OTHERS, "cpu_time_s", METER)
         self._sample()
         self._sampler = Sampler(self._sample, self._options.poll_s, "modelled-cpu")
         return self
@@ -126,27 +128,35 @@ class ModelledCpuCollector:
         if self._absent is not None:
             return Measurement(start.time_s, stop.time_s, (), {"cpu": self._absent})
         self._sample()
-        own_s = stop.own_cpu_time_s - start.own_cpu_time_s
-        low_s, best_s, high_s = self._others_rise_s(start.time_s, stop.time_s)
-        power_w = self._power.watts
+        recipe = self._recipe(start, stop)
+        outcome = follow(recipe, self._other_series.series(start.time_s - _LOOK_BACK_S))
+        low_j, best_j, high_j = outcome.level
         reading = Reading(
             device=self._device,
-            energy_j=(own_s + best_s) * power_w,
-            energy_low_j=(own_s + low_s) * power_w,
-            energy_high_j=(own_s + high_s) * power_w,
+            energy_j=best_j,
+            energy_low_j=low_j,
+            energy_high_j=high_j,
             provenance="modelled",
             meter=METER,
-            estimator="continuous" if high_s else "exact",
+            estimator=outcome.estimator,
+            recipe=recipe,
         )
         return Measurement(start.time_s, stop.time_s, (reading,))
 
-    def _others_rise_s(self, start_s: float, stop_s: float) -> edges.Level:
-        series = self._other_series.series(start_s - _LOOK_BACK_S)
-        low_s, best_s, high_s = edges.rise(
-            edges.fresh(series, start_s, self._threads), edges.fresh(series, stop_s, self._threads)
+    def _recipe(self, start: CpuMark, stop: CpuMark) -> Recipe:
+        return Recipe(
+            rule="fresh",
+            quantity="cpu_time_s",
+            series_id=_OTHERS.id,
+            start_s=start.time_s,
+            stop_s=stop.time_s,
+            ceiling_per_s=self._threads,
+            look_back_s=_LOOK_BACK_S,
+            added_s=stop.own_cpu_time_s - start.own_cpu_time_s,
+            added_from=_OWN.id,
+            slack_s=self._others.source.slack_s,
+            per_unit_j=self._power.watts,
         )
-        slack_s = self._others.source.slack_s if high_s else 0.0
-        return max(0.0, low_s - slack_s), best_s, high_s + slack_s
 
     def samples(self) -> Samples:
         return Samples((self._own_series.series(), self._other_series.series()))

@@ -177,7 +177,7 @@ class NvmlCollector:
 
     def read(self, start: Mark, stop: Mark) -> Measurement:
         give_up_s = max(time.perf_counter(), stop.time_s) + self._options.settle_s
-        while not all(board.settled(stop.time_s) for board in self._boards) and time.perf_counter() < give_up_s:
+        while not all(board.settled(stop) for board in self._boards) and time.perf_counter() < give_up_s:
             time.sleep(self._options.poll_s)
         counted = self._counted
         found = [

@@ -5,8 +5,9 @@ from __future__ import annotations
 from attrs import frozen
 
 from ai_energy_benchmarks.domain import edges, integral
-from ai_energy_benchmarks.domain.edges import Delay, Level
-from ai_energy_benchmarks.domain.power import Estimator, Mark, Provenance, Quantity, Reading, Series
+from ai_energy_benchmarks.domain.edges import Delay
+from ai_energy_benchmarks.domain.power import Mark, Provenance, Quantity, Reading, Recipe, Rule, Series
+from ai_energy_benchmarks.domain.recipes import Outcome, follow
 from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard
 from ai_energy_benchmarks.metrics.recording import Recorder
 
@@ -24,13 +25,12 @@ class Window:
     """A board's energy over a window.
 
     Attributes:
-        level: low, best and high, in J.
         note: why the board's first choice of a source was not used.
     """
 
-    level: Level
+    outcome: Outcome
+    recipe: Recipe
     provenance: Provenance
-    estimator: Estimator
     note: str | None = None
 
 
@@ -85,10 +85,14 @@ class WatchedBoard:
             return _GUARD_UNKNOWN_S
         return max(_GUARD_LEAST_S, self._delay.high_s + 3 * self._tick_s + _GUARD_MARGIN_S)
 
-    def settled(self, stop_s: float) -> bool:
-        """Whether everything that the energy until ``stop_s`` needs has been read, or never will be."""
+    def settled(self, stop: Mark) -> bool:
+        """Whether everything that the energy until ``stop`` needs has been read, or never will be."""
         if self.lost is not None:
             return True
+        stop_s = stop.time_s
+        # What is read of the rest later must not change the figure: re-analysis sees it too.
+        if self._latest_s() <= stop_s + stop.quiet_s:
+            return False
         # Power is waited for beside the counter too: it takes over should the counter prove unusable.
         if self.board.power_problem is None and not _covers(self._power.series(stop_s), stop_s, self._power_delay):
             return False
@@ -101,7 +105,8 @@ class WatchedBoard:
         name = self.board.device.id
         if window is None:
             return None, f"{name} has no figure: {self.lost or 'nothing was read of it in the window'}"
-        low_j, best_j, high_j = window.level
+        outcome = window.outcome
+        low_j, best_j, high_j = outcome.level
         reading = Reading(
             device=self.board.device,
             energy_j=best_j,
@@ -109,9 +114,10 @@ class WatchedBoard:
             energy_high_j=high_j,
             provenance=window.provenance,
             meter=METER,
-            estimator=window.estimator,
+            estimator=outcome.estimator,
             counted=counted,
             peak_power_w=integral.peak(power, start.time_s, stop.time_s),
+            recipe=window.recipe,
         )
         return reading, window.note and f"{name}: {window.note}"
 
@@ -126,20 +132,32 @@ class WatchedBoard:
         return self._integrated(power, start, stop, "its energy counter stands still; power was integrated")
 
     def _counted(self, series: Series, start: Mark, stop: Mark) -> Window:
-        first, last = (edges.latched(series, at.time_s, self._delay, self._ceiling_w) for at in (start, stop))
-        before_s = start.time_s - start.quiet_s, start.time_s
-        after_s = stop.time_s, stop.time_s + stop.quiet_s
-        resting = edges.guarded(series, first, start.time_s, before_s, self._delay)
-        rested = edges.guarded(series, last, stop.time_s, after_s, self._delay)
-        if resting is None or rested is None:
-            return Window(edges.rise(first, last), "measured", "continuous")
-        return Window(edges.rise(resting, rested), "measured", "guarded")
+        recipe = self._recipe("latched", "energy_j", self._delay, start, stop)
+        return Window(follow(recipe, series), recipe, "measured")
 
     def _integrated(self, power: Series, start: Mark, stop: Mark, note: str | None) -> Window | None:
         if not _covers(power, stop.time_s, self._power_delay):
             return None
-        level = integral.integral(power, start.time_s, stop.time_s, self._power_delay)
-        return Window(level, "integrated", "continuous", note)
+        recipe = self._recipe("integral", "power_w", self._power_delay, start, stop)
+        return Window(follow(recipe, power), recipe, "integrated", note)
+
+    def _recipe(self, rule: Rule, quantity: Quantity, delay: Delay, start: Mark, stop: Mark) -> Recipe:
+        return Recipe(
+            rule=rule,
+            quantity=quantity,
+            series_id=self.board.device.id,
+            start_s=start.time_s,
+            stop_s=stop.time_s,
+            rest_before_s=start.quiet_s,
+            rest_after_s=stop.quiet_s,
+            delay_low_s=delay.low_s,
+            delay_high_s=delay.high_s,
+            ceiling_per_s=self._ceiling_w,
+            look_back_s=_LOOK_BACK_S,
+        )
+
+    def _latest_s(self) -> float:
+        return max(self._energy.latest_s, self._power.latest_s)
 
     def series(self) -> tuple[Series, ...]:
         """Copies of everything that was read."""

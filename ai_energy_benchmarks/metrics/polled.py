@@ -9,7 +9,8 @@ from threading import Lock
 from attrs import frozen
 
 from ai_energy_benchmarks.domain import edges
-from ai_energy_benchmarks.domain.power import Device, Mark, Provenance, Reading, Samples, Workload
+from ai_energy_benchmarks.domain.power import Device, Mark, Provenance, Reading, Recipe, Samples, Workload
+from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.metrics.recording import Recorder
 from ai_energy_benchmarks.metrics.sampler import Sampler
 
@@ -82,14 +83,19 @@ class PolledCounters:
         return tuple(self._reading(each, start, stop) for each in self._counters)
 
     def _reading(self, counter: Counter, start: Mark, stop: Mark) -> Reading:
-        series = self._series[counter.device.id].series(start.time_s - self._look_back_s)
-
-        def level(mark: Mark) -> edges.Level:
-            if counter.delay is None:
-                return edges.fresh(series, mark.time_s, float("inf"))
-            return edges.latched(series, mark.time_s, counter.delay, float("inf"))
-
-        low_j, best_j, high_j = edges.rise(level(start), level(stop))
+        delay = counter.delay
+        recipe = Recipe(
+            rule="latched" if delay else "fresh",
+            quantity="energy_j",
+            series_id=counter.device.id,
+            start_s=start.time_s,
+            stop_s=stop.time_s,
+            delay_low_s=delay.low_s if delay else 0.0,
+            delay_high_s=delay.high_s if delay else 0.0,
+            look_back_s=self._look_back_s,
+        )
+        outcome = follow(recipe, self._series[counter.device.id].series(start.time_s - self._look_back_s))
+        low_j, best_j, high_j = outcome.level
         return Reading(
             device=counter.device,
             energy_j=best_j,
@@ -97,8 +103,9 @@ class PolledCounters:
             energy_high_j=high_j,
             provenance=counter.provenance,
             meter=self._meter,
-            estimator="continuous",
+            estimator=outcome.estimator,
             counted=counter.device.component != "gpu" or self._boards_count,
+            recipe=recipe,
         )
 
     def samples(self) -> Samples:

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from attrs import field, frozen, validators
 
-from ai_energy_benchmarks.domain import edges
-from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Reading, Samples, Workload
+from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Reading, Recipe, Samples, Workload
+from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.options import chosen
@@ -137,11 +137,19 @@ class RaplCollector:
         )
 
     def _reading(self, zone: Zone, recorder: Recorder, start_s: float, stop_s: float) -> Reading:
-        series = recorder.series(start_s - _LOOK_BACK_S)
-        low_j, best_j, high_j = edges.rise(
-            edges.fresh(series, start_s, _CEILING_W, _STALE_S), edges.fresh(series, stop_s, _CEILING_W, _STALE_S)
+        recipe = Recipe(
+            rule="fresh",
+            quantity="energy_j",
+            series_id=zone.device.id,
+            start_s=start_s,
+            stop_s=stop_s,
+            ceiling_per_s=_CEILING_W,
+            stale_s=_STALE_S,
+            look_back_s=_LOOK_BACK_S,
         )
-        return Reading(zone.device, best_j, low_j, high_j, "measured", METER, "continuous")
+        outcome = follow(recipe, recorder.series(start_s - _LOOK_BACK_S))
+        low_j, best_j, high_j = outcome.level
+        return Reading(zone.device, best_j, low_j, high_j, "measured", METER, outcome.estimator, recipe=recipe)
 
     def samples(self) -> Samples:
         return Samples(tuple(recorder.series() for recorder in self._series))

@@ -36,6 +36,12 @@ class Recorder:
     def __len__(self) -> int:
         return len(self._values)
 
+    @property
+    def latest_s(self) -> float:
+        """When the latest reading was complete; minus infinity before the first."""
+        with self._lock:
+            return self._after_s[-1] if self._after_s else float("-inf")
+
     def add(self, before_s: float, after_s: float, value: float) -> bool:
         """Store one reading; ``before_s`` and ``after_s`` are the clock on both sides of the call.
 
@@ -73,6 +79,6 @@ class Recorder:
     def series(self, start_s: float | None = None) -> Series:
         """A copy of the readings since ``start_s``, with the one reading before it; of all, if None."""
         with self._lock:
-            first = 0 if start_s is None else max(0, bisect_right(self._after_s, start_s) - 1)
+            first = 0 if start_s is None else max(0, bisect_right(self._after_s, start_s) - 1)  # as edges.since
             rows = self._before_s[first:], self._after_s[first:], self._values[first:]
         return Series(self._device, self._quantity, self._meter, *rows)

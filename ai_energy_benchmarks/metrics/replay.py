@@ -6,14 +6,15 @@ import csv
 import math
 import time
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from ai_energy_benchmarks.domain import edges, integral
+from ai_energy_benchmarks.domain import integral
 from ai_energy_benchmarks.domain.power import (
     Component,
     Device,
@@ -22,10 +23,12 @@ from ai_energy_benchmarks.domain.power import (
     Provenance,
     Quantity,
     Reading,
+    Recipe,
     Samples,
     Series,
     Workload,
 )
+from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.options import chosen
@@ -58,6 +61,7 @@ class ReplayCollector:
     def __init__(self, options: ReplayOptions | None = None) -> None:
         self._options = options or ReplayOptions()
         self._series: tuple[Series, ...] = ()
+        self._read_until_s = -math.inf
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> ReplayCollector:
@@ -93,16 +97,21 @@ class ReplayCollector:
                     f"the trace of {series.device.id} ended {over_s:.3g} s before the window",
                     remedy="replay a longer trace, or measure a shorter run",
                 )
+        self._read_until_s = max(self._read_until_s, stop.time_s)
         readings = tuple(self._reading(series, start.time_s, stop.time_s) for series in self._series)
         return Measurement(start.time_s, stop.time_s, readings)
 
     def _reading(self, series: Series, start_s: float, stop_s: float) -> Reading:
         of_power = series.quantity == "power_w"
-        if of_power:
-            low_j, best_j, high_j = integral.integral(series, start_s, stop_s, edges.NO_DELAY)
-        else:
-            first, last = (edges.fresh(series, at_s, math.inf) for at_s in (start_s, stop_s))
-            low_j, best_j, high_j = edges.rise(first, last)
+        recipe = Recipe(
+            rule="integral" if of_power else "fresh",
+            quantity=series.quantity,
+            series_id=series.device.id,
+            start_s=start_s,
+            stop_s=stop_s,
+        )
+        outcome = follow(recipe, series)
+        low_j, best_j, high_j = outcome.level
         return Reading(
             device=series.device,
             energy_j=best_j,
@@ -110,13 +119,14 @@ class ReplayCollector:
             energy_high_j=high_j,
             provenance=self._options.provenance or ("integrated" if of_power else "measured"),
             meter=METER,
-            estimator="continuous",
+            estimator=outcome.estimator,
             peak_power_w=integral.peak(series, start_s, stop_s) if of_power else None,
+            recipe=recipe,
         )
 
     def samples(self) -> Samples:
         now_s = time.perf_counter()
-        return Samples(tuple(_until(series, now_s) for series in self._series))
+        return Samples(tuple(_until(series, now_s, self._read_until_s) for series in self._series))
 
     def notes(self) -> tuple[str, ...]:
         return (f"the energy is that of the trace {self._options.path}, played back",)
@@ -172,14 +182,13 @@ def _row(path: Path, number: int, row: Mapping[str, object], quantity: Quantity)
     return Device(component, str(row["device"])), time_s, value
 
 
-def _until(series: Series, now_s: float) -> Series:
-    """What a live meter would have read by now."""
-    count = sum(time_s <= now_s for time_s in series.after_s)
-    return Series(
-        series.device,
-        series.quantity,
-        series.meter,
-        series.before_s[:count],
-        series.after_s[:count],
-        series.values[:count],
+def _until(series: Series, now_s: float, read_until_s: float) -> Series:
+    """What a live meter would have read by now, and by the end of the last window with the row that ends it."""
+    count = max(bisect_right(series.after_s, now_s), min(len(series.after_s), _rows_of(series, read_until_s)))
+    return evolve(
+        series, before_s=series.before_s[:count], after_s=series.after_s[:count], values=series.values[:count]
     )
+
+
+def _rows_of(series: Series, stop_s: float) -> int:
+    return bisect_left(series.before_s, stop_s) + 1 if math.isfinite(stop_s) else 0
