@@ -25,6 +25,23 @@ def names(version: str) -> str:
     return f"{len(package.__all__)} public names of {package.__version__}"
 
 
+def promises() -> str:
+    """What users were told to import still works, and finds the files that it needs."""
+    from ai_energy_benchmarks import BenchmarkRunner, create_benchmark
+    from ai_energy_benchmarks.backends.base import Backend
+    from ai_energy_benchmarks.config.parser import BackendConfig, BenchmarkConfig, ConfigParser
+    from ai_energy_benchmarks.formatters.registry import FormatterRegistry
+    from ai_energy_benchmarks.runner import BenchmarkRunner as Again
+    from ai_energy_benchmarks.runner import run_benchmark_from_config
+
+    promised = (BackendConfig, BenchmarkConfig, ConfigParser, Backend, create_benchmark, run_benchmark_from_config)
+    if BenchmarkRunner is not Again:
+        raise AssertionError("BenchmarkRunner is not one class")
+    if FormatterRegistry()._find_model_config("openai/gpt-oss-20b") is None:
+        raise AssertionError("FormatterRegistry finds no formats: is reasoning_formats.yaml in the wheel?")
+    return f"{len(promised) + 2} names that older scripts import; the reasoning formats are found"
+
+
 def command() -> str:
     """The console script and ``python -m`` both answer."""
     script = Path(sys.executable).with_name("ai-energy-benchmark")
@@ -67,6 +84,7 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     print(f"ok  {names(sys.argv[1])}")
+    print(f"ok  {promises()}")
     print(f"ok  {command()}")
     print(f"ok  {benchmark()}")
 
