@@ -17,7 +17,9 @@ PROGRAM = "ai-energy-benchmark"
 COMMANDS: Mapping[str, str] = {
     "run": "ai_energy_benchmarks.cli.run:run",
     "validate": "ai_energy_benchmarks.cli.validate:validate",
+    "schema": "ai_energy_benchmarks.cli.schema:schema",
     "doctor": "ai_energy_benchmarks.cli.doctor:doctor",
+    "batch": "ai_energy_benchmarks.cli.batch:batch",
     "aienergyscore": "ai_energy_benchmarks.cli.aienergyscore:aienergyscore",
     "list": "ai_energy_benchmarks.cli.list:list_members",
 }
