@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "schema": "ai_energy_benchmarks.cli.schema:schema",
     "doctor": "ai_energy_benchmarks.cli.doctor:doctor",
     "batch": "ai_energy_benchmarks.cli.batch:batch",
+    "batch": "ai_energy_benchmarks.cli.batch:batch",
     "aienergyscore": "ai_energy_benchmarks.cli.aienergyscore:aienergyscore",
     "list": "ai_energy_benchmarks.cli.list:list_members",
 }

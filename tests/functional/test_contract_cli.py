@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
+import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.functional.commands import command
+from tests.functional.commands import PROGRAM, command
 from tests.tiny_model import save_tiny_model
 
 QUICK = ("protocol.bare_idle_s=0", "protocol.resident_idle_s=0", "protocol.trials=1", "protocol.warmup.requests=1")
@@ -41,3 +47,34 @@ def test_optimum_is_refused_by_name(tmp_path: Path) -> None:
     done = command("aienergyscore", "backend.model=x", cwd=tmp_path, BENCHMARK_BACKEND="optimum")
     assert done.code == 2
     assert "not part of this package" in done.err
+
+
+def models_csv(tmp_path: Path, *models: Path) -> Path:
+    file = tmp_path / "models.csv"
+    rows = "".join(f",{model},1,A,text_gen,Off (N/A),N/A (default)\n" for model in models)
+    file.write_text(f",Models to Add,Priority (1=hi),Class,Task,Reasoning State,Chat Template\n{rows}")
+    return file
+
+
+def test_a_batch_killed_in_its_second_model_ends_complete(model: Path, tmp_path: Path) -> None:
+    """Three real models; killed outright, the same command keeps the first and measures the others."""
+    models = [Path(shutil.copytree(model, tmp_path / name)) for name in ("first", "second", "third")]
+    arguments = ["batch", str(models_csv(tmp_path, *models)), "-n", "2", "--output-dir", "out",
+                 "-o", "scenario.dataset_name=builtin", "-o", "metrics.collectors=[modelled]",
+                 "-o", "backend.device=cpu", *(part for each in QUICK for part in ("-o", each))]  # fmt: skip
+    logs = tmp_path / "out" / "logs"
+    process = subprocess.Popen([*PROGRAM, *arguments], cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL)
+    while process.poll() is None and len(list(logs.glob("*.log"))) < 2:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "out" / "individual_runs").joinpath("third").exists()
+
+    done = command(*arguments, cwd=tmp_path)
+    assert done.code == 0, done.out + done.err
+    assert [line.split()[0] for line in done.out.splitlines()[:3]] == ["kept", "done", "done"]
+    with (tmp_path / "out" / "master_results.csv").open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["model_name"] for row in rows] == [str(each) for each in models]
+    assert {row["total_completion_tokens"] for row in rows} == {"20"}
+    assert {row["gpu_energy_wh"] for row in rows} == {""}

@@ -1,0 +1,1 @@
+"""Several benchmarks, each in a process of its own."""

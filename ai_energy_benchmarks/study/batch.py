@@ -1,0 +1,150 @@
+"""A batch: every model of a list in a process of its own, resumable, with one master table."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from attrs import frozen
+
+from ai_energy_benchmarks.config.loading import config_from_mapping
+from ai_energy_benchmarks.config.overrides import with_overrides
+from ai_energy_benchmarks.config.profiles import with_profile
+from ai_energy_benchmarks.config.yaml_text import dump
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.writing import write_text
+from ai_energy_benchmarks.study.master_table import failed_row, master_row, write_master
+from ai_energy_benchmarks.study.model_list import ListedModel
+
+MASTER_FILE = "master_results.csv"
+TASK = "text_gen"
+Outcome = Literal["done", "kept", "failed"]
+Launch = Callable[[Path, Path], int]
+Told = Callable[[ListedModel, Outcome, str], None]
+
+
+@frozen
+class Batch:
+    """What is measured, and where it goes.
+
+    Attributes:
+        directory: gets ``individual_runs/<model and state>/``, ``logs/`` and the master table.
+        backend: the engine's name.
+        overrides: keys of the config, the same for all models.
+    """
+
+    directory: Path
+    backend: str = "pytorch"
+    overrides: Mapping[str, object] = {}
+
+    def run_directory(self, row: ListedModel) -> Path:
+        """Where the results of one row are."""
+        return self.directory / "individual_runs" / row.slug
+
+    def config_text(self, row: ListedModel) -> str:
+        """The config of one row as YAML: the profile, the row, the overrides.
+
+        Raises:
+            ConfigError: the row or the overrides ask for what cannot be; the message has every problem.
+        """
+        if row.task not in ("", TASK):
+            raise ConfigError(f"task {row.task!r} is not text generation, which is all that this package measures")
+        scenario: dict[str, object] = {"reasoning": row.reasoning}
+        if row.reasoning_params:
+            scenario["reasoning_params"] = dict(row.reasoning_params)
+        mapping = {
+            "name": row.slug,
+            "backend": {"type": self.backend, "model": row.model},
+            "scenario": scenario,
+            "output_dir": str(self.run_directory(row)),
+        }
+        profiled = with_profile("aienergyscore", with_overrides(mapping, self.overrides))
+        config_from_mapping(profiled, source=f"line {row.line}")
+        return dump(profiled)
+
+
+def run_batch(batch: Batch, rows: Sequence[ListedModel], told: Told, launch: Launch | None = None) -> tuple[int, int]:
+    """Measure every row that has no complete result from the same config; the master table is rewritten after each.
+
+    A row that fails has its reason in the table and does not stop the others. An interrupt does; the next call goes
+    on with the row that was interrupted.
+
+    Args:
+        told: called after each row with its outcome and the reason of a failure.
+        launch: runs a config file with a log file and returns the exit code; a process of our own command if None.
+
+    Returns:
+        How many rows have a result, and how many failed.
+    """
+    start = launch or launch_process
+    reasons: dict[str, str] = {}
+    for row in rows:
+        outcome, reason = _one(batch, row, start)
+        if outcome == "failed":
+            reasons[row.slug] = reason
+        told(row, outcome, reason)
+        write_master(batch.directory / MASTER_FILE, _table(batch, rows, reasons))
+    return len(rows) - len(reasons), len(reasons)
+
+
+def launch_process(config: Path, log: Path) -> int:
+    """Run a config in a process of its own, with everything it prints in ``log``."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "ai_energy_benchmarks", "run", str(config), "-v"]
+        return subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+
+
+def _one(batch: Batch, row: ListedModel, start: Launch) -> tuple[Outcome, str]:
+    try:
+        text = batch.config_text(row)
+    except ConfigError as error:
+        return "failed", str(error)
+    directory = batch.run_directory(row)
+    asked = directory / "asked.yaml"
+    if asked.exists() and asked.read_text(encoding="utf-8") == text and _document(directory) is not None:
+        return "kept", ""
+    (directory / "result.json").unlink(missing_ok=True)  # of another config, or of a run that was cut short
+    write_text(asked, text)
+    log = batch.directory / "logs" / f"{row.slug}.log"
+    code = start(asked, log)
+    if code == 0 and _document(directory) is not None:
+        return "done", ""
+    return "failed", _reason(log, code)
+
+
+def _document(directory: Path) -> dict[str, object] | None:
+    """The report of a run that came to its end."""
+    try:
+        document = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    complete = isinstance(document, dict) and document.get("ending") == "completed"
+    return document if complete else None
+
+
+def _reason(log: Path, code: int) -> str:
+    """The last error in the log, else its last line."""
+    lines = (
+        [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+        if log.exists()
+        else []
+    )
+    told = [line for line in lines if line.startswith("error:")] or [line for line in lines if line][-1:]
+    return f"exit code {code}: {told[-1].removeprefix('error:').strip()}" if told else f"exit code {code}; see {log}"
+
+
+def _table(batch: Batch, rows: Sequence[ListedModel], reasons: Mapping[str, str]) -> list[dict[str, str]]:
+    table = []
+    for row in rows:
+        directory = batch.run_directory(row)
+        document = None if row.slug in reasons else _document(directory)
+        if document is not None:
+            table.append(master_row(row, document, directory))
+        elif row.slug in reasons:
+            table.append(failed_row(row, reasons[row.slug]))
+    return table
