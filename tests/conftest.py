@@ -10,6 +10,8 @@ import pytest
 # Read by huggingface_hub and transformers when they are first imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+# The defaults of whoever runs the tests are no part of them.
+os.environ["AEB_NO_USER_DEFAULTS"] = "1"
 
 ROOT = Path(__file__).parent.parent
 

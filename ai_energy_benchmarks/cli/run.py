@@ -14,6 +14,8 @@ from ai_energy_benchmarks.cli.logs import log_options
 
 if TYPE_CHECKING:
     from ai_energy_benchmarks.config.model import BenchmarkConfig
+    from ai_energy_benchmarks.config.user_defaults import UserDefaults
+    from ai_energy_benchmarks.domain.result import Finding
     from ai_energy_benchmarks.runner import BenchmarkRunner
 
 _SAMPLES = 100
@@ -59,7 +61,9 @@ def run(
     from ai_energy_benchmarks.config.loading import config_from_mapping, load_config
     from ai_energy_benchmarks.config.overrides import parse_assignments, with_overrides
     from ai_energy_benchmarks.config.profiles import with_profile
+    from ai_energy_benchmarks.config.user_defaults import laid_under, read_user_defaults
 
+    defaults = read_user_defaults()
     changes, quiet = parse_assignments(overrides), ctx.params["verbose"] > 0
     if config is not None:
         given = {"--model": model, "--backend": backend, "--samples": samples, "--max-new-tokens": max_new_tokens,
@@ -67,13 +71,20 @@ def run(
         for option, value in given.items():
             if value is not None:
                 raise click.UsageError(f"{option} goes without CONFIG; with a file, change its keys with -o", ctx)
-        return measure(load_config(config, changes, profile=profile), strict=strict, quiet=quiet)
+        checked = load_config(config, changes, profile=profile, defaults=defaults)
+        return measure(checked, strict=strict, quiet=quiet, defaults=defaults)
     if model is None:
         raise click.UsageError("name a config file, or a model with --model", ctx)
-    mapping = with_overrides(quick_mapping(model, backend or "pytorch", output_dir), changes)
-    chosen = with_overrides(quick_scenario(samples, max_new_tokens, defaults=profile is None), mapping)
-    checked = config_from_mapping(with_profile(profile, chosen) if profile else chosen, source="the command line")
-    return measure(checked, strict=strict, quiet=quiet)
+    engine = backend or (defaults.backend if defaults else None) or "pytorch"
+    asked = with_overrides(quick_scenario(samples, max_new_tokens), quick_mapping(model, engine, output_dir))
+    chosen = with_overrides(asked, changes)
+    if profile is not None:
+        chosen = with_profile(profile, chosen)
+    under = quick_defaults() if profile is None else {}
+    if defaults is not None:
+        under = laid_under(under, defaults.mapping)
+    checked = config_from_mapping(laid_under(under, chosen), source="the command line")
+    return measure(checked, strict=strict, quiet=quiet, defaults=defaults)
 
 
 def quick_mapping(model: str, backend: str, output_dir: Path | None) -> dict[str, object]:
@@ -87,12 +98,15 @@ def quick_mapping(model: str, backend: str, output_dir: Path | None) -> dict[str
     }
 
 
-def quick_scenario(samples: int | None, max_new_tokens: int | None, *, defaults: bool) -> dict[str, object]:
-    """What ``run --model`` asks of it; without ``defaults`` only what was given."""
-    if defaults:
-        samples = _SAMPLES if samples is None else samples
-        max_new_tokens = _MAX_NEW_TOKENS if max_new_tokens is None else max_new_tokens
-    scenario: dict[str, object] = {"repeat": True} if defaults else {}
+def quick_defaults() -> dict[str, object]:
+    """What ``run --model`` asks of it where nobody says otherwise."""
+    generate = {"max_new_tokens": _MAX_NEW_TOKENS}
+    return {"scenario": {"num_samples": _SAMPLES, "repeat": True, "generate_kwargs": generate}}
+
+
+def quick_scenario(samples: int | None, max_new_tokens: int | None) -> dict[str, object]:
+    """What the options of ``run --model`` ask of it."""
+    scenario: dict[str, object] = {}
     if samples is not None:
         scenario["num_samples"] = samples
     if max_new_tokens is not None:
@@ -100,13 +114,14 @@ def quick_scenario(samples: int | None, max_new_tokens: int | None, *, defaults:
     return {"scenario": scenario}
 
 
-def measure(config: BenchmarkConfig, *, strict: bool, quiet: bool) -> int:
-    """Check, run, name the files, and say with which code to leave."""
+def measure(config: BenchmarkConfig, *, strict: bool, quiet: bool, defaults: UserDefaults | None = None) -> int:
+    """Check, run, name the files, and say with which code to leave; the verdict names the defaults that were used."""
     from ai_energy_benchmarks.cli.engines import naming_all_engines
     from ai_energy_benchmarks.cli.progress import terminal_progress
     from ai_energy_benchmarks.runner import BenchmarkRunner
 
-    runner = BenchmarkRunner(config, progress=terminal_progress(quiet=quiet))
+    used = (defaults_finding(defaults),) if defaults else ()
+    runner = BenchmarkRunner(config, progress=terminal_progress(quiet=quiet), findings=used)
     with naming_all_engines():
         runner.check()
     try:
@@ -115,6 +130,15 @@ def measure(config: BenchmarkConfig, *, strict: bool, quiet: bool) -> int:
         # Also after Ctrl-C, when the files hold what there was until then.
         _name_files(runner)
     return _code(runner, strict)
+
+
+def defaults_finding(defaults: UserDefaults) -> Finding:
+    """What a reader has to know to make the same run elsewhere."""
+    from ai_energy_benchmarks.domain.result import Finding
+
+    return Finding(
+        "INFO", "user defaults", f"the defaults of {defaults.file} lie under the config; config.yaml has all"
+    )
 
 
 def _name_files(runner: BenchmarkRunner) -> None:

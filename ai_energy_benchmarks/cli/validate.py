@@ -25,12 +25,14 @@ def validate(config: Path, overrides: tuple[str, ...]) -> None:
     from ai_energy_benchmarks.cli.engines import naming_all_engines
     from ai_energy_benchmarks.config.loading import load_config
     from ai_energy_benchmarks.config.overrides import parse_assignments
+    from ai_energy_benchmarks.config.user_defaults import read_user_defaults
     from ai_energy_benchmarks.runner import BenchmarkRunner
 
-    checked = load_config(config, parse_assignments(overrides))
+    defaults = read_user_defaults()
+    checked = load_config(config, parse_assignments(overrides), defaults=defaults)
     with naming_all_engines():
         BenchmarkRunner(checked).check()
-    click.echo(f"{config} is valid. A run would:")
+    click.echo(f"{config} is valid{f' with the defaults of {defaults.file}' if defaults else ''}. A run would:")
     for line in plan(checked):
         click.echo(f"  {line}")
 

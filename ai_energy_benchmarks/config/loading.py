@@ -14,6 +14,7 @@ from ai_energy_benchmarks.config.model import BenchmarkConfig, MetricsConfig
 from ai_energy_benchmarks.config.overrides import override_paths, with_overrides
 from ai_energy_benchmarks.config.problems import InvalidError, Path, Place, Problem, refusal, shown
 from ai_energy_benchmarks.config.profiles import with_profile
+from ai_energy_benchmarks.config.user_defaults import UserDefaults
 from ai_energy_benchmarks.errors import ConfigError
 
 __all__ = [
@@ -29,18 +30,23 @@ _REMEDY = "correct these keys; `ai-energy-benchmark validate FILE` checks a file
 
 
 def load_config(
-    path: str | File, overrides: Mapping[str, object] | None = None, *, profile: str | None = None
+    path: str | File,
+    overrides: Mapping[str, object] | None = None,
+    *,
+    profile: str | None = None,
+    defaults: UserDefaults | None = None,
 ) -> BenchmarkConfig:
     """Read a YAML file.
 
     Args:
         overrides: nested mappings or dotted keys, laid over the file (``{"scenario.num_samples": 3}``).
         profile: a name of ``config.profiles``, whose settings are laid under the file.
+        defaults: of ``config.user_defaults``, laid under all of these.
 
     Raises:
         ConfigError: the file cannot be read, or with all problems in it: path, line, value and nearest valid name.
     """
-    return _from_document(yaml_text.read(File(path)), str(path), overrides or {}, profile)
+    return _from_document(yaml_text.read(File(path)), str(path), overrides or {}, profile, defaults)
 
 
 def mapping_from_file(path: str | File) -> Mapping[str, object]:
@@ -115,11 +121,17 @@ def place_in(document: yaml_text.Document, overrides: Mapping[str, object]) -> C
 
 
 def _from_document(
-    document: yaml_text.Document, source: str, overrides: Mapping[str, object], profile: str | None = None
+    document: yaml_text.Document,
+    source: str,
+    overrides: Mapping[str, object],
+    profile: str | None = None,
+    defaults: UserDefaults | None = None,
 ) -> BenchmarkConfig:
     mapping = with_overrides(document_mapping(document, source), overrides)
     if profile is not None:
         mapping = with_profile(profile, mapping)
+    if defaults is not None:
+        mapping, source = defaults.under(mapping), f"{source} with the defaults of {defaults.file}"
     return _checked(mapping, source, document.problems, place_in(document, overrides))
 
 

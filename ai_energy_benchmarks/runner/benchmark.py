@@ -18,7 +18,7 @@ from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.progress import Progress, Silent
 from ai_energy_benchmarks.domain.prompts import Prompt
-from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Finding
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
 from ai_energy_benchmarks.errors import BackendError, BenchmarkError, ConfigError, ReporterError
 from ai_energy_benchmarks.metrics.base import MetricsCollector
@@ -43,6 +43,7 @@ class BenchmarkRunner:
         backend, collector, reporters, dataset: members made by hand; what is not given is made from the config.
         clock: for tests; the monotonic clock otherwise.
         progress: told how far the steps have come, never inside a window.
+        findings: what the caller knows of this run and the verdict should say too.
 
     Attributes:
         result: the last ``BenchmarkResult``, also after an interrupt; None before.
@@ -59,6 +60,7 @@ class BenchmarkRunner:
         dataset: Dataset | None = None,
         clock: Clock | None = None,
         progress: Progress | None = None,
+        findings: Sequence[Finding] = (),
     ) -> None:
         self._given = config
         self._collector = collector
@@ -66,6 +68,7 @@ class BenchmarkRunner:
         self._dataset = dataset
         self._clock = clock or MonotonicClock()
         self._progress = progress or Silent()
+        self._findings = findings
         self._checked: BenchmarkConfig | None = None
         self.result: BenchmarkResult | None = None
         self.files: tuple[Path, ...] = ()
@@ -121,7 +124,7 @@ class BenchmarkRunner:
         """
         self.check()
         config = self.config
-        record = Record(take_snapshot())
+        record = Record(take_snapshot(), findings=list(self._findings))
         try:
             run_to_end(Steps(config, self._members(config, record.environment), record).run())
         except GaveUpError:

@@ -154,3 +154,19 @@ def test_ctrl_c_writes_what_is_there(config: Path) -> None:
     assert listed(out) == {f"out/{name}" for name in FILES}
     report = json.loads((config.parent / "out" / "result.json").read_text())
     assert report["ending"] == "interrupted"
+
+
+def test_the_users_defaults_are_laid_under_and_named(tmp_path: Path, model: Path) -> None:
+    """They beat the stated defaults of ``run --model`` and yield to its options; the verdict names their file."""
+    directory = tmp_path / ".config" / "ai_energy_benchmarks"
+    directory.mkdir(parents=True)
+    (directory / "defaults.yaml").write_text("scenario: {num_samples: 3, seed: 5}\nprotocol: {trials: 4}\n")
+    at_home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / ".config"), "AEB_NO_USER_DEFAULTS": ""}
+    done = command("run", "--model", model, "--max-new-tokens", "3", *SHORT, "-o", "protocol.trials=1",
+                   "--output-dir", "out", cwd=tmp_path, **at_home)  # fmt: skip
+    assert done.code == 0, done.err
+    written = load_config(tmp_path / "out" / "config.yaml")
+    assert (written.scenario.num_samples, written.scenario.seed, written.protocol.trials) == (3, 5, 1)
+    assert written.scenario.repeat
+    findings = json.loads((tmp_path / "out" / "result.json").read_text())["verdict"]["findings"]
+    assert [each["level"] for each in findings if "defaults.yaml" in each["message"]] == ["INFO"]
