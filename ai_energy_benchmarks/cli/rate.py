@@ -1,0 +1,107 @@
+"""``rate``: the stars of AI Energy Score."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED
+
+if TYPE_CHECKING:
+    from ai_energy_benchmarks.analysis.stars import Rating
+    from ai_energy_benchmarks.results.scores import Score
+
+
+@click.command(short_help="Give models their stars.")
+@click.argument("results", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def rate(*, results: tuple[Path, ...], as_json: bool) -> int:
+    """Rate the models of RESULTS as AI Energy Score does: result directories, result files and CSV tables together.
+
+    Per task and class (A up to 20 billion parameters, B up to 66, C above) the range of GPU energy per 1,000 queries
+    is cut into five bands of equal width; the lowest has five stars. "could be" is what the intervals allow.
+
+    Exit codes: 0 some model was rated, 1 none.
+    """
+    from ai_energy_benchmarks.results.scores import read_scores
+
+    groups: dict[str, list[Score]] = {}
+    for score in read_scores(results):
+        groups.setdefault(score.group, []).append(score)
+    tables = {group: _rated(scores) for group, scores in sorted(groups.items())}
+    notes = [f"{score.name} ({group}): {score.note}" for group in groups for score in groups[group] if score.note]
+    notes += [f"{group}: {why}" for group, (_, why) in tables.items() if why]
+    if as_json:
+        click.echo(json.dumps({"groups": {name: _block(rows) for name, (rows, _) in tables.items()}, "notes": notes}))
+    else:
+        for group, (rows, _) in tables.items():
+            _print_group(group, rows)
+        for note in notes:
+            click.echo(f"note: {note}")
+    return DONE if any(rows for rows, _ in tables.values()) else RUN_FAILED
+
+
+def _rated(scores: Sequence[Score]) -> tuple[tuple[Rating, ...], str]:
+    """The ratings of a group, or why there are none."""
+    from ai_energy_benchmarks.analysis.stars import Entry
+    from ai_energy_benchmarks.analysis.stars import rate as rate_entries
+
+    entries = [
+        Entry(each.name, each.energy_j, _or(each.low_j, each.energy_j), _or(each.high_j, each.energy_j))
+        for each in scores
+        if each.energy_j is not None
+    ]
+    try:
+        return rate_entries(entries), ""
+    except ValueError as error:
+        return (), str(error)
+
+
+def _or(value: float | None, other: float) -> float:
+    return other if value is None else value
+
+
+def _print_group(group: str, rows: Sequence[Rating]) -> None:
+    from ai_energy_benchmarks.results.units import wh
+
+    if not rows:
+        return
+    click.echo(group)
+    click.echo(f"  band edges, Wh per 1,000 queries: {', '.join(f'{edge:.4g}' for edge in _edges_wh(rows))}")
+    width = max(len(row.entry.name) for row in rows)
+    for row in rows:
+        interval = f"[{wh(row.entry.low_j):.4g}, {wh(row.entry.high_j):.4g}]"
+        could = "" if row.fewest == row.most else f"  could be {row.fewest} to {row.most}"
+        stars = "★" * row.stars + "☆" * (5 - row.stars)
+        click.echo(f"  {stars}  {row.entry.name:{width}}  {wh(row.entry.energy_j):.4g} {interval}{could}")
+
+
+def _edges_wh(rows: Sequence[Rating]) -> list[float]:
+    from ai_energy_benchmarks.analysis.stars import band_edges_j
+    from ai_energy_benchmarks.results.units import wh
+
+    return [wh(edge) for edge in band_edges_j([row.entry.energy_j for row in rows])]
+
+
+def _block(rows: Sequence[Rating]) -> dict[str, object]:
+    from ai_energy_benchmarks.results.units import wh
+
+    return {
+        "band_edges_wh_per_1000_queries": _edges_wh(rows) if rows else [],
+        "models": [
+            {
+                "model": row.entry.name,
+                "wh_per_1000_queries": wh(row.entry.energy_j),
+                "low": wh(row.entry.low_j),
+                "high": wh(row.entry.high_j),
+                "stars": row.stars,
+                "stars_fewest": row.fewest,
+                "stars_most": row.most,
+            }
+            for row in rows
+        ],
+    }

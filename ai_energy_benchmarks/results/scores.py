@@ -1,0 +1,142 @@
+"""GPU energy per 1,000 queries from results of ours, master tables and leaderboards."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from ai_energy_benchmarks.analysis.stars import size_class
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.reading import load_results
+from ai_energy_benchmarks.results.units import J_PER_WH
+
+_MODEL = ("model_name", "model", "Model")
+_PER_1000 = (
+    "wh_per_1000_queries",
+    "GPU Energy (Wh)",
+    "total_gpu_energy_wh",
+    "total_gpu_energy",
+    "gpu_energy_wh_per_1000",
+)
+_CLASS = ("model_class", "class", "Class")
+_TASK = ("task", "Task")
+_STATE = ("reasoning_state", "Reasoning State")
+_TASKS = {"": "text_generation", "text_gen": "text_generation", "text-generation": "text_generation"}
+
+
+@frozen
+class Score:
+    """One model's GPU energy of 1,000 queries.
+
+    Attributes:
+        group: task and class, such as ``text_generation, class A``; only scores of one group compare.
+        energy_j: None where there is no score, for the reason in ``note``.
+        note: why there is none, or what speaks against it.
+    """
+
+    name: str
+    group: str
+    energy_j: float | None
+    low_j: float | None = None
+    high_j: float | None = None
+    note: str = ""
+
+
+def read_scores(paths: Iterable[Path]) -> tuple[Score, ...]:
+    """Scores of result files, of directories searched for them, and of CSV tables.
+
+    Raises:
+        ConfigError: a path is none of these, or a table has no column of models or of energy.
+    """
+    found: list[Score] = []
+    for path in paths:
+        if path.suffix.lower() == ".csv":
+            found.extend(_from_table(path))
+        else:
+            found.extend(_from_result(document) for document in load_results(path))
+    return tuple(found)
+
+
+def _from_result(document: Mapping[str, object]) -> Score:
+    thinks = _block(document, "reasoning").get("asked") is True
+    parameters = _block(document, "backend_info").get("parameters")
+    per_1000 = _block(_block(_block(document, "derived"), "gpu"), "wh_per_1000_queries")
+    failed = _block(document, "verdict").get("level") == "FAIL"
+    return _score(
+        str(_block(document, "config").get("model")),
+        "reasoning" if thinks else "text_generation",
+        size_class(parameters) if isinstance(parameters, int) else "",
+        tuple(_number(per_1000.get(name)) for name in ("value", "low", "high")),
+        reason="its run has no GPU energy",
+        note="the verdict of its run is FAIL" if failed else "",
+    )
+
+
+def _score(
+    name: str, task: str, klass: str, per_1000_wh: Sequence[float | None], *, reason: str, note: str = ""
+) -> Score:
+    """A score from value, low and high in Wh; what cannot be compared has none.
+
+    Args:
+        reason: why the value is missing, if it is.
+        note: what speaks against it, if it is there.
+    """
+    value, low, high = (None if each is None else each * J_PER_WH for each in per_1000_wh)
+    group = f"{task}, class {klass or 'unknown'}"
+    if value is None:
+        return Score(name, group, None, note=reason)
+    if not klass:
+        return Score(name, group, None, note="its number of parameters, and so its class, is unknown")
+    return Score(name, group, value, low, high, note)
+
+
+def _from_table(file: Path) -> Iterator[Score]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines)
+            columns = tuple(reader.fieldnames or ())
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{file} cannot be read: {error}", remedy="check the path of the table") from error
+    model, energy = _column(file, columns, _MODEL), _column(file, columns, _PER_1000)
+    for row in rows:
+        task = _TASKS.get(_cell(row, _TASK), _cell(row, _TASK))
+        if task == "text_generation" and _cell(row, _STATE).lower().startswith("on"):
+            task = "reasoning"
+        yield _score(
+            row[model],
+            task,
+            _cell(row, _CLASS),
+            (_number(row[energy]), None, None),
+            reason=f"no GPU energy in {file}: {row.get('error_message') or 'the cell is empty'}",
+            note="the verdict of its run is FAIL" if row.get("verdict") == "FAIL" else "",
+        )
+
+
+def _column(file: Path, columns: tuple[str, ...], names: tuple[str, ...]) -> str:
+    found = next((name for name in names if name in columns), None)
+    if found is None:
+        raise ConfigError(
+            f"{file} has none of the columns {', '.join(names)}; it has {', '.join(columns) or 'none'}",
+            remedy="name the column as one of these",
+        )
+    return found
+
+
+def _cell(row: Mapping[str, str], names: tuple[str, ...]) -> str:
+    return next((row[name].strip() for name in names if row.get(name)), "")
+
+
+def _block(document: Mapping[str, object], name: str) -> Mapping[str, object]:
+    block = document.get(name)
+    return block if isinstance(block, Mapping) else {}
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else None
+    except ValueError:
+        return None
