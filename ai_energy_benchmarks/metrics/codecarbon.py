@@ -20,7 +20,6 @@ from ai_energy_benchmarks.domain.power import (
     Samples,
     Workload,
 )
-from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.options import chosen
