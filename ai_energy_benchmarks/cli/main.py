@@ -17,9 +17,10 @@ PROGRAM = "ai-energy-benchmark"
 COMMANDS: Mapping[str, str] = {
     "run": "ai_energy_benchmarks.cli.run:run",
     "validate": "ai_energy_benchmarks.cli.validate:validate",
+    "reanalyze": "ai_energy_benchmarks.cli.reanalyze:reanalyze",
+    "init": "ai_energy_benchmarks.cli.init:init",
     "schema": "ai_energy_benchmarks.cli.schema:schema",
     "doctor": "ai_energy_benchmarks.cli.doctor:doctor",
-    "batch": "ai_energy_benchmarks.cli.batch:batch",
     "batch": "ai_energy_benchmarks.cli.batch:batch",
     "rate": "ai_energy_benchmarks.cli.rate:rate",
     "aienergyscore": "ai_energy_benchmarks.cli.aienergyscore:aienergyscore",
