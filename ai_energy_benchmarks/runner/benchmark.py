@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from ai_energy_benchmarks.backends.base import Backend, Demand
 from ai_energy_benchmarks.config.loading import load_config
 from ai_energy_benchmarks.config.model import BenchmarkConfig
@@ -187,6 +189,9 @@ def create_benchmark(
 ) -> BenchmarkRunner:
     """A runner from a YAML file, or from a config.
 
+    It prints nothing: the console reporter of a file is for the command line and is left out here; what there is to
+    tell goes to the logger ``ai_energy_benchmarks``. No signal handler is set; a running event loop is no obstacle.
+
     Raises:
         ConfigError: the file cannot be used, or neither or both were given.
     """
@@ -197,7 +202,9 @@ def create_benchmark(
             raise ConfigError("overrides apply to a file; change the config itself instead")
         return BenchmarkRunner(config)
     assert config_path is not None  # one of the two is given
-    return BenchmarkRunner(load_config(config_path, overrides))
+    loaded = load_config(config_path, overrides)
+    quiet = tuple(each for each in loaded.reporters if each.type != "console")
+    return BenchmarkRunner(evolve(loaded, reporters=quiet))
 
 
 def run_benchmark_from_config(config_path: str | Path, overrides: Mapping[str, object] | None = None) -> dict[str, Any]:
