@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import math
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,10 +13,8 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from tests.nvml.simulated import Board, Machine
+from tests.nvml.simulated import Board, Machine, compile_library
 
-SONAME = "libnvidia-ml.so.1"
-HERE = Path(__file__).parent
 Simulate = Callable[..., Machine]
 
 
@@ -29,10 +26,7 @@ def simulated_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("the simulated NVML needs Linux and a C compiler")
     if pynvml.nvmlLib is not None:
         pytest.skip("a real NVML is already loaded into this process")
-    library = tmp_path_factory.mktemp("nvml") / SONAME
-    flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", f"-Wl,-soname,{SONAME}"]
-    sources = [str(HERE / name) for name in ("board.c", "nvml.c")]
-    subprocess.run([compiler, *flags, "-o", str(library), *sources, "-lm"], check=True)
+    library = compile_library(compiler, tmp_path_factory.mktemp("nvml"))
     ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
     return library
 

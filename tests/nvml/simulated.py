@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+import subprocess
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 
 from attrs import frozen
+
+SONAME = "libnvidia-ml.so.1"
 
 Trace = tuple[tuple[float, float], ...]
 """(seconds, watts) in order; it repeats for ever."""
@@ -150,3 +153,12 @@ class Machine:
     def energy_j(self, board: int, start_s: float, stop_s: float) -> float:
         """The true energy of a board between two times on the monotonic clock."""
         return self.boards[board].energy_j(start_s - self.origin_s, stop_s - self.origin_s)
+
+
+def compile_library(compiler: str, directory: Path) -> Path:
+    """Compile the simulated library under the name by which the real binding asks for it."""
+    library, here = directory / SONAME, Path(__file__).parent
+    flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", f"-Wl,-soname,{SONAME}"]
+    sources = [str(here / name) for name in ("board.c", "nvml.c")]
+    subprocess.run([compiler, *flags, "-o", str(library), *sources, "-lm"], check=True)
+    return library

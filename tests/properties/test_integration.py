@@ -116,6 +116,16 @@ def test_splitting_a_window_keeps_its_energy(drawn: tuple[World, float, float], 
     assert first[2] + second[2] >= whole[2] - ROUNDING_J
 
 
+@given(worlds(), st.lists(st.floats(0.0, 1.0), min_size=2, max_size=20))
+def test_the_estimate_never_falls(world: World, shares: list[float]) -> None:
+    """The energy until a later moment is no smaller: no window between two moments has a negative estimate."""
+    series = world.series()
+    first_s, last_s = world.begins_s[0], world.begins_s[-1]
+    times_s = sorted(first_s + share * (last_s - first_s) for share in shares)
+    best_j = [edges.latched(series, at_s, world.delay, CEILING_W)[1] for at_s in times_s]
+    assert all(later >= earlier - ROUNDING_J for earlier, later in pairwise(best_j))
+
+
 @given(worlds_and_windows(), st.floats(10.0, 800.0))
 def test_constant_power_is_power_times_time(drawn: tuple[World, float, float], power_w: float) -> None:
     """With regular ticks seen at once, the estimate of a settled window is P times t up to the brackets' width."""
