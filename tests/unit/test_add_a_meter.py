@@ -1,0 +1,123 @@
+"""docs/add-a-meter.md, followed: its blocks become a distribution, and a run measures with it."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from ai_energy_benchmarks import registry
+from ai_energy_benchmarks.config.loading import config_from_mapping
+from ai_energy_benchmarks.config.overrides import with_overrides
+from ai_energy_benchmarks.config.yaml_text import parse
+from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.power import Mark, Workload
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
+from ai_energy_benchmarks.runner import BenchmarkRunner
+from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeReporter, Journal
+
+POWER_W = 40.0
+
+
+@pytest.fixture
+def page(root: Path) -> dict[str, str]:
+    """The page's blocks by their language."""
+    text = (root / "docs" / "add-a-meter.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+
+
+@pytest.fixture
+def installed(page: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page's package, as pip would leave it."""
+    (tmp_path / "hwmon_meter.py").write_text(page["python"])
+    group, line = re.findall(r'^\[project\.entry-points\."(.+)"\]\n(.+)$', page["toml"], re.MULTILINE)[0]
+    record = tmp_path / "hwmon_meter-1.0.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: hwmon-meter\nVersion: 1.0\n")
+    (record / "entry_points.txt").write_text(f"[{group}]\n{line.replace(chr(34), '')}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "hwmon_meter", raising=False)
+
+
+@pytest.fixture
+def counter(tmp_path: Path) -> Path:
+    """A counter at constant power, for as long as the test lasts."""
+    file = tmp_path / "energy1_input"
+    file.write_text("1000000\n")
+    return file
+
+
+class Growing:
+    """Lets the counter grow with the clock, from the moment of entering."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._stop = file, threading.Event()
+        self._thread = threading.Thread(target=self._grow)
+
+    def _grow(self) -> None:
+        started_s = time.perf_counter()
+        while not self._stop.wait(0.005):
+            energy_uj = 1_000_000 + int((time.perf_counter() - started_s) * POWER_W * 1e6)
+            new = self._file.with_suffix(".new")
+            new.write_text(f"{energy_uj}\n")
+            new.replace(self._file)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def test_it_has_thirty_lines(page: dict[str, str]) -> None:
+    """As the title says, without imports, blank lines and the docstring."""
+    lines = [line.strip() for line in page["python"].splitlines()]
+    code = [line for line in lines if line and not line.startswith(("from ", '"""'))]
+    assert len(code) <= 30
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_meter_keeps_the_contract(counter: Path) -> None:
+    """It has every method, and says what it cannot see."""
+    found = registry.load("collectors", "hwmon")
+    meter = found.from_settings(CollectorSettings(found.Options(counter), Environment("", "", "")))  # type: ignore[attr-defined]
+    assert isinstance(meter, MetricsCollector)
+    with meter:
+        meter.attach(Workload((), (), local=False))
+        elsewhere = meter.read(Mark(1.0), Mark(2.0))
+    assert (elsewhere.readings, elsewhere.absent) == ((), {"cpu": "the engine runs on another machine"})
+    counter.write_text("no number")
+    with pytest.raises(CollectorError, match="is no counter") as caught, meter:
+        pass
+    assert caught.value.remedy
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_run_measures_with_it(page: dict[str, str], counter: Path) -> None:
+    """The page's config gives the counter's energy: power times time lies between the bounds of each trial."""
+    written = parse(page["yaml"], "the page").value
+    assert isinstance(written, dict)
+    [asked] = written["metrics"]["collectors"]
+    short = {"protocol": {"bare_idle_s": 0, "resident_idle_s": 0, "warmup": {"requests": 1}, "trials": 2}}
+    meter = {"metrics": {"collectors": [{**asked, "options": {"path": str(counter)}}]}}
+    config = config_from_mapping(with_overrides(written, {**short, **meter}))
+    journal = Journal()
+    backend = FakeBackend(journal, FakeClock(journal), before_batch=lambda _: time.sleep(0.03))
+    with Growing(counter):
+        result = BenchmarkRunner(config, backend=backend, reporters=[FakeReporter(journal)]).measure()
+    assert len(result.trials) == 2
+    for trial in result.trials:
+        assert trial.measurement is not None
+        [reading] = trial.measurement.readings
+        assert (reading.meter, reading.provenance, reading.device.component) == ("hwmon", "measured", "cpu")
+        # The counter's file is up to two of its own steps old.
+        slack_j = 0.05 * POWER_W
+        true_j = POWER_W * trial.duration_s
+        assert reading.energy_low_j - slack_j <= true_j <= reading.energy_high_j + slack_j
+        assert trial.duration_s >= 8 * 0.03
