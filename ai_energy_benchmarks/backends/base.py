@@ -108,3 +108,12 @@ class Recounts(Protocol):
     def recount(self, outcome: Completion) -> Outcome:
         """Count the tokens of a completion whose ``token_source`` is ``retokenised``; else a failure."""
         ...
+
+
+@runtime_checkable
+class Renders(Protocol):
+    """A backend that can show a prompt as its template renders it, although the template is elsewhere."""
+
+    def rendered(self, request: Request) -> str | None:
+        """Something that differs exactly if the rendered prompts do; None if it cannot be had. Outside of windows."""
+        ...

@@ -95,9 +95,7 @@ def request_body(
     generation = batch.generation
     body: dict[str, object] = {"model": model}
     if is_chat(options, request):
-        body |= _turns(request)
-        if request.template_arguments:
-            body["chat_template_kwargs"] = dict(request.template_arguments)
+        body |= turns(request)
     else:
         body["prompt"] = "\n".join(each.content for each in request.messages) or request.prompt.text
     body |= {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": generation.max_new_tokens}
@@ -121,9 +119,13 @@ def used_parameters(body: Mapping[str, object]) -> dict[str, FactValue]:
     }
 
 
-def _turns(request: Request) -> dict[str, object]:
-    turns = [{"role": each.role, "content": each.content} for each in request.messages]
-    if not request.assistant_prefix:
-        return {"messages": turns}
-    turns.append({"role": "assistant", "content": request.assistant_prefix})
-    return {"messages": turns, "add_generation_prompt": False, "continue_final_message": True}
+def turns(request: Request) -> dict[str, object]:
+    """The part of a chat request that decides what the model's template renders."""
+    messages = [{"role": each.role, "content": each.content} for each in request.messages]
+    form: dict[str, object] = {"messages": messages}
+    if request.assistant_prefix:
+        messages.append({"role": "assistant", "content": request.assistant_prefix})
+        form |= {"add_generation_prompt": False, "continue_final_message": True}
+    if request.template_arguments:
+        form["chat_template_kwargs"] = dict(request.template_arguments)
+    return form

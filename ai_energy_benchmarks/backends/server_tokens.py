@@ -15,6 +15,7 @@ from attrs import define, evolve, field, frozen
 from ai_energy_benchmarks.backends import small_model
 from ai_energy_benchmarks.backends.event_stream import EventStream
 from ai_energy_benchmarks.backends.model_files import resolve_model
+from ai_energy_benchmarks.backends.openai_requests import turns
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, render
 from ai_energy_benchmarks.backends.server_probe import Server, post
 from ai_energy_benchmarks.backends.server_replies import first_event_tokens
@@ -88,7 +89,7 @@ class ServerCounter:
 
     def prompt_tokens(self, request: Request) -> int:
         if self.renders and request.messages:
-            return self._count(_turns(request))
+            return self._count(turns(request))
         text = "\n".join(each.content for each in request.messages) or request.prompt.text
         return self._count({"prompt": text, "content": text, "input": text})
 
@@ -97,11 +98,6 @@ class ServerCounter:
         if count is None:
             raise BackendError(f"the server's {self.path} no longer counts tokens")
         return count
-
-
-def _turns(request: Request) -> dict[str, object]:
-    turns = [{"role": each.role, "content": each.content} for each in request.messages]
-    return {"messages": turns, "chat_template_kwargs": dict(request.template_arguments)}
 
 
 def _counted(document: dict[str, object] | None) -> int | None:
@@ -121,8 +117,8 @@ def server_counter(server: Server, model: str) -> ServerCounter | None:
                 continue
         except BackendError:
             continue
-        turns: dict[str, object] = {"model": model, "messages": [{"role": "user", "content": "one two three"}]}
-        return evolve(found, renders=bool(_counted(post(server, path, turns))))
+        chat: dict[str, object] = {"model": model, "messages": [{"role": "user", "content": "one two three"}]}
+        return evolve(found, renders=bool(_counted(post(server, path, chat))))
     return None
 
 

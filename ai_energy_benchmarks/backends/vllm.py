@@ -11,9 +11,11 @@ from attrs import field, fields, frozen
 from attrs.validators import gt
 
 from ai_energy_benchmarks.backends.model_files import resolve_model
-from ai_energy_benchmarks.backends.openai_requests import OpenAIServerOptions
+from ai_energy_benchmarks.backends.openai_requests import OpenAIServerOptions, turns
 from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
+from ai_energy_benchmarks.backends.server_probe import post
 from ai_energy_benchmarks.backends.server_process import visible_boards
+from ai_energy_benchmarks.domain.prompts import Request
 
 
 @frozen
@@ -85,6 +87,12 @@ class VllmBackend(OpenAIServerBackend):
         """The options, typed."""
         options = self.settings.options
         return options if isinstance(options, VllmOptions) else VllmOptions()
+
+    def rendered(self, request: Request) -> str | None:
+        """The ids of the prompt as the server's template renders it, as text; None if it does not tell them."""
+        answer = post(self._asked(), "/tokenize", {"model": self.settings.model, **turns(request)})
+        ids = (answer or {}).get("tokens")
+        return " ".join(map(str, ids)) if isinstance(ids, list) else None
 
     def launch_problems(self) -> tuple[str, ...]:
         options, boards = self.vllm_options, len(self.settings.device_ids)

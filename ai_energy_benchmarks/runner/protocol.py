@@ -84,7 +84,7 @@ class Steps:
         members.collector.attach(self._workload(record.engine))
         tokenizer, plan = members.backend.tokenizer, members.reasoning
         record.passes = passes = make_passes(self.config, members.dataset, plan.formatter, tokenizer)
-        observed = observe(plan, passes.prompts[0], tokenizer)
+        observed = observe(plan, passes.prompts[0], tokenizer, members.backend)
         record.reasoning, self._thinking_begun = observed.reasoning, observed.begun
         record.findings.extend(observed.findings)
         try:

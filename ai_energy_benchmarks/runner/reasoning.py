@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 from attrs import frozen
 
 from ai_energy_benchmarks.analysis.thinking import thinking_tokens
+from ai_energy_benchmarks.backends.base import Renders
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, rendered_text
 from ai_energy_benchmarks.config.model import BenchmarkConfig
-from ai_energy_benchmarks.domain.prompts import Prompt, TemplateValue, Tokenizer
+from ai_energy_benchmarks.domain.prompts import Prompt, Request, TemplateValue, Tokenizer
 from ai_energy_benchmarks.domain.result import Finding, Reasoning
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.formatters.base import Formatter
@@ -94,14 +96,16 @@ def _refuse_what_has_no_switch(
         )
 
 
-def observe(plan: ReasoningPlan, prompt: Prompt, tokenizer: Tokenizer | None) -> Observed:
-    """Render the first prompt both ways, if the template is in this process, and judge the switch."""
+def observe(plan: ReasoningPlan, prompt: Prompt, tokenizer: Tokenizer | None, backend: object = None) -> Observed:
+    """Render the first prompt both ways, where the template is in this process or the backend shows it, and judge.
+
+    Args:
+        backend: asked only where the tokenizer has no template.
+    """
     family = plan.family
-    text = opposite = None
-    if plan.opposite is not None and hasattr(tokenizer, "apply_chat_template"):
-        text, opposite = _rendered(plan.formatter, prompt, tokenizer), _rendered(plan.opposite, prompt, tokenizer)
-    elif family is not None and hasattr(tokenizer, "apply_chat_template"):
-        text = _rendered(plan.formatter, prompt, tokenizer)
+    render = _renderer(tokenizer, backend) if family is not None else None
+    text = render(plan.formatter.format(0, prompt)) if render else None
+    opposite = render(plan.opposite.format(0, prompt)) if render and plan.opposite else None
     seen = Reasoning(
         asked=plan.asked,
         family=family.name if family else None,
@@ -144,8 +148,10 @@ def _findings(plan: ReasoningPlan, seen: Reasoning) -> Iterator[Finding]:
         yield Finding("PASS", _CHECK, f"{state}: sent {_shown(seen)}; on and off render differently")
 
 
-def _rendered(formatter: Formatter, prompt: Prompt, tokenizer: object) -> str:
-    return rendered_text(cast("ChatTokenizer", tokenizer), formatter.format(0, prompt))
+def _renderer(tokenizer: Tokenizer | None, backend: object) -> Callable[[Request], str | None] | None:
+    if hasattr(tokenizer, "apply_chat_template"):
+        return partial(rendered_text, cast("ChatTokenizer", tokenizer))
+    return backend.rendered if isinstance(backend, Renders) else None
 
 
 def _sent(formatter: Formatter) -> dict[str, TemplateValue]:

@@ -9,13 +9,16 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.thinking import thinking_tokens
+from ai_energy_benchmarks.backends.base import BackendSettings
 from ai_energy_benchmarks.backends.rendering import rendered_text
+from ai_energy_benchmarks.backends.vllm import VllmBackend
 from ai_energy_benchmarks.config.model import BackendConfig, BenchmarkConfig, ProtocolConfig, ScenarioConfig
 from ai_energy_benchmarks.domain.prompts import Message, Prompt, Request, TemplateValue
 from ai_energy_benchmarks.domain.result import Finding, Reasoning
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.runner.reasoning import count_thinking, observe, plan_reasoning
 from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeCollector, Journal
+from tests.servers import Exchange, running
 
 PROMPT = Prompt(0, "Why?")
 
@@ -95,6 +98,33 @@ def test_a_server_renders_unseen() -> None:
     assert [each.level for each in observed.findings] == ["INFO"]
     assert observed.reasoning.rendered_sha256 == ""
     assert observed.reasoning.sent == {"enable_thinking": True}
+
+
+@pytest.mark.parametrize(("heard", "level"), [(True, "PASS"), (False, "WARN")])
+def test_a_server_that_shows_what_it_renders_is_asked(heard: bool, level: str) -> None:
+    """vLLM tells the ids of a rendered prompt, so its switch is judged, too."""
+
+    async def answer(exchange: Exchange) -> None:
+        thinks = exchange.body.get("chat_template_kwargs", {}).get("enable_thinking") if heard else None
+        await exchange.document({"count": 2, "tokens": [1, 2] if thinks else [1, 2, 3]})
+
+    with running(answer) as server:
+        backend = VllmBackend(BackendSettings("scripted", "auto", (0,), server.endpoint, "text-generation", None))
+        observed = observe(plan_reasoning(config("Qwen/Qwen3-0.6B", True)), PROMPT, None, backend)
+    assert [each.level for each in observed.findings] == [level]
+    assert {each.path for each in server.seen} == {"/tokenize"}
+
+
+def test_a_server_that_does_not_show_what_it_renders_is_left_alone() -> None:
+    """An answer without ids is no rendering."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.document({"detail": "Not Found"}, 404)
+
+    with running(answer) as server:
+        backend = VllmBackend(BackendSettings("scripted", "auto", (0,), server.endpoint, "text-generation", None))
+        observed = observe(plan_reasoning(config("Qwen/Qwen3-0.6B", True)), PROMPT, None, backend)
+    assert [each.level for each in observed.findings] == ["INFO"]
 
 
 @pytest.mark.parametrize("model", ["Qwen/Qwen3-Next-80B-A3B-Thinking", "openai/gpt-oss-20b"])
