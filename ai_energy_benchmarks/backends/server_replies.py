@@ -30,7 +30,7 @@ def completion(
         finished_s=time.perf_counter(),
         finish_reason=_FINISH.get(summary.finish_reason or "", "unknown"),
         cached_prompt_tokens=usage.cached_prompt_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
+        reasoning_tokens=_reasoning_tokens(stream, usage),
         first_event_tokens=first_event_tokens(stream, usage.output_tokens),
         rendered_sha256=hashlib.sha256(body).hexdigest(),
     )
@@ -42,6 +42,13 @@ def first_event_tokens(stream: EventStream, output_tokens: int) -> int | None:
     An end token is counted but shows no text, so one event fewer than tokens still means one token each.
     """
     return 1 if len(stream.token_times_s) >= output_tokens - 1 else None
+
+
+def _reasoning_tokens(stream: EventStream, usage: Usage) -> int | None:
+    """As ``usage`` tells, else as many as the events that a reasoning parser marked, where each brought one token."""
+    if usage.reasoning_tokens is not None or not stream.reasoning_events:
+        return usage.reasoning_tokens
+    return stream.reasoning_events if first_event_tokens(stream, usage.output_tokens) == 1 else None
 
 
 def cut_short(stream: EventStream, reason: str) -> str:

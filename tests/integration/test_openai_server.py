@@ -448,3 +448,19 @@ def test_a_switch_that_a_server_would_not_see_is_refused() -> None:
     assert "cannot begin the answer" in str(plain_server.problems(Demand(Generation(), sample=begun)))
     assert plain_server.problems(Demand(Generation(), sample=templated)) == ()
     assert "no chat template" in str(raw.problems(Demand(Generation(), sample=templated)))
+
+
+@pytest.mark.parametrize(("output_tokens", "thinking"), [(5, 3), (9, None)])
+def test_thinking_is_counted_by_the_events_that_carry_it(output_tokens: int, thinking: int | None) -> None:
+    """A reasoning parser marks them; where events bring several tokens each, nobody knows how many were thinking."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        for text in ("a", "b", "c"):
+            await exchange.event(delta(reasoning_content=text))
+        await exchange.event(delta(content="d"))
+        await exchange.event(delta(finish_reason="stop"))
+        await exchange.event(usage(7, output_tokens))
+        await exchange.end_stream()
+
+    assert completion(answer).reasoning_tokens == thinking
