@@ -13,6 +13,7 @@ from ai_energy_benchmarks.analysis.latency import pooled
 from ai_energy_benchmarks.analysis.serving_checks import token_doubt
 from ai_energy_benchmarks.analysis.tokens import Counts, count
 from ai_energy_benchmarks.analysis.windows import (
+    BASELINES,
     COMPONENTS,
     WindowEnergy,
     counted,
@@ -21,7 +22,7 @@ from ai_energy_benchmarks.analysis.windows import (
     window_energy,
 )
 from ai_energy_benchmarks.domain.power import Component, Measurement
-from ai_energy_benchmarks.domain.result import ComponentEnergy, Step, Summary, Trial
+from ai_energy_benchmarks.domain.result import ComponentEnergy, Step, StepName, Summary, Trial
 from ai_energy_benchmarks.domain.statistics import Estimate, estimate
 
 # Wider relative half-widths are reported as bounds only (measurement.md §2).
@@ -33,12 +34,13 @@ def counting_trials(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     return tuple(each for each in trials if each.complete) or tuple(trials)
 
 
-def summarise(trials: Sequence[Trial], steps: Sequence[Step]) -> Summary:
+def summarise(trials: Sequence[Trial], steps: Sequence[Step], baselines: Collection[StepName] = BASELINES) -> Summary:
     """Describe one pass over the prompts.
 
     Args:
         trials: in order; partial ones count only if there is no complete one.
-        steps: the resident baselines among them give the idle power.
+        steps: the baselines among them give the idle power.
+        baselines: which steps those are.
     """
     chosen = counting_trials(trials)
     counts = [count(each.outcomes) for each in chosen]
@@ -46,6 +48,7 @@ def summarise(trials: Sequence[Trial], steps: Sequence[Step]) -> Summary:
     output_tokens = _mean(each.output_tokens for each in counts)
     reasons = {each: _why_absent(chosen, each) for each in COMPONENTS}
     seen = tuple(each for each in COMPONENTS if reasons[each] is None)
+    idle_steps = tuple(each for each in steps if each.name in baselines)
     latencies = pooled(each for trial in chosen for each in trial.completions)
     return Summary(
         trials=len(chosen),
@@ -56,11 +59,11 @@ def summarise(trials: Sequence[Trial], steps: Sequence[Step]) -> Summary:
         prompt_tokens=_mean(each.prompt_tokens for each in counts),
         output_tokens=output_tokens,
         output_tokens_per_s=output_tokens / duration_s if duration_s > 0 else 0.0,
-        components=tuple(_energy(each, (each,), chosen, counts, steps) for each in seen),
+        components=tuple(_energy(each, (each,), chosen, counts, idle_steps) for each in seen),
         absent={each: reason for each, reason in reasons.items() if reason is not None},
         reasoning_tokens=_mean_if_all_tell([each.reasoning_tokens for each in counts]),
         cached_prompt_tokens=_mean_if_all_tell([each.cached_prompt_tokens for each in counts]),
-        total=_energy("total", seen, chosen, counts, steps) if seen else None,
+        total=_energy("total", seen, chosen, counts, idle_steps) if seen else None,
         ttft_s=latencies.ttft_s,
         itl_s=latencies.itl_s,
         tpot_s=latencies.tpot_s,
@@ -81,7 +84,7 @@ def _energy(
     energy_j = fmean(each.energy_j for each in windows)
     low_j, high_j = fmean(each.energy_low_j for each in windows), fmean(each.energy_high_j for each in windows)
     peaks_w = [each.peak_power_w for each in windows if each.peak_power_w is not None]
-    idle = idle_power(steps, components, devices(readings[0]))
+    idle = idle_power(steps, components, devices(readings[0]), {each.name for each in steps})
     doubtful = any(token_doubt(each) for each in trials)
     per_token = None if doubtful else _per_output_token(windows, [each.output_tokens for each in counts])
     return ComponentEnergy(

@@ -8,10 +8,10 @@ from statistics import fmean
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.power import Component, Device, Measurement, Provenance, Reading
-from ai_energy_benchmarks.domain.result import Step
+from ai_energy_benchmarks.domain.result import Step, StepName
 
 COMPONENTS: tuple[Component, ...] = ("gpu", "cpu", "dram")
-BASELINES = ("resident idle", "hot idle")
+BASELINES: tuple[StepName, ...] = ("resident idle", "hot idle")
 _FROM_WEAK_TO_STRONG: tuple[Provenance, ...] = ("modelled", "integrated", "measured")
 
 
@@ -68,12 +68,19 @@ def window_energy(readings: Sequence[Reading]) -> WindowEnergy:
     )
 
 
-def idle_power(steps: Iterable[Step], components: Collection[Component], of: frozenset[Device]) -> IdlePower | None:
-    """Mean power of the resident baselines; one that saw other devices than the trials did is passed over."""
+def idle_power(
+    steps: Iterable[Step],
+    components: Collection[Component],
+    of: frozenset[Device],
+    baselines: Collection[StepName] = BASELINES,
+) -> IdlePower | None:
+    """Mean power of the baselines; one that saw other devices than the trials did is passed over."""
     powers_w = []
     for step in steps:
-        if step.name in BASELINES and step.measurement is not None and step.measurement.duration_s > 0:
+        if step.name in baselines and step.measurement is not None and step.measurement.duration_s > 0:
             readings = counted(step.measurement, components)
+            if step.name == "bare idle":  # before anybody knew whose devices count
+                readings = tuple(each for each in readings if each.device in of)
             if devices(readings) == of:
                 powers_w.append(sum(each.energy_j for each in readings) / step.measurement.duration_s)
     if not powers_w:

@@ -242,6 +242,8 @@ class BenchmarkResult:
         samples: the meters' raw series.
         save_texts: whether the user asked for prompt and output texts in the files.
         clock_offset_s: add to a monotonic time for seconds since the epoch.
+        meter_notes: what the meters said of themselves.
+        noticed: findings that the steps themselves made; they are in the verdict too.
     """
 
     subject: Subject
@@ -262,4 +264,6 @@ class BenchmarkResult:
     reasoning: Reasoning | None = None
     save_texts: bool = False
     clock_offset_s: float = 0.0
+    meter_notes: tuple[str, ...] = ()
+    noticed: tuple[Finding, ...] = ()
     schema_version: int = SCHEMA_VERSION

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 class ParquetReporter:
     """Writes ``requests.parquet`` and ``timeline.parquet``.
 
+    Beside ``result.json`` and ``config.yaml`` they hold everything that re-analysis needs: of each request its token
+    times, of each window what every reading is computed from, and all raw samples
+    (``results/requests.py`` and ``results/timeline.py`` describe the columns).
+
     Attributes:
         requests_file: one row per request and trial; the timeline goes into the same directory.
     """

@@ -22,8 +22,8 @@ def requests_frame(result: BenchmarkResult) -> polars.DataFrame:
 
     Columns: ``trial``, ``trial_complete``, ``number`` (of the request in its pass), ``prompt_index`` (in the data
     set), ``ok``, ``reason``, token counts, latencies in seconds, ``sent_s`` and ``finished_s`` on the monotonic clock
-    of ``timeline.parquet``, ``sent_unix_s``, hashes, lengths in characters; with ``save_texts`` also ``prompt``
-    and ``output``.
+    of ``timeline.parquet``, ``sent_unix_s``, hashes, lengths in characters, ``first_event_tokens``, ``token_times_s``
+    (when each token event was seen, on the monotonic clock); with ``save_texts`` also ``prompt`` and ``output``.
     """
     import polars
 
@@ -35,7 +35,13 @@ def requests_frame(result: BenchmarkResult) -> polars.DataFrame:
     return polars.concat(frames) if frames else polars.DataFrame(schema=_schema(result.save_texts))
 
 
-def _schema(save_texts: bool) -> dict[str, type[polars.DataType]]:
+def _schema(save_texts: bool) -> dict[str, polars.DataType]:
+    from polars import Float64, List
+
+    return {**_plain_schema(save_texts), "token_times_s": List(Float64)}
+
+
+def _plain_schema(save_texts: bool) -> dict[str, polars.DataType]:
     from polars import Boolean, Float64, Int32, Int64, String
 
     columns: dict[str, type[polars.DataType]] = {
@@ -62,15 +68,23 @@ def _schema(save_texts: bool) -> dict[str, type[polars.DataType]]:
         "output_sha256": String,
         "prompt_characters": Int64,
         "output_characters": Int64,
+        "first_event_tokens": Int64,
     }
-    return {**columns, "prompt": String, "output": String} if save_texts else columns
+    if save_texts:
+        columns |= {"prompt": String, "output": String}
+    return {name: kind() for name, kind in columns.items()}
 
 
 def _frame(trial: Trial, outcomes: Sequence[Outcome], result: BenchmarkResult) -> polars.DataFrame:
     import polars
 
     rows = [_row(trial, each, result) for each in outcomes]
-    return polars.DataFrame(rows, schema=_schema(result.save_texts), orient="row")
+    frame = polars.DataFrame(rows, schema=_plain_schema(result.save_texts), orient="row")
+    times_s = [
+        polars.Series(each.token_times_s, dtype=polars.Float64) if isinstance(each, Completion) else None
+        for each in outcomes
+    ]
+    return frame.with_columns(polars.Series("token_times_s", times_s, dtype=polars.List(polars.Float64)))
 
 
 def _row(trial: Trial, outcome: Outcome, result: BenchmarkResult) -> tuple[object, ...]:
@@ -102,6 +116,7 @@ def _row(trial: Trial, outcome: Outcome, result: BenchmarkResult) -> tuple[objec
         _sha256(done.text) if done and done.text else None,
         None if prompt is None else len(prompt),
         done and len(done.text),
+        done and done.first_event_tokens,
     )
     if not result.save_texts:
         return row

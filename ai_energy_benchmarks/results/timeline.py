@@ -2,27 +2,63 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
+from ai_energy_benchmarks.domain.completions import Completion, Outcome
+from ai_energy_benchmarks.domain.engine import FactValue
 from ai_energy_benchmarks.domain.power import Series
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Step, Trial
 
 if TYPE_CHECKING:
+    import cattrs
     import polars
+
+Row = tuple[str, str, str, str | None, str | None, float | None, float | None, float | None, str | None]
+
+# Rows are Python objects ten times their size in the frame, so only some exist at a time.
+_REQUESTS_AT_ONCE = 50_000
 
 
 def timeline_frame(result: BenchmarkResult) -> polars.DataFrame:
-    """Raw samples and the marks of steps and trials, in order of time.
+    """Raw samples, the marks of steps, trials and requests, and what else re-analysis needs, in order of time.
 
-    Columns: ``kind`` (``sample`` or ``mark``), ``name`` (a sample's quantity with its unit; ``start`` or ``stop`` of
-    a mark), ``subject`` (the device's id; the step or trial), ``component``, ``meter``, ``value`` (null for marks),
-    ``before_s`` and ``after_s`` (the monotonic clock around the call that read the sample), ``unix_s``.
+    Columns: ``kind``, ``name``, ``subject``, ``component``, ``meter``, ``value``, ``before_s`` and ``after_s`` (the
+    monotonic clock around the call that read the sample; equal for marks), ``unix_s``, ``detail``. Kinds:
+
+    - ``sample``: ``name`` is a quantity with its unit, ``subject`` the device's id.
+    - ``mark``: ``name`` is ``start`` or ``stop`` of the step or trial in ``subject``. The ``detail`` of a stop is the
+      window itself with what the meters said of it, as JSON.
+    - ``request``: ``name`` is ``sent``, ``first token`` or ``finished``, ``subject`` the trial and the request.
+    - without a time: ``clock`` (``value`` is Unix time less monotonic time), ``series`` (one per series, ``detail`` is
+      the device's label), ``meter note``, ``finding`` (``name`` its level, ``subject`` its check, ``detail`` its text).
     """
     import polars
 
     offset = polars.lit(result.clock_offset_s)
-    frames = [_marks(result), *(_samples(each) for each in result.samples.series)]
-    return polars.concat(frames).sort("after_s").with_columns(unix_s=polars.col("after_s") + offset)
+    frames = [_frame(_facts(result)), _frame(_marks(result))]
+    for trial in result.trials:
+        for first in range(0, len(trial.outcomes), _REQUESTS_AT_ONCE):
+            frames.append(_frame(_request_marks(trial, trial.outcomes[first : first + _REQUESTS_AT_ONCE])))
+    frames += [_samples(each) for each in result.samples.series]
+    ordered = polars.concat(frames).sort("after_s", maintain_order=True)
+    return ordered.with_columns(unix_s=polars.col("after_s") + offset)
+
+
+@cache
+def details() -> cattrs.Converter:
+    """From windows to what JSON holds, and back: bit for bit, so no value is converted to its declared type."""
+    import cattrs
+
+    converter = cattrs.Converter()
+    for kind in (int, float, str, bool):
+        converter.register_structure_hook(kind, lambda value, _: value)
+    converter.register_structure_hook_func(lambda kind: kind == FactValue, lambda value, _: value)
+    return converter
 
 
 def _schema() -> dict[str, type[polars.DataType]]:
@@ -37,7 +73,14 @@ def _schema() -> dict[str, type[polars.DataType]]:
         "value": Float64,
         "before_s": Float64,
         "after_s": Float64,
+        "detail": String,
     }
+
+
+def _frame(rows: Iterable[Row]) -> polars.DataFrame:
+    import polars
+
+    return polars.DataFrame(list(rows), schema=_schema(), orient="row")
 
 
 def _samples(series: Series) -> polars.DataFrame:
@@ -53,20 +96,47 @@ def _samples(series: Series) -> polars.DataFrame:
         value=polars.col("value").cast(polars.Float64),
         before_s=polars.col("before_s").cast(polars.Float64),
         after_s=polars.col("after_s").cast(polars.Float64),
+        detail=polars.lit(None, dtype=polars.String),
     )
 
 
-def _marks(result: BenchmarkResult) -> polars.DataFrame:
-    import polars
+def _facts(result: BenchmarkResult) -> Iterator[Row]:
+    yield "clock", "offset_s", "", None, None, result.clock_offset_s, None, None, None
+    for each in result.samples.series:
+        device = each.device
+        yield "series", each.quantity, device.id, device.component, each.meter, None, None, None, device.label
+    for note in result.meter_notes:
+        yield "meter note", "", "", None, None, None, None, None, _utf8(note)
+    for found in result.noticed:
+        yield "finding", found.level, found.check, None, None, None, None, None, _utf8(found.message)
 
-    windows: list[Step | Trial] = [*result.steps, *result.trials]
-    rows = [
-        ("mark", edge, _name(each), None, None, None, time_s, time_s)
-        for each in windows
-        for edge, time_s in (("start", each.start_s), ("stop", each.stop_s))
-    ]
-    return polars.DataFrame(rows, schema=_schema(), orient="row")
+
+def _marks(result: BenchmarkResult) -> Iterator[Row]:
+    for step in result.steps:
+        yield from _edges(step, step.name, {"step": step})
+    for trial in result.trials:
+        yield from _edges(trial, f"trial {trial.number}", {"trial": evolve(trial, outcomes=())})
 
 
-def _name(window: Step | Trial) -> str:
-    return f"trial {window.number}" if isinstance(window, Trial) else window.name
+def _edges(window: Step | Trial, subject: str, detail: dict[str, Step | Trial]) -> Iterator[Row]:
+    text = _utf8(json.dumps(details().unstructure(detail)))
+    yield "mark", "start", subject, None, None, None, window.start_s, window.start_s, None
+    yield "mark", "stop", subject, None, None, None, window.stop_s, window.stop_s, text
+
+
+def _request_marks(trial: Trial, outcomes: Sequence[Outcome]) -> Iterator[Row]:
+    for each in outcomes:
+        subject = f"trial {trial.number} request {each.number}"
+        times_s = each.token_times_s if isinstance(each, Completion) else ()
+        moments = [
+            ("sent", each.sent_s),
+            *(("first token", at_s) for at_s in times_s[:1]),
+            ("finished", each.finished_s),
+        ]
+        for name, at_s in moments:
+            yield "request", name, subject, None, None, None, at_s, at_s, None
+
+
+def _utf8(text: str) -> str:
+    """A message may hold a lone surrogate, which no file can."""
+    return text.encode("utf-8", "replace").decode()

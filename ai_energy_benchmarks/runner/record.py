@@ -10,7 +10,6 @@ from typing import cast
 from attrs import asdict, define, field
 
 from ai_energy_benchmarks.analysis.summary import summarise
-from ai_energy_benchmarks.analysis.verdict import judge
 from ai_energy_benchmarks.config.carbon import carbon_for
 from ai_energy_benchmarks.config.loading import config_to_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
@@ -18,6 +17,7 @@ from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Ending, Finding, Reasoning, Step, Subject, Trial
+from ai_energy_benchmarks.results.judging import judged
 from ai_energy_benchmarks.runner.workload import Passes
 
 
@@ -46,23 +46,17 @@ class Record:
     def result(self, config: BenchmarkConfig) -> BenchmarkResult:
         """Everything seen, summarised and judged."""
         summary = summarise(self.trials, self.steps)
-        protocol = config.protocol
-        verdict = judge(
+        verdict = judged(
+            config,
             ending=self.ending,
             steps=self.steps,
             trials=self.trials,
             summary=summary,
             environment=self.environment,
             engine=self.engine,
-            metrics_enabled=config.metrics.enabled,
-            planned_trials=protocol.trials,
-            bare_idle_s=protocol.bare_idle_s,
-            resident_idle_s=protocol.resident_idle_s,
-            warmup_requests=protocol.warmup.requests,
-            gpu=bool(self.engine and self.engine.board_ids),
-            collector_notes=self.meter_notes,
+            meter_notes=self.meter_notes,
             samples=self.samples,
-            extra=self.findings,
+            noticed=self.findings,
         )
         requests = self.passes.requests if self.passes else ()
         return BenchmarkResult(
@@ -84,6 +78,8 @@ class Record:
             reasoning=self.reasoning,
             save_texts=config.save_texts,
             clock_offset_s=self.clock_offset_s,
+            meter_notes=self.meter_notes,
+            noticed=tuple(self.findings),
         )
 
 

@@ -15,6 +15,7 @@ UNTYPED = (
     "results/document.py",
     "results/sections.py",
     "results/reading.py",
+    "results/stored.py",
     "runner/benchmark.py",
 )
 BROAD = {"Exception", "BaseException"}

@@ -78,7 +78,7 @@ def test_a_lone_surrogate_is_no_obstacle():
 def test_an_empty_run_has_empty_tables_with_the_same_columns(tmp_path: Path):
     """A run without a trial writes tables that read like any other."""
     requests, timeline = written(result([]), tmp_path)
-    assert (requests.height, timeline.height) == (0, 0)
+    assert (requests.height, timeline["kind"].to_list()) == (0, ["clock"])
     assert requests.schema == requests_frame(result()).schema
     assert timeline.schema == timeline_frame(result(samples=Samples((series(),)))).schema
 
@@ -92,13 +92,19 @@ def test_more_rows_than_are_built_at_once_keep_their_order():
 
 def test_the_timeline_holds_samples_and_marks_in_order(tmp_path: Path):
     """Raw samples stand between the marks of the steps and trials during which they were read."""
-    found = result([trial(1, reading())], [step("load", reading(), duration_s=15)], samples=Samples((series(GPU),)))
+    trials = [trial(1, reading(), outcomes=[completion(sent_s=21.0, first_s=0.5)])]
+    found = result(trials, [step("load", reading(), duration_s=15)], samples=Samples((series(GPU),)))
     _, timeline = written(found, tmp_path)
+    assert timeline["kind"].to_list()[:2] == ["clock", "series"]
+    timeline = timeline.filter(polars.col("after_s").is_not_null())
     assert [(each["kind"], each["name"], each["subject"]) for each in timeline.to_dicts()] == [
         ("mark", "start", "load"),
         ("mark", "stop", "load"),
         ("mark", "start", "trial 1"),
         ("sample", "power_w", "GPU-0"),
+        ("request", "sent", "trial 1 request 0"),
+        ("request", "first token", "trial 1 request 0"),
+        ("request", "finished", "trial 1 request 0"),
         ("sample", "power_w", "GPU-0"),
         ("mark", "stop", "trial 1"),
         ("sample", "power_w", "GPU-0"),
@@ -106,7 +112,7 @@ def test_the_timeline_holds_samples_and_marks_in_order(tmp_path: Path):
     samples = timeline.filter(kind="sample")
     assert samples["value"].to_list() == [90, 200, 95]
     assert samples["before_s"].to_list() == [20, 25, 30]
-    assert (timeline["unix_s"] - timeline["after_s"]).to_list() == pytest.approx([1_700_000_000.0] * 7)
+    assert (timeline["unix_s"] - timeline["after_s"]).to_list() == pytest.approx([1_700_000_000.0] * 10)
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):

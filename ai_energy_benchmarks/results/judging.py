@@ -1,0 +1,46 @@
+"""The verdict of a benchmark under its config: the runner and re-analysis judge alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ai_energy_benchmarks.analysis.verdict import judge
+from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.power import Samples
+from ai_energy_benchmarks.domain.result import Ending, Finding, Step, Summary, Trial, Verdict
+
+
+def judged(
+    config: BenchmarkConfig,
+    *,
+    ending: Ending,
+    steps: Sequence[Step],
+    trials: Sequence[Trial],
+    summary: Summary,
+    environment: Environment,
+    engine: EngineFacts | None,
+    meter_notes: Sequence[str],
+    samples: Samples,
+    noticed: Sequence[Finding],
+) -> Verdict:
+    """Every check of ``analysis/verdict.py``, against the protocol that the config asked for."""
+    protocol = config.protocol
+    return judge(
+        ending=ending,
+        steps=steps,
+        trials=trials,
+        summary=summary,
+        environment=environment,
+        engine=engine,
+        metrics_enabled=config.metrics.enabled,
+        planned_trials=protocol.trials,
+        bare_idle_s=protocol.bare_idle_s,
+        resident_idle_s=protocol.resident_idle_s,
+        warmup_requests=protocol.warmup.requests,
+        gpu=bool(engine and engine.board_ids),
+        collector_notes=meter_notes,
+        samples=samples,
+        extra=noticed,
+    )

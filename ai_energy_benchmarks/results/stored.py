@@ -1,0 +1,209 @@
+"""A result directory back to the benchmark that wrote it."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import evolve, frozen
+
+from ai_energy_benchmarks.analysis.summary import summarise
+from ai_energy_benchmarks.config.loading import config_from_yaml
+from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.power import Component, Device, Quantity, Samples, Series
+from ai_energy_benchmarks.domain.result import (
+    BenchmarkResult,
+    Carbon,
+    Finding,
+    Level,
+    Reasoning,
+    Step,
+    Subject,
+    Trial,
+    Verdict,
+)
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
+from ai_energy_benchmarks.results.timeline import details
+
+if TYPE_CHECKING:
+    import polars
+
+_REMEDY = "re-analysis needs the files of the json and parquet reporters, side by side under their own names"
+
+
+@frozen
+class Stored:
+    """What a result directory holds.
+
+    Attributes:
+        result: as it was measured; summary and verdict are those of the recorded readings.
+    """
+
+    config: BenchmarkConfig
+    result: BenchmarkResult
+
+
+def load_stored(directory: Path) -> Stored:
+    """Read ``result.json``, ``config.yaml``, ``requests.parquet`` and ``timeline.parquet``.
+
+    Raises:
+        ConfigError: a file is missing, cannot be read, or does not hold what re-analysis needs.
+    """
+    (document,) = load_results(directory / RESULT_FILE)
+    config_yaml = _text(directory / "config.yaml")
+    config = config_from_yaml(config_yaml, source=str(directory / "config.yaml"))
+    requests = _table(directory / "requests.parquet", "token_times_s")
+    timeline = _table(directory / "timeline.parquet", "detail")
+    samples = _samples(timeline)
+    steps, trials = _windows(timeline, _outcomes(requests))
+    result = BenchmarkResult(
+        subject=_subject(document),
+        config_yaml=config_yaml,
+        started_utc=document["started_utc"],
+        ending=document["ending"],
+        steps=steps,
+        trials=trials,
+        summary=summarise(trials, steps),
+        verdict=Verdict(()),
+        environment=details().structure(document["environment"], Environment),
+        engine=details().structure(document["backend_info"], EngineFacts) if document["backend_info"] else None,
+        dataset_sha256=document["config"]["dataset_sha256"],
+        prompt_indices=_prompt_indices(requests),
+        samples=samples,
+        carbon=_carbon(document["energy"]),
+        reasoning=details().structure(document["reasoning"], Reasoning) if document["reasoning"] else None,
+        save_texts=config.save_texts,
+        clock_offset_s=_of(timeline, "clock")["value"][0],
+        meter_notes=tuple(_of(timeline, "meter note")["detail"]),
+        noticed=tuple(
+            Finding(cast("Level", row["name"]), row["subject"], row["detail"])
+            for row in _of(timeline, "finding").iter_rows(named=True)
+        ),
+        schema_version=document["schema_version"],
+    )
+    return Stored(config, result)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {file}: {error}", remedy=_REMEDY) from error
+
+
+def _table(file: Path, needed: str) -> polars.DataFrame:
+    import polars
+
+    try:
+        frame = polars.read_parquet(file)
+    except (OSError, polars.exceptions.PolarsError) as error:
+        raise ConfigError(f"cannot read {file}: {error}", remedy=_REMEDY) from error
+    if needed not in frame.columns:
+        raise ConfigError(
+            f"{file} has no column {needed}: an older version of this package wrote it", remedy="measure again"
+        )
+    return frame
+
+
+def _of(timeline: polars.DataFrame, kind: str) -> polars.DataFrame:
+    return timeline.filter(kind=kind)
+
+
+def _samples(timeline: polars.DataFrame) -> Samples:
+    key = ("name", "subject", "component", "meter")
+    parts = _of(timeline, "sample").partition_by(key, as_dict=True, maintain_order=True)
+    found = []
+    for row in _of(timeline, "series").iter_rows(named=True):
+        part = parts[tuple(row[each] for each in key)]
+        device = Device(cast("Component", row["component"]), row["subject"], row["detail"])
+        columns = (array("d", part[each].to_list()) for each in ("before_s", "after_s", "value"))
+        found.append(Series(device, cast("Quantity", row["name"]), row["meter"], *columns))
+    return Samples(tuple(found))
+
+
+def _windows(
+    timeline: polars.DataFrame, outcomes: Mapping[int, tuple[Outcome, ...]]
+) -> tuple[tuple[Step, ...], tuple[Trial, ...]]:
+    steps: list[Step] = []
+    trials: list[Trial] = []
+    for detail in _of(timeline, "mark").filter(name="stop")["detail"]:
+        window = json.loads(detail)
+        if "step" in window:
+            steps.append(details().structure(window["step"], Step))
+        else:
+            trial = details().structure(window["trial"], Trial)
+            trials.append(evolve(trial, outcomes=outcomes.get(trial.number, ())))
+    return tuple(steps), tuple(trials)
+
+
+def _outcomes(requests: polars.DataFrame) -> dict[int, tuple[Outcome, ...]]:
+    found: dict[int, list[Outcome]] = {}
+    for row in requests.iter_rows(named=True):
+        found.setdefault(row["trial"], []).append(_outcome(row))
+    return {number: tuple(outcomes) for number, outcomes in found.items()}
+
+
+def _outcome(row: Mapping[str, Any]) -> Outcome:
+    if not row["ok"]:
+        return FailedCompletion(row["number"], row["reason"], row["sent_s"], row["finished_s"])
+    return Completion(
+        number=row["number"],
+        prompt_tokens=row["prompt_tokens"],
+        output_tokens=row["output_tokens"],
+        token_source=row["token_source"],
+        sent_s=row["sent_s"],
+        token_times_s=array("d", row["token_times_s"]),
+        finished_s=row["finished_s"],
+        finish_reason=row["finish_reason"],
+        truncated_prompt_tokens=row["truncated_prompt_tokens"],
+        cached_prompt_tokens=row["cached_prompt_tokens"],
+        reasoning_tokens=row["reasoning_tokens"],
+        first_event_tokens=row["first_event_tokens"],
+        rendered_sha256=row["rendered_sha256"] or "",
+    )
+
+
+def _prompt_indices(requests: polars.DataFrame) -> tuple[int, ...]:
+    of: dict[int, int] = dict(zip(requests["number"], requests["prompt_index"], strict=True))
+    return tuple(of[number] for number in _from_zero(of))
+
+
+def _from_zero(numbers: Iterable[int]) -> Iterable[int]:
+    known = set(numbers)
+    number = 0
+    while number in known:
+        yield number
+        number += 1
+
+
+def _subject(document: Mapping[str, Any]) -> Subject:
+    """What was measured, as the report names it."""
+    said, energy = document["config"], document["energy"]
+    return Subject(
+        name=said["name"],
+        backend=said["backend"],
+        model=said["model"],
+        dataset=said["dataset"],
+        num_samples=said["num_samples"],
+        batch_size=said["batch_size"],
+        device_ids=tuple(said["device_ids"]),
+        project_name=energy["project_name"],
+        country=energy["country"],
+        region=energy["region"],
+        sampling=said.get("sampling", "first"),
+        dataset_options=said.get("dataset_options", {}),
+    )
+
+
+def _carbon(energy: Mapping[str, Any]) -> Carbon | None:
+    known = energy["emissions_source"] != "absent" or energy["carbon_intensity_g_per_kwh"] or energy["pue"] != 1.0
+    if not known:
+        return None
+    return Carbon(energy["carbon_intensity_g_per_kwh"], energy["pue"], energy["emissions_source"])

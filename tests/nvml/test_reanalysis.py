@@ -1,0 +1,178 @@
+"""A real benchmark on simulated boards, and every figure of it anew from its files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from ai_energy_benchmarks import load_config
+from ai_energy_benchmarks.backends.base import BackendSettings
+from ai_energy_benchmarks.backends.pytorch import PyTorchBackend
+from ai_energy_benchmarks.cli.main import exit_code
+from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.power import Reading
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.reanalysis import Changes, differences, reanalyse
+from ai_energy_benchmarks.runner import BenchmarkRunner
+from tests.nvml.conftest import Simulate
+from tests.nvml.simulated import Board, Machine, constant, telegraph
+
+pytest.importorskip("torch", reason="these tests run PyTorch")
+pytest.importorskip("transformers", reason="these tests run PyTorch")
+
+A, B = "GPU-aaaa1111-0000-0000-0000-000000000000", "GPU-bbbb2222-0000-0000-0000-000000000000"
+
+
+class OnBoards(PyTorchBackend):
+    """Runs on the CPU and says that it uses both boards, so that their energy counts."""
+
+    def facts(self) -> EngineFacts:
+        return evolve(super().facts(), board_ids=(A, B))
+
+
+def ran(folder: Path, *changes: tuple[str, object]) -> BenchmarkResult:
+    """A benchmark of a tiny model in ``folder/out``, its boards and CPU metered."""
+    from tests.tiny_model import save_tiny_model
+
+    save_tiny_model(folder / "model", end_ids=[1])
+    (folder / "prompts.txt").write_text("one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\n")
+    (folder / "benchmark.yaml").write_text("""
+name: tiny
+backend: {type: pytorch, model: model, device: cpu, options: {threads: 1}}
+scenario: {dataset_name: prompts.txt, num_samples: 6, generate_kwargs: {max_new_tokens: 60, min_new_tokens: 60}}
+protocol: {bare_idle_s: 0.3, resident_idle_s: 0.4, warmup: {requests: 1}, trials: 3}
+metrics: {collectors: [nvml, modelled], country_iso_code: FRA}
+reporters: [json, parquet]
+output_dir: out
+""")
+    config = load_config(folder / "benchmark.yaml", dict(changes))
+    settings = BackendSettings(config.backend.model, "cpu", (0,), None, "text-generation", config.backend.options)
+    backend = OnBoards.from_settings(settings)
+    runner = BenchmarkRunner(config, backend=backend)
+    runner.run()
+    assert runner.result is not None
+    return runner.result
+
+
+@pytest.fixture
+def machine(simulate: Simulate) -> Machine:
+    """A board of wild power, and one without a counter."""
+    return simulate(Board(A, telegraph(), tick_s=0.02), Board(B, constant(80.0), counter=False, tick_s=0.02))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def readings(result: BenchmarkResult) -> list[object]:
+    windows = [*result.steps, *result.trials]
+    return [window.measurement for window in windows]
+
+
+def test_nothing_changed_is_the_same_bit_for_bit(
+    machine: Machine, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Readings, bounds, tokens, latencies and verdict come out of the files exactly as they were reported."""
+    measured = ran(folder)
+    again = reanalyse(folder / "out")
+    assert [len(each.measurement.readings) for each in measured.trials if each.measurement] == [3, 3, 3]
+    assert readings(again) == readings(measured)
+    assert again.summary == measured.summary
+    assert again.verdict == measured.verdict
+    recorded = (folder / "out/result.json").read_text()
+    assert json.dumps(report_document(again), indent=2, ensure_ascii=False) + "\n" == recorded
+    assert exit_code(["reanalyze", "out", "--output-dir", "again"]) == 0
+    assert "bit for bit" in capsys.readouterr().out
+    assert (folder / "again/result.json").read_text() == recorded
+    assert (folder / "again/config.yaml").read_text() == (folder / "out/config.yaml").read_text()
+
+
+def test_a_recorded_figure_that_the_series_do_not_give_is_told(machine: Machine, folder: Path) -> None:
+    """Figures come from the raw series: somebody's hand in the report shows."""
+    ran(folder, ("protocol.trials", 1))
+    file = folder / "out/result.json"
+    document = json.loads(file.read_text())
+    document["trials"][0]["energy"]["cpu"]["energy_j"] += 1.0
+    file.write_text(json.dumps(document))
+    assert differences(reanalyse(folder / "out"), folder / "out") == ("trials[0].energy.cpu.energy_j",)
+
+
+def test_other_assumptions_change_what_hangs_on_them(machine: Machine, folder: Path) -> None:
+    """Carbon, PUE and baseline move their figures; gross energy stays, and the verdict names every change."""
+    measured = ran(folder)
+    recorded = report_document(measured)
+    changed = reanalyse(folder / "out", Changes(intensity_g_per_kwh=100.0, pue=1.5, baseline="hot", country="POL"))
+    document = report_document(changed)
+    assert document["energy"]["gpu_energy_wh"] == recorded["energy"]["gpu_energy_wh"]
+    assert document["energy"]["emissions_g_co2eq"] == pytest.approx(document["energy"]["total_energy_kwh"] * 150.0)
+    assert document["components"]["gpu"]["net_energy_j"] != recorded["components"]["gpu"]["net_energy_j"]
+    assert document["components"]["gpu"]["idle_half_difference_w"] is None
+    notes = [each.message for each in changed.verdict.findings if each.check == "re-analysis"]
+    assert len(notes) == 4
+    poland = reanalyse(folder / "out", Changes(country="POL"))
+    assert poland.carbon is not None
+    assert measured.carbon is not None
+    assert poland.carbon.intensity_g_per_kwh > 3 * measured.carbon.intensity_g_per_kwh
+    assert poland.carbon.source.startswith("Poland")
+
+
+def test_dropped_trials_do_not_count_and_are_named(machine: Machine, folder: Path) -> None:
+    """Means are over what is left; leaving everything out is refused."""
+    measured = ran(folder)
+    kept = reanalyse(folder / "out", Changes(dropped=frozenset({1, 3})))
+    assert kept.summary.trials == 1
+    assert kept.summary.duration_s == measured.trials[1].duration_s
+    assert "trial 3 was left out" in [each.message for each in kept.verdict.findings]
+    with pytest.raises(ConfigError, match="no trial is left"):
+        reanalyse(folder / "out", Changes(dropped=frozenset({1, 2, 3})))
+    with pytest.raises(ConfigError, match="no trial 7"):
+        reanalyse(folder / "out", Changes(dropped=frozenset({7})))
+
+
+def test_a_part_of_a_trial_holds_its_energy_and_its_tokens(machine: Machine, folder: Path) -> None:
+    """Two halves have the tokens of the whole, and the bounds of each hold what the board drew."""
+    measured = ran(folder)
+    middle_s = min(each.duration_s for each in measured.trials) / 2
+    first = reanalyse(folder / "out", Changes(to_s=middle_s))
+    second = reanalyse(folder / "out", Changes(from_s=middle_s))
+    for whole, before, after in zip(measured.trials, first.trials, second.trials, strict=True):
+        assert before.output_tokens + after.output_tokens == whole.output_tokens
+        assert before.prompt_tokens + after.prompt_tokens == whole.prompt_tokens
+        assert before.output_tokens > 0
+        assert cpu(before).energy_low_j + cpu(after).energy_low_j <= cpu(whole).energy_j
+        assert cpu(before).energy_high_j + cpu(after).energy_high_j >= cpu(whole).energy_j
+        for trial in (before, after):
+            assert_holds(trial, machine)
+    with pytest.raises(ConfigError, match="nothing is left"):
+        reanalyse(folder / "out", Changes(from_s=1e3))
+
+
+def cpu(trial: Trial) -> Reading:
+    assert trial.measurement is not None
+    (reading,) = (each for each in trial.measurement.readings if each.device.component == "cpu")
+    return reading
+
+
+def assert_holds(trial: Trial, machine: Machine) -> None:
+    assert trial.measurement is not None
+    for number, board in enumerate(machine.boards):
+        (reading,) = (each for each in trial.measurement.readings if each.device.id == board.uuid)
+        truth_j = machine.energy_j(number, trial.start_s, trial.stop_s)
+        assert reading.energy_low_j - 0.002 <= truth_j <= reading.energy_high_j + 0.002
+
+
+def test_a_directory_without_its_files_is_refused(machine: Machine, folder: Path) -> None:
+    """The message names the file and the reporters that write it; the measured directory is never written to."""
+    ran(folder, ("protocol.trials", 1))
+    assert exit_code(["reanalyze", "out", "--output-dir", "./out"]) == 2
+    (folder / "out/timeline.parquet").unlink()
+    with pytest.raises(ConfigError, match=r"timeline\.parquet") as caught:
+        reanalyse(folder / "out")
+    assert "parquet reporters" in str(caught.value)
