@@ -41,6 +41,11 @@ def _figure(value: float) -> str:
 
 
 def write_section(path: Path, name: str, rows: Sequence[Row], where: str) -> None:
+    """Replace a section by the rows. Raises as ``replace_section``."""
+    replace_section(path, name, f"Measured {where}.\n\n{markdown(rows)}")
+
+
+def replace_section(path: Path, name: str, body: str) -> None:
     """Replace what stands between the marks ``<!-- name:begin -->`` and ``<!-- name:end -->``.
 
     Raises:
@@ -52,5 +57,4 @@ def write_section(path: Path, name: str, rows: Sequence[Row], where: str) -> Non
     _, closed, after = rest.partition(end)
     if not found or not closed:
         raise SystemExit(f"{path} has no section between {begin} and {end}")
-    body = f"\nMeasured {where}.\n\n{markdown(rows)}\n"
-    path.write_text(before + begin + body + end + after, encoding="utf-8")
+    path.write_text(f"{before}{begin}\n{body}\n{end}{after}", encoding="utf-8")

@@ -113,7 +113,17 @@ class Board:
 
     def lines(self) -> list[str]:
         """The board's part of the file."""
-        plain = ("uuid", "name", "tick_s", "jitter", "phase_s", "delay_s", "delay_jitter_s", "offset_mj", "average_s")
+        plain: tuple[str, ...] = (
+            "uuid",
+            "name",
+            "tick_s",
+            "jitter",
+            "phase_s",
+            "delay_s",
+            "delay_jitter_s",
+            "offset_mj",
+            "average_s",
+        )
         plain += (
             "gain",
             "noise_w",

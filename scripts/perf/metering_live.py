@@ -1,0 +1,238 @@
+"""Windows in real time: our meter, Zeus and CodeCarbon on the same simulated boards, in turn."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+from metering_parts import PEERS, Meter, Simulation
+from ratios import Row
+
+from ai_energy_benchmarks.domain.statistics import percentile
+from tests.nvml.simulated import Board, Fall, Machine, Refusal, Trace, constant, square
+
+BOARDS = 4
+IDLE_W, REST_S, LEVELS_W = 80.0, 1.0, (90.0, 250.0, 450.0, 700.0)
+# How long a meter may take to open; its windows begin after that.
+OPENING_S = 12.0
+ROUNDING_J = 0.002
+UNRESOLVED = 0.2
+
+
+@frozen
+class Block:
+    """Work between two rests, in seconds after the machine's origin."""
+
+    length_s: float
+    start_s: float
+    stop_s: float
+
+
+@define
+class Errors:
+    """What one estimator did in windows of one length."""
+
+    relative: list[float] = field(factory=list)
+    held: list[bool] = field(factory=list)
+
+
+def make_blocks(dice: random.Random, counts: Mapping[float, int], turns: int) -> list[Block]:
+    """So many windows of each length for each of ``turns`` meters, with random lengths and phases."""
+    time_s, blocks = OPENING_S + 3.0, []
+    lengths = [length_s for length_s, count in counts.items() for _ in range(count)]
+    dice.shuffle(lengths)
+    for length_s in lengths:
+        for _ in range(turns):
+            seconds = length_s * dice.uniform(0.95, 1.05)
+            blocks.append(Block(length_s, time_s, time_s + seconds))
+            time_s += seconds + REST_S + 0.1 * dice.random()
+    return blocks
+
+
+def _trace(dice: random.Random, blocks: Sequence[Block]) -> Trace:
+    """Idle, and a random telegraph in each block."""
+    steps: list[tuple[float, float]] = []
+    time_s = 0.0
+    for block in blocks:
+        steps.append((block.start_s - time_s, IDLE_W))
+        left_s = block.stop_s - block.start_s
+        while left_s > 0:
+            step_s = min(dice.expovariate(1 / 0.06) + 1e-4, left_s)
+            steps.append((step_s, dice.choice(LEVELS_W)))
+            left_s -= step_s
+        time_s = block.stop_s
+    return (*steps, (10.0, IDLE_W))
+
+
+def accuracy_rows(simulation: Simulation, pythons: Mapping[str, Path], counts: Mapping[float, int]) -> list[Row]:
+    """Each meter has each third window; the errors are those of single boards."""
+    dice = random.Random(4)
+    blocks = make_blocks(dice, counts, len(pythons))
+    boards = [
+        Board(f"GPU-{i}", _trace(dice, blocks), delay_s=dice.uniform(0, 0.05), phase_s=dice.random() / 10, seed=i)
+        for i in range(BOARDS)
+    ]
+    machine = simulation.machine(boards)
+    found: dict[tuple[str, float], Errors] = {}
+    with ExitStack() as stack:
+        meters = [stack.enter_context(simulation.meter(name, python)) for name, python in pythons.items()]
+        for meter in meters:
+            meter.send("open", {"boards": [0]})
+        for meter in meters:
+            if "error" in (opened := meter.answer()):
+                raise SystemExit(f"{meter.name} does not open: {opened['error']}")
+        for number, block in enumerate(blocks):
+            _take(machine, meters[number % len(meters)], block, found)
+    return [row for key in sorted(found) for row in _rows(*key, found[key])]
+
+
+def _take(machine: Machine, meter: Meter, block: Block, found: dict[tuple[str, float], Errors]) -> None:
+    start_s, stop_s = machine.origin_s + block.start_s, machine.origin_s + block.stop_s
+    answer = meter.ask("window", start_s, stop_s, 0.45)
+    if "error" in answer:
+        raise SystemExit(f"{meter.name}: {answer['error']}")
+    for figure in answer["figures"]:
+        errors = found.setdefault((figure["by"], block.length_s), Errors())
+        truth_j = _truth_j(machine, figure["board"], answer)
+        errors.relative.append(abs(figure["energy_j"] / truth_j - 1))
+        if "low_j" in figure:
+            errors.held.append(figure["low_j"] - ROUNDING_J <= truth_j <= figure["high_j"] + ROUNDING_J)
+
+
+def _truth_j(machine: Machine, board: int, answer: Mapping[str, Any]) -> float:
+    """Between the middles of the calls that began and ended the window."""
+    before_s, begun_s, end_s, after_s = answer["edges_s"]
+    return machine.energy_j(board, (before_s + begun_s) / 2, (end_s + after_s) / 2)
+
+
+def _rows(by: str, length_s: float, errors: Errors) -> list[Row]:
+    name, count = f"live: {by}, {length_s:g} s", len(errors.relative)
+    rows = [Row(f"{name}, 95th percentile of the error", 100 * percentile(sorted(errors.relative), 0.95), "%")]
+    if errors.held:
+        held = 100 * sum(errors.held) / count
+        rows.append(Row(f"{name}, truth held", held, "%", limit=99.0, at_least=True, pairs=count))
+    return [Row(row.what, row.value, row.unit, limit=row.limit, at_least=row.at_least, pairs=count) for row in rows]
+
+
+def cost_rows(simulation: Simulation, pythons: Mapping[str, Path], seconds: float) -> list[Row]:
+    """What each meter takes of the machine; ours at every tick, in processes of their own."""
+    rows: list[Row] = []
+    for tick_s in (0.1, 0.02, 0.01):
+        for name, python in pythons.items():
+            if name in PEERS and tick_s != 0.1:
+                continue
+            simulation.machine([Board(f"GPU-{i}", tick_s=tick_s) for i in range(BOARDS)])
+            with simulation.meter(name, python) as meter:
+                opened = meter.ask("open", {"boards": list(range(BOARDS))})
+                time.sleep(3.0)  # our discovery of the tick is over
+                rows += _cost(f"{name}, {1000 * tick_s:g} ms tick", name, opened, meter.ask("cost", seconds))
+    return rows
+
+
+def _cost(label: str, name: str, opened: Mapping[str, Any], seen: Mapping[str, Any]) -> list[Row]:
+    own = name == "ours"
+    added = (seen["memory_bytes"] - opened["before_bytes"]) / 1e6
+    rows = [Row(f"{label}: processor per board", 100 * seen["cpu_share"] / BOARDS, "%", limit=1.0 if own else None)]
+    if label.endswith(" 100 ms tick"):
+        rows += [
+            Row(f"{label}: import", 1000 * opened["import_s"], "ms"),
+            Row(f"{label}: start", 1000 * opened["start_s"], "ms", limit=50.0 if own else None),
+            Row(f"{label}: begin and end of a window", 1e6 * seen["edges_s"], "µs", limit=20.0 if own else None),
+            Row(f"{label}: memory added", added, "MB", limit=30.0 if own else None),
+        ]
+    return rows
+
+
+@frozen
+class Fault:
+    """One thing that goes wrong while a window is open; ``wanted`` is the board whose energy is asked for."""
+
+    name: str
+    board: Board
+    seconds: float = 2.0
+    environment: Mapping[str, str] = field(factory=dict)
+    boards: tuple[Board, ...] = ()
+    wanted: int = 0
+
+
+WORK = square(250.0, 350.0, 0.7)
+# Seconds after the origin: all meters are open by then.
+_AT_S = 14.0
+FAULTS = (
+    Fault("none", Board("GPU-0", WORK)),
+    Fault("counter reset in the window", Board("GPU-0", WORK, falls=(Fall(_AT_S + 1),))),
+    Fault("counter steps back by 50 J", Board("GPU-0", WORK, falls=(Fall(_AT_S + 1, 50e3),))),
+    Fault("no counter (old board)", Board("GPU-0", WORK, counter=False, architecture=6, instant=False)),
+    Fault("calls refused for 0.3 s", Board("GPU-0", WORK, refusals=(Refusal(_AT_S + 1, _AT_S + 1.3),))),
+    Fault("calls refused at the end", Board("GPU-0", WORK, refusals=(Refusal(_AT_S + 1.9, _AT_S + 2.4),))),
+    Fault("board lost midway", Board("GPU-0", WORK, lost_at_s=_AT_S + 1)),
+    Fault("MIG slice visible", Board("GPU-0", WORK, slices=("MIG-1", "MIG-2")), 2.0, {"CUDA_VISIBLE_DEVICES": "MIG-1"}),
+    Fault(
+        "second board chosen by UUID",
+        Board("GPU-0", constant(100.0)),
+        2.0,
+        {"CUDA_VISIBLE_DEVICES": "GPU-1"},
+        (Board("GPU-1", WORK),),
+        1,
+    ),
+    Fault("the rest of the module draws 200 W", Board("GPU-0", WORK, module_w=200.0)),
+    Fault("window of 150 ms", Board("GPU-0", WORK), 0.15),
+    Fault("window of 20 ms", Board("GPU-0", WORK), 0.02),
+)
+
+
+def fault_table(simulation: Simulation, pythons: Mapping[str, Path]) -> tuple[list[list[str]], bool]:
+    """One line per fault: the truth and what each meter says; and whether ours is right in every one."""
+    lines, all_right = [], True
+    for fault in FAULTS:
+        machine = simulation.machine([fault.board, *fault.boards])
+        with ExitStack() as stack:
+            meters = [
+                stack.enter_context(simulation.meter(name, python, **fault.environment))
+                for name, python in pythons.items()
+            ]
+            for meter in meters:
+                meter.send("open", {})
+            opened = [meter.answer() for meter in meters]
+            if time.perf_counter() > machine.origin_s + _AT_S:
+                raise SystemExit("the meters did not open in time; is the machine busy?")
+            start_s = machine.origin_s + _AT_S + 0.013
+            for meter in meters:
+                meter.send("window", start_s, start_s + fault.seconds, 0.0)
+            answers = [meter.answer() for meter in meters]
+        said = [
+            _said(machine, fault.wanted, each if "error" not in first else first)
+            for first, each in zip(opened, answers, strict=True)
+        ]
+        all_right = all_right and not said[0].startswith("**")
+        truth_j = machine.energy_j(fault.wanted, start_s, start_s + fault.seconds)
+        lines.append([fault.name, f"{truth_j:.0f} J", *said])
+    return lines, all_right
+
+
+def _said(machine: Machine, board: int, answer: Mapping[str, Any]) -> str:
+    """A meter's figure with its error, or its refusal; bold where it is wrong."""
+    if "error" in answer:
+        return f"refused: {answer['error'][:90].replace('|', ' ')}"
+    figures = answer["figures"]
+    if not figures:
+        return "no figure"
+    # A meter that renumbers what it sees still has only one board to tell of.
+    own = [each for each in figures if each["board"] == board] or figures[:1]
+    truth_j, energy_j = _truth_j(machine, board, answer), sum(each["energy_j"] for each in figures)
+    if "low_j" in own[0]:
+        low_j, high_j, energy_j = own[0]["low_j"], own[0]["high_j"], own[0]["energy_j"]
+        held = low_j - ROUNDING_J <= truth_j <= high_j + ROUNDING_J
+        if held and (high_j - low_j) / 2 > UNRESOLVED * energy_j:
+            return f"unresolved: {low_j:.0f} to {high_j:.0f} J"
+        note = next((f", “{text.split(': ', 1)[-1][:70]}”" for text in own[0]["notes"]), "")
+        if held:
+            return f"{energy_j:.0f} J ({energy_j / truth_j - 1:+.1%}), within {low_j:.0f} to {high_j:.0f}{note}"
+    error = energy_j / truth_j - 1
+    said = f"{energy_j:.0f} J ({error:+.1%})"
+    return said if abs(error) <= 0.05 else f"**{said}**"
