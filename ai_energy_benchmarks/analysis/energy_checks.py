@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean, stdev
 
 from ai_energy_benchmarks.analysis.derived import energies
+from ai_energy_benchmarks.analysis.outliers import farthest
 from ai_energy_benchmarks.analysis.summary import UNRESOLVED, counting_trials
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.analysis.trend import trend
@@ -17,6 +18,7 @@ from ai_energy_benchmarks.domain.result import ComponentEnergy, Finding, Level, 
 WIDE = 0.05
 SCATTER: dict[Component, tuple[float, float]] = {"gpu": (0.02, 0.05), "cpu": (0.05, 0.10), "dram": (0.05, 0.10)}
 DRIFT, DRIFT_P = 0.01, 0.05
+OUTLIER, OUTLIER_P = 0.01, 0.05
 IDLE_CHANGE = 0.02
 IDLE_SHARE = 0.50
 OTHER_BOARD = 0.10
@@ -57,7 +59,8 @@ def _resolution(component: Component, energy: ComponentEnergy) -> Iterator[Findi
 def _repetition(component: Component, trials: Sequence[Trial]) -> Iterator[Finding]:
     """Scatter and drift of J per output token from trial to trial."""
     name = component.upper()
-    values_j = _per_output_token_j(component, trials)
+    of_trials = _per_output_token_j(component, trials)
+    values_j = list(of_trials.values())
     n = len(values_j)
     if n < 2 or not (mean_j := fmean(values_j)):
         yield Finding("INFO", "repeatability", f"{name}: n = {n}, too few trials to know the scatter")
@@ -66,6 +69,7 @@ def _repetition(component: Component, trials: Sequence[Trial]) -> Iterator[Findi
     warn, fail = SCATTER[component]
     level: Level = "FAIL" if cv > fail else "WARN" if cv > warn else "PASS"
     yield Finding(level, "repeatability", f"{name} J/output token scatters by {cv:.1%} over {n} trials (CV)")
+    yield from _outlier(name, of_trials)
     line = trend(values_j)
     if line is None:
         yield Finding("INFO", "trend", f"{name}: n = {n}, too few trials to see a trend")
@@ -75,13 +79,28 @@ def _repetition(component: Component, trials: Sequence[Trial]) -> Iterator[Findi
     yield Finding("WARN" if drifts else "PASS", "trend", f"{message} (p = {line.p_value:.2g}, n = {n})")
 
 
-def _per_output_token_j(component: Component, trials: Sequence[Trial]) -> list[float]:
-    values_j = []
+def _outlier(name: str, of_trials: Mapping[int, float]) -> Iterator[Finding]:
+    """The trial that stands apart, if one does; it stays in every mean."""
+    values_j = list(of_trials.values())
+    apart = farthest(values_j)
+    if apart is None:
+        return
+    trial = list(of_trials)[apart.position]
+    where = f"{name}: J/output token of trial {trial} lies {apart.deviation:+.1%} from the mean"
+    figures = f"Grubbs' test, p = {apart.p_value:.2g}, n = {len(values_j)}"
+    if apart.p_value <= OUTLIER_P and abs(apart.deviation) >= OUTLIER:
+        yield Finding("WARN", "outliers", f"{where}, apart from the others ({figures}); it counts all the same")
+    else:
+        yield Finding("PASS", "outliers", f"{where}, not apart from the others ({figures})")
+
+
+def _per_output_token_j(component: Component, trials: Sequence[Trial]) -> dict[int, float]:
+    values_j: dict[int, float] = {}
     for trial in trials:
         output_tokens = count(trial.outcomes).output_tokens
         if trial.measurement is not None and output_tokens:
             energy_j = sum(each.energy_j for each in counted(trial.measurement, (component,)))
-            values_j.append(energy_j / output_tokens)
+            values_j[trial.number] = energy_j / output_tokens
     return values_j
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from attrs import frozen
 
 from ai_energy_benchmarks.analysis.latency import pooled
+from ai_energy_benchmarks.analysis.sensor_gain import SensorGain, gain_of, gain_uncertainty
 from ai_energy_benchmarks.analysis.serving_checks import token_doubt
 from ai_energy_benchmarks.analysis.tokens import Counts, count
 from ai_energy_benchmarks.analysis.windows import (
@@ -85,8 +86,9 @@ def _energy(
     low_j, high_j = fmean(each.energy_low_j for each in windows), fmean(each.energy_high_j for each in windows)
     peaks_w = [each.peak_power_w for each in windows if each.peak_power_w is not None]
     idle = idle_power(steps, components, devices(readings[0]), {each.name for each in steps})
+    gain = gain_of(tuple(chain.from_iterable(readings)))
     doubtful = any(token_doubt(each) for each in trials)
-    per_token = None if doubtful else _per_output_token(windows, [each.output_tokens for each in counts])
+    per_token = None if doubtful else _per_output_token(windows, [each.output_tokens for each in counts], gain)
     return ComponentEnergy(
         component=name,
         provenance=whole.provenance,
@@ -102,6 +104,8 @@ def _energy(
         peak_power_w=max(peaks_w) if len(peaks_w) == len(windows) else None,
         per_output_token_low_j=per_token.low_j if per_token else None,
         per_output_token_high_j=per_token.high_j if per_token else None,
+        gain_limit=gain.limit if gain else None,
+        gain_source=gain.source if gain else "",
     )
 
 
@@ -112,7 +116,9 @@ class _PerToken:
     high_j: float
 
 
-def _per_output_token(windows: Sequence[WindowEnergy], tokens: Sequence[int]) -> _PerToken | None:
+def _per_output_token(
+    windows: Sequence[WindowEnergy], tokens: Sequence[int], gain: SensorGain | None
+) -> _PerToken | None:
     """Means over trials of each trial's own ratio; None if a trial brought no output token."""
     if not all(tokens):
         return None
@@ -120,7 +126,8 @@ def _per_output_token(windows: Sequence[WindowEnergy], tokens: Sequence[int]) ->
     lows_j = [each.energy_low_j / n for each, n in zip(windows, tokens, strict=True)]
     highs_j = [each.energy_high_j / n for each, n in zip(windows, tokens, strict=True)]
     half_widths_j = [(high - low) / 2 for low, high in zip(lows_j, highs_j, strict=True)]
-    return _PerToken(estimate(energies_j, half_widths_j), fmean(lows_j), fmean(highs_j))
+    mean_j = estimate(energies_j, half_widths_j, gain_uncertainty(gain))
+    return _PerToken(mean_j, fmean(lows_j), fmean(highs_j))
 
 
 def _why_absent(trials: Sequence[Trial], component: Component) -> str | None:

@@ -122,6 +122,8 @@ class ComponentEnergy:
         idle_half_difference_w: half the difference of the two.
         net_energy_j: ``energy_j - idle_power_w * duration_s``; signed, never clamped.
         peak_power_w: highest power seen in any trial, summed over devices.
+        gain_limit: how far the sensor may be off, as a share of its figure; None if that is not known.
+        gain_source: who measured that.
     """
 
     component: Component | Literal["total"]
@@ -138,6 +140,8 @@ class ComponentEnergy:
     peak_power_w: float | None = None
     per_output_token_low_j: float | None = None
     per_output_token_high_j: float | None = None
+    gain_limit: float | None = None
+    gain_source: str = ""
 
 
 @frozen

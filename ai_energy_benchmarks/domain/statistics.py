@@ -42,12 +42,14 @@ class Estimate:
         n: how many values; at 1 there is no scatter to speak of and ``half_width`` may be None.
         standard_deviation: sample standard deviation; None at n = 1.
         half_width: half the 95 % interval from trial scatter or the meter's edges, whichever is larger.
+        half_width_with_gain: the same with what the sensor's gain may add; None if its gain is not known.
     """
 
     mean: float
     n: int
     standard_deviation: float | None = None
     half_width: float | None = None
+    half_width_with_gain: float | None = None
 
     @property
     def cv(self) -> float | None:
@@ -57,15 +59,19 @@ class Estimate:
         return self.standard_deviation / abs(self.mean)
 
 
-def estimate(values: Sequence[float], edge_half_widths: Sequence[float] = ()) -> Estimate:
-    """Mean and 95 % interval of independent values that share one process.
+def estimate(
+    values: Sequence[float], edge_half_widths: Sequence[float] = (), gain_uncertainty: float | None = None
+) -> Estimate:
+    """Mean and 95 % intervals of independent values that share one process.
 
-    u² = max(s²/n, ū²/n), where ū is the mean half-width of the meter's bounds over √3 (a rectangular
-    distribution, JCGM 100:2008 §4.3.7): trial scatter already contains the error of the edges.
+    u² = max(s²/n, ū²/n) + u_B², where ū is the mean half-width of the meter's bounds over √3 (a rectangular
+    distribution, JCGM 100:2008 §4.3.7): trial scatter already contains the error of the edges. u_B is what all
+    trials share, so that no number of them makes it smaller.
 
     Args:
         values: at least one value.
         edge_half_widths: half the distance of the meter's bounds, one per value, in the same unit.
+        gain_uncertainty: relative standard uncertainty of the sensor's gain; None if it is not known.
 
     Raises:
         ValueError: no values.
@@ -73,16 +79,33 @@ def estimate(values: Sequence[float], edge_half_widths: Sequence[float] = ()) ->
     n = len(values)
     if n == 0:
         raise ValueError("a mean needs at least one value")
-    deviation = stdev(values) if n > 1 else None
+    mean, deviation = fmean(values), stdev(values) if n > 1 else None
     scatter = 0.0 if deviation is None else deviation / math.sqrt(n)
     edges = fmean(edge_half_widths) / math.sqrt(3 * n) if edge_half_widths else 0.0
-    if deviation is None and not edges:
-        half_width = None
-    elif deviation is None or edges > scatter:
-        half_width = _Z95 * edges
+    if deviation is None or edges > scatter:
+        own, degrees = edges, math.inf
     else:
-        half_width = t95(n - 1) * scatter
-    return Estimate(fmean(values), n, deviation, half_width)
+        own, degrees = scatter, float(n - 1)
+    known = deviation is not None or edges > 0
+    with_gain = None
+    if known and gain_uncertainty is not None:
+        with_gain = expanded(own, degrees, gain_uncertainty * abs(mean))
+    return Estimate(mean, n, deviation, expanded(own, degrees) if known else None, with_gain)
+
+
+def expanded(own: float, degrees: float, shared: float = 0.0) -> float:
+    """Half a 95 % interval from two standard uncertainties.
+
+    The effective degrees of freedom are those of the Welch-Satterthwaite formula (JCGM 100:2008 §G.4.1).
+
+    Args:
+        own: standard uncertainty with so many degrees of freedom, which may be infinite.
+        shared: one that is known rather than estimated from few values.
+    """
+    both = math.hypot(own, shared)
+    if not own or not math.isfinite(degrees):
+        return _Z95 * both
+    return t95(degrees * (both / own) ** 4) * both
 
 
 @frozen

@@ -12,7 +12,7 @@ from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
-from ai_energy_benchmarks.analysis.derived import Bounded, derive, emissions_g
+from ai_energy_benchmarks.analysis.derived import Bounded, derive, emissions_g, energies
 from ai_energy_benchmarks.domain.result import BenchmarkResult, ComponentEnergy, Level, Summary
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.reporters.base import ReporterSettings
@@ -177,6 +177,9 @@ def _named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
     prompt, output = f"{summary.prompt_tokens:,.10g} prompt", f"{summary.output_tokens:,.10g} output"
     yield "Per pass", f"{prompt} and {output} tokens in {figure(summary.duration_s)} s"
     yield "Requests", f"{summary.succeeded:,.10g} ok, {summary.failed:,.10g} failed per pass"
+    for each in energies(summary).values():
+        if (interval := _interval(each)) is not None:
+            yield "Interval", interval
     for each in summary.components:
         if each.resolved and each.net_energy_j is not None:
             yield "Net", _net(each, summary.duration_s)
@@ -185,6 +188,22 @@ def _named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
         yield "CO2e", f"{mass} g per pass ({carbon.intensity_g_per_kwh:g} g/kWh, PUE {carbon.pue:g}; {carbon.source})"
     for component, reason in summary.absent.items():
         yield "Absent", f"{_name(component)}: {reason}"
+
+
+def _interval(energy: ComponentEnergy) -> str | None:
+    """J per output token as measurement.md §7 prints it; None where there is no interval to give."""
+    mean, low_j, high_j = energy.per_output_token_j, energy.per_output_token_low_j, energy.per_output_token_high_j
+    if not energy.resolved or mean is None or not mean.half_width or low_j is None or high_j is None:
+        return None
+    token_j, half_j = with_half_width(mean.mean, mean.half_width).split(" ± ")
+    n = f"n = {mean.n} trials, one process" if mean.n > 1 else "n = 1, from the meter's edges"
+    parts = [f"{_name(energy.component)} {token_j} J/output token ± {half_j} (95 %, {n})"]
+    if mean.half_width_with_gain and energy.gain_limit is not None:
+        wider_j = with_half_width(mean.mean, mean.half_width_with_gain).split(" ± ")[1]
+        parts.append(f"± {wider_j} with ±{energy.gain_limit:.0%} sensor gain")
+    if limits := bounds(low_j, high_j):
+        parts.append(f"meter bounds {limits}")
+    return "; ".join(parts)
 
 
 def _net(energy: ComponentEnergy, duration_s: float) -> str:

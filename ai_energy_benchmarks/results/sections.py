@@ -31,6 +31,8 @@ def _component(energy: ComponentEnergy) -> dict[str, Any]:
         "source": energy.provenance,
         "meter": energy.meter,
         "resolved": energy.resolved,
+        "sensor_gain_limit": energy.gain_limit,
+        "sensor_gain_source": energy.gain_source or None,
         "energy_j": energy.energy_j if energy.resolved else None,
         "energy_low_j": energy.energy_low_j,
         "energy_high_j": energy.energy_high_j,
@@ -52,6 +54,7 @@ def _derived(summary: Summary, energy: ComponentEnergy) -> dict[str, Any]:
         per_token["n"] = scatter.n
         per_token["standard_deviation"] = scatter.standard_deviation
         per_token["half_width_95"] = scatter.half_width if energy.resolved else None
+        per_token["half_width_95_with_sensor_gain"] = scatter.half_width_with_gain if energy.resolved else None
     return {
         "j_per_output_token": per_token,
         "j_per_prompt_token": _bounded(figures.per_prompt_token_j),

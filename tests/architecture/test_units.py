@@ -26,6 +26,7 @@ UNITLESS = {
     "Generation.top_p": "a probability",
     "Generation.min_p": "a ratio of probabilities",
     "Generation.repetition_penalty": "divides logits; no unit",
+    "ComponentEnergy.gain_limit": "a ratio: error over figure",
     "Summary.requests": "a mean count",
     "Summary.succeeded": "a mean count",
     "Summary.failed": "a mean count",
