@@ -161,3 +161,8 @@ def test_a_sample_is_of_the_whole_split(hub: Hub) -> None:
 def test_conversations_give_their_first_question(hub: Hub) -> None:
     """A column of turns, as in ShareGPT."""
     assert hub.read("org/chats", "chat") == ["Hi", "Why?"]
+
+
+def test_a_subset_that_is_not_there_is_told(hub: Hub) -> None:
+    """``subset`` reaches the hub as the name of the configuration."""
+    assert "nope" in hub.refusal("org/one", subset="nope")["message"]
