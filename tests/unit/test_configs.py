@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from ai_energy_benchmarks.config.loading import load_config
+from ai_energy_benchmarks.cli.main import COMMANDS
+from ai_energy_benchmarks.config.loading import config_from_yaml, load_config
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
@@ -45,3 +47,19 @@ def test_the_prompts_of_the_example_are_there(root: Path, monkeypatch: pytest.Mo
     assert (root / load_config(path).scenario.dataset_name).is_file()
     monkeypatch.setenv("PROMPTS", "mine.jsonl")
     assert load_config(path).scenario.dataset_name == "mine.jsonl"
+
+
+def test_the_configs_in_the_readme_load(root: Path) -> None:
+    """Every YAML block of the README is a config that is accepted as it stands, its commented alternative too."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    alternatives = [re.sub(r"^backend:.*\n# backend", "backend", block) for block in blocks]
+    assert len(blocks) >= 2
+    for block in {*blocks, *alternatives}:
+        assert config_from_yaml(block).backend.model
+
+
+def test_the_commands_in_the_readme_exist(root: Path) -> None:
+    """Every subcommand that the README shows is one of the command line's."""
+    shown = re.findall(r"^ai-energy-benchmark (\w+)", (root / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(shown) >= 6
+    assert set(shown) <= set(COMMANDS)
