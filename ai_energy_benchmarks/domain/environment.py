@@ -9,7 +9,13 @@ from attrs import field, frozen
 
 @frozen
 class Board:
-    """One accelerator board as its driver describes it; None where the driver does not say."""
+    """One accelerator board as its driver describes it; None where the driver does not say.
+
+    Attributes:
+        power_limit_w: in force now.
+        default_power_limit_w: as the maker ships it.
+        graphics_clock_max_hz, memory_clock_max_hz: highest clocks of the board.
+    """
 
     id: str
     index: int
@@ -17,6 +23,9 @@ class Board:
     memory_bytes: int | None = None
     power_limit_w: float | None = None
     has_energy_counter: bool | None = None
+    default_power_limit_w: float | None = None
+    graphics_clock_max_hz: float | None = None
+    memory_clock_max_hz: float | None = None
 
 
 @frozen
@@ -24,6 +33,8 @@ class Environment:
     """A snapshot of hardware and software; None where the machine does not tell.
 
     Attributes:
+        cgroup_memory_bytes, cgroup_cpus: limits of the control group (of a container, say); None without one.
+        cuda_version: newest CUDA that the driver runs.
         libraries: installed version of each library that can change the figure.
         git_revision: of the working directory, with ``+dirty`` if it has changes.
         container: kind of container, if any.
@@ -41,3 +52,6 @@ class Environment:
     libraries: Mapping[str, str] = field(factory=dict)
     git_revision: str | None = None
     container: str | None = None
+    cgroup_memory_bytes: int | None = None
+    cgroup_cpus: float | None = None
+    cuda_version: str | None = None

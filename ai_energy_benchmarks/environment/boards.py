@@ -24,6 +24,7 @@ class Boards:
 
     boards: tuple[Board, ...] = ()
     driver_version: str | None = None
+    cuda_version: str | None = None
     problem: str | None = None
 
 
@@ -42,7 +43,7 @@ def look_for_boards() -> Boards:
     try:
         count = pynvml.nvmlDeviceGetCount()
         found = tuple(board for index in range(count) if (board := _board(pynvml, index)) is not None)
-        return Boards(found, _driver_version(pynvml))
+        return Boards(found, _driver_version(pynvml), _cuda_version(pynvml))
     except pynvml.NVMLError as error:
         return Boards(problem=f"NVML does not list its boards: {error}")
     finally:
@@ -61,6 +62,12 @@ def _driver_version(nvml: Nvml) -> str | None:
     return None if version is None else str(version)
 
 
+def _cuda_version(nvml: Nvml) -> str | None:
+    """1000 × major + 10 × minor, as NVML tells it."""
+    version = _ask(nvml, nvml.nvmlSystemGetCudaDriverVersion_v2)
+    return None if version is None else f"{version // 1000}.{version % 1000 // 10}"
+
+
 def _board(nvml: Nvml, index: int) -> Board | None:
     """One board; None if the driver gives no handle for it, as for one that fell off the bus."""
     handle = _ask(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(index))
@@ -68,6 +75,7 @@ def _board(nvml: Nvml, index: int) -> Board | None:
         return None
     memory = _ask(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
     limit_mw = _ask(nvml, lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle))
+    default_mw = _ask(nvml, lambda: nvml.nvmlDeviceGetPowerManagementDefaultLimit(handle))
     return Board(
         id=str(_ask(nvml, lambda: nvml.nvmlDeviceGetUUID(handle)) or f"board-{index}"),
         index=index,
@@ -75,7 +83,15 @@ def _board(nvml: Nvml, index: int) -> Board | None:
         memory_bytes=None if memory is None else int(memory.total),
         power_limit_w=None if limit_mw is None else limit_mw / 1000,
         has_energy_counter=_ask(nvml, lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) is not None,
+        default_power_limit_w=None if default_mw is None else default_mw / 1000,
+        graphics_clock_max_hz=_highest_clock_hz(nvml, handle, nvml.NVML_CLOCK_GRAPHICS),
+        memory_clock_max_hz=_highest_clock_hz(nvml, handle, nvml.NVML_CLOCK_MEM),
     )
+
+
+def _highest_clock_hz(nvml: Nvml, handle: Handle, kind: int) -> float | None:
+    clock_mhz = _ask(nvml, lambda: nvml.nvmlDeviceGetMaxClockInfo(handle, kind))
+    return None if clock_mhz is None else clock_mhz * 1e6
 
 
 def _ask(nvml: Nvml, call: Callable[[], Any]) -> Any:

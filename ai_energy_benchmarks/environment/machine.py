@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path("/")
+_NO_LIMIT_BYTES = 2**62
 
 # Traces that container engines leave; the outermost that is known comes first.
 _CONTAINER_PATHS = {
@@ -80,7 +81,7 @@ def virtual(root: Path = ROOT) -> bool:
 
 def memory_bytes(root: Path = ROOT) -> int | None:
     """Memory that this process may use: the machine's, or the control group's limit if that is lower."""
-    known = [size for size in (_machine_memory_bytes(root), _cgroup_limit_bytes(root)) if size]
+    known = [size for size in (_machine_memory_bytes(root), cgroup_memory_bytes(root)) if size]
     return min(known, default=None)
 
 
@@ -97,23 +98,42 @@ def _machine_memory_bytes(root: Path) -> int | None:
         return None
 
 
-def _cgroup_limit_bytes(root: Path) -> int | None:
-    """The lowest limit from our group up to the mount point; a container may see only the latter."""
-    limits = []
+def cgroup_memory_bytes(root: Path = ROOT) -> int | None:
+    """The control group's limit of memory; None without one."""
+    places = _cgroups(root, "memory")
+    names = ("memory.max", "memory.limit_in_bytes")  # of the second and the first version
+    texts = [read_text(place / name) for place in places for name in names]
+    limits = [int(text) for text in texts if text and text.isdigit()]
+    # The first version writes "no limit" as the largest number of pages.
+    return min((limit for limit in limits if limit < _NO_LIMIT_BYTES), default=None)
+
+
+def cgroup_cpus(root: Path = ROOT) -> float | None:
+    """How many processors' time the control group may use; None without a limit."""
+    shares = []
+    for place in _cgroups(root, "cpu"):
+        quota, period = (*(read_text(place / "cpu.max") or "").split(), "", "")[:2]
+        if not quota:
+            quota, period = (read_text(place / f"cpu.cfs_{name}_us") or "" for name in ("quota", "period"))
+        if quota.isdigit() and period.isdigit() and int(period):
+            shares.append(int(quota) / int(period))
+    return min(shares, default=None)
+
+
+def _cgroups(root: Path, controller: str) -> list[Path]:
+    """The directories from the mount point down to our group; a container may see only the first."""
+    found = []
     for line in (read_text(root / "proc/self/cgroup") or "").splitlines():
         _, controllers, group = (*line.split(":", 2), "", "")[:3]
         if controllers == "":
-            limits += _limits_bytes(root / "sys/fs/cgroup", group, "memory.max")
-        elif "memory" in controllers.split(","):
-            limits += _limits_bytes(root / "sys/fs/cgroup/memory", group, "memory.limit_in_bytes")
-    return min(limits, default=None)
-
-
-def _limits_bytes(mount: Path, group: str, name: str) -> list[int]:
-    parts = [part for part in group.split("/") if part not in ("", "..")]
-    places = [mount.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
-    texts = [read_text(place / name) for place in places]
-    return [int(text) for text in texts if text and text.isdigit()]
+            mount = root / "sys/fs/cgroup"
+        elif controller in controllers.split(","):
+            mount = root / "sys/fs/cgroup" / controller
+        else:
+            continue
+        parts = [part for part in group.split("/") if part not in ("", "..")]
+        found += [mount.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
+    return found
 
 
 def container(root: Path = ROOT, variables: Mapping[str, str] = os.environ) -> str | None:

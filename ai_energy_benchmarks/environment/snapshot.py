@@ -30,4 +30,7 @@ def take_snapshot(root: Path = machine.ROOT) -> Environment:
         libraries=software.library_versions(),
         git_revision=software.git_revision(),
         container=machine.container(root),
+        cgroup_memory_bytes=machine.cgroup_memory_bytes(root),
+        cgroup_cpus=machine.cgroup_cpus(root),
+        cuda_version=seen.cuda_version,
     )

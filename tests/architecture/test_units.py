@@ -27,6 +27,7 @@ UNITLESS = {
     "Generation.min_p": "a ratio of probabilities",
     "Generation.repetition_penalty": "divides logits; no unit",
     "ComponentEnergy.gain_limit": "a ratio: error over figure",
+    "Environment.cgroup_cpus": "a count, with fractions",
     "Summary.requests": "a mean count",
     "Summary.succeeded": "a mean count",
     "Summary.failed": "a mean count",

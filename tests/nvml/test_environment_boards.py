@@ -25,6 +25,8 @@ def test_boards_are_described(simulate: Simulate) -> None:
     assert seen.boards[0].power_limit_w == 350.0
     assert all(board.memory_bytes for board in seen.boards)
     assert seen.driver_version
+    assert seen.cuda_version == "12.4"  # 12040, as the simulated driver tells it
+    assert seen.boards[0].default_power_limit_w == 350.0
 
 
 def test_the_library_is_closed_again(simulate: Simulate) -> None:

@@ -107,3 +107,34 @@ def test_at_least_one_thread_is_usable() -> None:
     threads = machine.cpu_threads()
     assert threads is not None
     assert threads >= 1
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({}, None),
+        ({"proc__self__cgroup": "0::/a\n", "sys__fs__cgroup__a__cpu_dot_max": "150000 100000\n"}, 1.5),
+        ({"proc__self__cgroup": "0::/a\n", "sys__fs__cgroup__a__cpu_dot_max": "max 100000\n"}, None),
+        (
+            {
+                "proc__self__cgroup": "4:cpu,cpuacct:/box\n",
+                "sys__fs__cgroup__cpu__cpu_dot_cfs_quota_us": "200000\n",
+                "sys__fs__cgroup__cpu__cpu_dot_cfs_period_us": "50000\n",
+            },
+            4.0,
+        ),
+        ({"proc__self__cgroup": "0::/a\n", "sys__fs__cgroup__a__cpu_dot_max": "nonsense\n"}, None),
+    ],
+)
+def test_the_share_of_processors_is_the_groups(tmp_path: Path, files: dict[str, str], cpus: float | None) -> None:
+    """Quota over period, of either version of control groups; None where there is no limit."""
+    assert machine.cgroup_cpus(write(tmp_path, **files)) == cpus
+
+
+def test_no_limit_of_the_first_version_is_none(tmp_path: Path) -> None:
+    """It is written as a number of pages that no machine has."""
+    files = {"proc__self__cgroup": "4:memory:/\n"}
+    root = write(tmp_path, **files, sys__fs__cgroup__memory__memory_dot_limit_in_bytes="9223372036854771712\n")
+    assert machine.cgroup_memory_bytes(root) is None
+    write(root, sys__fs__cgroup__memory__memory_dot_limit_in_bytes=f"{GIB}\n")
+    assert machine.cgroup_memory_bytes(root) == GIB
