@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.domain.architecture import Architecture
+
 FactValue = str | int | float | bool | None
 
 
@@ -22,9 +24,11 @@ class EngineFacts:
         board_ids: UUIDs of the boards in use; None if unknown.
         context_tokens: the model's context length.
         parameters: number of weights.
+        architecture: the model's shape; None if it is not known.
         generation: the sampling parameters really used, the engine's defaults included.
         settings: everything else that changes speed or energy (attention kernel, quantization …).
         notes: sentences for the verdict: settings that had another effect than asked.
+        warnings: the same, where the measurement is not of what was asked.
     """
 
     backend: str
@@ -39,3 +43,5 @@ class EngineFacts:
     generation: Mapping[str, FactValue] = field(factory=dict)
     settings: Mapping[str, FactValue] = field(factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    architecture: Architecture | None = None

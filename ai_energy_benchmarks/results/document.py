@@ -18,6 +18,7 @@ from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.results import sections, units
 from ai_energy_benchmarks.results.boards import gpu_stats, gpu_stats_absent
+from ai_energy_benchmarks.results.efficiency import efficiency
 from ai_energy_benchmarks.results.phases import phases_by_time
 
 # The outside world says RAM where the meters say DRAM.
@@ -59,6 +60,7 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         "components": sections.components(result.summary),
         "absent": dict(result.summary.absent),
         "derived": sections.derived(result.summary),
+        "efficiency": efficiency(result),
         "phases_by_time": asdict(phases) if (phases := phases_by_time(result)) else None,
         "latency_ms": sections.latency_ms(result.summary),
         "totals": sections.totals(result.trials),

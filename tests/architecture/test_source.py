@@ -13,6 +13,7 @@ PRINTING = ("cli", "reporters/console.py")
 UNTYPED = (
     "config/parser.py",
     "results/document.py",
+    "results/efficiency.py",
     "results/sections.py",
     "results/reading.py",
     "results/stored.py",

@@ -1,0 +1,92 @@
+"""Work per energy in the report document: floating-point operations, use of the boards, energy-delay product."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import Any
+
+from ai_energy_benchmarks.analysis import flops
+from ai_energy_benchmarks.analysis.board_peaks import peak
+from ai_energy_benchmarks.analysis.derived import energies
+from ai_energy_benchmarks.analysis.summary import counting_trials
+from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+
+
+def efficiency(result: BenchmarkResult) -> dict[str, Any]:
+    """Figures of one pass; ``flop`` is null with the reason in ``flop_absent`` where they cannot be counted."""
+    work = _work(result)
+    return {
+        "energy_delay_product_j_s": _energy_delay(result),
+        "flop": _flop(result.engine, work) if result.engine and work else None,
+        "flop_absent": None if work else _why_absent(result.engine),
+        "flop_per_j": {
+            name: work.total / each.energy_j
+            for name, each in energies(result.summary).items()
+            if work and each.resolved and each.energy_j > 0
+        },
+        "utilisation": _utilisation(result, work) if work else None,
+    }
+
+
+def _energy_delay(result: BenchmarkResult) -> dict[str, Any]:
+    """Energy of a pass times its duration: what is saved by running slower does not look like a gain."""
+    duration_s = result.summary.duration_s
+    return {
+        name: {
+            "value": each.energy_j * duration_s if each.resolved else None,
+            "low": each.energy_low_j * duration_s,
+            "high": each.energy_high_j * duration_s,
+        }
+        for name, each in energies(result.summary).items()
+    }
+
+
+def _work(result: BenchmarkResult) -> flops.Work | None:
+    """Mean over the trials that count."""
+    trials = counting_trials(result.trials)
+    shape = result.engine.architecture if result.engine else None
+    if shape is None or not trials:
+        return None
+    works = [flops.requests(shape, each.completions) for each in trials]
+    mean = flops.Work(fmean(each.prefill for each in works), fmean(each.decode for each in works))
+    return mean if mean.total > 0 else None
+
+
+def _flop(engine: EngineFacts, work: flops.Work) -> dict[str, Any]:
+    shape = engine.architecture
+    assert shape is not None, "there is work only with a shape"
+    why = flops.doubt(shape, engine.parameters)
+    return {
+        "per_pass": work.total,
+        "prefill": work.prefill,
+        "decode": work.decode,
+        "method": flops.METHOD,
+        "confidence": "low" if why else "high",
+        "confidence_reason": why or "the same config makes the engine's number of weights",
+        "parameters": flops.parameters(shape),
+        "active_parameters": flops.parameters(shape, active=True),
+    }
+
+
+def _why_absent(engine: EngineFacts | None) -> str:
+    if engine is None or engine.architecture is None:
+        return "the engine does not tell the model's shape, or its family is not known"
+    return "no request succeeded"
+
+
+def _utilisation(result: BenchmarkResult, work: flops.Work) -> dict[str, Any] | None:
+    """Share of the peak of the engine's boards; None if one of them has no known peak."""
+    engine, duration_s = result.engine, result.summary.duration_s
+    used = engine.board_ids if engine and engine.board_ids else ()
+    boards = [each for each in result.environment.boards if each.id in used]
+    peaks = [peak(each.name, engine.dtype if engine else None) for each in boards]
+    known = [each for each in peaks if each is not None]
+    if not known or len(known) < len(used) or duration_s <= 0:
+        return None
+    peak_flop_per_s = sum(each.flop_per_s for each in known)
+    return {
+        "share_of_peak": work.total / duration_s / peak_flop_per_s,
+        "peak_flop_per_s": peak_flop_per_s,
+        "source": "; ".join(dict.fromkeys(each.source for each in known)),
+    }
