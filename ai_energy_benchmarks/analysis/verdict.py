@@ -67,6 +67,7 @@ def judge(
         throttle_findings(samples, trials),
         _machine(environment),
         (Finding("INFO", "engine", note) for note in (engine.notes if engine else ())),
+        (Finding("WARN", "engine", warning) for warning in (engine.warnings if engine else ())),
         (Finding("INFO", "meter", note) for note in collector_notes),
         extra,
     )

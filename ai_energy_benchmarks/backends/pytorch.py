@@ -6,33 +6,35 @@ import asyncio
 import gc
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
+from ai_energy_benchmarks.backends.pytorch_facts import facts_of
 from ai_energy_benchmarks.backends.pytorch_generation import (
     end_ids,
     generation_config,
     generation_problems,
     left_padded,
+    proposals_are_checked,
     used_parameters,
 )
 from ai_energy_benchmarks.backends.pytorch_loading import (
     INSTALL_LINE,
-    PyTorchOptions,
     device_problems,
     load,
     missing_packages,
 )
-from ai_energy_benchmarks.backends.rendering import PromptTooLongError, Rendered, render
+from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions, option_problems
+from ai_energy_benchmarks.backends.pytorch_rows import Rows, all_failed, completions, make_rows
 from ai_energy_benchmarks.backends.step_clock import StepClock
-from ai_energy_benchmarks.backends.token_rows import row_output
-from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.completions import FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
-from ai_energy_benchmarks.domain.prompts import Batch, Request
+from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.errors import BackendError
 
 if TYPE_CHECKING:
@@ -41,12 +43,8 @@ if TYPE_CHECKING:
 _Part = TypeVar("_Part")
 
 
-@frozen
-class _Prepared:
-    """A batch as tensors, with the prompts that could not be prepared set aside."""
-
-    rendered: tuple[tuple[Request, Rendered], ...]
-    failures: dict[int, str] = field(factory=dict)
+class _TooLargeError(Exception):
+    """The batch does not fit, and a smaller one may be tried."""
 
 
 class PyTorchBackend:
@@ -64,6 +62,8 @@ class PyTorchBackend:
         self.settings = settings
         self.model: PreTrainedModel | None = None
         self.tokenizer: PreTrainedTokenizerBase | None = None
+        self._assistant: PreTrainedModel | None = None
+        self._most_rows: int | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._facts: EngineFacts | None = None
         self._used: dict[str, FactValue] = {}
@@ -83,7 +83,11 @@ class PyTorchBackend:
         if missing:
             return (f"the pytorch backend needs {' and '.join(missing)}: {INSTALL_LINE}",)
         devices = device_problems(self.settings.device, self.settings.device_ids)
-        return devices + generation_problems(demand)
+        return (
+            *devices,
+            *generation_problems(demand),
+            *option_problems(self.options, demand, self.settings.device),
+        )
 
     def __enter__(self) -> PyTorchBackend:
         self._initialize_model()
@@ -98,11 +102,8 @@ class PyTorchBackend:
         # Callers may have deleted these to free memory themselves, so assigning is all that is safe.
         self.model = None
         self.tokenizer = None
-        gc.collect()
-        import torch
-
-        if torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
+        self._assistant = None
+        self._release_batch()
 
     def _initialize_model(self) -> None:
         """Load the model; scripts of AI Energy Score call this to see the real load error.
@@ -112,35 +113,29 @@ class PyTorchBackend:
         """
         loaded = load(self.settings, self.options)
         import torch
-        import transformers
 
-        self.model, self.tokenizer = loaded.model, loaded.tokenizer
+        self.model, self.tokenizer, self._assistant = loaded.model, loaded.tokenizer, loaded.assistant
+        self._most_rows = None
         threads = self.options.threads
         # OpenMP keeps the number of threads per calling thread, so the worker sets its own.
         setup = (lambda: torch.set_num_threads(threads)) if threads else None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="pytorch-backend", initializer=setup)
-        config = loaded.model.config.get_text_config()
-        self._facts = EngineFacts(
-            backend="pytorch",
-            engine=f"transformers {transformers.__version__}, torch {torch.__version__}",
-            model=self.settings.model,
-            model_source=loaded.files.source,
-            device=", ".join(loaded.devices),
-            dtype=str(loaded.model.dtype).removeprefix("torch."),
-            board_ids=loaded.board_ids,
-            context_tokens=getattr(config, "max_position_embeddings", None),
-            parameters=loaded.model.num_parameters(),
-            settings={
-                "attn_implementation": getattr(config, "_attn_implementation", None),
-                "chat_template": bool(loaded.tokenizer.chat_template),
-                "cpu_threads": threads or torch.get_num_threads(),
-                "revision": loaded.files.revision,
-            },
-            notes=(loaded.files.note,) if loaded.files.note else (),
-        )
+        self._facts = facts_of(loaded, self.settings, self.options)
 
     def facts(self) -> EngineFacts:
-        return evolve(self._in_use(self._facts), generation=dict(self._used))
+        facts = self._in_use(self._facts)
+        return evolve(facts, generation=dict(self._used), warnings=(*facts.warnings, *self._warnings()))
+
+    def _warnings(self) -> Iterator[str]:
+        """Where something else was done than asked."""
+        if self._most_rows is not None:
+            yield (
+                f"larger batches ran out of memory in the warm-up, so at most {self._most_rows} requests were "
+                "generated together; set scenario.input_shapes.batch_size to that"
+            )
+        # transformers keeps what it has compiled under this name, and skips in silence what it cannot compile.
+        if self.options.compile and self._used and not hasattr(self.model, "_compiled_call"):
+            yield "compile was asked for, but transformers could not compile this model; it ran without"
 
     def process_ids(self) -> tuple[int, ...]:
         return (os.getpid(),)
@@ -165,69 +160,57 @@ class PyTorchBackend:
             raise
 
     def _generate(self, batch: Batch, clock: StepClock) -> tuple[Outcome, ...]:
+        """The whole batch at once, or in parts of as many requests as were found to fit."""
+        waiting = batch.requests
+        outcomes: list[Outcome] = []
+        while waiting:
+            rows = min(len(waiting), self._most_rows or len(waiting))
+            try:
+                outcomes.extend(self._attempt(evolve(batch, requests=waiting[:rows]), clock))
+            except _TooLargeError:
+                self._most_rows = rows // 2
+            else:
+                waiting = waiting[rows:]
+                continue
+            self._release_batch()  # here, because the error itself holds the batch
+        return tuple(outcomes)
+
+    def _attempt(self, batch: Batch, clock: StepClock) -> tuple[Outcome, ...]:
         sent_s = time.perf_counter()
-        prepared = self._prepare(batch)
+        context_tokens = None if self._facts is None else self._facts.context_tokens
+        rows = make_rows(self._in_use(self.tokenizer), batch, context_tokens)
         outcomes: dict[int, Outcome] = {
             number: FailedCompletion(number, reason, sent_s, time.perf_counter())
-            for number, reason in prepared.failures.items()
+            for number, reason in rows.failures.items()
         }
-        if prepared.rendered:
-            outcomes |= {each.number: each for each in self._run(batch, prepared, clock, sent_s)}
+        if rows.rendered:
+            outcomes |= {each.number: each for each in self._run(batch, rows, clock, sent_s)}
         return tuple(outcomes[request.number] for request in batch.requests)
 
-    def _prepare(self, batch: Batch) -> _Prepared:
-        tokenizer = self._in_use(self.tokenizer)
-        context = None if self._facts is None else self._facts.context_tokens
-        limit = None if context is None else context - batch.generation.max_new_tokens
-        rendered, failures = [], {}
-        for request in batch.requests:
-            try:
-                rendered.append((request, render(tokenizer, request, limit, batch.truncation)))
-            except PromptTooLongError as error:
-                failures[request.number] = str(error)
-        return _Prepared(tuple(rendered), failures)
-
-    def _run(self, batch: Batch, prepared: _Prepared, clock: StepClock, sent_s: float) -> tuple[Outcome, ...]:
+    def _run(self, batch: Batch, rows: Rows, clock: StepClock, sent_s: float) -> tuple[Outcome, ...]:
         import torch
 
         try:
-            generated, end_ids = self._model_generate(batch, prepared, clock)
+            generated, end_ids = self._model_generate(batch, rows, clock)
         except (torch.OutOfMemoryError, MemoryError) as error:
+            # Only trials have a salt: in a trial nothing is tried twice, for its energy would count twice.
+            if self.options.auto_batch_size and not batch.salt and len(batch.requests) > 1:
+                raise _TooLargeError from None
             reason = f"out of memory with batch size {len(batch.requests)}: {error}"
             self._release_batch()
-            return self._all_failed(prepared, reason, sent_s)
+            return all_failed(rows, reason, sent_s)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             # torch reports CPU exhaustion and a broken CUDA context as plain RuntimeErrors.
             dead = "CUDA error" in str(error)
-            return self._all_failed(prepared, f"{type(error).__name__}: {error}", sent_s, dead=dead)
-        finished_s = time.perf_counter()
-        step_times_s = clock.times_s()
-        budget = batch.generation.max_new_tokens
-        completions = []
-        for (request, rendered), ids in zip(prepared.rendered, generated, strict=True):
-            output = row_output(ids, end_ids, budget)
-            completions.append(
-                Completion(
-                    number=request.number,
-                    prompt_tokens=len(rendered.token_ids),
-                    output_tokens=len(output.token_ids),
-                    token_source="token_ids",
-                    sent_s=sent_s,
-                    token_times_s=step_times_s[: len(output.token_ids)],
-                    finished_s=finished_s,
-                    finish_reason=output.finish_reason,
-                    truncated_prompt_tokens=rendered.truncated_tokens,
-                    rendered_sha256=rendered.sha256,
-                    output_token_ids=output.token_ids,
-                )
-            )
-        return tuple(completions)
-
-    def _all_failed(
-        self, prepared: _Prepared, reason: str, sent_s: float, *, dead: bool = False
-    ) -> tuple[FailedCompletion, ...]:
-        now_s = time.perf_counter()
-        return tuple(FailedCompletion(request.number, reason, sent_s, now_s, dead) for request, _ in prepared.rendered)
+            return all_failed(rows, f"{type(error).__name__}: {error}", sent_s, dead=dead)
+        return completions(
+            rows,
+            generated,
+            end_ids=end_ids,
+            budget_tokens=batch.generation.max_new_tokens,
+            clock=clock,
+            sent_s=sent_s,
+        )
 
     def _release_batch(self) -> None:
         import torch
@@ -236,28 +219,27 @@ class PyTorchBackend:
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
-    def _model_generate(
-        self, batch: Batch, prepared: _Prepared, clock: StepClock
-    ) -> tuple[list[list[int]], frozenset[int]]:
+    def _model_generate(self, batch: Batch, rows: Rows, clock: StepClock) -> tuple[list[list[int]], frozenset[int]]:
         """Ids after the prompt for each row, and the ids that end a row."""
         import torch
         from transformers import StoppingCriteriaList
 
         model = self._in_use(self.model)
-        config = generation_config(model, self.tokenizer, batch.generation)
+        config = generation_config(model, self.tokenizer, batch.generation, self.options)
         self._used = used_parameters(config)
-        rows = [rendered.token_ids for _, rendered in prepared.rendered]
-        ids, mask = left_padded(rows, config.pad_token_id, model.device)
+        prompts = [rendered.token_ids for _, rendered in rows.rendered]
+        ids, mask = left_padded(prompts, config.pad_token_id, model.device)
         if batch.generation.do_sample:
             torch.manual_seed(batch.seed + batch.requests[0].number)
         with torch.inference_mode():
-            clock.start(ids.device, ids.shape[0])
+            clock.start(ids.device, *ids.shape, sees_proposals=bool(self._assistant) and proposals_are_checked())
             output = model.generate(
                 input_ids=ids,
                 attention_mask=mask,
                 generation_config=config,
                 stopping_criteria=StoppingCriteriaList([clock]),
                 tokenizer=self.tokenizer if config.stop_strings else None,
+                **({"assistant_model": self._assistant} if self._assistant is not None else {}),
             )
             # Copying to the host waits for the device, so the window cannot close too early.
             generated: list[list[int]] = output[:, ids.shape[1] :].tolist()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ai_energy_benchmarks.backends.base import Demand
+from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions
 from ai_energy_benchmarks.domain.engine import FactValue
 from ai_energy_benchmarks.domain.prompts import Generation
 
@@ -37,7 +38,7 @@ def generation_problems(demand: Demand) -> tuple[str, ...]:
 
 
 def generation_config(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, generation: Generation
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, generation: Generation, options: PyTorchOptions
 ) -> GenerationConfig:
     """The model's own generation config with ours on top; greedy with one beam unless sampling is asked for."""
     config = copy.deepcopy(model.generation_config)
@@ -45,7 +46,8 @@ def generation_config(
     config.num_beams = config.num_return_sequences = 1
     config.return_dict_in_generate = False
     # A length limit of the model's own would compete with the budget that the user gave.
-    config.max_length = config.min_length = None
+    config.max_length = None
+    config.min_length = type(config)().min_length  # transformers 4 computes with it, so it must be its default of 0
     config.max_new_tokens = generation.max_new_tokens
     config.min_new_tokens = generation.min_new_tokens
     config.stop_strings = list(generation.stop_strings) or None
@@ -61,7 +63,32 @@ def generation_config(
         config.eos_token_id = tokenizer.eos_token_id
     if config.pad_token_id is None:
         config.pad_token_id = _padding(tokenizer, config.eos_token_id)
+    _set_cache(config, options, model.device)
     return config
+
+
+def _set_cache(config: GenerationConfig, options: PyTorchOptions, device: torch.device) -> None:
+    """Cache and compilation as asked; transformers compiles by itself with a static cache unless it is told not to."""
+    if options.cache is not None:
+        config.cache_implementation = options.cache
+    config.disable_compile = options.compile is None
+    if options.compile is None:
+        return
+    from transformers import CompileConfig
+
+    config.compile_config = CompileConfig(mode=options.compile)
+    if device.type == "cpu":
+        config.compile_config._compile_all_devices = True  # the only way to compile there; it has no public name
+
+
+def proposals_are_checked() -> bool:
+    """Whether this transformers calls stopping criteria with what an assistant proposes too, as 4.x and 5.0 do."""
+    import inspect
+
+    from transformers.generation import utils
+
+    # There is no public sign of it; this function takes the answer to that call.
+    return "is_done_candidate" in inspect.signature(utils._speculative_sampling).parameters
 
 
 def _padding(tokenizer: PreTrainedTokenizerBase, ends: int | list[int] | None) -> int:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from attrs import field, frozen
-from attrs.validators import ge, optional
+from attrs import frozen
 
 from ai_energy_benchmarks.backends.base import BackendSettings
 from ai_energy_benchmarks.backends.model_files import ModelFiles, resolve_model
+from ai_energy_benchmarks.backends.pytorch_companions import load_assistant, with_adapter
+from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions, runs_on_cpu
+from ai_energy_benchmarks.backends.pytorch_quantization import (
+    checkpoint_method,
+    checkpoint_problem,
+    quantization_config,
+)
+from ai_energy_benchmarks.backends.small_model import quiet
 from ai_energy_benchmarks.errors import BackendError
 
 if TYPE_CHECKING:
@@ -21,38 +29,20 @@ INSTALL_LINE = 'pip install "ai_energy_benchmarks[pytorch]"'
 
 
 @frozen
-class PyTorchOptions:
-    """``backend.options`` of the PyTorch backend.
+class Loaded:
+    """A model that is ready, and what is known of it.
 
     Attributes:
-        dtype: ``auto`` is the model's own.
-        device_map: a transformers device map (``auto``, ``balanced``, or module → device); without one the
-            whole model goes to the first of ``device_ids``, or is spread over all of them if there are several.
-        max_memory: device index or ``cpu`` → most memory, such as ``20GiB``.
-        attn_implementation: ``eager``, ``sdpa``, ``flash_attention_2`` …; the model's own choice if not set.
-        trust_remote_code: run Python code that comes with the model.
-        revision: branch, tag or commit of a hub model.
-        threads: CPU threads of one operation; torch's own choice if not set.
+        quantization: how the weights are quantised, in words; None for plain weights.
     """
-
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    device_map: str | Mapping[str, str | int] | None = None
-    max_memory: Mapping[str, str] | None = None
-    attn_implementation: str | None = None
-    trust_remote_code: bool = False
-    revision: str | None = None
-    threads: int | None = field(default=None, validator=optional(ge(1)))
-
-
-@frozen
-class Loaded:
-    """A model that is ready, and what is known of it."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     files: ModelFiles
     devices: tuple[str, ...]
     board_ids: tuple[str, ...]
+    assistant: PreTrainedModel | None = None
+    quantization: str | None = None
 
 
 def missing_packages() -> tuple[str, ...]:
@@ -80,10 +70,8 @@ def device_problems(device: str, device_ids: tuple[int, ...]) -> tuple[str, ...]
 
 def placement(settings: BackendSettings) -> tuple[str, ...]:
     """The torch devices to use: ``("cpu",)`` or one ``cuda:N`` per board."""
-    import torch
-
     kind, _, index = settings.device.partition(":")
-    if kind == "cpu" or (kind == "auto" and not torch.cuda.is_available()):
+    if runs_on_cpu(kind):
         return ("cpu",)
     ids = (int(index),) if index.isdigit() else settings.device_ids
     problems = device_problems("cuda", ids)
@@ -103,10 +91,12 @@ def load(settings: BackendSettings, options: PyTorchOptions) -> Loaded:
         raise BackendError(f"the pytorch backend needs {' and '.join(missing)}", remedy=INSTALL_LINE)
     devices = placement(settings)
     files = resolve_model(settings.model, settings.progress, revision=options.revision)
+    method = _method(files, options)
     settings.progress.begin("load model")
     try:
-        with _quiet_progress():
-            model, tokenizer = _from_pretrained(settings, options, files, devices)
+        with quiet() if files.gguf_file else _quiet_progress():
+            model, tokenizer = _from_pretrained(options, files, devices, method)
+            assistant = load_assistant(model, options, settings.progress)
     except (OSError, ValueError, ImportError, RuntimeError, KeyError) as error:
         raise BackendError(
             f"model {settings.model!r} does not load: {type(error).__name__}: {error}",
@@ -123,13 +113,37 @@ def load(settings: BackendSettings, options: PyTorchOptions) -> Loaded:
             f"part of it went to {', '.join(sorted(strangers))}",
             remedy="add boards to backend.device_ids, or allow it with backend.options.device_map: auto",
         )
-    return Loaded(model, tokenizer, files, tuple(sorted(used)), _board_ids(used))
+    # With tp_plan each process holds a slice, but the energy is that of all boards.
+    boards = used | set(devices) if options.tp_plan else used
+    words = str(options.quantization) if options.quantization else method
+    return Loaded(model, tokenizer, files, tuple(sorted(used)), _board_ids(boards), assistant, words)
+
+
+def _method(files: ModelFiles, options: PyTorchOptions) -> str | None:
+    """How the checkpoint itself is quantised.
+
+    Raises:
+        BackendError: it cannot be loaded so.
+    """
+    import transformers
+
+    if files.gguf_file is not None:
+        if options.quantization is not None:
+            raise BackendError(
+                "backend.options.quantization: the weights of a GGUF file are quantised already",
+                remedy="remove the setting, or choose a model in safetensors",
+            )
+        return "GGUF blocks, unpacked while loading"
+    method = checkpoint_method(Path(files.path_or_id))
+    problem = checkpoint_problem(method, options.quantization, int(transformers.__version__.partition(".")[0]))
+    if problem is not None:
+        raise BackendError(problem)
+    return method
 
 
 def _from_pretrained(
-    settings: BackendSettings, options: PyTorchOptions, files: ModelFiles, devices: tuple[str, ...]
+    options: PyTorchOptions, files: ModelFiles, devices: tuple[str, ...], method: str | None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     shared: dict[str, object] = {"trust_remote_code": options.trust_remote_code}
@@ -138,16 +152,37 @@ def _from_pretrained(
     if files.gguf_file is not None:
         shared["gguf_file"] = files.gguf_file
     tokenizer = AutoTokenizer.from_pretrained(files.path_or_id, **shared)
+    arguments = model_arguments(options, devices, gguf=files.gguf_file is not None, quantised=method is not None)
+    model = AutoModelForCausalLM.from_pretrained(files.path_or_id, **shared, **arguments)
+    if not {"device_map", "tp_plan"} & arguments.keys():
+        model.to(devices[0])
+    return with_adapter(model, options), tokenizer
+
+
+def model_arguments(
+    options: PyTorchOptions, devices: tuple[str, ...], *, gguf: bool = False, quantised: bool = False
+) -> dict[str, object]:
+    """Keyword arguments of ``from_pretrained`` that say how the weights are loaded, and where to.
+
+    Args:
+        quantised: the checkpoint itself is.
+    """
+    import torch
+
     arguments: dict[str, object] = {
         "dtype": options.dtype if options.dtype == "auto" else getattr(torch, options.dtype)
     }
     if options.attn_implementation is not None:
         arguments["attn_implementation"] = options.attn_implementation
-    arguments |= _device_map(options, devices)
-    model = AutoModelForCausalLM.from_pretrained(files.path_or_id, **shared, **arguments)
-    if "device_map" not in arguments:
-        model.to(devices[0])
-    return model, tokenizer
+    quantization = quantization_config(options.quantization, gguf)
+    if quantization is not None:
+        arguments["quantization_config"] = quantization
+    if options.tp_plan is not None:
+        return {**arguments, "tp_plan": options.tp_plan}
+    placed = _device_map(options, devices)
+    if not placed and not gguf and (quantised or options.quantization):
+        placed = {"device_map": {"": devices[0]}}  # quantised weights cannot be moved once they are loaded
+    return arguments | placed
 
 
 def _device_map(options: PyTorchOptions, devices: tuple[str, ...]) -> dict[str, object]:

@@ -121,7 +121,7 @@ def convert(gguf: Path, target: Path, progress: Progress) -> None:
 
     Advances ``progress`` by three: weights read, tokenizer read, both written.
     """
-    with _quiet():
+    with quiet():
         model = _dequantised(gguf)
         progress.advance()
         from transformers import AutoTokenizer
@@ -153,7 +153,7 @@ def _dequantised(gguf: Path):  # type: ignore[no-untyped-def]  # a transformers 
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep transformers from writing bars and warnings to the user's terminal; its GGUF bar has no other switch."""
     from transformers.utils import logging
 

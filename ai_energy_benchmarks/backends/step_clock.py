@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from array import array
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,20 +16,29 @@ class StepClock:
     """A stopping criterion that never stops on its own: it notes when each step's tokens exist.
 
     transformers calls it once a step, after the step's tokens were chosen. On a GPU the host runs ahead of
-    the device, so a device event is recorded instead, and turned into host time at the end.
+    the device, so a device event is recorded instead, and turned into host time at the end. With an
+    assistant a step brings several tokens, so the length reached is noted too; older versions of transformers then
+    call a criterion twice a step, first with what the assistant proposes.
     """
 
     def __init__(self) -> None:
         self._cancelled = threading.Event()
         self._start_s = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
         self._times_s = array("d")
+        self._tokens = array("q")
         self._start_event: torch.cuda.Event | None = None
         self._events: list[torch.cuda.Event] = []
 
-    def start(self, device: torch.device, rows: int) -> None:
-        """The inputs are on the device; generation begins."""
+    def start(self, device: torch.device, rows: int, prompt_tokens: int, *, sees_proposals: bool = False) -> None:
+        """The inputs are on the device, ``prompt_tokens`` long with padding; generation begins, perhaps anew."""
         import torch
 
+        self._begin()
+        self._prompt_tokens = prompt_tokens
+        self._sees_proposals, self._proposed = sees_proposals, False
         self._go = torch.zeros(rows, dtype=torch.bool, device=device)
         self._stop = torch.ones(rows, dtype=torch.bool, device=device)
         if device.type == "cuda":
@@ -42,6 +52,11 @@ class StepClock:
         self._cancelled.set()
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
+        if self._sees_proposals:
+            self._proposed = not self._proposed
+            if self._proposed:
+                return self._go
+        self._tokens.append(input_ids.shape[1] - self._prompt_tokens)
         if self._start_event is None:
             self._times_s.append(time.perf_counter())
         else:
@@ -54,6 +69,15 @@ class StepClock:
         if start is None:
             return self._times_s
         return array("d", (self._start_s + start.elapsed_time(event) / 1e3 for event in self._events))
+
+    def token_events(self, output_tokens: int, times_s: array[float]) -> tuple[array[float], int]:
+        """When a row of so many tokens got them, and how many came first.
+
+        Args:
+            times_s: of all steps, from ``times_s()``.
+        """
+        needed = min(bisect_left(self._tokens, output_tokens) + 1, len(times_s))
+        return times_s[:needed], min(self._tokens[0], output_tokens)
 
     def _record(self) -> torch.cuda.Event:
         import torch

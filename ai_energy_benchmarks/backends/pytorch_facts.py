@@ -1,0 +1,54 @@
+"""What a loaded model says of itself, for the result."""
+
+from __future__ import annotations
+
+from ai_energy_benchmarks.backends.base import BackendSettings
+from ai_energy_benchmarks.backends.model_architecture import architecture_of
+from ai_energy_benchmarks.backends.model_hash import files_sha256
+from ai_energy_benchmarks.backends.pytorch_loading import Loaded
+from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions
+from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
+
+
+def facts_of(loaded: Loaded, settings: BackendSettings, options: PyTorchOptions) -> EngineFacts:
+    """Everything that is known before the first token."""
+    import torch
+    import transformers
+
+    config = loaded.model.config.get_text_config()
+    return EngineFacts(
+        backend="pytorch",
+        engine=f"transformers {transformers.__version__}, torch {torch.__version__}",
+        model=settings.model,
+        model_source=loaded.files.source,
+        device=", ".join(loaded.devices),
+        dtype=str(loaded.model.dtype).removeprefix("torch."),
+        board_ids=loaded.board_ids,
+        context_tokens=getattr(config, "max_position_embeddings", None),
+        parameters=loaded.model.num_parameters(),
+        architecture=architecture_of(config),
+        settings={
+            "attn_implementation": getattr(config, "_attn_implementation", None),
+            "chat_template": bool(loaded.tokenizer.chat_template),
+            "cpu_threads": options.threads or torch.get_num_threads(),
+            "revision": loaded.files.revision,
+            "files_sha256": files_sha256(loaded.files),
+            **_settings_in_use(loaded, options),
+        },
+        notes=(loaded.files.note,) if loaded.files.note else (),
+    )
+
+
+def _settings_in_use(loaded: Loaded, options: PyTorchOptions) -> dict[str, FactValue]:
+    """What was done to the model beyond loading it, for the result."""
+    assistant = loaded.assistant.generation_config if loaded.assistant is not None else None
+    return {
+        "quantization": loaded.quantization,
+        "cache_implementation": options.cache or loaded.model.generation_config.cache_implementation or "dynamic",
+        "compile": options.compile,
+        "assistant_model": options.assistant_model,
+        "num_assistant_tokens": assistant.num_assistant_tokens if assistant is not None else None,
+        "adapter": options.adapter,
+        "merge_adapter": options.merge_adapter if options.adapter else None,
+        "tp_plan": options.tp_plan,
+    }
