@@ -5,6 +5,7 @@ Energy follows time only as far as power is even; a split by these shares is a c
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 
 from attrs import frozen
@@ -36,15 +37,20 @@ class TimeShares:
 
 def time_shares(trials: Sequence[Trial]) -> TimeShares | None:
     """The shares over all trials together; None where no request showed its first token."""
-    done = [each for trial in trials for each in trial.completions if len(each.token_times_s)]
     whole_s = sum(each.duration_s for each in trials)
-    requests_s = sum(each.e2e_s for each in done)
-    if not done or whole_s <= 0 or requests_s <= 0:
+    seen = requests_s = prefill_s = thinking_s = 0.0
+    told = True
+    for each in (each for trial in trials for each in trial.completions if len(each.token_times_s)):
+        seen += 1
+        requests_s += each.e2e_s
+        prefill_s += each.token_times_s[0] - each.sent_s
+        told = told and each.reasoning_tokens is not None
+        thinking_s += _thinking_s(each)
+    if not seen or whole_s <= 0 or requests_s <= 0:
         return None
     busy = min(1.0, sum(_covered_s(each.completions) for each in trials) / whole_s)
-    prefill = busy * sum(each.token_times_s[0] - each.sent_s for each in done) / requests_s
-    told = all(each.reasoning_tokens is not None for each in done)
-    thinking = busy * sum(map(_thinking_s, done)) / requests_s if told else None
+    prefill = busy * prefill_s / requests_s
+    thinking = busy * thinking_s / requests_s if told else None
     return TimeShares(outside=1.0 - busy, prefill=prefill, decode=busy - prefill, thinking=thinking)
 
 
@@ -56,8 +62,12 @@ def _thinking_s(completion: Completion) -> float:
 
 def _covered_s(completions: Iterable[Completion]) -> float:
     """Seconds during which at least one request was on its way."""
+    starts_s, stops_s = array("d"), array("d")
+    for each in completions:
+        starts_s.append(each.sent_s)
+        stops_s.append(each.sent_s + each.e2e_s)
     total_s, until_s = 0.0, float("-inf")
-    for start_s, stop_s in sorted((each.sent_s, each.sent_s + each.e2e_s) for each in completions):
-        total_s += max(0.0, stop_s - max(start_s, until_s))
-        until_s = max(until_s, stop_s)
+    for position in sorted(range(len(starts_s)), key=starts_s.__getitem__):
+        total_s += max(0.0, stops_s[position] - max(starts_s[position], until_s))
+        until_s = max(until_s, stops_s[position])
     return total_s

@@ -1,10 +1,10 @@
-"""What the outcomes of a pass add up to, in one walk per figure however many requests there were."""
+"""What the outcomes of a pass add up to, in one walk however many requests there were."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from attrs import frozen
+from attrs import define, frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 
@@ -31,22 +31,38 @@ class Counts:
     retokenised: int
 
 
-def count(outcomes: Sequence[Outcome]) -> Counts:
+def count(outcomes: Iterable[Outcome]) -> Counts:
     """Count the outcomes; failed requests bring no tokens."""
-    done = [each for each in outcomes if isinstance(each, Completion)]
+    succeeded = failed = prompt_tokens = output_tokens = truncated = retokenised = 0
+    cached, reasoning = _Told(), _Told()
+    for each in outcomes:
+        if not isinstance(each, Completion):
+            failed += 1
+            continue
+        succeeded += 1
+        prompt_tokens += each.prompt_tokens
+        output_tokens += each.output_tokens
+        truncated += each.truncated_prompt_tokens > 0
+        retokenised += each.token_source == "retokenised"
+        cached.add(each.cached_prompt_tokens)
+        reasoning.add(each.reasoning_tokens)
     return Counts(
-        succeeded=len(done),
-        failed=len(outcomes) - len(done),
-        prompt_tokens=sum(each.prompt_tokens for each in done),
-        output_tokens=sum(each.output_tokens for each in done),
-        cached_prompt_tokens=_sum_if_all_tell(each.cached_prompt_tokens for each in done),
-        reasoning_tokens=_sum_if_all_tell(each.reasoning_tokens for each in done),
-        truncated=sum(each.truncated_prompt_tokens > 0 for each in done),
-        retokenised=sum(each.token_source == "retokenised" for each in done),
+        succeeded=succeeded,
+        failed=failed,
+        prompt_tokens=prompt_tokens,
+        output_tokens=output_tokens,
+        cached_prompt_tokens=cached.sum if succeeded else None,
+        reasoning_tokens=reasoning.sum if succeeded else None,
+        truncated=truncated,
+        retokenised=retokenised,
     )
 
 
-def _sum_if_all_tell(values: Iterable[int | None]) -> int | None:
-    told = list(values)
-    known = [each for each in told if each is not None]
-    return sum(known) if known and len(known) == len(told) else None
+@define
+class _Told:
+    """A sum that is known only if every completion tells its part."""
+
+    sum: int | None = 0
+
+    def add(self, part: int | None) -> None:
+        self.sum = None if part is None or self.sum is None else self.sum + part

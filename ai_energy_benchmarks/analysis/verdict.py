@@ -121,8 +121,12 @@ def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
 
 
 def _repeated(completions: Sequence[Completion]) -> int:
-    hashes = [each.rendered_sha256 for each in completions if each.rendered_sha256]
-    return len(hashes) - len(set(hashes))
+    sent, distinct = 0, set[str]()
+    for each in completions:
+        if each.rendered_sha256:
+            sent += 1
+            distinct.add(each.rendered_sha256)
+    return sent - len(distinct)
 
 
 def _protocol(trials: int, bare_s: float, resident_s: float, warmup: int, idle_matters: bool) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
 from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.outcomes import OutcomeTable
 from ai_energy_benchmarks.domain.power import Component, Measurement, Provenance, Samples
 from ai_energy_benchmarks.domain.serving import ClientLoad, ServerCounters
 from ai_energy_benchmarks.domain.statistics import Distribution, Estimate
@@ -71,7 +72,7 @@ class Trial:
     Attributes:
         number: from 1.
         measurement: None if metrics are disabled.
-        outcomes: one per request that was attempted, in order of sending.
+        outcomes: one per request that was attempted, in order of sending; an ``OutcomeTable`` if they are very many.
         complete: False if the pass was cut short; it then counts in no mean.
         client: how the client fared; None for an engine in process.
         server: growth of the server's own counters; None if it has none.
@@ -81,7 +82,7 @@ class Trial:
     start_s: float
     stop_s: float
     measurement: Measurement | None
-    outcomes: tuple[Outcome, ...]
+    outcomes: Sequence[Outcome]
     complete: bool = True
     client: ClientLoad | None = None
     server: ServerCounters | None = None
@@ -91,11 +92,15 @@ class Trial:
         return self.stop_s - self.start_s
 
     @property
-    def completions(self) -> tuple[Completion, ...]:
+    def completions(self) -> Sequence[Completion]:
+        if isinstance(self.outcomes, OutcomeTable):
+            return self.outcomes.completions
         return tuple(each for each in self.outcomes if isinstance(each, Completion))
 
     @property
     def failures(self) -> tuple[FailedCompletion, ...]:
+        if isinstance(self.outcomes, OutcomeTable):
+            return self.outcomes.failures
         return tuple(each for each in self.outcomes if isinstance(each, FailedCompletion))
 
     @property

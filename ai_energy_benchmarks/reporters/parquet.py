@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.reporters.base import ReporterSettings
-from ai_energy_benchmarks.results.requests import requests_frame
+from ai_energy_benchmarks.results.requests import request_frames, requests_frame
 from ai_energy_benchmarks.results.timeline import timeline_frame
 from ai_energy_benchmarks.results.writing import replacing
 
@@ -37,7 +40,10 @@ class ParquetReporter:
 
     def report(self, result: BenchmarkResult) -> tuple[Path, ...]:
         timeline_file = self.requests_file.with_name("timeline.parquet")
-        _write(requests_frame(result), self.requests_file)
+        if any(len(trial.outcomes) > MANY_REQUESTS for trial in result.trials):
+            _write_in_pieces(request_frames(result), self.requests_file)
+        else:
+            _write(requests_frame(result), self.requests_file)
         _write(timeline_frame(result), timeline_file)
         return self.requests_file, timeline_file
 
@@ -46,3 +52,14 @@ def _write(frame: polars.DataFrame, path: Path) -> None:
     # Through a file of ours, so that a full disk is Python's OSError and not a panic of the frame library.
     with replacing(path) as temporary, temporary.open("xb") as file:
         frame.write_parquet(file)
+
+
+def _write_in_pieces(frames: Iterable[polars.DataFrame], path: Path) -> None:
+    """A file whose rows never exist at once: pieces on disk first, then one after the other into their place."""
+    import polars
+
+    with replacing(path) as temporary, TemporaryDirectory(dir=temporary.parent, prefix=".requests") as directory:
+        for number, frame in enumerate(frames):
+            with (Path(directory) / f"{number:06}.parquet").open("xb") as file:
+                frame.write_parquet(file)
+        polars.scan_parquet(Path(directory) / "*.parquet").sink_parquet(temporary, maintain_order=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -27,12 +27,15 @@ def requests_frame(result: BenchmarkResult) -> polars.DataFrame:
     """
     import polars
 
-    frames = [
-        _frame(trial, trial.outcomes[first : first + _ROWS_AT_ONCE], result)
-        for trial in result.trials
-        for first in range(0, len(trial.outcomes), _ROWS_AT_ONCE)
-    ]
+    frames = list(request_frames(result))
     return polars.concat(frames) if frames else polars.DataFrame(schema=_schema(result.save_texts))
+
+
+def request_frames(result: BenchmarkResult) -> Iterator[polars.DataFrame]:
+    """The same table in pieces, each made when it is asked for."""
+    for trial in result.trials:
+        for first in range(0, len(trial.outcomes), _ROWS_AT_ONCE):
+            yield _frame(trial, trial.outcomes[first : first + _ROWS_AT_ONCE], result)
 
 
 def _schema(save_texts: bool) -> dict[str, polars.DataType]:

@@ -92,7 +92,7 @@ def _in_ms(seconds: Distribution | None) -> dict[str, Any] | None:
 
 def totals(trials: Sequence[Trial]) -> dict[str, Any]:
     """Sums over all trials, those that were cut short too; a component only if every trial has it."""
-    counts = count([outcome for trial in trials for outcome in trial.outcomes])
+    counts = count(outcome for trial in trials for outcome in trial.outcomes)
     energy = [_energy_j(each.measurement) for each in trials]
     return {
         "trials": len(trials),

@@ -11,6 +11,7 @@ from attrs import evolve
 
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.engine import FactValue
+from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.power import Series
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Step, Trial
 
@@ -33,7 +34,8 @@ def timeline_frame(result: BenchmarkResult) -> polars.DataFrame:
     - ``sample``: ``name`` is a quantity with its unit, ``subject`` the device's id.
     - ``mark``: ``name`` is ``start`` or ``stop`` of the step or trial in ``subject``. The ``detail`` of a stop is the
       window itself with what the meters said of it, as JSON.
-    - ``request``: ``name`` is ``sent``, ``first token`` or ``finished``, ``subject`` the trial and the request.
+    - ``request``: ``name`` is ``sent``, ``first token`` or ``finished``, ``subject`` the trial and the request. Passes
+      of more than 100,000 requests have none: ``requests.parquet`` holds the same times.
     - without a time: ``clock`` (``value`` is Unix time less monotonic time), ``series`` (one per series, ``detail`` is
       the device's label), ``meter note``, ``finding`` (``name`` its level, ``subject`` its check, ``detail`` its text).
     """
@@ -41,7 +43,7 @@ def timeline_frame(result: BenchmarkResult) -> polars.DataFrame:
 
     offset = polars.lit(result.clock_offset_s)
     frames = [_frame(_facts(result)), _frame(_marks(result))]
-    for trial in result.trials:
+    for trial in (each for each in result.trials if len(each.outcomes) <= MANY_REQUESTS):
         for first in range(0, len(trial.outcomes), _REQUESTS_AT_ONCE):
             frames.append(_frame(_request_marks(trial, trial.outcomes[first : first + _REQUESTS_AT_ONCE])))
     frames += [_samples(each) for each in result.samples.series]

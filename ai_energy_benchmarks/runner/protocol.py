@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import NoReturn
 
@@ -16,6 +16,7 @@ from ai_energy_benchmarks.datasets.base import Dataset
 from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS, OutcomeTable
 from ai_energy_benchmarks.domain.power import Mark, Measurement, Workload
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.domain.prompts import Batch
@@ -135,12 +136,16 @@ class Steps:
         """One window: between its marks nothing happens but generation."""
         members, guard_s = self.members, self.members.collector.guard_s()
         await members.clock.sleep(guard_s)
-        outcomes: list[Outcome] = []
+        long = len(batches) > MANY_REQUESTS
+        outcomes: OutcomeTable | list[Outcome] = OutcomeTable() if long else []
         complete = False
         self_check = SelfCheck(self.config.load.concurrency) if members.backend.needs_endpoint else None
         counters = members.backend.counters()
         salt = secrets.token_hex(8)
-        salted = [evolve(batch, salt=salt) for batch in batches]
+        # A very long pass has no room for all of its batches, so each is made when it leaves.
+        salted: Iterable[Batch] = (evolve(batch, salt=salt) for batch in batches)
+        if not long:
+            salted = tuple(salted)
         start = members.collector.mark()
         try:
             async with self_check or nullcontext():
@@ -158,7 +163,7 @@ class Steps:
                 start_s=start.time_s,
                 stop_s=stop.time_s,
                 measurement=measurement,
-                outcomes=tuple(self._with_text(each) for each in sorted(outcomes, key=lambda each: each.number)),
+                outcomes=self._finished(outcomes),
                 complete=complete,
                 client=self_check.result if self_check else None,
                 server=self._growth(counters),
@@ -169,7 +174,7 @@ class Steps:
         now = self.members.backend.counters()
         return now.since(earlier) if now is not None and earlier is not None else None
 
-    async def _generate_all(self, batches: Sequence[Batch], take: Callable[[Sequence[Outcome]], None]) -> None:
+    async def _generate_all(self, batches: Iterable[Batch], take: Callable[[Sequence[Outcome]], None]) -> None:
         def seen(outcomes: Sequence[Outcome]) -> None:
             take(outcomes)
             self._watch(outcomes)
@@ -203,6 +208,14 @@ class Steps:
     def _give_up(self, reason: str) -> NoReturn:
         self.record.findings.append(Finding("FAIL", "stopped", reason))
         raise GaveUpError(reason)
+
+    def _finished(self, outcomes: OutcomeTable | list[Outcome]) -> Sequence[Outcome]:
+        """The outcomes in order, with everything that the window had no time for."""
+        if not isinstance(outcomes, OutcomeTable):
+            return tuple(self._with_text(each) for each in sorted(outcomes, key=lambda each: each.number))
+        finished = OutcomeTable()
+        finished.extend(map(self._with_text, outcomes.by_number()))
+        return finished
 
     def _with_text(self, outcome: Outcome) -> Outcome:
         """Decode ids to text, count tokens and tell thinking apart, which the window had no time for."""

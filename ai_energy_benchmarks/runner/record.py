@@ -58,7 +58,6 @@ class Record:
             samples=self.samples,
             noticed=self.findings,
         )
-        requests = self.passes.requests if self.passes else ()
         return BenchmarkResult(
             subject=_subject(config),
             config_yaml=config_to_yaml(config),
@@ -72,7 +71,7 @@ class Record:
             engine=self.engine,
             dataset_sha256=self.passes.sha256 if self.passes else "",
             prompts={prompt.index: prompt.text for prompt in self.passes.prompts} if self.passes else {},
-            prompt_indices=tuple(request.prompt.index for request in requests),
+            prompt_indices=self.passes.prompt_indices if self.passes else (),
             samples=self.samples,
             carbon=carbon_for(config.metrics),
             reasoning=self.reasoning,

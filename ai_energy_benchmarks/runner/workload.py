@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from itertools import cycle, islice
+from typing import overload
 
 from attrs import evolve, frozen
 
 from ai_energy_benchmarks.backends.base import Backend, Demand
-from ai_energy_benchmarks.config.model import BenchmarkConfig, GenerateKwargs
+from ai_energy_benchmarks.config.model import BenchmarkConfig, GenerateKwargs, ScenarioConfig
 from ai_energy_benchmarks.datasets.base import Dataset
 from ai_energy_benchmarks.datasets.hashing import dataset_sha256
 from ai_energy_benchmarks.datasets.sampling import take
-from ai_energy_benchmarks.domain.prompts import Batch, Generation, Prompt, Request, Tokenizer
+from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
+from ai_energy_benchmarks.domain.prompts import Batch, Generation, Prompt, Tokenizer
 from ai_energy_benchmarks.errors import BackendError, DatasetError
 from ai_energy_benchmarks.formatters.base import Formatter
 
@@ -26,18 +30,15 @@ class Passes:
         measured: the batches of one trial, the same for every trial.
         warmup: batches on prompts that no trial sends.
         prompts: the distinct prompts of a pass.
+        prompt_indices: the prompt index of each request of a trial, in order.
         sha256: hash of the prompts of a pass, in order.
     """
 
-    measured: tuple[Batch, ...]
-    warmup: tuple[Batch, ...]
+    measured: Sequence[Batch]
+    warmup: Sequence[Batch]
     prompts: tuple[Prompt, ...]
     sha256: str
-
-    @property
-    def requests(self) -> tuple[Request, ...]:
-        """All requests of a trial, in order."""
-        return tuple(request for batch in self.measured for request in batch.requests)
+    prompt_indices: Sequence[int]
 
 
 def make_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter, tokenizer: Tokenizer | None) -> Passes:
@@ -55,6 +56,7 @@ def make_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter,
         warmup=_batches(config, formatter, _warmup(found, wanted, warm)),
         prompts=found[:wanted],
         sha256=dataset_sha256(measured),
+        prompt_indices=array("q", (prompt.index for prompt in measured)),
     )
 
 
@@ -119,19 +121,51 @@ def _warmup(found: tuple[Prompt, ...], wanted: int, count: int) -> tuple[Prompt,
     return (*spare, *islice(salted, count - len(spare)))
 
 
-def _batches(config: BenchmarkConfig, formatter: Formatter, prompts: tuple[Prompt, ...]) -> tuple[Batch, ...]:
-    scenario = config.scenario
-    size = scenario.input_shapes.batch_size
-    requests = tuple(formatter.format(number, prompt) for number, prompt in enumerate(prompts))
-    return tuple(
-        Batch(
-            requests[first : first + size],
-            _generation(scenario.generate_kwargs, prompts[first : first + size]),
-            scenario.truncation,
-            scenario.seed,
-        )
-        for first in range(0, len(requests), size)
-    )
+def _batches(config: BenchmarkConfig, formatter: Formatter, prompts: tuple[Prompt, ...]) -> Sequence[Batch]:
+    """All batches, ready to be sent; of a very long pass each is made when it is asked for."""
+    batches = _Batches(config.scenario, formatter, prompts)
+    if len(prompts) <= MANY_REQUESTS:
+        return tuple(batches)
+    for number in range(len(batches)):
+        batches.generation(number)  # what cannot be sent must be known now
+    return batches
+
+
+@frozen(eq=False)
+class _Batches(Sequence[Batch]):
+    scenario: ScenarioConfig
+    formatter: Formatter
+    prompts: tuple[Prompt, ...]
+
+    def __len__(self) -> int:
+        return len(range(0, len(self.prompts), self.scenario.input_shapes.batch_size))
+
+    @overload
+    def __getitem__(self, index: int) -> Batch: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Batch]: ...
+
+    def __getitem__(self, index: int | slice) -> Batch | Sequence[Batch]:
+        positions = range(len(self))[index]
+        return tuple(map(self._batch, positions)) if isinstance(positions, range) else self._batch(positions)
+
+    def generation(self, number: int) -> Generation:
+        """How the tokens of a batch are chosen.
+
+        Raises:
+            DatasetError: its prompts cannot be generated together.
+        """
+        return _generation(self.scenario.generate_kwargs, self._prompts(number))
+
+    def _prompts(self, number: int) -> tuple[Prompt, ...]:
+        size = self.scenario.input_shapes.batch_size
+        return self.prompts[number * size : (number + 1) * size]
+
+    def _batch(self, number: int) -> Batch:
+        prompts, first = self._prompts(number), number * self.scenario.input_shapes.batch_size
+        requests = tuple(self.formatter.format(first + position, prompt) for position, prompt in enumerate(prompts))
+        return Batch(requests, self.generation(number), self.scenario.truncation, self.scenario.seed)
 
 
 def _generation(asked: GenerateKwargs, prompts: tuple[Prompt, ...]) -> Generation:
