@@ -29,7 +29,6 @@ class EngineFacts:
         settings: everything else that changes speed or energy (attention kernel, quantization …).
         notes: sentences for the verdict: settings that had another effect than asked.
         warnings: the same, where the measurement is not of what was asked.
-        warnings: the same, where the measurement is not of what was asked.
     """
 
     backend: str
@@ -44,6 +43,5 @@ class EngineFacts:
     generation: Mapping[str, FactValue] = field(factory=dict)
     settings: Mapping[str, FactValue] = field(factory=dict)
     notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     architecture: Architecture | None = None
