@@ -1,0 +1,65 @@
+"""The starting points, run: as they stand, but for a tiny model and few short requests."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.functional.commands import command
+
+pytest.importorskip("torch", reason="these tests run PyTorch")
+pytest.importorskip("transformers", reason="these tests run PyTorch")
+
+# What a config needs that a machine may lack, and why some cannot run with a tiny model on any.
+NEEDS = {"codecarbon": "codecarbon", "pytorch_4bit": "bitsandbytes"}
+ELSEWHERE = {
+    "vllm_quickstart": "starts vLLM; tests/integration/test_vllm_server.py does",
+    "server": "needs a server; tests/integration/test_openai_server.py has one",
+    "hub_dataset": "needs the hub; tests/unit/test_datasets_huggingface.py has a double of it",
+    "reasoning": "a tiny model has no switch; tests/unit/test_formatters_reasoning.py has",
+}
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+SHORT = {
+    "scenario.num_samples": 2, "scenario.generate_kwargs.max_new_tokens": 4, "protocol.bare_idle_s": 0,
+    "protocol.resident_idle_s": 0, "protocol.warmup.requests": 1, "protocol.trials": 1, "output_dir": "out",
+    "metrics.output_dir": "emissions",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model directory with a context that the longest synthetic prompt fits into."""
+    from tests.tiny_model import save_tiny_model
+
+    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny", end_ids=[1], context_tokens=4096, hidden_size=64)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_starting_point_runs(path: Path, model: Path, root: Path, tmp_path: Path) -> None:
+    """It ends well, every request succeeds, and the tokens are counted."""
+    if path.stem in ELSEWHERE:
+        pytest.skip(ELSEWHERE[path.stem])
+    package = NEEDS.get(path.stem)
+    if package is not None and find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    (tmp_path / "configs").symlink_to(root / "configs")
+    changes = {**SHORT, "backend.model": str(model)}
+    if path.stem == "synthetic":
+        changes["scenario.generate_kwargs.min_new_tokens"] = 4
+    overrides = [part for key, value in changes.items() for part in ("-o", f"{key}={value}")]
+    done = command("run", path, *overrides, cwd=tmp_path, timeout_s=200)
+    assert done.code == 0, done.err
+    summary = json.loads((tmp_path / "out" / "result.json").read_text())["summary"]
+    assert (summary["successful_prompts"], summary["failed_prompts"]) == (2, 0)
+    assert summary["total_completion_tokens"] > 0
+
+
+def test_every_use_has_a_config() -> None:
+    """One each for the quick start, PyTorch, its quantised weights, servers, data sets, meters and reasoning."""
+    assert {path.stem for path in CONFIGS} >= {
+        *("quickstart", "pytorch", "pytorch_4bit", "pytorch_sampling", "pytorch_local_file", "synthetic"),
+        *("hub_dataset", "vllm_quickstart", "server", "codecarbon", "tokens_only", "reasoning"),
+    }
