@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import overload
 
@@ -52,6 +52,7 @@ class OutcomeTable(Sequence[Outcome]):
     _ends: array[int] = field(factory=lambda: array("q"))
     _hashes: bytearray = field(factory=bytearray)
     _whole: dict[int, Outcome] = field(factory=dict)
+    _order: array[int] | None = None
     failed: int = 0
 
     def extend(self, outcomes: Iterable[Outcome]) -> None:
@@ -76,9 +77,15 @@ class OutcomeTable(Sequence[Outcome]):
         self._ends.append(len(self._token_times_s))
         self._hashes += bytes.fromhex(done.rendered_sha256) if done.rendered_sha256 else bytes(_HASH_BYTES)
 
-    def by_number(self) -> Iterator[Outcome]:
-        """The same outcomes in the order of their numbers."""
-        return map(self._at, sorted(range(len(self)), key=self._columns["number"].__getitem__))
+    def finish(self, finished: Callable[[Outcome], Outcome]) -> None:
+        """Order the outcomes by their numbers, and put in the place of each what ``finished`` makes of it."""
+        self._order = array("q", sorted(range(len(self)), key=self._columns["number"].__getitem__))
+        for position in range(len(self)):
+            before = self._at(position)
+            after = finished(before)
+            if after is not before:
+                self._whole[position] = after
+                self.failed += isinstance(before, Completion) - isinstance(after, Completion)
 
     @property
     def completions(self) -> Completions:
@@ -88,13 +95,13 @@ class OutcomeTable(Sequence[Outcome]):
     @property
     def failures(self) -> tuple[FailedCompletion, ...]:
         """Those that failed."""
-        return tuple(each for each in self._whole.values() if isinstance(each, FailedCompletion))
+        return tuple(each for each in self if isinstance(each, FailedCompletion)) if self.failed else ()
 
     def __len__(self) -> int:
         return len(self._codes)
 
     def __iter__(self) -> Iterator[Outcome]:
-        return map(self._at, range(len(self)))
+        return map(self._at, self._positions)
 
     @overload
     def __getitem__(self, index: int) -> Outcome: ...
@@ -103,8 +110,13 @@ class OutcomeTable(Sequence[Outcome]):
     def __getitem__(self, index: slice) -> Sequence[Outcome]: ...
 
     def __getitem__(self, index: int | slice) -> Outcome | Sequence[Outcome]:
-        positions = range(len(self))[index]
-        return tuple(map(self._at, positions)) if isinstance(positions, range) else self._at(positions)
+        positions = self._positions[index]
+        return self._at(positions) if isinstance(positions, int) else tuple(map(self._at, positions))
+
+    @property
+    def _positions(self) -> Sequence[int]:
+        """Where each outcome stands in the columns."""
+        return range(len(self)) if self._order is None else self._order
 
     def _at(self, position: int) -> Outcome:
         if position in self._whole:

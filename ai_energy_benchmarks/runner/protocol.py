@@ -213,9 +213,8 @@ class Steps:
         """The outcomes in order, with everything that the window had no time for."""
         if not isinstance(outcomes, OutcomeTable):
             return tuple(self._with_text(each) for each in sorted(outcomes, key=lambda each: each.number))
-        finished = OutcomeTable()
-        finished.extend(map(self._with_text, outcomes.by_number()))
-        return finished
+        outcomes.finish(self._with_text)
+        return outcomes
 
     def _with_text(self, outcome: Outcome) -> Outcome:
         """Decode ids to text, count tokens and tell thinking apart, which the window had no time for."""

@@ -6,6 +6,7 @@ from array import array
 from hashlib import sha256
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,7 +54,26 @@ def test_what_goes_in_comes_out(outcomes: list[Outcome]) -> None:
     assert list(table.completions) == done
     assert len(table.completions) == len(done)
     assert list(table.failures) == [each for each in outcomes if isinstance(each, FailedCompletion)]
-    assert [each.number for each in table.by_number()] == sorted(each.number for each in outcomes)
+
+
+@given(st.lists(completions() | failures, max_size=8))
+def test_finishing_orders_and_replaces(outcomes: list[Outcome]) -> None:
+    """Outcomes end up in the order of their numbers, each as the given function left it."""
+
+    def finished(outcome: Outcome) -> Outcome:
+        if isinstance(outcome, FailedCompletion) or outcome.token_source == "usage":
+            return outcome
+        if outcome.token_source == "token_ids":
+            return evolve(outcome, text="finished")
+        return FailedCompletion(outcome.number, "cannot be counted", outcome.sent_s, outcome.finished_s)
+
+    table = OutcomeTable()
+    table.extend(outcomes)
+    table.finish(finished)
+    wanted = [finished(each) for each in sorted(outcomes, key=lambda each: each.number)]
+    assert list(table) == wanted
+    assert list(table.failures) == [each for each in wanted if isinstance(each, FailedCompletion)]
+    assert len(table.completions) == len(wanted) - len(table.failures)
 
 
 def test_there_is_nothing_beyond_the_end() -> None:
