@@ -1,0 +1,163 @@
+"""A real vLLM server with the real small model: launched, attached to, and killed in the middle of a run."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from ai_energy_benchmarks.backends.base import BackendSettings
+from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
+from ai_energy_benchmarks.backends.server_probe import Server
+from ai_energy_benchmarks.backends.server_tokens import server_counter
+from ai_energy_benchmarks.backends.vllm import VllmBackend
+from ai_energy_benchmarks.config.loading import load_config
+from ai_energy_benchmarks.config.model import BackendConfig, BenchmarkConfig
+from ai_energy_benchmarks.domain.prompts import Message, Prompt, Request
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.runner import BenchmarkRunner
+from tests.functional.commands import PROGRAM
+
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]
+
+_INTERPRETER = os.environ.get("VLLM_PYTHON") or (sys.executable if importlib.util.find_spec("vllm") else None)
+if _INTERPRETER is None:
+    pytest.skip(
+        "vLLM is not installed; VLLM_PYTHON may name the interpreter of an environment that has it",
+        allow_module_level=True,
+    )
+pytest.importorskip("transformers", reason="the small model cannot be converted without transformers")
+
+REQUESTS, TOKENS, CONCURRENCY = 8, 16, 4
+SHORT: dict[str, object] = {
+    "backend.options.python": _INTERPRETER,
+    "scenario.num_samples": REQUESTS,
+    "scenario.generate_kwargs.max_new_tokens": TOKENS,
+    "scenario.generate_kwargs.min_new_tokens": TOKENS,
+    "protocol.resident_idle_s": 0,
+    "protocol.trials": 2,
+}
+
+
+def quickstart(root: Path, output_dir: Path, **more: object) -> BenchmarkConfig:
+    """``configs/vllm_quickstart.yaml``, shortened."""
+    return load_config(root / "configs" / "vllm_quickstart.yaml", {**SHORT, "output_dir": str(output_dir), **more})
+
+
+@pytest.fixture(scope="module")
+def attached(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendConfig]:
+    """A server that runs already, as far as the benchmark can tell."""
+    config = quickstart(root, tmp_path_factory.mktemp("attached"))
+    settings = BackendSettings(
+        config.backend.model, "auto", (0,), None, "text-generation", config.backend.options, True, config.output_dir
+    )
+    with VllmBackend(settings) as backend:
+        address = backend.address
+        yield evolve(config.backend, launch=False, endpoint=f"http://{address.authority}/v1")
+
+
+@pytest.fixture(scope="module")
+def result(root: Path, attached: BackendConfig, tmp_path_factory: pytest.TempPathFactory) -> BenchmarkResult:
+    """A run against that server."""
+    config = evolve(quickstart(root, tmp_path_factory.mktemp("result")), backend=attached)
+    return BenchmarkRunner(config, reporters=[]).measure()
+
+
+def test_tokens_agree_with_the_server_s_own_counters(result: BenchmarkResult) -> None:
+    """What the answers say is what vLLM's metrics page grew by, to the token."""
+    assert [failure.reason for trial in result.trials for failure in trial.failures] == []
+    for trial in result.trials:
+        assert trial.output_tokens == REQUESTS * TOKENS
+        assert trial.server is not None
+        assert trial.server.output_tokens == trial.output_tokens
+        assert trial.server.prompt_tokens == trial.prompt_tokens
+        assert trial.server.prefix_cache_hit_tokens in (0, None)
+
+
+def test_the_client_does_not_stand_in_the_way(result: BenchmarkResult) -> None:
+    """The self-check is in the verdict, with as many requests on their way as were asked for."""
+    levels = {finding.check: finding.level for finding in result.verdict.findings}
+    assert (levels["client CPU"], levels["token counts"], levels["requests"]) == ("PASS", "PASS", "PASS")
+    assert {trial.client.concurrency for trial in result.trials if trial.client} == {CONCURRENCY}
+
+
+def test_the_energy_is_that_of_the_server_s_process_tree(result: BenchmarkResult) -> None:
+    """The port's owner is found, and its processor time is the work of the window."""
+    assert result.summary.total is not None
+    assert result.summary.total.energy_j > 0
+    assert result.summary.total.per_output_token_j is not None
+
+
+def test_the_server_s_tokenizer_counts_what_its_usage_says(result: BenchmarkResult, attached: BackendConfig) -> None:
+    """Re-tokenising a prompt through ``/tokenize`` gives the count that the server's usage reports."""
+    settings = BackendSettings(attached.model, "auto", (0,), attached.endpoint, "text-generation", attached.options)
+    counter = server_counter(Server(OpenAIServerBackend(settings).address), attached.model)
+    assert counter is not None
+    assert counter.renders
+    for each in result.trials[0].completions[:3]:
+        prompt = Prompt(0, result.prompts[result.prompt_indices[each.number]])
+        assert counter.prompt_tokens(Request(0, prompt, (Message("user", prompt.text),))) == each.prompt_tokens
+
+
+def test_a_server_killed_in_a_run_leaves_a_report(root: Path, tmp_path: Path) -> None:
+    """The run ends with exit code 1 and a report of what was measured, and no process of the server is left."""
+    overrides = {**SHORT, "output_dir": str(tmp_path), "protocol.trials": 50}
+    options = [word for name, value in overrides.items() for word in ("-o", f"{name}={value}")]
+    command = [*PROGRAM, "run", str(root / "configs" / "vllm_quickstart.yaml"), *options]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        try:
+            group = _answering(tmp_path / "server.log", run)
+            os.kill(group, signal.SIGKILL)
+            out, _ = run.communicate(timeout=120)
+        finally:
+            run.kill()
+    assert run.returncode == 1, out
+    report = json.loads((tmp_path / "result.json").read_text())
+    assert (report["verdict"]["level"], report["ending"]) == ("FAIL", "stopped")
+    assert report["summary"]["successful_prompts"] > 0
+    assert report["trials"][0]["complete"]
+    assert _alive(group) == []
+
+
+def _answering(log: Path, run: subprocess.Popen[str]) -> int:
+    """Wait until the second trial is under way; returns the server's first process, which leads its group."""
+    wanted = CONCURRENCY + REQUESTS + 2
+    for _ in range(1200):
+        assert run.poll() is None, run.stdout.read() if run.stdout else ""
+        if log.exists() and log.read_text(errors="replace").count("POST /v1/chat/completions") >= wanted:
+            [server] = _children(run.pid)
+            return server
+        time.sleep(0.2)
+    pytest.fail("the run did not come to its second trial")
+
+
+def _children(process_id: int) -> list[int]:
+    """Processes whose parent it is."""
+    return [number for number, (_, parent, _) in _processes().items() if parent == process_id]
+
+
+def _alive(group: int) -> list[int]:
+    """Processes of a group that have not ended; those that nobody has waited for yet have."""
+    return [number for number, (state, _, own) in _processes().items() if own == group and state != "Z"]
+
+
+def _processes() -> dict[int, tuple[str, int, int]]:
+    """State, parent and group of every process (proc(5))."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                status = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it has ended meanwhile
+                continue
+            found[int(folder.name)] = (status[0], int(status[1]), int(status[2]))
+    return found
