@@ -40,7 +40,7 @@ def prompts_files(directory: Path) -> Iterator[Path]:
     (directory / "p.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     (directory / "p.json").write_text(json.dumps([{"text": text} for text in texts]))
     (directory / "p.txt").write_text("\n".join(texts) + "\n")
-    import pandas
+    import pandas  # type: ignore[import-untyped,unused-ignore] # of the image, not ours
 
     pandas.read_csv(directory / "p.csv").to_json(directory / "q.jsonl", orient="records", lines=True)
     yield from sorted(directory.glob("[pq].*"))
@@ -48,7 +48,7 @@ def prompts_files(directory: Path) -> Iterator[Path]:
 
 def facade(backend: dict[str, Any], prompts: Path, directory: Path, metrics: str, reasoning: str) -> Any:
     """A config as the wrapper builds it: OmegaConf values, text for booleans."""
-    from omegaconf import OmegaConf
+    from omegaconf import OmegaConf  # type: ignore[import-not-found,unused-ignore] # the same
 
     from ai_energy_benchmarks.config.parser import (
         BackendConfig,
