@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
+from ai_energy_benchmarks.errors import ReporterError
+from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.csv import result_row
+from ai_energy_benchmarks.reporters.json import JsonReporter
 from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.reading import load_results
 from ai_energy_benchmarks.results.table import append_row
 from tests.factories import CPU, DRAM, GPU, OTHER_GPU, completion, failure, reading, result, step, trial
 
@@ -100,3 +104,30 @@ def test_the_total_lies_where_its_components_do(passes: list[Trial]):
     assert {each.component for each in summary.components}.isdisjoint(summary.absent)
     if summary.total is not None:
         assert abs(summary.total.energy_j - sum(seen)) <= 1e-9 * sum(seen)
+
+
+@given(st.binary(max_size=60), ROWS)
+@settings(deadline=None, max_examples=50)
+def test_a_row_joins_a_table_or_leaves_the_file_alone(content: bytes, row: dict[str, str]):
+    """Whatever bytes stand where the table should be: the row is its last, or the file is refused and unchanged."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "table.csv"
+        path.write_bytes(content)
+        try:
+            append_row(path, row)
+        except ReporterError as error:
+            assert error.remedy
+            assert path.read_bytes() == content
+            return
+        with path.open(encoding="utf-8", newline="") as file:
+            last = list(csv.DictReader(file))[-1]
+    assert {key: value for key, value in last.items() if value} == {key: value for key, value in row.items() if value}
+
+
+@given(results())
+@settings(deadline=None, max_examples=30)
+def test_a_result_survives_its_directory(found: BenchmarkResult):
+    """What the JSON reporter writes is loaded again as the document that the runner returned."""
+    with tempfile.TemporaryDirectory() as directory:
+        JsonReporter.from_settings(ReporterSettings(Path(directory))).report(found)
+        assert load_results(directory) == (report_document(found),)
