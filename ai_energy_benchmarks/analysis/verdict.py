@@ -39,6 +39,7 @@ def judge(
     bare_idle_s: float,
     resident_idle_s: float,
     warmup_requests: int,
+    warmup_converges: bool = False,
     gpu: bool,
     collector_notes: Sequence[str] = (),
     samples: Samples = _NO_SAMPLES,
@@ -50,6 +51,7 @@ def judge(
         trials: all trials, partial ones too.
         engine: None if it never loaded.
         planned_trials, bare_idle_s, resident_idle_s, warmup_requests: the protocol as the config asked for it.
+        warmup_converges: whether the warm-up ends by its own finding and not by a number of requests.
         gpu: whether the workload runs on a GPU, so that its energy must not be missing.
         collector_notes: what was picked as a meter and why.
         samples: the meters' raw series, for what only they can show.
@@ -60,7 +62,9 @@ def judge(
         _requests(trials),
         _tokens(trials),
         energy_findings(summary, trials, steps, gpu) if metrics_enabled else _without_meters(),
-        _protocol(planned_trials, bare_idle_s, resident_idle_s, warmup_requests, metrics_enabled),
+        _protocol(
+            planned_trials, bare_idle_s, resident_idle_s, None if warmup_converges else warmup_requests, metrics_enabled
+        ),
         _window_notes(trials),
         serving_findings(trials),
         counter_findings(samples, trials),
@@ -129,12 +133,14 @@ def _repeated(completions: Sequence[Completion]) -> int:
     return sent - len(distinct)
 
 
-def _protocol(trials: int, bare_s: float, resident_s: float, warmup: int, idle_matters: bool) -> Iterator[Finding]:
+def _protocol(
+    trials: int, bare_s: float, resident_s: float, warmup: int | None, idle_matters: bool
+) -> Iterator[Finding]:
     """Everything that was done less than the protocol asks, as one finding."""
     shorter = []
     if trials < FULL_TRIALS:
         shorter.append(f"{trials} of {FULL_TRIALS} trials")
-    if warmup < FULL_WARMUP_REQUESTS:
+    if warmup is not None and warmup < FULL_WARMUP_REQUESTS:
         shorter.append(f"{warmup} of {FULL_WARMUP_REQUESTS} warm-up requests" if warmup else "no warm-up")
     for name, seconds in (("bare", bare_s), ("resident", resident_s)) if idle_matters else ():
         if seconds < FULL_IDLE_S:
@@ -142,7 +148,11 @@ def _protocol(trials: int, bare_s: float, resident_s: float, warmup: int, idle_m
     if shorter:
         yield Finding("WARN", "protocol", f"shortened protocol: {', '.join(shorter)}")
     else:
-        yield Finding("PASS", "protocol", f"{trials} trials, {warmup} warm-up requests, idle before and after")
+        yield Finding("PASS", "protocol", f"{trials} trials, {_warmup(warmup)}, idle before and after")
+
+
+def _warmup(requests: int | None) -> str:
+    return "a warm-up until the speed is steady" if requests is None else f"{requests} warm-up requests"
 
 
 def _window_notes(trials: Iterable[Trial]) -> Iterator[Finding]:

@@ -46,8 +46,12 @@ def plan(config: BenchmarkConfig) -> Iterator[str]:
     yield f"load {config.backend.model} with {config.backend.type} on {_device(config)}"
     if protocol.resident_idle_s:
         yield f"watch the loaded machine for {protocol.resident_idle_s:g} s, twice: before and after the trials"
-    if protocol.warmup.requests:
+    if protocol.warmup.mode == "converge":
+        yield f"warm up until the speed is steady, with at most {_counted(protocol.warmup.most, 'probe')}"
+    elif protocol.warmup.requests:
         yield f"warm up with {_counted(protocol.warmup.requests, 'request')} that no trial measures"
+    if protocol.gate is not None:
+        yield f"generate until the boards are steady, for at most {protocol.gate.cap_s:g} s, where a meter tells"
     requests = protocol.trials * scenario.num_samples
     yield (
         f"measure {_counted(protocol.trials, 'trial')} of {_counted(scenario.num_samples, 'request')} from "

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 
 from ai_energy_benchmarks.config.carbon import unknown_country
 from ai_energy_benchmarks.config.members import member_class
-from ai_energy_benchmarks.config.model import BackendConfig, BenchmarkConfig, GenerateKwargs, MetricsConfig
+from ai_energy_benchmarks.config.model import (
+    BackendConfig,
+    BenchmarkConfig,
+    GenerateKwargs,
+    MetricsConfig,
+    ProtocolConfig,
+)
 from ai_energy_benchmarks.config.problems import Problem, shown
 from ai_energy_benchmarks.domain.address import parse_address
 
@@ -26,6 +32,7 @@ def problems(config: BenchmarkConfig) -> tuple[Problem, ...]:
         *_backend(config.backend),
         *_endpoint(config),
         *_generation(config.scenario.generate_kwargs),
+        *_protocol(config.protocol),
         *_metrics(config.metrics),
         *_reporters(config),
     )
@@ -81,6 +88,19 @@ def _generation(generate: GenerateKwargs) -> Iterator[Problem]:
         if value is not None:
             text = f"has no effect without do_sample: true, got {shown(value)}; set that or remove {name}"
             yield Problem((*_GENERATE, name), text)
+
+
+def _protocol(protocol: ProtocolConfig) -> Iterator[Problem]:
+    warmup, gate = protocol.warmup, protocol.gate
+    if warmup.mode == "converge" and warmup.most < warmup.last:
+        yield Problem(("protocol", "warmup", "most"), f"must be at least last ({warmup.last}), got {warmup.most}")
+    if warmup.requests:
+        return
+    if warmup.mode == "converge":
+        yield Problem(("protocol", "warmup", "requests"), "must be at least 1 with mode: converge, got 0")
+    if gate is not None:
+        text = "generates the requests of the warm-up, of which there are none; set protocol.warmup.requests"
+        yield Problem(("protocol", "thermal_gate"), text)
 
 
 def _metrics(metrics: MetricsConfig) -> Iterator[Problem]:

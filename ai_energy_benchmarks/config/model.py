@@ -149,12 +149,36 @@ class WarmupConfig:
     """Work before the first trial, on prompts that are not measured.
 
     Attributes:
-        mode: ``fixed`` generates ``requests`` requests.
+        mode: ``fixed`` generates ``requests`` requests; ``converge`` repeats the first of them until the time per
+            output token is steady.
         requests: 0 skips the warm-up, which the verdict says.
+        last: probes that must agree, for ``converge``.
+        cv: most scatter of their time per output token (standard deviation over mean), for ``converge``.
+        most: probes after which ``converge`` goes on unsteady, which the verdict says.
     """
 
-    mode: Literal["fixed"] = "fixed"
+    mode: Literal["fixed", "converge"] = "fixed"
     requests: Index = 10
+    last: Annotated[int, AtLeast(3)] = 5
+    cv: Annotated[float, MoreThan(0)] = 0.05
+    most: Count = 50
+
+
+@frozen
+class ThermalGateConfig:
+    """Generation without measuring until the boards of the workload are steady.
+
+    Attributes:
+        window_s: the time over which changes are looked at.
+        cap_s: when the trials begin all the same, which the verdict says.
+        most_celsius: largest change of temperature within a minute.
+        most_power: largest change of power within a minute, as a share of it.
+    """
+
+    window_s: Annotated[float, MoreThan(0)] = 60.0
+    cap_s: Seconds = 300.0
+    most_celsius: Annotated[float, MoreThan(0)] = 1.0
+    most_power: Annotated[float, MoreThan(0)] = 0.01
 
 
 @frozen
@@ -164,15 +188,24 @@ class ProtocolConfig:
     Attributes:
         bare_idle_s: seconds of idle before the model is loaded; 0 skips it.
         resident_idle_s: seconds of idle with the model loaded, before and after the trials; 0 skips it.
-        thermal_gate: wait under load until the board's temperature is steady.
+        settle_cap_s: how long the first of them may wait until the boards' power has settled; 0 does not wait.
+        thermal_gate: generate until the boards are steady, before the first trial; ``true`` takes its defaults.
         trials: measured passes.
     """
 
     bare_idle_s: Seconds = 10.0
     resident_idle_s: Seconds = 10.0
+    settle_cap_s: Seconds = 60.0
     warmup: WarmupConfig = field(factory=WarmupConfig)
-    thermal_gate: Literal[False] = False
+    thermal_gate: bool | ThermalGateConfig = False
     trials: Count = 5
+
+    @property
+    def gate(self) -> ThermalGateConfig | None:
+        """The thermal gate, or None."""
+        if isinstance(self.thermal_gate, ThermalGateConfig):
+            return self.thermal_gate
+        return ThermalGateConfig() if self.thermal_gate else None
 
 
 @frozen
@@ -199,6 +232,21 @@ class CarbonConfig:
 
 
 @frozen
+class CostConfig:
+    """What electricity costs.
+
+    Attributes:
+        price_per_kwh: price of one kWh in ``currency``.
+        currency: printed beside every cost.
+        site_tariff: whether the price is what the whole site pays, so that ``metrics.carbon.pue`` belongs in it.
+    """
+
+    price_per_kwh: Annotated[float, AtLeast(0)]
+    currency: Text
+    site_tariff: bool = False
+
+
+@frozen
 class MetricsConfig:
     """Which meters watch.
 
@@ -218,6 +266,7 @@ class MetricsConfig:
     country_iso_code: Annotated[str, Matching("[A-Z]{3}", "three capital letters, such as USA")] | None = None
     region: str | None = None
     carbon: CarbonConfig | None = None
+    cost: CostConfig | None = None
 
 
 @frozen

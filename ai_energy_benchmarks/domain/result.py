@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 
 Level = Literal["PASS", "INFO", "WARN", "FAIL"]
 Ending = Literal["completed", "stopped", "interrupted"]
-StepName = Literal["bare idle", "load", "resident idle", "warm-up", "hot idle"]
+StepName = Literal["bare idle", "load", "settle", "resident idle", "warm-up", "thermal gate", "hot idle"]
 
 
 @frozen
@@ -192,6 +192,15 @@ class Carbon:
 
 
 @frozen
+class Tariff:
+    """What cost is computed from; ``pue`` is 1 unless the price is what the whole site pays."""
+
+    price_per_kwh: float
+    currency: str
+    pue: float = 1.0
+
+
+@frozen
 class Subject:
     """What was measured, as the config named it.
 
@@ -270,6 +279,7 @@ class BenchmarkResult:
     prompt_indices: Sequence[int] = field(default=(), repr=False)
     samples: Samples = field(factory=Samples, repr=False)
     carbon: Carbon | None = None
+    tariff: Tariff | None = None
     reasoning: Reasoning | None = None
     save_texts: bool = False
     clock_offset_s: float = 0.0

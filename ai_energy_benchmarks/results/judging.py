@@ -39,6 +39,7 @@ def judged(
         bare_idle_s=protocol.bare_idle_s,
         resident_idle_s=protocol.resident_idle_s,
         warmup_requests=protocol.warmup.requests,
+        warmup_converges=protocol.warmup.mode == "converge",
         gpu=bool(engine and engine.board_ids),
         collector_notes=meter_notes,
         samples=samples,

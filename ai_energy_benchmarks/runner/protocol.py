@@ -28,6 +28,7 @@ from ai_energy_benchmarks.load.self_check import SelfCheck
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 from ai_energy_benchmarks.runner.reasoning import ReasoningPlan, count_thinking, observe
 from ai_energy_benchmarks.runner.record import Record
+from ai_energy_benchmarks.runner.settling import Settling
 from ai_energy_benchmarks.runner.workload import make_passes
 
 # After this many attempts in a row without one success, nothing more is tried.
@@ -89,8 +90,11 @@ class Steps:
         record.reasoning, self._thinking_begun = observed.reasoning, observed.begun
         record.findings.extend(observed.findings)
         try:
+            settling = Settling(members.collector, members.clock, record.engine.board_ids)
+            await self._settle(settling)
             await self._idle("resident idle", protocol.resident_idle_s)
-            await self._warm_up(passes.warmup)
+            await self._warm_up(passes.warmup, settling)
+            await self._gate(passes.warmup, settling)
             members.progress.begin("trials", protocol.trials)
             for number in range(1, protocol.trials + 1):
                 await self._trial(number, passes.measured)
@@ -124,13 +128,52 @@ class Steps:
             await self.members.clock.sleep(duration_s)
         self.members.progress.end()
 
-    async def _warm_up(self, batches: Sequence[Batch]) -> None:
+    async def _settle(self, settling: Settling) -> None:
+        """Loading works the boards; a baseline begins when that has faded."""
+        protocol = self.config.protocol
+        if not protocol.resident_idle_s or not protocol.settle_cap_s or not settling.watches():
+            return
+        self.members.progress.begin("settle")
+        with self._step("settle"):
+            self._notice(await settling.rest(protocol.resident_idle_s, protocol.settle_cap_s))
+        self.members.progress.end()
+
+    async def _warm_up(self, batches: Sequence[Batch], settling: Settling) -> None:
         if not batches:
             return
-        self.members.progress.begin("warm-up", len(batches))
+        warmup = self.config.protocol.warmup
+        converges = warmup.mode == "converge"
+        self.members.progress.begin("warm-up", None if converges else len(batches))
         with self._step("warm-up"):
-            await self._generate_all(batches, lambda _: self.members.progress.advance())
+            if converges:
+                probe = batches[: self.config.load.concurrency]
+                self._notice(await settling.converge(warmup, lambda: self._load(probe)))
+            else:
+                await self._generate_all(batches, lambda _: self.members.progress.advance())
         self.members.progress.end()
+
+    async def _gate(self, batches: Sequence[Batch], settling: Settling) -> None:
+        """Warm boards draw more; the trials begin when they no longer change."""
+        gate = self.config.protocol.gate
+        if gate is None:
+            return
+        if not settling.watches():
+            self._notice(Finding("INFO", "thermal gate", "left out: no meter tells the power of a board in use"))
+            return
+        self.members.progress.begin("thermal gate")
+        with self._step("thermal gate"):
+            self._notice(await settling.gate(gate, lambda: self._load(batches)))
+        self.members.progress.end()
+
+    async def _load(self, batches: Sequence[Batch]) -> Sequence[Outcome]:
+        """Generate what no trial counts; salted, so that no cache answers."""
+        outcomes: list[Outcome] = []
+        salt = secrets.token_hex(8)
+        await self._generate_all([evolve(batch, salt=salt) for batch in batches], outcomes.extend)
+        return outcomes
+
+    def _notice(self, finding: Finding) -> None:
+        self.record.findings.append(finding)
 
     async def _trial(self, number: int, batches: Sequence[Batch]) -> None:
         """One window: between its marks nothing happens but generation."""

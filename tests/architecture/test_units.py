@@ -21,6 +21,8 @@ UNITLESS = {
     "MoreThan.value": "a limit, in the unit of the key it belongs to",
     "Reading.relative_half_width": "a ratio",
     "CarbonConfig.pue": "a ratio: energy of the site over energy of its machines",
+    "WarmupConfig.cv": "a ratio: standard deviation over mean",
+    "ThermalGateConfig.most_power": "a ratio: change over power",
     "Carbon.pue": "a ratio: energy of the site over energy of its machines",
     "Generation.temperature": "divides logits; no unit",
     "Generation.top_p": "a probability",

@@ -45,7 +45,7 @@ def ran(folder: Path, *changes: tuple[str, object]) -> BenchmarkResult:
 name: tiny
 backend: {type: pytorch, model: model, device: cpu, options: {threads: 1}}
 scenario: {dataset_name: prompts.txt, num_samples: 6, generate_kwargs: {max_new_tokens: 60, min_new_tokens: 60}}
-protocol: {bare_idle_s: 0.3, resident_idle_s: 0.4, warmup: {requests: 1}, trials: 3}
+protocol: {bare_idle_s: 0.3, resident_idle_s: 0.4, settle_cap_s: 0.6, warmup: {requests: 1}, trials: 3}
 metrics: {collectors: [nvml, modelled], country_iso_code: FRA}
 reporters: [json, parquet]
 output_dir: out
@@ -112,7 +112,8 @@ def test_other_assumptions_change_what_hangs_on_them(machine: Machine, folder: P
     document = report_document(changed)
     assert document["energy"]["gpu_energy_wh"] == recorded["energy"]["gpu_energy_wh"]
     assert document["energy"]["emissions_g_co2eq"] == pytest.approx(document["energy"]["total_energy_kwh"] * 150.0)
-    assert document["components"]["gpu"]["net_energy_j"] != recorded["components"]["gpu"]["net_energy_j"]
+    assert document["components"]["gpu"]["idle_power_w"] != recorded["components"]["gpu"]["idle_power_w"]
+    assert changed.summary.components[0].net_energy_j != measured.summary.components[0].net_energy_j
     assert document["components"]["gpu"]["idle_half_difference_w"] is None
     notes = [each.message for each in changed.verdict.findings if each.check == "re-analysis"]
     assert len(notes) == 4

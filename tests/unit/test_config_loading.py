@@ -167,11 +167,27 @@ protocol:
         ("protocol: {bare_idle_s: .inf}", "line 2: protocol.bare_idle_s: must be a finite number, got inf"),
         ("protocol: {bare_idle_s: .nan}", "line 2: protocol.bare_idle_s: must be a finite number, got nan"),
         ("protocol: {bare_idle_s: -0.5}", "line 2: protocol.bare_idle_s: must be at least 0, got -0.5"),
-        ("protocol: {thermal_gate: true}", "line 2: protocol.thermal_gate: must be false, got true"),
-        ("protocol: {thermal_gate: 0}", "line 2: protocol.thermal_gate: must be false, got 0"),
+        ("protocol: {thermal_gate: 0}", "line 2: protocol.thermal_gate: must be true or false or a mapping, got 0"),
+        (
+            "protocol: {thermal_gate: {window_s: 0}}",
+            "line 2: protocol.thermal_gate.window_s: must be more than 0, got 0",
+        ),
+        (
+            "protocol: {thermal_gate: true, warmup: {requests: 0}}",
+            "line 2: protocol.thermal_gate: generates the requests of the warm-up, of which there are none; "
+            "set protocol.warmup.requests",
+        ),
+        (
+            "protocol: {warmup: {mode: converge, requests: 0}}",
+            "line 2: protocol.warmup.requests: must be at least 1 with mode: converge, got 0",
+        ),
+        (
+            "protocol: {warmup: {mode: converge, most: 4}}",
+            "line 2: protocol.warmup.most: must be at least last (5), got 4",
+        ),
         (
             "protocol: {warmup: {mode: fixd}}",
-            "line 2: protocol.warmup.mode: must be 'fixed', got 'fixd'; did you mean 'fixed'?",
+            "line 2: protocol.warmup.mode: must be one of 'fixed', 'converge', got 'fixd'; did you mean 'fixed'?",
         ),
         ("metrics: {collectors: auto}", "line 2: metrics.collectors: must be a list, got 'auto'"),
         (
@@ -191,7 +207,10 @@ protocol:
             "metrics: {country_iso_code: us}",
             "line 2: metrics.country_iso_code: must be three capital letters, such as USA, got 'us'",
         ),
-        ("metrics: {carbon: {intensity_g_per_kwh: 1}}", "line 2: metrics.carbon.source: is required and missing"),
+        (
+            "metrics: {carbon: {intensity_g_per_kwh: 1}}",
+            "line 2: metrics.carbon.source: must say where the intensity comes from",
+        ),
         ("reporters: [jsn]", f"line 2: reporters[0].type: {registry.unknown_name('reporters', 'jsn')}"),
         ("scenarios: 4", "line 2: scenarios: is not a key of this block (value: 4); did you mean 'scenario'?"),
     ],
@@ -387,7 +406,8 @@ def test_the_mapping_of_a_config_is_plain() -> None:
     assert mapping["protocol"] == {
         "bare_idle_s": 10.0,
         "resident_idle_s": 10.0,
-        "warmup": {"mode": "fixed", "requests": 10},
+        "settle_cap_s": 60.0,
+        "warmup": {"mode": "fixed", "requests": 10, "last": 5, "cv": 0.05, "most": 50},
         "thermal_gate": False,
         "trials": 5,
     }

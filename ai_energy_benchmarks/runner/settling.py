@@ -1,0 +1,108 @@
+"""The waits before measuring: until the speed has converged, the boards are warm, their power has settled."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+
+from attrs import define
+
+from ai_energy_benchmarks.analysis.steadiness import Change, Speed, change, speed, watched
+from ai_energy_benchmarks.config.model import ThermalGateConfig, WarmupConfig
+from ai_energy_benchmarks.domain.clock import Clock
+from ai_energy_benchmarks.domain.completions import Completion, Outcome
+from ai_energy_benchmarks.domain.result import Finding
+from ai_energy_benchmarks.metrics.base import MetricsCollector
+
+# measurement.md §3: power may change by 1 % in 10 s before a baseline, or within its length if that is shorter.
+_SETTLED_WITHIN_S = 10.0
+_SETTLED = 0.01
+_LOOK_EVERY_S = 1.0
+
+Probe = Callable[[], Awaitable[Sequence[Outcome]]]
+
+
+@define
+class Settling:
+    """Watches one benchmark's boards and its clock.
+
+    Attributes:
+        boards: device ids of the workload's boards; None for all.
+    """
+
+    collector: MetricsCollector
+    clock: Clock
+    boards: Collection[str] | None
+
+    def watches(self) -> bool:
+        """Whether a meter tells the power of a board at all."""
+        return watched(self.collector.samples(), self.boards)
+
+    async def rest(self, window_s: float, cap_s: float) -> Finding:
+        """Wait until the idle power has settled.
+
+        Args:
+            window_s: length of the baseline that follows; no longer time is looked at.
+        """
+        begin_s, looked_s = self.clock.now_s(), min(window_s, _SETTLED_WITHIN_S)
+        while True:
+            await self.clock.sleep(min(looked_s, _LOOK_EVERY_S))
+            now_s = self.clock.now_s()
+            seen = self._change(now_s - looked_s, now_s) if now_s - begin_s >= looked_s else None
+            message = f"after {now_s - begin_s:.0f} s the idle power of the boards changes by {_per_minute(seen)}"
+            if seen is not None and abs(seen.power) * looked_s / 60 <= _SETTLED:
+                return Finding("PASS", "idle settled", message)
+            if now_s - begin_s >= cap_s:
+                return Finding("WARN", "idle settled", f"{message}; protocol.settle_cap_s is over")
+
+    async def gate(self, config: ThermalGateConfig, load: Probe) -> Finding:
+        """Generate until temperature and power are steady."""
+        begin_s = self.clock.now_s()
+        while True:
+            await load()
+            now_s = self.clock.now_s()
+            whole = now_s - begin_s >= config.window_s
+            seen = self._change(now_s - config.window_s, now_s) if whole else None
+            message = f"after {now_s - begin_s:.0f} s under load the boards change by {_per_minute(seen)}"
+            if seen is not None and _is_steady(seen, config):
+                return Finding("PASS", "thermal gate", message)
+            if now_s - begin_s >= config.cap_s:
+                return Finding("WARN", "thermal gate", f"{message}; protocol.thermal_gate.cap_s is over")
+
+    async def converge(self, config: WarmupConfig, probe: Probe) -> Finding:
+        """Repeat the probe until its time per output token is steady."""
+        per_token_s: list[float] = []
+        seen: Speed | None = None
+        while len(per_token_s) < config.most:
+            begin_s = self.clock.now_s()
+            outcomes = await probe()
+            tokens = sum(each.output_tokens for each in outcomes if isinstance(each, Completion))
+            per_token_s.append((self.clock.now_s() - begin_s) / max(1, tokens))
+            seen = speed(per_token_s[-config.last :]) if len(per_token_s) >= config.last else None
+            if seen is not None and seen.cv <= config.cv and not seen.drifts:
+                return Finding("PASS", "warm-up", _converged(per_token_s, config, seen))
+        return Finding("WARN", "warm-up", f"not steady: {_converged(per_token_s, config, seen)}")
+
+    def _change(self, begin_s: float, end_s: float) -> Change | None:
+        return change(self.collector.samples(), self.boards, begin_s, end_s)
+
+
+def _is_steady(seen: Change, config: ThermalGateConfig) -> bool:
+    cool = seen.celsius is None or abs(seen.celsius) <= config.most_celsius
+    return cool and abs(seen.power) <= config.most_power
+
+
+def _per_minute(seen: Change | None) -> str:
+    if seen is None:
+        return "nobody knows how much yet"
+    celsius = "an unknown temperature" if seen.celsius is None else f"{seen.celsius:+.2f} °C"
+    return f"{seen.power:+.1%} of power and {celsius} a minute"
+
+
+def _converged(per_token_s: Sequence[float], config: WarmupConfig, seen: Speed | None) -> str:
+    if seen is None:
+        return f"{len(per_token_s)} probes"
+    trend = ", with a trend" if seen.drifts else ""
+    return (
+        f"after {len(per_token_s)} probes the last {config.last} took {per_token_s[-1] * 1e3:.3g} ms per output token, "
+        f"CV {seen.cv:.1%}{trend}"
+    )
