@@ -154,7 +154,7 @@ def _from_pretrained(
     tokenizer = AutoTokenizer.from_pretrained(files.path_or_id, **shared)
     arguments = model_arguments(options, devices, gguf=files.gguf_file is not None, quantised=method is not None)
     model = AutoModelForCausalLM.from_pretrained(files.path_or_id, **shared, **arguments)
-    if not {"device_map", "tp_plan"} & arguments.keys():
+    if "device_map" not in arguments and options.tp_plan is None:
         model.to(devices[0])
     return with_adapter(model, options), tokenizer
 
@@ -178,11 +178,20 @@ def model_arguments(
     if quantization is not None:
         arguments["quantization_config"] = quantization
     if options.tp_plan is not None:
-        return {**arguments, "tp_plan": options.tp_plan}
+        return {**arguments, **_tensor_parallel(options.tp_plan)}
     placed = _device_map(options, devices)
     if not placed and not gguf and (quantised or options.quantization):
         placed = {"device_map": {"": devices[0]}}  # quantised weights cannot be moved once they are loaded
     return arguments | placed
+
+
+def _tensor_parallel(plan: str) -> dict[str, object]:
+    """The plan where this version of transformers takes it: in a config of its own, or by itself."""
+    from transformers.distributed import DistributedConfig
+
+    if "tp_plan" in DistributedConfig.__dataclass_fields__:
+        return {"distributed_config": DistributedConfig(tp_plan=plan)}
+    return {"tp_plan": plan}
 
 
 def _device_map(options: PyTorchOptions, devices: tuple[str, ...]) -> dict[str, object]:
