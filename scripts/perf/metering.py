@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import metering_faults
 import metering_live as live
 import metering_virtual as virtual
 from attrs import asdict
@@ -47,7 +48,7 @@ def main() -> int:
         simulation = Simulation.make(Path(directory))
         rows += live.cost_rows(simulation, pythons, 3.0 if arguments.quick else 10.0)
         rows += live.accuracy_rows(simulation, pythons, {1.0: 3} if arguments.quick else LIVE_WINDOWS)
-        faults, faults_right = live.fault_table(simulation, pythons)
+        faults, faults_right = metering_faults.fault_table(simulation, pythons)
     status = report(rows, None)
     head = ["fault", "truth", *pythons]
     for line in (head, *faults):

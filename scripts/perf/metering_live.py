@@ -14,14 +14,13 @@ from metering_parts import PEERS, Meter, Simulation
 from ratios import Row
 
 from ai_energy_benchmarks.domain.statistics import percentile
-from tests.nvml.simulated import Board, Fall, Machine, Refusal, Trace, constant, square
+from tests.nvml.simulated import Board, Machine, Trace
 
 BOARDS = 4
 IDLE_W, REST_S, LEVELS_W = 80.0, 1.0, (90.0, 250.0, 450.0, 700.0)
-# How long a meter may take to open; its windows begin after that.
-OPENING_S = 12.0
+# How long a meter may take to open once it is loaded; its windows begin after that.
+OPENING_S = 8.0
 ROUNDING_J = 0.002
-UNRESOLVED = 0.2
 
 
 @frozen
@@ -77,18 +76,32 @@ def accuracy_rows(simulation: Simulation, pythons: Mapping[str, Path], counts: M
         Board(f"GPU-{i}", _trace(dice, blocks), delay_s=dice.uniform(0, 0.05), phase_s=dice.random() / 10, seed=i)
         for i in range(BOARDS)
     ]
-    machine = simulation.machine(boards)
     found: dict[tuple[str, float], Errors] = {}
     with ExitStack() as stack:
         meters = [stack.enter_context(simulation.meter(name, python)) for name, python in pythons.items()]
-        for meter in meters:
-            meter.send("open", {"boards": [0]})
-        for meter in meters:
-            if "error" in (opened := meter.answer()):
-                raise SystemExit(f"{meter.name} does not open: {opened['error']}")
+        machine, opened = open_together(simulation, meters, boards, {"boards": [0]})
+        for meter, answer in zip(meters, opened, strict=True):
+            if "error" in answer:
+                raise SystemExit(f"{meter.name} does not open: {answer['error']}")
+        if time.perf_counter() > machine.origin_s + blocks[0].start_s:
+            raise SystemExit("the meters did not open in time; is the machine busy?")
         for number, block in enumerate(blocks):
             _take(machine, meters[number % len(meters)], block, found)
     return [row for key in sorted(found) for row in _rows(*key, found[key])]
+
+
+def open_together(
+    simulation: Simulation, meters: Sequence[Meter], boards: Sequence[Board], options: Mapping[str, Any]
+) -> tuple[Machine, list[dict[str, Any]]]:
+    """Load all meters, start the boards' time, open all meters."""
+    for meter in meters:
+        meter.send("load")
+    for meter in meters:
+        meter.answer()
+    machine = simulation.machine(boards)
+    for meter in meters:
+        meter.send("open", options)
+    return machine, [meter.answer() for meter in meters]
 
 
 def _take(machine: Machine, meter: Meter, block: Block, found: dict[tuple[str, float], Errors]) -> None:
@@ -98,13 +111,13 @@ def _take(machine: Machine, meter: Meter, block: Block, found: dict[tuple[str, f
         raise SystemExit(f"{meter.name}: {answer['error']}")
     for figure in answer["figures"]:
         errors = found.setdefault((figure["by"], block.length_s), Errors())
-        truth_j = _truth_j(machine, figure["board"], answer)
+        truth_j = true_j(machine, figure["board"], answer)
         errors.relative.append(abs(figure["energy_j"] / truth_j - 1))
         if "low_j" in figure:
             errors.held.append(figure["low_j"] - ROUNDING_J <= truth_j <= figure["high_j"] + ROUNDING_J)
 
 
-def _truth_j(machine: Machine, board: int, answer: Mapping[str, Any]) -> float:
+def true_j(machine: Machine, board: int, answer: Mapping[str, Any]) -> float:
     """Between the middles of the calls that began and ended the window."""
     before_s, begun_s, end_s, after_s = answer["edges_s"]
     return machine.energy_j(board, (before_s + begun_s) / 2, (end_s + after_s) / 2)
@@ -146,93 +159,3 @@ def _cost(label: str, name: str, opened: Mapping[str, Any], seen: Mapping[str, A
             Row(f"{label}: memory added", added, "MB", limit=30.0 if own else None),
         ]
     return rows
-
-
-@frozen
-class Fault:
-    """One thing that goes wrong while a window is open; ``wanted`` is the board whose energy is asked for."""
-
-    name: str
-    board: Board
-    seconds: float = 2.0
-    environment: Mapping[str, str] = field(factory=dict)
-    boards: tuple[Board, ...] = ()
-    wanted: int = 0
-
-
-WORK = square(250.0, 350.0, 0.7)
-# Seconds after the origin: all meters are open by then.
-_AT_S = 14.0
-FAULTS = (
-    Fault("none", Board("GPU-0", WORK)),
-    Fault("counter reset in the window", Board("GPU-0", WORK, falls=(Fall(_AT_S + 1),))),
-    Fault("counter steps back by 50 J", Board("GPU-0", WORK, falls=(Fall(_AT_S + 1, 50e3),))),
-    Fault("no counter (old board)", Board("GPU-0", WORK, counter=False, architecture=6, instant=False)),
-    Fault("calls refused for 0.3 s", Board("GPU-0", WORK, refusals=(Refusal(_AT_S + 1, _AT_S + 1.3),))),
-    Fault("calls refused at the end", Board("GPU-0", WORK, refusals=(Refusal(_AT_S + 1.9, _AT_S + 2.4),))),
-    Fault("board lost midway", Board("GPU-0", WORK, lost_at_s=_AT_S + 1)),
-    Fault("MIG slice visible", Board("GPU-0", WORK, slices=("MIG-1", "MIG-2")), 2.0, {"CUDA_VISIBLE_DEVICES": "MIG-1"}),
-    Fault(
-        "second board chosen by UUID",
-        Board("GPU-0", constant(100.0)),
-        2.0,
-        {"CUDA_VISIBLE_DEVICES": "GPU-1"},
-        (Board("GPU-1", WORK),),
-        1,
-    ),
-    Fault("the rest of the module draws 200 W", Board("GPU-0", WORK, module_w=200.0)),
-    Fault("window of 150 ms", Board("GPU-0", WORK), 0.15),
-    Fault("window of 20 ms", Board("GPU-0", WORK), 0.02),
-)
-
-
-def fault_table(simulation: Simulation, pythons: Mapping[str, Path]) -> tuple[list[list[str]], bool]:
-    """One line per fault: the truth and what each meter says; and whether ours is right in every one."""
-    lines, all_right = [], True
-    for fault in FAULTS:
-        machine = simulation.machine([fault.board, *fault.boards])
-        with ExitStack() as stack:
-            meters = [
-                stack.enter_context(simulation.meter(name, python, **fault.environment))
-                for name, python in pythons.items()
-            ]
-            for meter in meters:
-                meter.send("open", {})
-            opened = [meter.answer() for meter in meters]
-            if time.perf_counter() > machine.origin_s + _AT_S:
-                raise SystemExit("the meters did not open in time; is the machine busy?")
-            start_s = machine.origin_s + _AT_S + 0.013
-            for meter in meters:
-                meter.send("window", start_s, start_s + fault.seconds, 0.0)
-            answers = [meter.answer() for meter in meters]
-        said = [
-            _said(machine, fault.wanted, each if "error" not in first else first)
-            for first, each in zip(opened, answers, strict=True)
-        ]
-        all_right = all_right and not said[0].startswith("**")
-        truth_j = machine.energy_j(fault.wanted, start_s, start_s + fault.seconds)
-        lines.append([fault.name, f"{truth_j:.0f} J", *said])
-    return lines, all_right
-
-
-def _said(machine: Machine, board: int, answer: Mapping[str, Any]) -> str:
-    """A meter's figure with its error, or its refusal; bold where it is wrong."""
-    if "error" in answer:
-        return f"refused: {answer['error'][:90].replace('|', ' ')}"
-    figures = answer["figures"]
-    if not figures:
-        return "no figure"
-    # A meter that renumbers what it sees still has only one board to tell of.
-    own = [each for each in figures if each["board"] == board] or figures[:1]
-    truth_j, energy_j = _truth_j(machine, board, answer), sum(each["energy_j"] for each in figures)
-    if "low_j" in own[0]:
-        low_j, high_j, energy_j = own[0]["low_j"], own[0]["high_j"], own[0]["energy_j"]
-        held = low_j - ROUNDING_J <= truth_j <= high_j + ROUNDING_J
-        if held and (high_j - low_j) / 2 > UNRESOLVED * energy_j:
-            return f"unresolved: {low_j:.0f} to {high_j:.0f} J"
-        note = next((f", “{text.split(': ', 1)[-1][:70]}”" for text in own[0]["notes"]), "")
-        if held:
-            return f"{energy_j:.0f} J ({energy_j / truth_j - 1:+.1%}), within {low_j:.0f} to {high_j:.0f}{note}"
-    error = energy_j / truth_j - 1
-    said = f"{energy_j:.0f} J ({error:+.1%})"
-    return said if abs(error) <= 0.05 else f"**{said}**"
