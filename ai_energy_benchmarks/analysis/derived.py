@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.power import Component
-from ai_energy_benchmarks.domain.result import Carbon, ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.result import Carbon, ComponentEnergy, Summary, Tariff
 
 
 @frozen
@@ -80,6 +80,11 @@ def _inverse(energy: ComponentEnergy, amount: float) -> Bounded | None:
     value = amount / energy.energy_j if energy.resolved else None
     high = amount / energy.energy_low_j if energy.energy_low_j > 0 else float("inf")
     return Bounded(value, amount / energy.energy_high_j, high)
+
+
+def cost(energy_j: float, tariff: Tariff) -> float:
+    """Price of the energy in the tariff's currency: kWh × price × PUE (measurement.md §9)."""
+    return energy_j / 3.6e6 * tariff.price_per_kwh * tariff.pue
 
 
 def emissions_g(energy_j: float, carbon: Carbon) -> float:

@@ -15,7 +15,7 @@ from importlib.resources import files
 from attrs import frozen
 
 from ai_energy_benchmarks.config.model import MetricsConfig
-from ai_energy_benchmarks.domain.result import Carbon
+from ai_energy_benchmarks.domain.result import Carbon, Tariff
 
 _SOURCE = "Ember and Energy Institute via Our World in Data, CC BY 4.0"
 _BASIS = "location-based yearly average of generation, life cycle; embodied emissions of the hardware excluded"
@@ -65,3 +65,12 @@ def carbon_for(metrics: MetricsConfig) -> Carbon | None:
     if metrics.region:
         source += f"; the table knows countries only, so region {metrics.region} has no part in it"
     return Carbon(country.intensity_g_per_kwh, pue, source)
+
+
+def tariff_for(metrics: MetricsConfig) -> Tariff | None:
+    """What cost is computed from; None if no price is named."""
+    cost = metrics.cost
+    if cost is None:
+        return None
+    pue = metrics.carbon.pue if cost.site_tariff and metrics.carbon else 1.0
+    return Tariff(cost.price_per_kwh, cost.currency, pue)

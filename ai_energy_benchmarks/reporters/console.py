@@ -12,7 +12,7 @@ from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
-from ai_energy_benchmarks.analysis.derived import Bounded, derive, emissions_g, energies
+from ai_energy_benchmarks.analysis.derived import Bounded, cost, derive, emissions_g, energies
 from ai_energy_benchmarks.domain.result import BenchmarkResult, ComponentEnergy, Level, Summary
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.reporters.base import ReporterSettings
@@ -186,6 +186,9 @@ def _named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
     if carbon and summary.total and summary.total.resolved:
         mass = figure(emissions_g(summary.total.energy_j, carbon))
         yield "CO2e", f"{mass} g per pass ({carbon.intensity_g_per_kwh:g} g/kWh, PUE {carbon.pue:g}; {carbon.source})"
+    if (tariff := result.tariff) and summary.total and summary.total.resolved:
+        price = f"{tariff.price_per_kwh:g} {tariff.currency}/kWh, PUE {tariff.pue:g}"
+        yield "Cost", f"{figure(cost(summary.total.energy_j, tariff))} {tariff.currency} per pass ({price})"
     for component, reason in summary.absent.items():
         yield "Absent", f"{_name(component)}: {reason}"
 

@@ -60,6 +60,7 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         "components": sections.components(result.summary),
         "absent": dict(result.summary.absent),
         "derived": sections.derived(result.summary),
+        "cost": sections.cost_block(result.summary, result.tariff),
         "efficiency": efficiency(result),
         "phases_by_time": asdict(phases) if (phases := phases_by_time(result)) else None,
         "latency_ms": sections.latency_ms(result.summary),

@@ -8,12 +8,12 @@ from typing import Any
 
 from attrs import asdict
 
-from ai_energy_benchmarks.analysis.derived import Bounded, derive, energies
+from ai_energy_benchmarks.analysis.derived import Bounded, cost, derive, energies
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted, window_energy
 from ai_energy_benchmarks.domain.power import Measurement, Reading
-from ai_energy_benchmarks.domain.result import ComponentEnergy, Step, Summary, Trial
+from ai_energy_benchmarks.domain.result import ComponentEnergy, Step, Summary, Tariff, Trial
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.results import units
 
@@ -185,3 +185,13 @@ def devices(trials: Sequence[Trial]) -> list[dict[str, Any]]:
 
 def _readings(trials: Iterable[Trial]) -> Iterable[Reading]:
     return (reading for each in trials if each.measurement for reading in each.measurement.readings)
+
+
+def cost_block(summary: Summary, tariff: Tariff | None) -> dict[str, Any] | None:
+    """What the energy of one pass and of 1,000 queries costs; None without a price or a resolved figure."""
+    total = summary.total
+    if tariff is None or total is None or not total.resolved:
+        return None
+    one_pass = cost(total.energy_j, tariff)
+    per_query = one_pass / summary.requests if summary.requests else 0.0
+    return {"per_pass": one_pass, "per_1000_queries": 1000 * per_query, **asdict(tariff)}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import evolve, frozen
 
 from ai_energy_benchmarks.analysis.summary import summarise
+from ai_energy_benchmarks.config.carbon import tariff_for
 from ai_energy_benchmarks.config.loading import config_from_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
@@ -78,6 +79,7 @@ def load_stored(directory: Path) -> Stored:
         prompt_indices=_prompt_indices(requests),
         samples=samples,
         carbon=_carbon(document["energy"]),
+        tariff=tariff_for(config.metrics),
         reasoning=details().structure(document["reasoning"], Reasoning) if document["reasoning"] else None,
         save_texts=config.save_texts,
         clock_offset_s=_of(timeline, "clock")["value"][0],

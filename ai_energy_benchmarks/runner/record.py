@@ -10,7 +10,7 @@ from typing import cast
 from attrs import asdict, define, field
 
 from ai_energy_benchmarks.analysis.summary import summarise
-from ai_energy_benchmarks.config.carbon import carbon_for
+from ai_energy_benchmarks.config.carbon import carbon_for, tariff_for
 from ai_energy_benchmarks.config.loading import config_to_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
@@ -74,6 +74,7 @@ class Record:
             prompt_indices=self.passes.prompt_indices if self.passes else (),
             samples=self.samples,
             carbon=carbon_for(config.metrics),
+            tariff=tariff_for(config.metrics),
             reasoning=self.reasoning,
             save_texts=config.save_texts,
             clock_offset_s=self.clock_offset_s,

@@ -7,9 +7,11 @@ import json
 import pytest
 from attrs import evolve
 
+from ai_energy_benchmarks.config.carbon import tariff_for
+from ai_energy_benchmarks.config.model import CarbonConfig, CostConfig, MetricsConfig
 from ai_energy_benchmarks.domain.environment import Board
 from ai_energy_benchmarks.domain.power import Samples
-from ai_energy_benchmarks.domain.result import Carbon, Finding, Verdict
+from ai_energy_benchmarks.domain.result import Carbon, Finding, Tariff, Verdict
 from ai_energy_benchmarks.results.document import report_document
 from tests.factories import (
     CPU,
@@ -167,6 +169,21 @@ def test_emissions_are_energy_times_intensity_times_pue():
     assert energy["emissions_g_co2eq"] == pytest.approx(450)
     assert energy["emissions_kg_co2eq"] == pytest.approx(0.45)
     assert energy["emissions_source"] == "grid average"
+
+
+def test_cost_is_energy_times_price_and_the_pue_only_of_a_site():
+    """1 kWh at 0.25 EUR is 0.25 EUR a pass; what the whole site pays includes its PUE."""
+    trials = [trial(1, reading(GPU, 3.0e6), reading(CPU, 0.6e6))]
+    metered = report_document(evolve(result(trials), tariff=Tariff(0.25, "EUR")))["cost"]
+    assert metered["per_pass"] == pytest.approx(0.25)
+    assert metered["currency"] == "EUR"
+    site = report_document(evolve(result(trials), tariff=Tariff(0.25, "EUR", 1.5)))["cost"]
+    assert site["per_pass"] == pytest.approx(0.375)
+    assert report_document(result(trials))["cost"] is None
+    carbon = CarbonConfig(intensity_g_per_kwh=300, source="grid", pue=1.5)
+    for site_tariff, pue in ((False, 1.0), (True, 1.5)):
+        asked = MetricsConfig(carbon=carbon, cost=CostConfig(0.25, "EUR", site_tariff))
+        assert tariff_for(asked) == Tariff(0.25, "EUR", pue)
 
 
 @pytest.mark.parametrize(
