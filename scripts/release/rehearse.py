@@ -75,11 +75,12 @@ def refused(action: Callable[[], object], *words: str) -> str:
     try:
         action()
     except (ReleaseError, subprocess.CalledProcessError) as error:
-        message = f"{getattr(error, 'stdout', None) or ''}{getattr(error, 'stderr', None) or error}"
+        # twine breaks its lines wherever its box ends.
+        message = " ".join(f"{getattr(error, 'stdout', None) or ''} {getattr(error, 'stderr', None) or error}".split())
         missing = [word for word in words if word not in message]
         if missing:
             raise RehearsalError(f"refused, but without saying {missing}: {message}") from error
-        return f"refused: {next((line for line in message.splitlines() if words[0] in line), message).strip()}"
+        return f"refused: …{message[max(0, message.index(words[0]) - 60) :][:120]}…"
     raise RehearsalError("it was not refused")
 
 
