@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import os.path
 import re
+import sys
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal
@@ -52,6 +54,12 @@ BY_SHAPE = ("local", "huggingface")  # chosen by what a data set's name looks li
 
 def _foreign(kind: Kind) -> dict[str, EntryPoint]:
     """Members that other distributions offer under ``ai_energy_benchmarks.<kind>``."""
+    return _foreign_on(kind, tuple(sys.path))
+
+
+@cache
+def _foreign_on(kind: Kind, path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """Reading the metadata of all that is installed takes tens of milliseconds, so it is done once for each path."""
     return {point.name: point for point in entry_points(group=f"ai_energy_benchmarks.{kind}")}
 
 
