@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A law that takes long on a busy machine is no broken law.
+settings.register_profile("repository", deadline=None)
+settings.load_profile("repository")
 
 # Read by huggingface_hub and transformers when they are first imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
