@@ -39,6 +39,9 @@ from ai_energy_benchmarks.errors import BackendError
 _RETRIED = frozenset({429, 502, 503, 504})
 
 
+_TRUNCATION = "a prompt that does not fit the server's context fails with its reason; scenario.truncation is not sent"
+
+
 class OpenAIServerBackend:
     """Any server with ``/v1/chat/completions`` or ``/v1/completions``.
 
@@ -180,7 +183,7 @@ class OpenAIServerBackend:
             raise BackendError("the server has not been reached yet")
         again = (f"{self._retried} requests were sent again after the server refused them",) if self._retried else ()
         later = self._later.notes if self._later is not None else ()
-        return evolve(self._facts, generation=dict(self._used), notes=(*self.notes, *again, *later))
+        return evolve(self._facts, generation=dict(self._used), notes=(*self.notes, _TRUNCATION, *again, *later))
 
     def process_ids(self) -> tuple[int, ...]:
         if self._server is not None:

@@ -19,6 +19,7 @@ from attrs import asdict, define, evolve, field, frozen
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.model_files import resolve_model
 from ai_energy_benchmarks.backends.rendering import PromptTooLongError, Rendered, render
+from ai_energy_benchmarks.backends.server_process import visible_boards
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, FinishReason, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Request
@@ -81,6 +82,7 @@ class VllmOfflineBackend:
         self._facts: EngineFacts | None = None
         self._used: dict[str, FactValue] = {}
         self._sent = 0
+        self._environment: dict[str, str | None] = {}
 
     @classmethod
     def from_settings(cls, settings: BackendSettings) -> VllmOfflineBackend:
@@ -96,6 +98,11 @@ class VllmOfflineBackend:
         found = []
         if importlib.util.find_spec("vllm") is None:
             found.append('the vllm_offline backend needs vllm: pip install "ai_energy_benchmarks[vllm]"')
+        if self.settings.device.partition(":")[0] not in ("auto", "cuda"):
+            found.append(
+                f"backend.device: vLLM runs where it was built for, so {self.settings.device!r} cannot be honoured; "
+                "set it to auto"
+            )
         if demand.concurrency > 1:
             found.append("load.concurrency: an offline engine takes whole batches; set input_shapes.batch_size instead")
         return tuple(found)
@@ -112,6 +119,11 @@ class VllmOfflineBackend:
         if self.model is not None:
             self.model.llm_engine.engine_core.shutdown()
         self.model = self.tokenizer = self._executor = None
+        for name, value in self._environment.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        self._environment = {}
         gc.collect()
 
     def _initialize_model(self) -> None:
@@ -124,6 +136,9 @@ class VllmOfflineBackend:
         files = resolve_model(self.settings.model, self.settings.progress, revision=options.revision)
         given = asdict(options, filter=lambda each, value: value is not None and each.name not in _NOT_ENGINE)
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")  # a network call that nobody asked for
+        # vLLM's workers choose their boards by this variable alone.
+        self._environment = {name: os.environ.get(name) for name in visible_boards(self.settings.device_ids)}
+        os.environ.update(visible_boards(self.settings.device_ids))
         self.settings.progress.begin("start vLLM")
         try:
             import vllm
