@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ai_energy_benchmarks.analysis.derived import Bounded, cost, derive, emissions_g, energies
+from ai_energy_benchmarks.analysis.serving_checks import achieved_concurrency
 from ai_energy_benchmarks.domain.result import BenchmarkResult, ComponentEnergy, Level, Summary
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.reporters.base import ReporterSettings
@@ -177,6 +178,8 @@ def _named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
     prompt, output = f"{summary.prompt_tokens:,.10g} prompt", f"{summary.output_tokens:,.10g} output"
     yield "Per pass", f"{prompt} and {output} tokens in {figure(summary.duration_s)} s"
     yield "Requests", f"{summary.succeeded:,.10g} ok, {summary.failed:,.10g} failed per pass"
+    if (client := _client(result)) is not None:
+        yield "Client", client
     for each in energies(summary).values():
         if (interval := _interval(each)) is not None:
             yield "Interval", interval
@@ -191,6 +194,18 @@ def _named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
         yield "Cost", f"{figure(cost(summary.total.energy_j, tariff))} {tariff.currency} per pass ({price})"
     for component, reason in summary.absent.items():
         yield "Absent", f"{_name(component)}: {reason}"
+
+
+def _client(result: BenchmarkResult) -> str | None:
+    """How the client of a server fared in its worst trial; None for engines in process."""
+    served = [trial for trial in result.trials if trial.client is not None]
+    if not served:
+        return None
+    cpu = max(trial.client.cpu_time_s / trial.duration_s for trial in served if trial.client)
+    late_s = max(trial.client.loop_lag_s for trial in served if trial.client)
+    achieved = [each for trial in served if (each := achieved_concurrency(trial)) is not None]
+    at_once = f", {min(achieved):.2f} requests on their way at once" if achieved else ""
+    return f"at most {cpu:.0%} of a core, event loop {1000 * late_s:.3g} ms late (p99){at_once}"
 
 
 def _interval(energy: ComponentEnergy) -> str | None:

@@ -10,6 +10,7 @@ from attrs import evolve
 from rich.console import Console
 
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon
+from ai_energy_benchmarks.domain.serving import ClientLoad
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.console import ConsoleReporter
 from ai_energy_benchmarks.reporters.figures import bounds, figure, with_half_width
@@ -147,3 +148,14 @@ def test_figures_have_as_many_digits_as_their_uncertainty_leaves():
 def test_figures_are_never_in_exponents(value: float, text: str):
     """Four significant digits, written out."""
     assert figure(value) == text
+
+
+def test_a_server_s_run_shows_how_its_client_fared():
+    """The worst trial's processor share and lateness stand in the report; engines in process have no such line."""
+    found = full_run()
+    (first, *others) = found.trials
+    served = evolve(first, client=ClientLoad(4, cpu_time_s=0.25 * first.duration_s, loop_lag_s=0.002))
+    text = shown(evolve(found, trials=(served, *others)))
+    assert "Client" in text
+    assert "at most 25% of a core, event loop 2 ms late (p99)" in " ".join(text.split())
+    assert "Client" not in shown(found)
