@@ -31,11 +31,11 @@ def test_every_named_test_exists(root: Path, script: ModuleType) -> None:
     named = {fact.test for fact in script.facts().values()}
     missing = []
     for each in sorted(named):
-        file, _, function = each.partition("::")
+        file, *_, function = each.split("::")
         path = root / "tests" / file
         tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
         if function not in {
-            node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         }:
             missing.append(each)
     assert missing == []
