@@ -116,6 +116,7 @@ def test_validate_says_what_a_run_would_do(config: Path) -> None:
 
 def test_validate_checks_the_data_set(config: Path) -> None:
     """Too few prompts are found without a run, with the cure."""
+    pytest.importorskip("torch", reason="the engine is checked before the prompts")
     done = command("validate", config, "-o", "scenario.num_samples=100000", cwd=config.parent)
     assert done.code == 1
     assert "scenario.num_samples is 100000, but data set 'builtin' has only" in done.err
