@@ -26,12 +26,17 @@ def validate(config: Path, overrides: tuple[str, ...]) -> None:
     from ai_energy_benchmarks.config.loading import load_config
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
+    from ai_energy_benchmarks.errors import BenchmarkError, ConfigError
     from ai_energy_benchmarks.runner import BenchmarkRunner
 
     defaults = read_user_defaults()
     checked = load_config(config, parse_assignments(overrides), defaults=defaults)
-    with naming_all_engines():
-        BenchmarkRunner(checked).check()
+    try:
+        with naming_all_engines():
+            BenchmarkRunner(checked).check()
+    except BenchmarkError as error:
+        # Whatever is in the way, it is the config that asks for it here.
+        raise ConfigError(error.message, remedy=error.remedy) from error
     click.echo(f"{config} is valid{f' with the defaults of {defaults.file}' if defaults else ''}. A run would:")
     for line in plan(checked):
         click.echo(f"  {line}")

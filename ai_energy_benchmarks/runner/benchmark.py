@@ -158,7 +158,11 @@ class BenchmarkRunner:
     def _report(self) -> None:
         if self.result is None:
             return
-        reporters = composition.make_reporters(self.config) if self._reporters is None else self._reporters
+        config = self.config
+        if self.result.ending == "interrupted" and (config.output_dir / "result.json").exists():
+            # What was cut short must not replace what was measured to its end.
+            config = evolve(config, output_dir=config.output_dir / "interrupted")
+        reporters = composition.make_reporters(config) if self._reporters is None else self._reporters
         files: list[Path] = []
         failures: list[ReporterError] = []
         for reporter in reporters:

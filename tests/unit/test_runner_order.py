@@ -15,6 +15,7 @@ from ai_energy_benchmarks.config.model import (
     GenerateKwargs,
     InputShapes,
     ProtocolConfig,
+    ReporterConfig,
     ScenarioConfig,
     WarmupConfig,
 )
@@ -192,6 +193,26 @@ def test_ctrl_c_reports_what_is_there_and_is_passed_on() -> None:
     assert len(result.trials[1].completions) == 2
     assert result.ending == "interrupted"
     assert bench.journal.lines[-3:] == ["backend leaves", "collector leaves", "report"]
+
+
+def test_what_was_cut_short_does_not_replace_a_whole_result(tmp_path: Path) -> None:
+    """An interrupted rerun is written beside the earlier result, which stays as it was."""
+    asked = evolve(config(), output_dir=tmp_path, reporters=(ReporterConfig("json"),))
+    whole = Bench(asked)
+    whole.runner._reporters = None
+    whole.runner.run()
+    before = (tmp_path / "result.json").read_bytes()
+    again = Bench(asked)
+    again.runner._reporters = None
+
+    def interrupt(batch: Batch) -> None:
+        raise KeyboardInterrupt
+
+    again.backend.before_batch = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        again.runner.run()
+    assert (tmp_path / "result.json").read_bytes() == before
+    assert (tmp_path / "interrupted" / "result.json").exists()
 
 
 def test_runs_inside_a_running_event_loop() -> None:
