@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS, OutcomeTable
-from ai_energy_benchmarks.domain.power import Mark, Measurement, Workload
+from ai_energy_benchmarks.domain.power import Mark, Measurement, Reading, Workload
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.result import Finding, Step, StepName, Trial
@@ -233,7 +234,10 @@ class Steps:
     def _read(self, what: str, start: Mark, stop: Mark) -> Measurement | None:
         """The energy of a window; a lost meter costs this figure, not the run."""
         try:
-            return self.members.collector.read(start, stop)
+            measurement = self.members.collector.read(start, stop)
+            if not all(map(_finite, measurement.readings)):
+                raise CollectorError("the meter gave a figure that is no finite number")
+            return measurement
         except CollectorError as error:
             self.record.findings.append(Finding("FAIL", "meter", f"{what} has no energy: {error.message}"))
             return None
@@ -271,3 +275,7 @@ class Steps:
         if thinking is None:
             thinking = count_thinking(family, self._thinking_begun, ids, tokenizer)
         return evolve(outcome, text=tokenizer.decode(list(ids)), reasoning_tokens=thinking)
+
+
+def _finite(reading: Reading) -> bool:
+    return all(map(math.isfinite, (reading.energy_j, reading.energy_low_j, reading.energy_high_j)))

@@ -177,6 +177,16 @@ def test_a_lost_meter_costs_the_figure_and_not_the_run() -> None:
     assert any("unplugged" in finding.message for finding in result.verdict.findings)
 
 
+@pytest.mark.parametrize("power_w", [float("nan"), float("inf")])
+def test_a_figure_that_is_no_number_is_not_believed(power_w: float) -> None:
+    """A meter that computes nonsense costs the figure and says so, instead of spoiling every mean."""
+    bench = Bench()
+    bench.collector.power_w = power_w
+    result = bench.result()
+    assert result.summary.components == ()
+    assert any("no finite number" in finding.message for finding in result.verdict.findings)
+
+
 def test_ctrl_c_reports_what_is_there_and_is_passed_on() -> None:
     """After Ctrl-C in the second trial the first is whole, the second partial, and both are written."""
     bench = Bench()
