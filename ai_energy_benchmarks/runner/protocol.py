@@ -179,7 +179,6 @@ class Steps:
     async def _trial(self, number: int, batches: Sequence[Batch]) -> None:
         """One window: between its marks nothing happens but generation."""
         members, guard_s = self.members, self.members.collector.guard_s()
-        await members.clock.sleep(guard_s)
         long = len(batches) > MANY_REQUESTS
         outcomes: OutcomeTable | list[Outcome] = OutcomeTable() if long else []
         complete = False
@@ -190,6 +189,8 @@ class Steps:
         salted: Iterable[Batch] = (evolve(batch, salt=salt) for batch in batches)
         if not long:
             salted = tuple(salted)
+        # Last of all, so that reading the server's counters does not break the rest before the window.
+        await members.clock.sleep(guard_s)
         start = members.collector.mark()
         try:
             async with self_check or nullcontext():
