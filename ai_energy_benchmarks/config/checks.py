@@ -15,6 +15,7 @@ from ai_energy_benchmarks.config.model import (
     ProtocolConfig,
 )
 from ai_energy_benchmarks.config.problems import Problem, shown
+from ai_energy_benchmarks.config.slo import SloConfig
 from ai_energy_benchmarks.domain.address import parse_address
 
 SAMPLING = ("temperature", "top_k", "top_p", "min_p")
@@ -26,16 +27,27 @@ def needs_endpoint(backend: str) -> bool:
     return bool(getattr(member_class("backends", backend), "needs_endpoint", False))
 
 
+def _without_energy(collector: str) -> bool:
+    """Whether a collector only stands beside a meter: its class then has ``without_energy = True``."""
+    return bool(getattr(member_class("collectors", collector), "without_energy", False))
+
+
 def problems(config: BenchmarkConfig) -> tuple[Problem, ...]:
     """Everything that contradicts itself or would have no effect."""
     return (
         *_backend(config.backend),
         *_endpoint(config),
+        *_slo(config.scenario.slo),
         *_generation(config.scenario.generate_kwargs),
         *_protocol(config.protocol),
         *_metrics(config.metrics),
         *_reporters(config),
     )
+
+
+def _slo(slo: SloConfig | None) -> Iterator[Problem]:
+    if slo is not None and not slo.limits():
+        yield Problem(("scenario", "slo"), "names no limit; set ttft_s, tpot_s or e2e_s, or remove it")
 
 
 def _backend(backend: BackendConfig) -> Iterator[Problem]:
@@ -106,6 +118,9 @@ def _protocol(protocol: ProtocolConfig) -> Iterator[Problem]:
 def _metrics(metrics: MetricsConfig) -> Iterator[Problem]:
     if metrics.enabled and not metrics.collectors:
         text = "must name at least one meter, got []; metrics.enabled: false runs without energy"
+        yield Problem(("metrics", "collectors"), text)
+    elif metrics.enabled and all(_without_energy(member.type) for member in metrics.collectors):
+        text = f"names no meter of energy, got {shown([member.type for member in metrics.collectors])}; add one"
         yield Problem(("metrics", "collectors"), text)
     for name, times in Counter(member.type for member in metrics.collectors).items():
         if times > 1:

@@ -1,7 +1,4 @@
-"""The config classes: one frozen class per block, with every default in one place.
-
-Ranges stand in the types (``Annotated``), so that loading, the schema and the docs read the same source.
-"""
+"""The config classes, each with its defaults: one frozen class per block; long blocks have files beside this one."""
 
 from __future__ import annotations
 
@@ -11,48 +8,45 @@ from typing import Annotated, Literal
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.config.metrics import CarbonConfig, CostConfig, MemberConfig, MetricsConfig, NoOptions
+from ai_energy_benchmarks.config.protocol import ProtocolConfig, ThermalGateConfig, WarmupConfig
+from ai_energy_benchmarks.config.ranges import (
+    AtLeast,
+    AtMost,
+    Count,
+    Index,
+    Matching,
+    MoreThan,
+    Scalar,
+    Seconds,
+    Text,
+)
+from ai_energy_benchmarks.config.slo import SloConfig
 from ai_energy_benchmarks.domain.prompts import Generation
 
-
-@frozen
-class AtLeast:
-    """The smallest value that a key accepts."""
-
-    value: float
-
-
-@frozen
-class MoreThan:
-    """A value that a key must exceed."""
-
-    value: float
-
-
-@frozen
-class AtMost:
-    """The largest value that a key accepts."""
-
-    value: float
-
-
-@frozen
-class Matching:
-    """What a text must look like, as a pattern for all of it and in words (``must be …``)."""
-
-    pattern: str
-    words: str
-
-
-Count = Annotated[int, AtLeast(1)]
-Index = Annotated[int, AtLeast(0)]
-Seconds = Annotated[float, AtLeast(0)]
-Text = Annotated[str, Matching(r"[^\0]*[^\0\s][^\0]*", "text that is not empty")]
-Scalar = str | int | float | bool | None
-
-
-@frozen
-class NoOptions:
-    """The options of a member that has none."""
+__all__ = [
+    "DEFAULT_REPORTERS",
+    "AtLeast",
+    "AtMost",
+    "BackendConfig",
+    "BenchmarkConfig",
+    "CarbonConfig",
+    "CostConfig",
+    "GenerateKwargs",
+    "InputShapes",
+    "LoadConfig",
+    "Matching",
+    "MemberConfig",
+    "MetricsConfig",
+    "MoreThan",
+    "NoOptions",
+    "ProtocolConfig",
+    "ReporterConfig",
+    "ScenarioConfig",
+    "SloConfig",
+    "ThermalGateConfig",
+    "WarmupConfig",
+]
 
 
 @frozen
@@ -65,6 +59,8 @@ class BackendConfig:
         endpoint: address of a server; refused by engines that run in process.
         launch: start a server of our own instead, and end it afterwards.
         options: settings of this engine alone, structured into its own class.
+        model: hub id, directory or GGUF file; of a server, the name under which it serves the model.
+        task: what the model does; generating text is the only task so far.
     """
 
     type: str
@@ -79,14 +75,26 @@ class BackendConfig:
 
 @frozen
 class InputShapes:
-    """How requests are grouped."""
+    """How requests are grouped.
+
+    Attributes:
+        batch_size: requests that an engine in process generates together.
+    """
 
     batch_size: Count = 1
 
 
 @frozen
 class GenerateKwargs(Generation):
-    """``scenario.generate_kwargs``: the domain's Generation with its ranges."""
+    """``scenario.generate_kwargs``: the domain's Generation with its ranges.
+
+    Attributes:
+        temperature: below 1 likelier tokens become likelier still; with ``do_sample`` alone.
+        top_k: draw from so many likeliest tokens only.
+        top_p: draw from the likeliest tokens that together have this probability.
+        min_p: leave out tokens with less than this share of the likeliest one's probability.
+        repetition_penalty: above 1 tokens that have come already become less likely.
+    """
 
     max_new_tokens: Count = 100
     min_new_tokens: Annotated[int, AtLeast(0)] | None = None
@@ -114,7 +122,11 @@ class ScenarioConfig:
         reasoning: thinking on or off; absent leaves the model its own default, and nothing is sent.
         reasoning_params: values of the family's switch, such as ``reasoning_effort: high``.
         reasoning_formats: a file with further families of models, laid over ours.
+        slo: what a request must keep to count for goodput.
         seed: of the choice of prompts, of synthetic ones, and of sampled tokens.
+        text_column_name: the column or key that holds the prompt, or the conversation.
+        input_shapes: how requests are grouped.
+        generate_kwargs: how long outputs are and how tokens are chosen.
     """
 
     dataset_name: Text = "builtin"
@@ -130,6 +142,7 @@ class ScenarioConfig:
     reasoning_formats: Path | None = None
     input_shapes: InputShapes = field(factory=InputShapes)
     generate_kwargs: GenerateKwargs = field(factory=GenerateKwargs)
+    slo: SloConfig | None = None
     seed: Index = 0
 
 
@@ -139,139 +152,21 @@ class LoadConfig:
 
     Attributes:
         concurrency: batches on their way at once; the next one leaves when one has finished (closed loop).
+        watch_server_s: how often a server is asked for its queue and its cache within a window; 0 does not ask.
     """
 
     concurrency: Count = 1
-
-
-@frozen
-class WarmupConfig:
-    """Work before the first trial, on prompts that are not measured.
-
-    Attributes:
-        mode: ``fixed`` generates ``requests`` requests; ``converge`` repeats the first of them until the time per
-            output token is steady.
-        requests: 0 skips the warm-up, which the verdict says.
-        last: probes that must agree, for ``converge``.
-        cv: most scatter of their time per output token (standard deviation over mean), for ``converge``.
-        most: probes after which ``converge`` goes on unsteady, which the verdict says.
-    """
-
-    mode: Literal["fixed", "converge"] = "fixed"
-    requests: Index = 10
-    last: Annotated[int, AtLeast(3)] = 5
-    cv: Annotated[float, MoreThan(0)] = 0.05
-    most: Count = 50
-
-
-@frozen
-class ThermalGateConfig:
-    """Generation without measuring until the boards of the workload are steady.
-
-    Attributes:
-        window_s: the time over which changes are looked at.
-        cap_s: when the trials begin all the same, which the verdict says.
-        most_celsius: largest change of temperature within a minute.
-        most_power: largest change of power within a minute, as a share of it.
-    """
-
-    window_s: Annotated[float, MoreThan(0)] = 60.0
-    cap_s: Seconds = 300.0
-    most_celsius: Annotated[float, MoreThan(0)] = 1.0
-    most_power: Annotated[float, MoreThan(0)] = 0.01
-
-
-@frozen
-class ProtocolConfig:
-    """The order and length of the steps.
-
-    Attributes:
-        bare_idle_s: seconds of idle before the model is loaded; 0 skips it.
-        resident_idle_s: seconds of idle with the model loaded, before and after the trials; 0 skips it.
-        settle_cap_s: how long the first of them may wait until the boards' power has settled; 0 does not wait.
-        thermal_gate: generate until the boards are steady, before the first trial; ``true`` takes its defaults.
-        trials: measured passes.
-    """
-
-    bare_idle_s: Seconds = 10.0
-    resident_idle_s: Seconds = 10.0
-    settle_cap_s: Seconds = 60.0
-    warmup: WarmupConfig = field(factory=WarmupConfig)
-    thermal_gate: bool | ThermalGateConfig = False
-    trials: Count = 5
-
-    @property
-    def gate(self) -> ThermalGateConfig | None:
-        """The thermal gate, or None."""
-        if isinstance(self.thermal_gate, ThermalGateConfig):
-            return self.thermal_gate
-        return ThermalGateConfig() if self.thermal_gate else None
-
-
-@frozen
-class MemberConfig:
-    """A collector by name, with options of its own."""
-
-    type: str
-    options: object = field(factory=NoOptions)
-
-
-@frozen
-class CarbonConfig:
-    """What emissions are computed from.
-
-    Attributes:
-        intensity_g_per_kwh: g CO2-equivalent per kWh of electricity; that of ``country_iso_code`` if not set.
-        source: where the intensity comes from; printed beside every emission.
-        pue: power usage effectiveness of the site.
-    """
-
-    intensity_g_per_kwh: Annotated[float, AtLeast(0)] | None = None
-    source: Text | None = None
-    pue: Annotated[float, AtLeast(1)] = 1.0
-
-
-@frozen
-class CostConfig:
-    """What electricity costs.
-
-    Attributes:
-        price_per_kwh: price of one kWh in ``currency``.
-        currency: printed beside every cost.
-        site_tariff: whether the price is what the whole site pays, so that ``metrics.carbon.pue`` belongs in it.
-    """
-
-    price_per_kwh: Annotated[float, AtLeast(0)]
-    currency: Text
-    site_tariff: bool = False
-
-
-@frozen
-class MetricsConfig:
-    """Which meters watch.
-
-    Attributes:
-        enabled: false measures tokens and times only; energy is then absent, not 0.
-        collectors: ``auto`` picks the first meter that works for each component and says why.
-        assume_local: the server's address means this machine, though its name does not say so.
-        output_dir: where a meter that writes files of its own puts them.
-        country_iso_code: three letters; its yearly average is the carbon intensity, unless ``carbon`` has one.
-    """
-
-    enabled: bool = True
-    collectors: tuple[MemberConfig, ...] = (MemberConfig("auto"),)
-    assume_local: bool = False
-    project_name: Text = "ai_energy_benchmarks"
-    output_dir: Path = Path("emissions")
-    country_iso_code: Annotated[str, Matching("[A-Z]{3}", "three capital letters, such as USA")] | None = None
-    region: str | None = None
-    carbon: CarbonConfig | None = None
-    cost: CostConfig | None = None
+    watch_server_s: Seconds = 5.0
 
 
 @frozen
 class ReporterConfig:
-    """An output by name; ``output_file`` replaces the reporter's own file name."""
+    """An output by name.
+
+    Attributes:
+        type: which output: ``console``, ``json``, ``csv``, ``parquet`` or ``aienergyscore``.
+        output_file: in place of the reporter's own file name in ``output_dir``.
+    """
 
     type: str
     output_file: Path | None = None
@@ -286,7 +181,15 @@ class BenchmarkConfig:
 
     Attributes:
         output_dir: the result directory.
+        rows_memory_bytes: memory for the rows of a trial's requests; past it they go to disk while it goes on.
         save_texts: write prompt and output texts; otherwise only their hashes and lengths.
+        backend: which engine runs which model.
+        name: what the result is called.
+        scenario: what is asked of the model.
+        load: when the next request leaves.
+        protocol: the order and length of the steps.
+        metrics: which meters watch.
+        reporters: which outputs are written.
     """
 
     backend: BackendConfig
@@ -297,4 +200,5 @@ class BenchmarkConfig:
     metrics: MetricsConfig = field(factory=MetricsConfig)
     reporters: tuple[ReporterConfig, ...] = DEFAULT_REPORTERS
     output_dir: Path = Path("benchmark_output")
+    rows_memory_bytes: Index = 64 * 2**20
     save_texts: bool = False

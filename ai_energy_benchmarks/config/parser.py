@@ -154,7 +154,7 @@ def resolve(config: BenchmarkConfig) -> model.BenchmarkConfig:
             "name": config.name,
             "backend": _resolved_backend(config.backend),
             "scenario": scenario,
-            "protocol": {"trials": 1},
+            "protocol": {"trials": 1, "thermal_gate": False},
             "metrics": {**asdict(config.metrics, recurse=False), "enabled": _typed(config.metrics.enabled)},
             "reporter": asdict(config.reporter, recurse=False),
             "output_dir": config.output_dir,
