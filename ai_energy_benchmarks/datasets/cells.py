@@ -1,14 +1,12 @@
-"""From the cells of a file to prompts, with errors that name file, place, column and cure."""
+"""The cells of a file and their texts, with errors that name file, place, column and cure."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 from attrs import frozen
 
-from ai_energy_benchmarks.datasets.conversations import first_user_turn, is_conversation
-from ai_energy_benchmarks.domain.prompts import Prompt
 from ai_energy_benchmarks.errors import DatasetError
 
 DEFAULT_COLUMN = "text"
@@ -37,24 +35,6 @@ class Source:
         """The error for one file, place and column."""
         where = [self.name, *([place] if place else []), *([f"column {self.column!r}"] if self.column else [])]
         return DatasetError(f"{', '.join(where)}: {what}", remedy=remedy)
-
-
-def prompts_from(cells: Iterable[Cell], source: Source) -> Iterator[Prompt]:
-    """Prompts numbered by their place from 0, their texts exactly as read.
-
-    Of a conversation, the first turn of the user is the prompt; a conversation in which the user says nothing is
-    passed over, so its number is missing.
-
-    Raises:
-        DatasetError: a cell is missing, empty, not text, or not valid Unicode.
-    """
-    for index, cell in enumerate(cells):
-        value = cell.value
-        if is_conversation(value):
-            value = first_user_turn(value)
-            if value is None:
-                continue
-        yield Prompt(index, text_of(Cell(cell.place, value), source))
 
 
 def text_of(cell: Cell, source: Source) -> str:

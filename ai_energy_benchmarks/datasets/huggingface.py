@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 from attrs import frozen
 
 from ai_energy_benchmarks.datasets.base import DatasetSettings
-from ai_energy_benchmarks.datasets.cells import Cell, Source, missing_column, prompts_from
+from ai_energy_benchmarks.datasets.cells import Cell, Source, missing_column
+from ai_energy_benchmarks.datasets.conversations import Turns, prompts_from
 from ai_energy_benchmarks.datasets.sampling import ALL
 from ai_energy_benchmarks.domain.prompts import Prompt, Tokenizer
 from ai_energy_benchmarks.errors import DatasetError
@@ -30,12 +31,15 @@ class HuggingFaceOptions:
         split: ``train``, ``test[:10%]`` …; may be left out if there is only one.
         revision: branch, tag or commit; the default branch if not given.
         streaming: read rows over the network as they are needed instead of downloading the whole split.
+        turns: of a conversation, the user's ``first`` turn alone, the ``last`` one with the conversation before it, or
+            ``all`` of them, each a prompt with the conversation before it.
     """
 
     subset: str | None = None
     split: str | None = None
     revision: str | None = None
     streaming: bool = False
+    turns: Turns = "first"
 
 
 class HuggingFaceDataset:
@@ -62,7 +66,7 @@ class HuggingFaceDataset:
             if source.column not in columns:
                 raise missing_column(source, columns)
             cells = _cells(rows.select_columns([self._settings.text_column]), self._settings.text_column)
-            return tuple(islice(prompts_from(cells, source), count))
+            return tuple(islice(prompts_from(cells, source, self._options.turns), count))
 
     def _split(self, source: Source) -> Dataset | IterableDataset:
         from datasets import load_dataset

@@ -9,8 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
+from attrs import frozen
+
 from ai_energy_benchmarks.datasets.base import DatasetSettings
-from ai_energy_benchmarks.datasets.cells import Cell, Source, prompts_from
+from ai_energy_benchmarks.datasets.cells import Cell, Source
+from ai_energy_benchmarks.datasets.conversations import Turns, prompts_from
 from ai_energy_benchmarks.datasets.parquet_rows import parquet_cells
 from ai_energy_benchmarks.datasets.text_rows import (
     csv_cells,
@@ -31,13 +34,28 @@ _TEXT_READERS: Mapping[str, Callable[[Path, Source], Iterator[Cell]]] = {
 }
 
 
-class LocalDataset:
-    """One file; what it holds is told by how its name ends, which is one of ``SUFFIXES``."""
+@frozen
+class LocalOptions:
+    """``scenario.dataset_options`` of a file.
 
+    Attributes:
+        turns: of a conversation, the user's ``first`` turn alone, the ``last`` one with the conversation before it, or
+            ``all`` of them, each a prompt with the conversation before it.
+    """
+
+    turns: Turns = "first"
+
+
+class LocalDataset:
+    """One file: CSV, TSV, JSONL, JSON, TXT or Parquet, told by how its name ends (``SUFFIXES``)."""
+
+    Options: ClassVar[type] = LocalOptions
     SUFFIXES: ClassVar[tuple[str, ...]] = (*_TEXT_READERS, ".parquet")
 
     def __init__(self, settings: DatasetSettings) -> None:
         self._settings = settings
+        options = settings.options
+        self._options = options if isinstance(options, LocalOptions) else LocalOptions()
 
     @classmethod
     def from_settings(cls, settings: DatasetSettings) -> LocalDataset:
@@ -48,7 +66,7 @@ class LocalDataset:
         source = Source(self._settings.name, self._settings.text_column)
         try:
             cells = self._cells(path, source, count)
-            return tuple(islice(prompts_from(cells, source), count))
+            return tuple(islice(prompts_from(cells, source, self._options.turns), count))
         except OSError as error:
             raise Source(source.name).error(
                 f"the file cannot be read: {error.strerror or error}", "check its permissions and the disk"
@@ -68,7 +86,9 @@ class LocalDataset:
         if not os.path.exists(path):
             near = difflib.get_close_matches(path.name, _names_beside(path), n=1)
             hint = f"; did you mean {path.with_name(near[0])}?" if near else ""
-            raise source.error(f"there is no such file{hint}", "check scenario.dataset_name and the working directory")
+            where = "" if path.is_absolute() else f" at {os.path.abspath(path)}"
+            remedy = "check scenario.dataset_name and the working directory"
+            raise source.error(f"there is no such file{where}{hint}", remedy)
         if path.suffix.lower() not in self.SUFFIXES:
             raise source.error(
                 f"files named {path.suffix or 'without an ending'} cannot be read",

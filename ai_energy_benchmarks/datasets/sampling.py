@@ -46,7 +46,9 @@ def stratified_order(prompts: Sequence[Prompt], seed: int, tokenizer: Tokenizer 
     size, shuffled within each, and dealt from the strata in turn, each round in a random order of strata.
     """
     dice = random.Random(seed)
-    lengths = {prompt.index: len(tokenizer.encode(prompt.text) if tokenizer else prompt.text) for prompt in prompts}
+    lengths = {
+        prompt.index: len(tokenizer.encode(prompt.transcript) if tokenizer else prompt.transcript) for prompt in prompts
+    }
     ordered = sorted(prompts, key=lambda prompt: (lengths[prompt.index], prompt.index))
     edges = [len(ordered) * number // STRATA for number in range(STRATA + 1)]
     strata = [ordered[low:high] for low, high in pairwise(edges)]

@@ -86,8 +86,9 @@ class SyntheticDataset:
         no_columns(source)
         if tokenizer is None:
             raise DatasetError(
-                "synthetic prompts need the model's tokenizer, and this backend has none",
-                remedy="choose another scenario.dataset_name, or a backend that loads a tokenizer",
+                "synthetic prompts are counted with the model's tokenizer, and a server does not hand its own out",
+                remedy="name it in backend.options.tokenizer (a hub id, a directory or a tokenizer.json), "
+                "or choose another scenario.dataset_name",
             )
         if count == ALL:
             raise DatasetError("synthetic prompts have no end, so they cannot be sampled", remedy="leave sampling out")

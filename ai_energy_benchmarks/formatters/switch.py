@@ -30,18 +30,26 @@ class Switch:
 
 @frozen
 class SwitchedFormatter:
-    """Prompts as one user turn, with a switch set."""
+    """Prompts as a chat that ends with the user's turn, with a switch set."""
 
     switch: Switch
 
     def format(self, number: int, prompt: Prompt) -> Request:
         switch = self.switch
-        system = (Message("system", switch.system),) if switch.system else ()
         return Request(
             number,
             prompt,
-            (*system, Message("user", switch.before_prompt + prompt.text)),
+            (*_with_system(switch.system, prompt.history), Message("user", switch.before_prompt + prompt.text)),
             template_arguments=switch.template_arguments,
             parameters=switch.parameters,
             assistant_prefix=switch.assistant_prefix,
         )
+
+
+def _with_system(text: str, history: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The turns with this text in the system's, which is the first, and which templates take only once."""
+    if not text:
+        return history
+    if history and history[0].role == "system":
+        return (Message("system", f"{text}\n\n{history[0].content}"), *history[1:])
+    return (Message("system", text), *history)
