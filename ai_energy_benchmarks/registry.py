@@ -21,6 +21,7 @@ BUILTIN: dict[Kind, dict[str, str]] = {
         "vllm": "ai_energy_benchmarks.backends.vllm:VllmBackend",
         "vllm_offline": "ai_energy_benchmarks.backends.vllm_offline:VllmOfflineBackend",
         "tensorrt": "ai_energy_benchmarks.backends.tensorrt_llm:TensorRTBackend",
+        "tensorrt_llm_offline": "ai_energy_benchmarks.backends.tensorrt_llm_offline:TensorRTOfflineBackend",
         "openai": "ai_energy_benchmarks.backends.openai_server:OpenAIServerBackend",
     },
     "collectors": {
@@ -28,6 +29,7 @@ BUILTIN: dict[Kind, dict[str, str]] = {
         "nvml": "ai_energy_benchmarks.metrics.nvml:NvmlCollector",
         "rapl": "ai_energy_benchmarks.metrics.rapl:RaplCollector",
         "modelled": "ai_energy_benchmarks.metrics.modelled:ModelledCpuCollector",
+        "cpu_share": "ai_energy_benchmarks.metrics.cpu_share:CpuShareCollector",
         "zeus": "ai_energy_benchmarks.metrics.zeus:ZeusCollector",
         "codecarbon": "ai_energy_benchmarks.metrics.codecarbon:CodeCarbonCollector",
         "replay": "ai_energy_benchmarks.metrics.replay:ReplayCollector",

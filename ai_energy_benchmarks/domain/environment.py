@@ -55,3 +55,22 @@ class Environment:
     cgroup_memory_bytes: int | None = None
     cgroup_cpus: float | None = None
     cuda_version: str | None = None
+
+
+@frozen
+class Disturbance:
+    """What the machine did beside its work.
+
+    Attributes:
+        asleep_s: how long it was suspended.
+        stolen_s: time of its processors that the host of a virtual machine gave to others; None if it does not tell.
+    """
+
+    asleep_s: float
+    stolen_s: float | None
+
+    def since(self, earlier: Disturbance) -> Disturbance:
+        """What lies between two sums."""
+        known = self.stolen_s is not None and earlier.stolen_s is not None
+        stolen_s = (self.stolen_s or 0.0) - (earlier.stolen_s or 0.0) if known else None
+        return Disturbance(self.asleep_s - earlier.asleep_s, stolen_s)

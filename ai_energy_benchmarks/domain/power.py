@@ -20,6 +20,8 @@ Quantity = Literal[
     "throttle_reasons",
     "utilization_percent",
     "memory_used_bytes",
+    "power_limit_w",
+    "performance_state",
 ]
 
 
@@ -131,6 +133,21 @@ class Reading:
 
 
 @frozen
+class WorkloadShare:
+    """The part of a component's busy time that was the workload's; its energy is divided so by convention only.
+
+    Attributes:
+        share: between 0 and 1.
+        share_low, share_high: bounds of it.
+    """
+
+    component: Component
+    share: float
+    share_low: float
+    share_high: float
+
+
+@frozen
 class Measurement:
     """What the meters say of one window.
 
@@ -139,6 +156,8 @@ class Measurement:
         readings: one per device that a meter could see.
         absent: component → why no meter could see it. Absent is not zero.
         notes: sentences for the verdict (a lost board, a shared MIG parent …).
+        foreign_processes: sentences on whoever else was on the workload's boards.
+        shares: the workload's part of components that others use too, where somebody asked for it.
     """
 
     start_s: float
@@ -146,6 +165,8 @@ class Measurement:
     readings: tuple[Reading, ...]
     absent: Mapping[Component, str] = field(factory=dict)
     notes: tuple[str, ...] = ()
+    foreign_processes: tuple[str, ...] = ()
+    shares: tuple[WorkloadShare, ...] = ()
 
     @property
     def duration_s(self) -> float:

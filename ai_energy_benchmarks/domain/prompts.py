@@ -11,26 +11,35 @@ TemplateValue = str | int | float | bool | None
 
 
 @frozen
-class Prompt:
-    """One prompt as the data set holds it.
-
-    Attributes:
-        index: position in the data set, from 0; a repeated prompt keeps its index.
-        text: the prompt itself.
-        output_tokens: exact length of its output; None leaves the length to the model and ``Generation``.
-    """
-
-    index: int
-    text: str
-    output_tokens: int | None = None
-
-
-@frozen
 class Message:
     """One turn of a chat."""
 
     role: str
     content: str
+
+
+@frozen
+class Prompt:
+    """One prompt as the data set holds it.
+
+    Attributes:
+        index: position in the data set, from 0; a repeated prompt keeps its index.
+        text: the prompt itself, which is the user's last turn.
+        output_tokens: exact length of its output; None leaves the length to the model and ``Generation``.
+        history: what was said before, by ``system``, ``user`` and ``assistant``.
+    """
+
+    index: int
+    text: str
+    output_tokens: int | None = None
+    history: tuple[Message, ...] = ()
+
+    @property
+    def transcript(self) -> str:
+        """The text alone, or every turn after the name of its speaker."""
+        if not self.history:
+            return self.text
+        return "\n\n".join(f"{turn.role}: {turn.content}" for turn in (*self.history, Message("user", self.text)))
 
 
 @frozen

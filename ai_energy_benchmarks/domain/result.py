@@ -9,10 +9,10 @@ from attrs import field, frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
-from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.environment import Disturbance, Environment
 from ai_energy_benchmarks.domain.outcomes import OutcomeTable
-from ai_energy_benchmarks.domain.power import Component, Measurement, Provenance, Samples
-from ai_energy_benchmarks.domain.serving import ClientLoad, ServerCounters
+from ai_energy_benchmarks.domain.power import Component, Measurement, Provenance, Samples, WorkloadShare
+from ai_energy_benchmarks.domain.serving import ClientLoad, Goodput, ServerCounters, ServerLoad
 from ai_energy_benchmarks.domain.statistics import Distribution, Estimate
 
 # History of the report document:
@@ -76,6 +76,8 @@ class Trial:
         complete: False if the pass was cut short; it then counts in no mean.
         client: how the client fared; None for an engine in process.
         server: growth of the server's own counters; None if it has none.
+        server_load: its queue and cache within the window; None if nobody looked.
+        machine: what the machine did to it beside the work; None if nobody looked.
     """
 
     number: int
@@ -86,6 +88,8 @@ class Trial:
     complete: bool = True
     client: ClientLoad | None = None
     server: ServerCounters | None = None
+    server_load: ServerLoad | None = None
+    machine: Disturbance | None = None
 
     @property
     def duration_s(self) -> float:
@@ -129,6 +133,7 @@ class ComponentEnergy:
         peak_power_w: highest power seen in any trial, summed over devices.
         gain_limit: how far the sensor may be off, as a share of its figure; None if that is not known.
         gain_source: who measured that.
+        workload_share: the workload's part of its busy time, where somebody asked for it.
     """
 
     component: Component | Literal["total"]
@@ -147,6 +152,7 @@ class ComponentEnergy:
     per_output_token_high_j: float | None = None
     gain_limit: float | None = None
     gain_source: str = ""
+    workload_share: WorkloadShare | None = None
 
 
 @frozen
@@ -161,6 +167,7 @@ class Summary:
         cached_prompt_tokens: part of the prompt tokens that a prefix cache served; None if not told.
         total: the sum of all components seen; None if none was.
         ttft_s, itl_s, tpot_s, e2e_s: latencies pooled over trials, None where nothing was seen.
+        goodput: None if no service-level objective was asked for.
     """
 
     trials: int
@@ -180,6 +187,7 @@ class Summary:
     itl_s: Distribution | None = None
     tpot_s: Distribution | None = None
     e2e_s: Distribution | None = None
+    goodput: Goodput | None = None
 
 
 @frozen
@@ -280,6 +288,7 @@ class BenchmarkResult:
     samples: Samples = field(factory=Samples, repr=False)
     carbon: Carbon | None = None
     tariff: Tariff | None = None
+    wall_factor: float | None = None
     reasoning: Reasoning | None = None
     save_texts: bool = False
     clock_offset_s: float = 0.0

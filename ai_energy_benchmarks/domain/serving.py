@@ -1,4 +1,4 @@
-"""What is known of a server and of its client over one window."""
+"""What is asked of a server, and what is known of it and of its client over one window."""
 
 from __future__ import annotations
 
@@ -44,3 +44,66 @@ class ServerCounters:
             for name, now in asdict(self).items()
         }
         return ServerCounters(**grown)
+
+
+@frozen
+class ServerGauges:
+    """How a server stands at one moment; None where it does not tell.
+
+    Attributes:
+        running_requests: those in work.
+        waiting_requests: those in its queue.
+        kv_cache_share: part of its cache for keys and values that is in use.
+    """
+
+    running_requests: float | None = None
+    waiting_requests: float | None = None
+    kv_cache_share: float | None = None
+
+
+@frozen
+class ServerLoad:
+    """Several ``ServerGauges`` of one window together.
+
+    Attributes:
+        readings: how many.
+    """
+
+    readings: int
+    running_mean: float | None = None
+    running_most: float | None = None
+    waiting_mean: float | None = None
+    waiting_most: float | None = None
+    kv_cache_mean_share: float | None = None
+    kv_cache_most_share: float | None = None
+
+
+@frozen
+class Slo:
+    """Service-level objectives of one request; None asks nothing."""
+
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    e2e_s: float | None = None
+
+    def limits(self) -> tuple[tuple[str, float], ...]:
+        """Those that are set, under the field's names."""
+        named = (("TTFT", self.ttft_s), ("TPOT", self.tpot_s), ("E2E", self.e2e_s))
+        return tuple((name, limit_s) for name, limit_s in named if limit_s is not None)
+
+
+@frozen
+class Goodput:
+    """How many requests of one pass kept all objectives.
+
+    Attributes:
+        good_requests: those that did.
+        unknown_requests: those of which it is not known; with any of them there is no rate.
+        share: of all requests, failed ones included.
+    """
+
+    slo: Slo
+    good_requests: float
+    unknown_requests: float
+    requests_per_s: float | None
+    share: float | None

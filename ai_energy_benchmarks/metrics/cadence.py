@@ -12,6 +12,8 @@ _NARROWEST_S = 0.0005
 # How fast the prediction follows what is seen, and how much wider than the errors seen it aims.
 _PHASE_GAIN, _TICK_GAIN = 0.4, 0.02
 _MARGIN, _NARROWING = 1.5, 0.98
+# Ticks so short, in polls, are bracketed closely only every second time: readings cost more than they tell.
+_SHORT_TICK_POLLS = 1.5
 
 
 class Cadence:
@@ -29,6 +31,7 @@ class Cadence:
         self._intervals_s: list[float] = []
         self._half_width_s = 0.0
         self._polls_since = 0
+        self._loose = False  # whether the next tick is bracketed by the last reading and the one after it only
 
     def seen(self, before_s: float, after_s: float, changed: bool) -> float:
         """Take note of one reading; when to make the next."""
@@ -50,13 +53,19 @@ class Cadence:
             changed_s = max(middle_s, after_s - self._half_width_s)
             ticks = max(1, round((changed_s - self._changed_s) / tick_s))
             expected_s = self._changed_s + ticks * tick_s
-            error_s = changed_s - expected_s
-            # As a phase-locked loop does: phase and tick follow a part of the error.
-            self._changed_s = expected_s + _PHASE_GAIN * error_s
-            self.tick_s = tick_s + _TICK_GAIN * error_s / ticks
-            aim_s = _MARGIN * (self._half_width_s if early else abs(error_s)) + _NARROWEST_S
-            self._half_width_s = min(max(aim_s, self._half_width_s * _NARROWING), tick_s / 4)
+            if self._loose and early:
+                self._changed_s = expected_s  # where in the wide bracket it happened is not known
+            else:
+                self._follow(tick_s, ticks, expected_s, changed_s - expected_s, early)
+            self._loose = not self._loose and tick_s < _SHORT_TICK_POLLS * self._poll_s
         self._polls_since = 0
+
+    def _follow(self, tick_s: float, ticks: int, expected_s: float, error_s: float, early: bool) -> None:
+        """As a phase-locked loop does: phase and tick follow a part of the error."""
+        self._changed_s = expected_s + _PHASE_GAIN * error_s
+        self.tick_s = tick_s + _TICK_GAIN * error_s / ticks
+        aim_s = _MARGIN * (self._half_width_s if early else abs(error_s)) + _NARROWEST_S
+        self._half_width_s = min(max(aim_s, self._half_width_s * _NARROWING), tick_s / 4)
 
     def _discover(self, changed_s: float) -> None:
         if self._changed_s is not None:
@@ -78,7 +87,7 @@ class Cadence:
         first_s = expected_s - self._half_width_s
         gaps = self._gaps(tick_s)
         step_s = 2 * self._half_width_s / gaps
-        for number in range(gaps + 1):
+        for number in range(gaps if self._loose else 0, gaps + 1):
             if first_s + number * step_s > now_s:
                 return first_s + number * step_s
         return now_s + min(max(step_s, _NARROWEST_S), self._poll_s)

@@ -11,19 +11,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from attrs import field, frozen
 from attrs.validators import gt
 
+from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY, Delay
 from ai_energy_benchmarks.domain.power import (
     Component,
     Device,
-    Mark,
-    Measurement,
     Provenance,
-    Samples,
-    Workload,
 )
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.options import chosen
-from ai_energy_benchmarks.metrics.polled import Counter, PolledCounters
+from ai_energy_benchmarks.metrics.polled import Counter, PolledCollector, PolledCounters
 
 if TYPE_CHECKING:
     from codecarbon import OfflineEmissionsTracker
@@ -76,7 +73,7 @@ class _Totals:
     def exit(self) -> None: ...
 
 
-class CodeCarbonCollector:
+class CodeCarbonCollector(PolledCollector):
     """CodeCarbon's figures for GPU, CPU and memory, kept under its own name.
 
     Always its offline tracker: the online one asks geolocation services, and assumes a country where it has no
@@ -91,7 +88,6 @@ class CodeCarbonCollector:
         self._tracker: OfflineEmissionsTracker | None = None
         self._provenance: dict[Component, Provenance] = {}
         self._notes: list[str] = []
-        self._absent: str | None = None
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> CodeCarbonCollector:
@@ -135,14 +131,18 @@ class CodeCarbonCollector:
                 "CodeCarbon gives no totals: another of its trackers runs in this process or on this machine",
                 remedy="stop it, or remove its lock file",
             )
-        counters = tuple(Counter(_DEVICES[name], word) for name, word in self._provenance.items())
-        self._counters = PolledCounters(METER, counters, self._read_j, self._options.measure_s)
+        # Of boards it reads counters that move in ticks and are seen late, which its figures do not tell.
+        delays: dict[Component, Delay] = {"gpu": UNKNOWN_DELAY}
+        counters = tuple(Counter(_DEVICES[name], word, delays.get(name)) for name, word in self._provenance.items())
+        self.counters = PolledCounters(
+            METER, counters, "CodeCarbon does not see it", self._read_j, self._options.measure_s
+        )
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._counters.stop()
+        self.counters.stop()
         if self._tracker is not None:
             self._tracker.stop()
         if self._options.emissions_csv and self._totals.total is not None:
@@ -181,33 +181,11 @@ class CodeCarbonCollector:
         }
         return {_DEVICES[name].id: energies_kwh[name] * _J_PER_KWH for name in self._provenance}
 
-    def components(self) -> tuple[Component, ...]:
-        return tuple(self._provenance)
-
-    def attach(self, workload: Workload) -> None:
-        self._absent = None if workload.local else "the engine does not run on this machine"
-        self._counters.attach(workload)
-
-    def guard_s(self) -> float:
-        return 0.0
-
-    def mark(self) -> Mark:
-        return self._counters.mark()
-
-    def read(self, start: Mark, stop: Mark) -> Measurement:
-        if self._absent is not None:
-            return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(_DEVICES, self._absent))
-        unseen = {name: "CodeCarbon does not see it" for name in _DEVICES if name not in self._provenance}
-        return Measurement(start.time_s, stop.time_s, self._counters.readings(start, stop), unseen)
-
     def _write_csv(self, folder: Path) -> None:
         from codecarbon.output import FileOutput
 
         folder.mkdir(parents=True, exist_ok=True)
         FileOutput("emissions.csv", str(folder)).out(self._totals.total, self._totals.delta)
-
-    def samples(self) -> Samples:
-        return self._counters.samples()
 
     def notes(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self._notes))

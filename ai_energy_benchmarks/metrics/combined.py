@@ -106,5 +106,7 @@ def _merged(
         for reading in measurement.readings
     )
     absent = {each: "; ".join(dict.fromkeys(why)) for each, why in reasons.items() if each not in owner}
-    notes = (note for measurement in measurements for note in measurement.notes)
-    return Measurement(start_s, stop_s, readings, absent, tuple(dict.fromkeys(notes)))
+    notes = dict.fromkeys(note for measurement in measurements for note in measurement.notes)
+    foreign = dict.fromkeys(each for measurement in measurements for each in measurement.foreign_processes)
+    shares = tuple(each for measurement in measurements for each in measurement.shares)
+    return Measurement(start_s, stop_s, readings, absent, tuple(notes), tuple(foreign), shares)

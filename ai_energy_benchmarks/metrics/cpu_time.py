@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection
+from pathlib import Path
 from typing import Protocol
 
+from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics import processes
 
 
@@ -53,14 +55,44 @@ class TreeTime:
 
 
 class MachineTime:
-    """Busy time of all processors together."""
+    """Busy time of all processors together.
+
+    Attributes:
+        stolen_s: time that the host had taken from them at the last reading. The kernel counts busy time by ticks,
+            of which some are lost where a processor is taken away: busy time is uncertain by as much.
+    """
 
     def __init__(self) -> None:
+        self.stolen_s = 0.0
         self.slack_s = 5 * processes.tick_s()  # five sums, each cut to the tick below
         self.busy = True
 
     def read_s(self) -> float:
-        return processes.machine_cpu_time_s()
+        busy_s, self.stolen_s = processes.machine_cpu_time_s()
+        return busy_s
+
+
+class CgroupTime:
+    """Time of all processes of a control group and the groups in it (version 2 of the kernel's interface).
+
+    Raises:
+        CollectorError: the directory has no ``cpu.stat`` with that time.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / "cpu.stat"
+        self.slack_s = 0.0  # whole microseconds
+        self.busy = True
+
+    def read_s(self) -> float:
+        try:
+            words = self._file.read_text(encoding="ascii").split()
+            return int(words[words.index("usage_usec") + 1]) * 1e-6
+        except (OSError, ValueError, IndexError) as error:
+            raise CollectorError(
+                f"cpu_share: cgroup {self._file.parent} tells no processor time: {error}",
+                remedy="name a directory of control groups version 2 under /sys/fs/cgroup that has a cpu.stat",
+            ) from error
 
 
 class Growth:

@@ -21,8 +21,8 @@ from ai_energy_benchmarks.metrics.nvml_library import Nvml, NvmlBoard, open_nvml
 from ai_energy_benchmarks.metrics.nvml_poller import BoardPoller, poll_due
 from ai_energy_benchmarks.metrics.nvml_process import RemoteSampler
 from ai_energy_benchmarks.metrics.nvml_visible import visible
+from ai_energy_benchmarks.metrics.nvml_workload import Counted, counted, foreign_processes
 from ai_energy_benchmarks.metrics.options import chosen
-from ai_energy_benchmarks.metrics.processes import tree
 
 # NVML is polled by one collector of a process at a time: two would disturb each other and what they measure.
 _OWNER = Lock()
@@ -55,9 +55,7 @@ class NvmlCollector:
         self._options = options or NvmlOptions()
         self._stack = ExitStack()
         self._boards: tuple[WatchedBoard, ...] = ()
-        self._counted: frozenset[str] | None = None
-        self._absent: str | None = None
-        self._doubt: str | None = None
+        self._counted = Counted()
         self._notes: list[str] = []
         self._leaving = False
         self._may_move = os.name == "posix"
@@ -151,23 +149,7 @@ class NvmlCollector:
         return ("gpu",)
 
     def attach(self, workload: Workload) -> None:
-        self._counted, self._absent, self._doubt = None, None, None
-        if not workload.local:
-            self._counted = frozenset()
-            self._absent = "the engine does not run on this machine"
-        elif workload.board_ids is not None:
-            self._counted = frozenset(workload.board_ids)
-        elif workload.asked_boards is not None:
-            visible_ids = [each.board.device.id for each in self._boards]
-            self._counted = frozenset(visible_ids[index] for index in workload.asked_boards if index < len(visible_ids))
-        elif workload.process_ids:
-            pids = tree(workload.process_ids)
-            holding = [each.board.device.id for each in self._boards if pids & each.board.process_ids()]
-            self._counted = frozenset(holding) or None
-            if not holding:
-                self._doubt = "no board tells that it runs the engine's processes: all visible boards count"
-        else:
-            self._doubt = "the engine's processes are unknown: all visible boards count"
+        self._counted = counted(workload, [each.board for each in self._boards])
 
     def guard_s(self) -> float:
         return max(board.guard_s for board in self._boards)
@@ -179,24 +161,24 @@ class NvmlCollector:
         give_up_s = max(time.perf_counter(), stop.time_s) + self._options.settle_s
         while not all(board.settled(stop) for board in self._boards) and time.perf_counter() < give_up_s:
             time.sleep(self._options.poll_s)
-        counted = self._counted
-        found = [
-            (each, *each.measure(start, stop, counted is None or each.board.device.id in counted))
-            for each in self._boards
-        ]
+        for each in self._boards:
+            each.keep_around(start, stop)
+        found = [(each, *each.measure(start, stop, self._counted.has(each.board))) for each in self._boards]
         readings = tuple(reading for _, reading, _ in found if reading is not None)
         if not readings:
             raise CollectorError("; ".join(note for _, _, note in found if note))
-        notes = [note for _, _, note in found if note] + ([self._doubt] if self._doubt else [])
+        notes = [note for _, _, note in found if note] + ([self._counted.doubt] if self._counted.doubt else [])
         notes += [each.shared for each, reading, _ in found if each.shared and reading and reading.counted]
-        measurement = Measurement(start.time_s, stop.time_s, readings, {}, tuple(notes))
+        foreign = foreign_processes(self._counted, [each.board for each in self._boards if each.lost is None])
+        measurement = Measurement(start.time_s, stop.time_s, readings, {}, tuple(notes), foreign)
         return self._refuse_part(measurement)
 
     def _refuse_part(self, measurement: Measurement) -> Measurement:
         """A sum over only some of the workload's boards would pass for the whole, so then none is counted."""
-        if self._absent is not None:
-            return evolve(measurement, absent={"gpu": self._absent})
-        wanted = frozenset(each.board.device.id for each in self._boards) if self._counted is None else self._counted
+        if self._counted.absent is not None:
+            return evolve(measurement, absent={"gpu": self._counted.absent})
+        asked = self._counted.board_ids
+        wanted = frozenset(each.board.device.id for each in self._boards) if asked is None else asked
         missing = wanted - {reading.device.id for reading in measurement.readings}
         if not missing:
             return measurement

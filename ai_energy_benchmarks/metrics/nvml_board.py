@@ -14,6 +14,8 @@ from ai_energy_benchmarks.metrics.recording import Recorder
 METER = "nvml"
 # Readings before a window that its first edge may need: some ticks of any board.
 _LOOK_BACK_S = 2.0
+# Gauges are read twice a second at most: hours of them, even if each differs from the last.
+_GAUGE_ROWS = 20_000
 # Beyond the ends of a series growth is bounded by what a board can draw: its limit with room for spikes.
 _CEILING_PER_LIMIT = 2.0
 _CEILING_UNKNOWN_W = 2000.0
@@ -55,8 +57,9 @@ class WatchedBoard:
         self._tick_s: float | None = None
         limit_w = board.power_limit_w
         self._ceiling_w = _CEILING_UNKNOWN_W if limit_w is None else limit_w * _CEILING_PER_LIMIT
-        quantities: tuple[Quantity, ...] = ("energy_j", "power_w", *board.gauges)
-        self._recorders = {quantity: Recorder(board.device, quantity, METER) for quantity in quantities}
+        meters: tuple[Quantity, ...] = ("energy_j", "power_w")
+        self._recorders = {quantity: Recorder(board.device, quantity, METER) for quantity in meters}
+        self._recorders |= {each: Recorder(board.device, each, METER, _GAUGE_ROWS) for each in board.gauges}
         self._energy, self._power = self._recorders["energy_j"], self._recorders["power_w"]
 
     def reading(self, quantity: Quantity, before_s: float, after_s: float, value: float) -> None:
@@ -97,6 +100,12 @@ class WatchedBoard:
         if self.board.power_problem is None and not _covers(self._power.series(stop_s), stop_s, self._power_delay):
             return False
         return self.integrates or edges.settled(self._energy.series(stop_s - _LOOK_BACK_S), stop_s, self._delay)
+
+    def keep_around(self, start: Mark, stop: Mark) -> None:
+        """Leave the readings around a window's edges when older ones are thinned."""
+        for recorder in self._recorders.values():
+            recorder.keep_around(start.time_s)
+            recorder.keep_around(stop.time_s)
 
     def measure(self, start: Mark, stop: Mark, counted: bool) -> tuple[Reading | None, str | None]:
         """The board's reading of a window, or None; and what the reader should know of it."""

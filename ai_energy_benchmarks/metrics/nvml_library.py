@@ -67,9 +67,13 @@ class NvmlBoard:
             "temperature_celsius": self.temperature_celsius,
             "clock_hz": self.clock_hz,
             "throttle_reasons": self.throttle_reasons,
+            "memory_used_bytes": self.memory_used_bytes,
+            "utilization_percent": self.utilization_percent,
+            "power_limit_w": self.limit_w,
+            "performance_state": self.performance_state,
         }
         self.gauges = {name: call for name, call in gauges.items() if self._problem(call) is None}
-        self.power_limit_w = None if self._problem(self._limit_w) else self._limit_w()
+        self.power_limit_w = self.limit_w() if "power_limit_w" in self.gauges else None
 
     def _problem(self, call: Callable[[], float]) -> str | None:
         try:
@@ -121,7 +125,20 @@ class NvmlBoard:
         """Why the clock is lower than it could be: the bits of ``nvmlClocksThrottleReasons``."""
         return float(self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._handle))
 
-    def _limit_w(self) -> float:
+    def memory_used_bytes(self) -> float:
+        """Memory in use, whoever uses it."""
+        return float(self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used)
+
+    def utilization_percent(self) -> float:
+        """Share of the driver's last sampling period in which a kernel ran."""
+        return float(self._nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu)
+
+    def performance_state(self) -> float:
+        """From 0, the fastest, to 15."""
+        return float(self._nvml.nvmlDeviceGetPerformanceState(self._handle))
+
+    def limit_w(self) -> float:
+        """The power limit in force."""
         milliwatts: int = self._nvml.nvmlDeviceGetEnforcedPowerLimit(self._handle)
         return milliwatts / 1000
 

@@ -16,6 +16,8 @@ _PATIENCE_S = 1.0
 _GAUGES_EVERY_S, _SLOW_GAUGES_EVERY_S = 0.1, 0.5
 # Cheaper than waiting for an event; leaving is in no hurry.
 _LONGEST_SLEEP_S = 0.05
+# Waking up costs more than a reading, so whoever is due very soon is read too.
+_EARLY_S = 0.0003
 _JUDGED_READINGS = 100
 _STARVED_S, _STARVED_PER_TICK = 0.005, 0.25
 
@@ -119,7 +121,7 @@ class BoardPoller:
 def poll_due(pollers: Sequence[BoardPoller]) -> None:
     """Read every board that is due, then sleep until the next one is."""
     for poller in pollers:
-        if poller.due_s <= time.perf_counter():
+        if poller.due_s <= time.perf_counter() + _EARLY_S:
             poller.poll()
     due_s = min(poller.due_s for poller in pollers)
     time.sleep(min(max(0.0, due_s - time.perf_counter()), _LONGEST_SLEEP_S))

@@ -9,13 +9,29 @@ from threading import Lock
 from attrs import frozen
 
 from ai_energy_benchmarks.domain import edges
-from ai_energy_benchmarks.domain.power import Device, Mark, Provenance, Reading, Recipe, Samples, Workload
+from ai_energy_benchmarks.domain.power import (
+    Component,
+    Device,
+    Mark,
+    Measurement,
+    Provenance,
+    Reading,
+    Recipe,
+    Samples,
+    Workload,
+)
 from ai_energy_benchmarks.domain.recipes import follow
+from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.recording import Recorder
 from ai_energy_benchmarks.metrics.sampler import Sampler
 
 # How far before a window readings are looked at; longer than any poll.
 _LOOK_BACK_POLLS = 4
+# Of a counter that moves in ticks, some ticks are needed; and so long its next one may be waited for.
+_LOOK_BACK_TICKS_S = 2.0
+_LONGEST_WAIT_S, _WAIT_POLL_S = 2.0, 0.02
+
+COMPONENTS: tuple[Component, ...] = ("gpu", "cpu", "dram")
 
 
 @frozen
@@ -36,35 +52,58 @@ class PolledCounters:
     """Reads all counters together, every ``poll_s`` seconds and right after each mark.
 
     Args:
-        read_j: energy of each counter by the id of its device; a device that is missing keeps its last value.
+        unseen: why other components have no counter.
+        read_j: energy of each counter by the id of its device; a device that is missing keeps its last value. It
+            raises ``CollectorError`` once nothing can be read any more.
     """
 
     def __init__(
-        self, meter: str, counters: tuple[Counter, ...], read_j: Callable[[], Mapping[str, float]], poll_s: float
+        self,
+        meter: str,
+        counters: tuple[Counter, ...],
+        unseen: str,
+        read_j: Callable[[], Mapping[str, float]],
+        poll_s: float,
     ) -> None:
+        self._unseen = unseen
+        self._absent: str | None = None
         self._meter = meter
         self._counters = counters
         self._read_j = read_j
-        self._look_back_s = _LOOK_BACK_POLLS * poll_s + edges.UNKNOWN_DELAY.high_s
+        ticks_s = _LOOK_BACK_TICKS_S if any(each.delay for each in counters) else 0.0
+        self._look_back_s = _LOOK_BACK_POLLS * poll_s + ticks_s
+        self._poll_s = poll_s
         self._series = {each.device.id: Recorder(each.device, "energy_j", meter) for each in counters}
         self._lock = Lock()
         self._boards_count = True
+        self._lost: CollectorError | None = None
         self.sample()
+        if self._lost is not None:
+            raise self._lost
         self._sampler = Sampler(self.sample, poll_s, meter)
 
     def stop(self) -> None:
         """Read no more."""
         self._sampler.stop()
 
+    def components(self) -> tuple[Component, ...]:
+        """What there are counters of."""
+        return tuple(dict.fromkeys(counter.device.component for counter in self._counters))
+
     def attach(self, workload: Workload) -> None:
         """Boards count unless the engine is known to use none; these libraries do not tell which it uses."""
+        self._absent = None if workload.local else "the engine does not run on this machine"
         self._boards_count = workload.board_ids is None or bool(workload.board_ids)
 
     def sample(self) -> None:
         """Read all counters now."""
         with self._lock:
             before_s = time.perf_counter()
-            energies_j = self._read_j()
+            try:
+                energies_j = self._read_j()
+            except CollectorError as error:
+                self._lost = error
+                return
             after_s = time.perf_counter()
             for device_id, energy_j in energies_j.items():
                 self._series[device_id].add(before_s, after_s, energy_j)
@@ -75,12 +114,32 @@ class PolledCounters:
         self._sampler.poke()
         return mark
 
-    def readings(self, start: Mark, stop: Mark) -> tuple[Reading, ...]:
-        """The energy of every counter between two marks; waits until late values have come."""
-        latest_s = max((each.delay.high_s for each in self._counters if each.delay), default=0.0)
-        time.sleep(max(0.0, stop.time_s + latest_s - time.perf_counter()))
+    def measure(self, start: Mark, stop: Mark) -> Measurement:
+        """The energy of every counter between two marks; waits until late values have come.
+
+        A component of which one counter stands still has no figure: a sum of the others would pass for the whole.
+
+        Raises:
+            CollectorError: the counters cannot be read any more.
+        """
+        if self._absent is not None:
+            return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(COMPONENTS, self._absent))
         self.sample()
-        return tuple(self._reading(each, start, stop) for each in self._counters)
+        give_up_s = time.perf_counter() + _LONGEST_WAIT_S
+        while not all(self._settled(each, stop) for each in self._counters) and time.perf_counter() < give_up_s:
+            time.sleep(min(self._poll_s, _WAIT_POLL_S))
+            self.sample()
+        if self._lost is not None:
+            raise self._lost
+        still = {each.device.component for each in self._counters if not self._settled(each, stop)}
+        readings = (self._reading(each, start, stop) for each in self._counters if each.device.component not in still)
+        absent: dict[Component, str] = {each: self._unseen for each in COMPONENTS if each not in self.components()}
+        absent |= dict.fromkeys(still, f"its counter stands still as {self._meter} tells it")
+        return Measurement(start.time_s, stop.time_s, tuple(readings), absent)
+
+    def _settled(self, counter: Counter, stop: Mark) -> bool:
+        series = self._series[counter.device.id].series(stop.time_s - self._look_back_s)
+        return counter.delay is None or edges.settled(series, stop.time_s, counter.delay)
 
     def _reading(self, counter: Counter, start: Mark, stop: Mark) -> Reading:
         delay = counter.delay
@@ -111,3 +170,27 @@ class PolledCounters:
     def samples(self) -> Samples:
         """All raw readings so far."""
         return Samples(tuple(series.series() for series in self._series.values()))
+
+
+class PolledCollector:
+    """What collectors on such counters have in common; entering one sets ``counters``."""
+
+    counters: PolledCounters
+
+    def components(self) -> tuple[Component, ...]:
+        return self.counters.components()
+
+    def attach(self, workload: Workload) -> None:
+        self.counters.attach(workload)
+
+    def guard_s(self) -> float:
+        return 0.0
+
+    def mark(self) -> Mark:
+        return self.counters.mark()
+
+    def read(self, start: Mark, stop: Mark) -> Measurement:
+        return self.counters.measure(start, stop)
+
+    def samples(self) -> Samples:
+        return self.counters.samples()

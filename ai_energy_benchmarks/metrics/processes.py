@@ -63,6 +63,14 @@ def cpu_time_s(pid: int) -> float | None:
         return None
 
 
+def name_of(pid: int, proc: Path = PROC) -> str:
+    """The name of a process for people; ``unknown`` if there is none to be seen."""
+    try:
+        return (proc / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return "unknown"
+
+
 def tree(roots: Collection[int], seen: Mapping[int, Process] | None = None) -> frozenset[int]:
     """The roots with all their living descendants; the roots alone where ``/proc`` tells nothing."""
     children: dict[int, list[int]] = {}
@@ -78,14 +86,14 @@ def tree(roots: Collection[int], seen: Mapping[int, Process] | None = None) -> f
     return frozenset(found)
 
 
-def machine_cpu_time_s(proc: Path = PROC) -> float:
-    """Time that all processors together have been busy since the machine started.
+def machine_cpu_time_s(proc: Path = PROC) -> tuple[float, float]:
+    """Time that all processors together have been busy since the machine started, and time stolen from them.
 
-    Idle, waiting and stolen time are left out; guests are part of user and nice (proc(5), ``/proc/stat``).
+    Idle, waiting and stolen time are not busy; guests are part of user and nice (proc(5), ``/proc/stat``).
 
     Raises:
         OSError: there is no ``/proc/stat``.
     """
     with open(proc / "stat", "rb") as file:
-        user, nice, system, _idle, _iowait, irq, softirq = map(int, file.readline().split()[1:8])
-    return (user + nice + system + irq + softirq) * tick_s()
+        user, nice, system, _idle, _iowait, irq, softirq, stolen = map(int, file.readline().split()[1:9])
+    return (user + nice + system + irq + softirq) * tick_s(), stolen * tick_s()

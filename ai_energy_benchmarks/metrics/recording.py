@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from threading import Lock
 
 from ai_energy_benchmarks.domain.power import Device, Quantity, Series
 
-# 6 MB a series: hours of ticks, and eight boards for a day stay within some hundred megabytes.
-MOST_ROWS = 250_000
+# 3 MB a series: more than an hour of ticks, and the counters of eight boards for a day within 50 MB.
+MOST_ROWS = 120_000
+# So much around an edge of a window is kept: what its figure was made of.
+_KEPT_S = 2.5
 
 
 class Recorder:
     """Keeps, of each run of equal values, the first and the last reading; 24 bytes a row.
 
-    One thread may add while others copy. When there are more than ``MOST_ROWS``, every second pair of rows of the
-    older half goes: bounds of windows read later than that widen there, and stay true.
+    One thread may add while others copy. When there are more than ``most_rows``, every second pair of rows of the
+    older half goes, but for those around the edges of windows: bounds of other moments widen there, and stay true.
 
     Attributes:
         thinned: whether that has happened.
     """
 
-    def __init__(self, device: Device, quantity: Quantity, meter: str) -> None:
+    def __init__(self, device: Device, quantity: Quantity, meter: str, most_rows: int = MOST_ROWS) -> None:
         self._device = device
+        self._most_rows = most_rows
+        self._edges_s: list[float] = []
         self._quantity: Quantity = quantity
         self._meter = meter
         self._before_s = array("d")
@@ -63,18 +67,28 @@ class Recorder:
             self._before_s.append(before_s)
             self._after_s.append(after_s)
             values.append(value)
-            if len(values) > MOST_ROWS:
+            if len(values) > self._most_rows:
                 self._thin()
         return not same and not first
+
+    def keep_around(self, edge_s: float) -> None:
+        """Leave the rows around the edge of a window when others go."""
+        with self._lock:
+            insort(self._edges_s, edge_s)
 
     def _thin(self) -> None:
         self.thinned = True
         half = len(self._values) // 2
+        kept = [row for row in range(half) if row % 4 < 2 or self._at_an_edge(row)]
+        if len(kept) > 0.9 * half:  # so many windows that nothing would go
+            kept = [row for row in range(half) if row % 4 < 2]
         for rows in (self._before_s, self._after_s, self._values):
-            older = array("d")
-            for first in range(0, half, 4):
-                older.extend(rows[first : min(first + 2, half)])
-            rows[:half] = older
+            rows[:half] = array("d", (rows[row] for row in kept))
+
+    def _at_an_edge(self, row: int) -> bool:
+        at_s = self._after_s[row]
+        following = bisect_right(self._edges_s, at_s - _KEPT_S)
+        return following < len(self._edges_s) and self._edges_s[following] <= at_s + _KEPT_S
 
     def series(self, start_s: float | None = None) -> Series:
         """A copy of the readings since ``start_s``, with the one reading before it; of all, if None."""

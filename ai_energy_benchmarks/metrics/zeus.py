@@ -14,11 +14,11 @@ from attrs import field, frozen
 from attrs.validators import gt
 
 from ai_energy_benchmarks.domain import edges
-from ai_energy_benchmarks.domain.power import Component, Device, Mark, Measurement, Samples, Workload
+from ai_energy_benchmarks.domain.power import Component, Device
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.options import chosen
-from ai_energy_benchmarks.metrics.polled import Counter, PolledCounters
+from ai_energy_benchmarks.metrics.polled import Counter, PolledCollector, PolledCounters
 
 METER = "zeus"
 INSTALL_LINE = 'pip install "ai_energy_benchmarks[zeus]"'
@@ -52,7 +52,7 @@ class _Found:
     read_j: _Totals
 
 
-class ZeusCollector:
+class ZeusCollector(PolledCollector):
     """Everything that Zeus finds on this machine."""
 
     Options: ClassVar[type] = ZeusOptions
@@ -61,7 +61,6 @@ class ZeusCollector:
         self._options = options or ZeusOptions()
         self._found: tuple[_Found, ...] = ()
         self._reasons: list[str] = []
-        self._absent: str | None = None
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> ZeusCollector:
@@ -83,40 +82,22 @@ class ZeusCollector:
         if not self._found:
             raise CollectorError(f"Zeus {zeus.__version__} finds nothing to measure: {'; '.join(self._reasons)}")
         counters = tuple(counter for each in self._found for counter in each.counters)
-        self._counters = PolledCounters(METER, counters, self._read_j, self._options.poll_s)
+        unseen = "; ".join(self._reasons) or "Zeus does not see it"
+        self.counters = PolledCounters(METER, counters, unseen, self._read_j, self._options.poll_s)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._counters.stop()
+        self.counters.stop()
 
     def _read_j(self) -> dict[str, float]:
-        return {device_id: energy_j for each in self._found for device_id, energy_j in each.read_j().items()}
+        from zeus.device.exception import ZeusBaseCPUError, ZeusBaseGPUError, ZeusBaseSoCError
 
-    def components(self) -> tuple[Component, ...]:
-        return tuple(dict.fromkeys(counter.device.component for each in self._found for counter in each.counters))
-
-    def attach(self, workload: Workload) -> None:
-        self._absent = None if workload.local else "the engine does not run on this machine"
-        self._counters.attach(workload)
-
-    def guard_s(self) -> float:
-        return 0.0
-
-    def mark(self) -> Mark:
-        return self._counters.mark()
-
-    def read(self, start: Mark, stop: Mark) -> Measurement:
-        components: tuple[Component, ...] = ("gpu", "cpu", "dram")
-        if self._absent is not None:
-            return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(components, self._absent))
-        reason = "; ".join(self._reasons) or "Zeus does not see it"
-        unseen = dict.fromkeys((each for each in components if each not in self.components()), reason)
-        return Measurement(start.time_s, stop.time_s, self._counters.readings(start, stop), unseen)
-
-    def samples(self) -> Samples:
-        return self._counters.samples()
+        try:
+            return {device_id: energy_j for each in self._found for device_id, energy_j in each.read_j().items()}
+        except (ZeusBaseGPUError, ZeusBaseCPUError, ZeusBaseSoCError) as error:
+            raise CollectorError(f"Zeus was lost: {str(error) or type(error).__name__}") from error
 
     def notes(self) -> tuple[str, ...]:
         seen = ", ".join(counter.device.label for each in self._found for counter in each.counters)
