@@ -82,11 +82,17 @@ def _inverse(energy: ComponentEnergy, amount: float) -> Bounded | None:
     return Bounded(value, amount / energy.energy_high_j, high)
 
 
-def cost(energy_j: float, tariff: Tariff) -> float:
-    """Price of the energy in the tariff's currency: kWh × price × PUE (measurement.md §9)."""
-    return energy_j / 3.6e6 * tariff.price_per_kwh * tariff.pue
+def at_wall(total: ComponentEnergy, wall_factor: float) -> Bounded:
+    """Joules of one pass at the wall: the sum of the gross components × wall factor (measurement.md §9)."""
+    value = total.energy_j * wall_factor if total.resolved else None
+    return Bounded(value, total.energy_low_j * wall_factor, total.energy_high_j * wall_factor)
 
 
-def emissions_g(energy_j: float, carbon: Carbon) -> float:
-    """Grams of CO2-equivalent: kWh × intensity × PUE (measurement.md §9)."""
-    return energy_j / 3.6e6 * carbon.intensity_g_per_kwh * carbon.pue
+def cost(energy_j: float, tariff: Tariff, wall_factor: float | None = None) -> float:
+    """Price of the energy in the tariff's currency: kWh × price × PUE, at the wall where a factor is stated."""
+    return energy_j * (wall_factor or 1.0) / 3.6e6 * tariff.price_per_kwh * tariff.pue
+
+
+def emissions_g(energy_j: float, carbon: Carbon, wall_factor: float | None = None) -> float:
+    """Grams of CO2-equivalent: kWh × intensity × PUE, at the wall where a factor is stated."""
+    return energy_j * (wall_factor or 1.0) / 3.6e6 * carbon.intensity_g_per_kwh * carbon.pue

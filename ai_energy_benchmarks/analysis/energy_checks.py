@@ -39,6 +39,7 @@ def energy_findings(summary: Summary, trials: Sequence[Trial], steps: Sequence[S
             yield from _resolution(component, seen[component])
             yield from _repetition(component, chosen)
             yield from _idle(component, seen[component], summary.duration_s)
+            yield from _workload_share(component, seen[component])
     yield from _other_boards(chosen, steps)
 
 
@@ -46,6 +47,8 @@ def _resolution(component: Component, energy: ComponentEnergy) -> Iterator[Findi
     name = component.upper()
     if energy.provenance == "modelled":
         yield Finding("WARN", "modelled energy", f"{name} energy is modelled, not measured; it cannot be ranked")
+    if "replay" in energy.meter.split(" + "):
+        yield Finding("WARN", "replayed energy", f"{name} energy is played back from a file, not measured in this run")
     if energy.energy_j <= 0:
         yield Finding("FAIL", "window resolved", f"{name} energy is {energy.energy_j:.3g} J, which is no figure")
         return
@@ -54,6 +57,19 @@ def _resolution(component: Component, energy: ComponentEnergy) -> Iterator[Findi
     bounds = f"[{energy.energy_low_j:.4g}, {energy.energy_high_j:.4g}] J"
     longer = "" if level == "PASS" else "; a longer pass narrows them"
     yield Finding(level, "window resolved", f"{name} energy of a pass lies in {bounds}, ±{share:.1%}{longer}")
+
+
+def _workload_share(component: Component, energy: ComponentEnergy) -> Iterator[Finding]:
+    found, name = energy.workload_share, component.upper()
+    if found is None:
+        return
+    if energy.provenance == "modelled":
+        message = f"{name} energy is modelled from the workload's own processor time: there is nothing to share out"
+        yield Finding("INFO", "workload share", message)
+        return
+    share = f"{found.share:.1%} [{found.share_low:.1%}, {found.share_high:.1%}]"
+    message = f"by processor time {share} of the {name} energy, {found.share * energy.energy_j:.4g} J of a pass"
+    yield Finding("INFO", "workload share", f"{message}, is the workload's; that is a convention, not a measurement")
 
 
 def _repetition(component: Component, trials: Sequence[Trial]) -> Iterator[Finding]:

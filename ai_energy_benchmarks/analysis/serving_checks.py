@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ai_energy_benchmarks.domain.result import Finding, Level, Trial
+from ai_energy_benchmarks.domain.result import Finding, Level, Summary, Trial
 
 _CPU_SHARE = (0.7, 0.95)  # of one core, on which the event loop runs
 _LOOP_LAG_S = (0.010, 0.100)
@@ -26,6 +26,21 @@ def serving_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
     yield from _tokens(served)
     yield from _cache(served)
     yield from _preemptions(served)
+
+
+def goodput_findings(summary: Summary) -> Iterator[Finding]:
+    """How many requests kept the objectives; nothing if none was asked for."""
+    found = summary.goodput
+    if found is None:
+        return
+    asked = ", ".join(f"{name} ≤ {limit_s:g} s" for name, limit_s in found.slo.limits())
+    if found.share is None:
+        why = f"unknown for {found.unknown_requests:g} requests of a pass, whose token times cannot be told apart"
+        yield Finding("WARN", "goodput", f"{asked}: {why}")
+    else:
+        yield Finding(
+            "INFO" if found.share < 1 else "PASS", "goodput", f"{found.share:.1%} of the requests kept {asked}"
+        )
 
 
 def token_doubt(trial: Trial) -> str | None:
@@ -60,7 +75,7 @@ def achieved_concurrency(trial: Trial) -> float | None:
 def _worst(check: str, values: Sequence[float], limits: tuple[float, float], words: str) -> Finding:
     worst = max(values)
     level: Level = "FAIL" if worst > limits[1] else "WARN" if worst > limits[0] else "PASS"
-    return Finding(level, check, f"{check} {words.format(worst)} in its worst trial")
+    return Finding(level, check, f"{words.format(worst)} in its worst trial")
 
 
 def _concurrency(trials: Sequence[Trial]) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from attrs import frozen
 
+from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import pooled
 from ai_energy_benchmarks.analysis.sensor_gain import SensorGain, gain_of, gain_uncertainty
 from ai_energy_benchmarks.analysis.serving_checks import token_doubt
@@ -22,8 +23,9 @@ from ai_energy_benchmarks.analysis.windows import (
     idle_power,
     window_energy,
 )
-from ai_energy_benchmarks.domain.power import Component, Measurement
+from ai_energy_benchmarks.domain.power import Component, Measurement, WorkloadShare
 from ai_energy_benchmarks.domain.result import ComponentEnergy, Step, StepName, Summary, Trial
+from ai_energy_benchmarks.domain.serving import Slo
 from ai_energy_benchmarks.domain.statistics import Estimate, estimate
 
 # Wider relative half-widths are reported as bounds only (measurement.md §2).
@@ -35,13 +37,19 @@ def counting_trials(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     return tuple(each for each in trials if each.complete) or tuple(trials)
 
 
-def summarise(trials: Sequence[Trial], steps: Sequence[Step], baselines: Collection[StepName] = BASELINES) -> Summary:
+def summarise(
+    trials: Sequence[Trial],
+    steps: Sequence[Step],
+    baselines: Collection[StepName] = BASELINES,
+    slo: Slo | None = None,
+) -> Summary:
     """Describe one pass over the prompts.
 
     Args:
         trials: in order; partial ones count only if there is no complete one.
         steps: the baselines among them give the idle power.
         baselines: which steps those are.
+        slo: what a request must keep to count for goodput.
     """
     chosen = counting_trials(trials)
     counts = [count(each.outcomes) for each in chosen]
@@ -69,6 +77,7 @@ def summarise(trials: Sequence[Trial], steps: Sequence[Step], baselines: Collect
         itl_s=latencies.itl_s,
         tpot_s=latencies.tpot_s,
         e2e_s=latencies.e2e_s,
+        goodput=goodput([(each.outcomes, each.duration_s) for each in chosen], slo),
     )
 
 
@@ -106,7 +115,19 @@ def _energy(
         per_output_token_high_j=per_token.high_j if per_token else None,
         gain_limit=gain.limit if gain else None,
         gain_source=gain.source if gain else "",
+        workload_share=_workload_share(name, trials),
     )
+
+
+def _workload_share(name: str, trials: Sequence[Trial]) -> WorkloadShare | None:
+    """Mean over trials; None if one of them has none."""
+    found = [each for seen in _measurements(trials) for each in seen.shares if each.component == name]
+    if not found or len(found) != len(trials):
+        return None
+    means = (
+        fmean(values) for values in zip(*((each.share, each.share_low, each.share_high) for each in found), strict=True)
+    )
+    return WorkloadShare(found[0].component, *means)
 
 
 @frozen

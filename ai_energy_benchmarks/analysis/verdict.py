@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
+from attrs import frozen
+
+from ai_energy_benchmarks.analysis.board_checks import board_findings
 from ai_energy_benchmarks.analysis.energy_checks import energy_findings
 from ai_energy_benchmarks.analysis.integration import counter_findings
-from ai_energy_benchmarks.analysis.serving_checks import serving_findings
-from ai_energy_benchmarks.analysis.throttling import throttle_findings
+from ai_energy_benchmarks.analysis.machine_checks import machine_findings
+from ai_energy_benchmarks.analysis.serving_checks import goodput_findings, serving_findings
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import Ending, Finding, Level, Step, Summary, Trial, Verdict
 
@@ -26,6 +31,35 @@ FULL_IDLE_S = 10.0
 FULL_WARMUP_REQUESTS = 10
 
 
+@frozen
+class Planned:
+    """The protocol that the config asked for.
+
+    Attributes:
+        warmup_requests: None for a warm-up that ends by its own finding and not by a number.
+        thermal_gate: whether boards were to be steady before the first trial.
+    """
+
+    trials: int = FULL_TRIALS
+    bare_idle_s: float = FULL_IDLE_S
+    resident_idle_s: float = FULL_IDLE_S
+    warmup_requests: int | None = FULL_WARMUP_REQUESTS
+    thermal_gate: bool = True
+
+    def shortened(self, *, metrics: bool, gpu: bool) -> Iterator[str]:
+        """Everything that is less than the whole protocol; some of it matters only to meters, or to boards."""
+        if self.trials < FULL_TRIALS:
+            yield f"{self.trials} of {FULL_TRIALS} trials"
+        requests = self.warmup_requests
+        if requests is not None and requests < FULL_WARMUP_REQUESTS:
+            yield f"{requests} of {FULL_WARMUP_REQUESTS} warm-up requests" if requests else "no warm-up"
+        for name, seconds in (("bare", self.bare_idle_s), ("resident", self.resident_idle_s)) if metrics else ():
+            if seconds < FULL_IDLE_S:
+                yield f"{seconds:g} of {FULL_IDLE_S:g} s {name} idle" if seconds else f"no {name} idle"
+        if gpu and not self.thermal_gate:
+            yield "no thermal gate"
+
+
 def judge(
     *,
     ending: Ending,
@@ -35,11 +69,7 @@ def judge(
     environment: Environment,
     engine: EngineFacts | None,
     metrics_enabled: bool,
-    planned_trials: int,
-    bare_idle_s: float,
-    resident_idle_s: float,
-    warmup_requests: int,
-    warmup_converges: bool = False,
+    planned: Planned,
     gpu: bool,
     collector_notes: Sequence[str] = (),
     samples: Samples = _NO_SAMPLES,
@@ -50,26 +80,23 @@ def judge(
     Args:
         trials: all trials, partial ones too.
         engine: None if it never loaded.
-        planned_trials, bare_idle_s, resident_idle_s, warmup_requests: the protocol as the config asked for it.
-        warmup_converges: whether the warm-up ends by its own finding and not by a number of requests.
         gpu: whether the workload runs on a GPU, so that its energy must not be missing.
         collector_notes: what was picked as a meter and why.
         samples: the meters' raw series, for what only they can show.
         extra: findings of the caller, sorted in with ours.
     """
     findings = chain(
-        _ending(ending, trials, planned_trials),
+        _ending(ending, trials, planned.trials),
         _requests(trials),
         _tokens(trials),
         energy_findings(summary, trials, steps, gpu) if metrics_enabled else _without_meters(),
-        _protocol(
-            planned_trials, bare_idle_s, resident_idle_s, None if warmup_converges else warmup_requests, metrics_enabled
-        ),
+        _protocol(planned, tuple(planned.shortened(metrics=metrics_enabled, gpu=gpu))),
         _window_notes(trials),
         serving_findings(trials),
+        goodput_findings(summary),
         counter_findings(samples, trials),
-        throttle_findings(samples, trials),
-        _machine(environment),
+        board_findings(samples, trials),
+        machine_findings(environment, trials),
         (Finding("INFO", "engine", note) for note in (engine.notes if engine else ())),
         (Finding("WARN", "engine", warning) for warning in (engine.warnings if engine else ())),
         (Finding("INFO", "meter", note) for note in collector_notes),
@@ -125,46 +152,33 @@ def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
 
 
 def _repeated(completions: Sequence[Completion]) -> int:
-    sent, distinct = 0, set[str]()
-    for each in completions:
-        if each.rendered_sha256:
-            sent += 1
-            distinct.add(each.rendered_sha256)
-    return sent - len(distinct)
+    """By the first 64 bits of their hashes: of a million prompts no two share those by chance (one in 30 million)."""
+    seen = array("Q", (int(each.rendered_sha256[:16], 16) for each in completions if each.rendered_sha256))
+    if len(seen) < MANY_REQUESTS:
+        return len(seen) - len(set(seen))
+    import polars
+
+    return len(seen) - polars.Series(seen, dtype=polars.UInt64).n_unique()
 
 
-def _protocol(
-    trials: int, bare_s: float, resident_s: float, warmup: int | None, idle_matters: bool
-) -> Iterator[Finding]:
+def _protocol(planned: Planned, shortened: Sequence[str]) -> Iterator[Finding]:
     """Everything that was done less than the protocol asks, as one finding."""
-    shorter = []
-    if trials < FULL_TRIALS:
-        shorter.append(f"{trials} of {FULL_TRIALS} trials")
-    if warmup is not None and warmup < FULL_WARMUP_REQUESTS:
-        shorter.append(f"{warmup} of {FULL_WARMUP_REQUESTS} warm-up requests" if warmup else "no warm-up")
-    for name, seconds in (("bare", bare_s), ("resident", resident_s)) if idle_matters else ():
-        if seconds < FULL_IDLE_S:
-            shorter.append(f"{seconds:g} of {FULL_IDLE_S:g} s {name} idle" if seconds else f"no {name} idle")
-    if shorter:
-        yield Finding("WARN", "protocol", f"shortened protocol: {', '.join(shorter)}")
-    else:
-        yield Finding("PASS", "protocol", f"{trials} trials, {_warmup(warmup)}, idle before and after")
-
-
-def _warmup(requests: int | None) -> str:
-    return "a warm-up until the speed is steady" if requests is None else f"{requests} warm-up requests"
+    if shortened:
+        yield Finding("WARN", "protocol", f"shortened protocol: {', '.join(shortened)}")
+        return
+    requests = planned.warmup_requests
+    warmup = "a warm-up until the speed is steady" if requests is None else f"{requests} warm-up requests"
+    yield Finding("PASS", "protocol", f"{planned.trials} trials, {warmup}, idle before and after")
 
 
 def _window_notes(trials: Iterable[Trial]) -> Iterator[Finding]:
-    where: dict[str, list[str]] = {}
+    where: dict[tuple[Level, str, str], list[str]] = {}
     for trial in trials:
-        for note in trial.measurement.notes if trial.measurement else ():
-            where.setdefault(note, []).append(str(trial.number))
-    for note, numbers in where.items():
-        yield Finding("WARN", "window", f"{note} (trial {', '.join(numbers)})")
-
-
-def _machine(environment: Environment) -> Iterator[Finding]:
-    governor = environment.cpu_governor
-    if governor not in (None, "performance"):
-        yield Finding("INFO", "cpu governor", f"the CPU's governor is {governor}: its clocks follow the load")
+        if trial.measurement is None:
+            continue
+        for note in trial.measurement.notes:
+            where.setdefault(("WARN", "window", note), []).append(str(trial.number))
+        for note in trial.measurement.foreign_processes:
+            where.setdefault(("FAIL", "foreign process", note), []).append(str(trial.number))
+    for (level, check, note), numbers in where.items():
+        yield Finding(level, check, f"{note} (trial {', '.join(numbers)})")

@@ -1,0 +1,36 @@
+"""What the machine did to the trials: sleep, time given to other guests, clocks that follow the load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.result import Finding, Trial
+
+# The kernel tells stolen time in steps of 10 ms, so that shorter trials prove nothing.
+_SHORTEST_S = 1.0
+STOLEN = 0.01
+# Jitter between two clocks is far below this, any sleep far above.
+_ASLEEP_S = 0.1
+
+
+def machine_findings(environment: Environment, trials: Sequence[Trial]) -> Iterator[Finding]:
+    """All findings on the machine."""
+    governor = environment.cpu_governor
+    if governor not in (None, "performance"):
+        yield Finding("INFO", "cpu governor", f"the CPU's governor is {governor}: its clocks follow the load")
+    for trial in trials:
+        if trial.machine is not None and trial.machine.asleep_s > _ASLEEP_S:
+            message = f"the machine slept for {trial.machine.asleep_s:.1f} s in trial {trial.number}"
+            yield Finding("FAIL", "machine suspended", message)
+    yield from _stolen(environment.cpu_threads, trials)
+
+
+def _stolen(threads: int | None, trials: Sequence[Trial]) -> Iterator[Finding]:
+    told = [(each.duration_s, each.machine.stolen_s) for each in trials if each.machine is not None]
+    whole_s = sum(seconds for seconds, stolen_s in told if stolen_s is not None)
+    if not threads or whole_s < _SHORTEST_S:
+        return
+    share = sum(stolen_s for _, stolen_s in told if stolen_s is not None) / (whole_s * threads)
+    message = f"the host gave {share:.1%} of this machine's processor time to others during the trials"
+    yield Finding("WARN" if share > STOLEN else "PASS", "steal time", message)

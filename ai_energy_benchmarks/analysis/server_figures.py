@@ -1,0 +1,74 @@
+"""What a server said of itself, over all trials that count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.result import Trial
+
+
+@frozen
+class ServerFigures:
+    """Queue and cache as the server told them; None where it did not.
+
+    Attributes:
+        readings: how often it was asked within windows, all trials together.
+        running_mean, running_most: requests in work at a reading.
+        waiting_mean, waiting_most: requests in its queue at a reading.
+        kv_cache_mean_share, kv_cache_most_share: part of the cache for keys and values that was in use.
+        prefix_cache_hit_share: part of the prompt tokens that were found in the prefix cache.
+        preemptions: requests thrown out and computed again, all trials together.
+    """
+
+    readings: int
+    running_mean: float | None
+    running_most: float | None
+    waiting_mean: float | None
+    waiting_most: float | None
+    kv_cache_mean_share: float | None
+    kv_cache_most_share: float | None
+    prefix_cache_hit_share: float | None
+    preemptions: int | None
+
+
+def server_figures(trials: Sequence[Trial]) -> ServerFigures | None:
+    """Put the trials together; None if no server told anything."""
+    loads = [each.server_load for each in trials if each.server_load is not None]
+    counters = [each.server for each in trials if each.server is not None]
+    if not loads and not counters:
+        return None
+    preemptions = [each.preemptions for each in counters if each.preemptions is not None]
+    return ServerFigures(
+        readings=sum(each.readings for each in loads),
+        running_mean=_mean(each.running_mean for each in loads),
+        running_most=_most(each.running_most for each in loads),
+        waiting_mean=_mean(each.waiting_mean for each in loads),
+        waiting_most=_most(each.waiting_most for each in loads),
+        kv_cache_mean_share=_mean(each.kv_cache_mean_share for each in loads),
+        kv_cache_most_share=_most(each.kv_cache_most_share for each in loads),
+        prefix_cache_hit_share=_hit_share(trials),
+        preemptions=sum(preemptions) if preemptions else None,
+    )
+
+
+def _hit_share(trials: Sequence[Trial]) -> float | None:
+    """Over what the server looked up; where it does not tell that, over the prompts it was sent."""
+    told = [(each, each.server) for each in trials if each.server and each.server.prefix_cache_hit_tokens is not None]
+    looked_up = sum(
+        trial.prompt_tokens if server.prefix_cache_queries_tokens is None else server.prefix_cache_queries_tokens
+        for trial, server in told
+    )
+    hits = sum(server.prefix_cache_hit_tokens or 0 for _, server in told)
+    return hits / looked_up if looked_up else 0.0 if told else None
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [each for each in values if each is not None]
+    return fmean(known) if known else None
+
+
+def _most(values: Iterable[float | None]) -> float | None:
+    return max((each for each in values if each is not None), default=None)
