@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from attrs import field, frozen
 
@@ -12,7 +12,9 @@ from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.progress import Progress, Silent
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Request, Tokenizer
-from ai_energy_benchmarks.domain.serving import ServerCounters
+from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
+
+_Options = TypeVar("_Options")
 
 
 @frozen
@@ -36,6 +38,10 @@ class BackendSettings:
     launch: bool = False
     output_dir: Path = Path()
     progress: Progress = field(factory=Silent)
+
+    def chosen(self, kind: type[_Options]) -> _Options:
+        """The options as this class; its defaults where a library user gave none."""
+        return self.options if isinstance(self.options, kind) else kind()
 
 
 @frozen
@@ -107,6 +113,15 @@ class Recounts(Protocol):
 
     def recount(self, outcome: Completion) -> Outcome:
         """Count the tokens of a completion whose ``token_source`` is ``retokenised``; else a failure."""
+        ...
+
+
+@runtime_checkable
+class ShowsLoad(Protocol):
+    """A backend that can tell how its server stands, also while requests are on their way."""
+
+    async def gauges(self) -> ServerGauges | None:
+        """One reading; None where the server does not tell. Called within windows, seconds apart."""
         ...
 
 

@@ -26,9 +26,10 @@ class OpenAIServerOptions:
         verify_tls: check the server's certificate.
         connect_timeout_s: most time to open a connection.
         stall_timeout_s: most time between two received blocks.
-        retries: how often a request is sent again after 429, 502, 503 or 504; waiting counts as latency.
-        tokenizer: directory, ``tokenizer.json`` or hub id of the model's tokenizer, to count the tokens of a
-            server that sends no usage.
+        retries: how often a request is sent again after 429, 502, 503, 504 or any 5xx with retry-after; waiting counts
+            as latency.
+        tokenizer: directory, ``tokenizer.json`` or hub id of the model's tokenizer, to make synthetic prompts, and to
+            count the tokens of a server that sends no usage.
         extra_body: further keys of the request body, as this server knows them.
     """
 
@@ -67,13 +68,18 @@ def refused(name: str, dialect: Mapping[str, str], demand: Demand) -> tuple[str,
 
 
 def unseen(name: str, api: str, continues: bool, sample: Request | None) -> tuple[str, ...]:
-    """What of a reasoning switch a server would not see.
+    """What of a conversation or a reasoning switch a server would not see.
 
     Args:
         continues: whether it goes on with a turn that the request has begun.
     """
     if sample is None:
         return ()
+    if api == "completions" and sample.prompt.history:
+        return (
+            "scenario.dataset_options.turns: a completion is asked for with one text, which has no place for the "
+            "earlier turns of a conversation; set backend.options.api: chat, or turns: first",
+        )
     if api == "completions" and (sample.template_arguments or sample.assistant_prefix):
         return ("scenario.reasoning: raw text has no chat template to set it in; set backend.options.api: chat",)
     if sample.assistant_prefix and not continues:

@@ -14,7 +14,8 @@ from attrs import evolve
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.event_stream import EventStream
 from ai_energy_benchmarks.backends.http_client import HttpClient, json_body
-from ai_energy_benchmarks.backends.http_connection import HttpError
+from ai_energy_benchmarks.backends.http_connection import HttpError, Response
+from ai_energy_benchmarks.backends.launching import LaunchOptions
 from ai_energy_benchmarks.backends.local_processes import listening_on
 from ai_energy_benchmarks.backends.openai_requests import (
     OpenAIServerOptions,
@@ -24,20 +25,24 @@ from ai_energy_benchmarks.backends.openai_requests import (
     unseen,
     used_parameters,
 )
-from ai_energy_benchmarks.backends.server_metrics import counters_from
+from ai_energy_benchmarks.backends.server_metrics import ANY, MetricsPage
 from ai_energy_benchmarks.backends.server_probe import Server, fetch_text, introduction
-from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port
-from ai_energy_benchmarks.backends.server_replies import completion, cut_short, refusal, retry_after_s
+from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port, visible_boards
+from ai_energy_benchmarks.backends.server_replies import (
+    asks_to_try_again,
+    completion,
+    cut_short,
+    refusal,
+    retry_after_s,
+)
 from ai_energy_benchmarks.backends.server_tokens import NO_USAGE, LaterCounts, local_counter
+from ai_energy_benchmarks.backends.used import UsedParameters
 from ai_energy_benchmarks.domain.address import Address, parse_address
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
-from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
+from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.prompts import Batch, Request, Tokenizer
-from ai_energy_benchmarks.domain.serving import ServerCounters
+from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
 from ai_energy_benchmarks.errors import BackendError
-
-_RETRIED = frozenset({429, 502, 503, 504})
-
 
 _TRUNCATION = "a prompt that does not fit the server's context fails with its reason; scenario.truncation is not sent"
 
@@ -57,8 +62,7 @@ class OpenAIServerBackend:
     ENGINE: ClassVar[str] = "OpenAI-compatible server"
     # Our name of a generation parameter → the server's; what is not here is refused if it is set.
     DIALECT: ClassVar[Mapping[str, str]] = {"temperature": "temperature", "top_p": "top_p"}
-    # Field of ServerCounters → the metric on the server's Prometheus page.
-    COUNTERS: ClassVar[Mapping[str, str]] = {}
+    METRICS: ClassVar[MetricsPage] = ANY
     # Request key that keeps prefix caches of different trials apart; None if the server has none.
     SALT_KEY: ClassVar[str | None] = None
     # Whether it goes on with an assistant's turn that the request has begun, instead of opening another.
@@ -73,7 +77,7 @@ class OpenAIServerBackend:
         self._server: ServerProcess | None = None
         self._address: Address | None = None
         self._facts: EngineFacts | None = None
-        self._used: dict[str, FactValue] = {}
+        self._used = UsedParameters()
         self._retried = 0
         self._later: LaterCounts | None = None
 
@@ -84,8 +88,7 @@ class OpenAIServerBackend:
     @property
     def options(self) -> OpenAIServerOptions:
         """The options, typed."""
-        options = self.settings.options
-        return options if isinstance(options, OpenAIServerOptions) else OpenAIServerOptions()
+        return self.settings.chosen(OpenAIServerOptions)
 
     @property
     def address(self) -> Address:
@@ -111,7 +114,7 @@ class OpenAIServerBackend:
 
     def launch_environment(self) -> Mapping[str, str]:
         """Environment variables of a launched server."""
-        return {}
+        return {**visible_boards(self.settings.device_ids), **self.settings.chosen(LaunchOptions).environment}
 
     def __enter__(self) -> OpenAIServerBackend:
         try:
@@ -138,7 +141,7 @@ class OpenAIServerBackend:
             self.launch_command(port),
             f"http://127.0.0.1:{port}/health",
             self.settings.output_dir / "server.log",
-            getattr(self.settings.options, "startup_timeout_s", 600.0),
+            self.settings.chosen(LaunchOptions).startup_timeout_s,
             self.launch_environment(),
         )
         self._server.start(self.settings.progress)
@@ -183,7 +186,7 @@ class OpenAIServerBackend:
             raise BackendError("the server has not been reached yet")
         again = (f"{self._retried} requests were sent again after the server refused them",) if self._retried else ()
         later = self._later.notes if self._later is not None else ()
-        return evolve(self._facts, generation=dict(self._used), notes=(*self.notes, _TRUNCATION, *again, *later))
+        return evolve(self._facts, generation=self._used.facts(), notes=(*self.notes, _TRUNCATION, *again, *later))
 
     def process_ids(self) -> tuple[int, ...]:
         if self._server is not None:
@@ -191,10 +194,19 @@ class OpenAIServerBackend:
         return listening_on(self.address.port) if self.address.local else ()
 
     def counters(self) -> ServerCounters | None:
-        if not self.COUNTERS:
+        page = fetch_text(self._asked(), self.METRICS.path)
+        return None if page is None else self.METRICS.read_counters(page)
+
+    async def gauges(self) -> ServerGauges | None:
+        """How the server stands (``backends.base.ShowsLoad``); on a connection that no request waits for."""
+        if self._client is None:
             return None
-        page = fetch_text(self._asked(), "/metrics")
-        return None if page is None else counters_from(page, self.COUNTERS)
+        page: list[bytes] = []
+        try:
+            answer = await self._client.request("GET", self.METRICS.path, b"", lambda _, block: page.append(block))
+        except HttpError:
+            return None
+        return self.METRICS.read_gauges(b"".join(page).decode("utf-8", "replace")) if answer.status == 200 else None
 
     async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
         if len(batch.requests) == 1:
@@ -206,7 +218,7 @@ class OpenAIServerBackend:
         if self._client is None or later is None:
             raise BackendError("the server has not been reached yet")
         document = request_body(self.settings.model, self.options, self.DIALECT, request, batch)
-        self._used = used_parameters(document)
+        self._used.see(used_parameters(document))
         if self.SALT_KEY and batch.salt:
             document.setdefault(self.SALT_KEY, batch.salt)
         body = json_body(document)
@@ -218,14 +230,16 @@ class OpenAIServerBackend:
             try:
                 response = await self._client.request("POST", path, body, stream.feed)
             except HttpError as error:
-                return self._failed(request, cut_short(stream, str(error)), sent_s)
-            if response.status not in _RETRIED or attempt == self.options.retries:
+                if not stream.ended:
+                    return self._failed(request, cut_short(stream, str(error)), sent_s)
+                response = Response(200)  # nothing was to come after [DONE]
+            if attempt == self.options.retries or not asks_to_try_again(response):
                 break
             attempt += 1
             self._retried += 1
             await asyncio.sleep(retry_after_s(response, attempt))
         stream.close(time.perf_counter())
-        if response.status >= 400:
+        if response.status >= 300:
             return self._failed(request, refusal(response), sent_s)
         summary = stream.summary()
         if summary.error is not None:
@@ -242,11 +256,18 @@ class OpenAIServerBackend:
         return outcome if self._later is None else self._later.recount(outcome)
 
     def _asked(self) -> Server:
-        return Server(self.address, self._authorization(), self.options.verify_tls)
+        options = self.options
+        return Server(self.address, self._authorization(), options.verify_tls, options.connect_timeout_s)
 
     def _failed(self, request: Request, reason: str, sent_s: float) -> FailedCompletion:
-        return FailedCompletion(request.number, reason, sent_s, time.perf_counter())
+        key = self._key()
+        # Some servers quote the key that they refuse, and reasons are written down.
+        told = reason.replace(key, "(key)") if key else reason
+        return FailedCompletion(request.number, told, sent_s, time.perf_counter())
 
     def _authorization(self) -> dict[str, str]:
-        key = os.environ.get(self.options.api_key_env, "")
+        key = self._key()
         return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def _key(self) -> str:
+        return os.environ.get(self.options.api_key_env, "").strip()

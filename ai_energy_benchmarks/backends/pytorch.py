@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import os
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from threading import Event
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import evolve
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
+from ai_energy_benchmarks.backends.in_process import InProcessBackend
 from ai_energy_benchmarks.backends.pytorch_facts import facts_of
 from ai_energy_benchmarks.backends.pytorch_generation import (
     end_ids,
@@ -33,50 +33,34 @@ from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions, option
 from ai_energy_benchmarks.backends.pytorch_rows import Rows, all_failed, completions, make_rows
 from ai_energy_benchmarks.backends.step_clock import StepClock
 from ai_energy_benchmarks.domain.completions import FailedCompletion, Outcome
-from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
+from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.prompts import Batch
-from ai_energy_benchmarks.errors import BackendError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-_Part = TypeVar("_Part")
 
 
 class _TooLargeError(Exception):
     """The batch does not fit, and a smaller one may be tried."""
 
 
-class PyTorchBackend:
-    """A transformers model in this process.
-
-    Attributes:
-        model: the transformers model while entered, else None.
-        tokenizer: its tokenizer while entered, else None.
-    """
+class PyTorchBackend(InProcessBackend):
+    """A transformers model in this process."""
 
     Options: ClassVar[type] = PyTorchOptions
-    needs_endpoint: ClassVar[bool] = False
+    NAME: ClassVar[str] = "pytorch"
+    model: PreTrainedModel | None
+    tokenizer: PreTrainedTokenizerBase | None
 
     def __init__(self, settings: BackendSettings) -> None:
-        self.settings = settings
-        self.model: PreTrainedModel | None = None
-        self.tokenizer: PreTrainedTokenizerBase | None = None
+        super().__init__(settings)
         self._assistant: PreTrainedModel | None = None
         self._most_rows: int | None = None
-        self._executor: ThreadPoolExecutor | None = None
-        self._facts: EngineFacts | None = None
-        self._used: dict[str, FactValue] = {}
-
-    @classmethod
-    def from_settings(cls, settings: BackendSettings) -> PyTorchBackend:
-        return cls(settings)
 
     @property
     def options(self) -> PyTorchOptions:
         """The options, typed."""
-        options = self.settings.options
-        return options if isinstance(options, PyTorchOptions) else PyTorchOptions()
+        return self.settings.chosen(PyTorchOptions)
 
     def problems(self, demand: Demand) -> tuple[str, ...]:
         missing = missing_packages()
@@ -88,22 +72,6 @@ class PyTorchBackend:
             *generation_problems(demand),
             *option_problems(self.options, demand, self.settings.device),
         )
-
-    def __enter__(self) -> PyTorchBackend:
-        self._initialize_model()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._executor is not None:
-            self._executor.shutdown()
-        self._executor = None
-        # Callers may have deleted these to free memory themselves, so assigning is all that is safe.
-        self.model = None
-        self.tokenizer = None
-        self._assistant = None
-        self._release_batch()
 
     def _initialize_model(self) -> None:
         """Load the model; scripts of AI Energy Score call this to see the real load error.
@@ -122,9 +90,21 @@ class PyTorchBackend:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="pytorch-backend", initializer=setup)
         self._facts = facts_of(loaded, self.settings, self.options)
 
+    def _release(self) -> None:
+        self._assistant = None
+
+    def _free_memory(self) -> None:
+        gc.collect()
+        if "torch" not in sys.modules:
+            return
+        import torch
+
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+
     def facts(self) -> EngineFacts:
-        facts = self._in_use(self._facts)
-        return evolve(facts, generation=dict(self._used), warnings=(*facts.warnings, *self._warnings()))
+        facts = super().facts()
+        return evolve(facts, warnings=(*facts.warnings, *self._warnings()))
 
     def _warnings(self) -> Iterator[str]:
         """Where something else was done than asked."""
@@ -134,33 +114,12 @@ class PyTorchBackend:
                 "generated together; set scenario.input_shapes.batch_size to that"
             )
         # transformers keeps what it has compiled under this name, and skips in silence what it cannot compile.
-        if self.options.compile and self._used and not hasattr(self.model, "_compiled_call"):
+        if self.options.compile and self._used.facts() and not hasattr(self.model, "_compiled_call"):
             yield "compile was asked for, but transformers could not compile this model; it ran without"
 
-    def process_ids(self) -> tuple[int, ...]:
-        return (os.getpid(),)
-
-    def counters(self) -> None:
-        return None
-
-    def _in_use(self, part: _Part | None) -> _Part:
-        if part is None:
-            raise BackendError("the pytorch backend is not loaded")
-        return part
-
-    async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
-        clock = StepClock()
-        executor = self._in_use(self._executor)
-        work = asyncio.get_running_loop().run_in_executor(executor, self._generate, batch, clock)
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            clock.cancel()
-            await asyncio.wait([work])
-            raise
-
-    def _generate(self, batch: Batch, clock: StepClock) -> tuple[Outcome, ...]:
+    def _generate(self, batch: Batch, cancelled: Event) -> tuple[Outcome, ...]:
         """The whole batch at once, or in parts of as many requests as were found to fit."""
+        clock = StepClock(cancelled)
         waiting = batch.requests
         outcomes: list[Outcome] = []
         while waiting:
@@ -172,7 +131,7 @@ class PyTorchBackend:
             else:
                 waiting = waiting[rows:]
                 continue
-            self._release_batch()  # here, because the error itself holds the batch
+            self._free_memory()  # here, because the error itself holds the batch
         return tuple(outcomes)
 
     def _attempt(self, batch: Batch, clock: StepClock) -> tuple[Outcome, ...]:
@@ -197,7 +156,7 @@ class PyTorchBackend:
             if self.options.auto_batch_size and not batch.salt and len(batch.requests) > 1:
                 raise _TooLargeError from None
             reason = f"out of memory with batch size {len(batch.requests)}: {error}"
-            self._release_batch()
+            self._free_memory()
             return all_failed(rows, reason, sent_s)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             # torch reports CPU exhaustion and a broken CUDA context as plain RuntimeErrors.
@@ -212,13 +171,6 @@ class PyTorchBackend:
             sent_s=sent_s,
         )
 
-    def _release_batch(self) -> None:
-        import torch
-
-        gc.collect()
-        if torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
-
     def _model_generate(self, batch: Batch, rows: Rows, clock: StepClock) -> tuple[list[list[int]], frozenset[int]]:
         """Ids after the prompt for each row, and the ids that end a row."""
         import torch
@@ -226,7 +178,7 @@ class PyTorchBackend:
 
         model = self._in_use(self.model)
         config = generation_config(model, self.tokenizer, batch.generation, self.options)
-        self._used = used_parameters(config)
+        self._used.see(used_parameters(config))
         prompts = [rendered.token_ids for _, rendered in rows.rendered]
         ids, mask = left_padded(prompts, config.pad_token_id, model.device)
         if batch.generation.do_sample:

@@ -141,9 +141,9 @@ def _transformers_version() -> tuple[int, ...]:
 
 def _missing(options: PyTorchOptions) -> Iterator[str]:
     if options.quantization and find_spec("bitsandbytes") is None:
-        yield "quantization needs bitsandbytes: pip install bitsandbytes accelerate"
+        yield 'quantization needs bitsandbytes: pip install "ai_energy_benchmarks[bitsandbytes]"'
     if options.adapter and find_spec("peft") is None:
-        yield "adapter needs peft: pip install peft"
+        yield 'adapter needs peft: pip install "ai_energy_benchmarks[peft]"'
 
 
 def _without_effect(options: PyTorchOptions, demand: Demand, device: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from attrs import field, frozen
 
-from ai_energy_benchmarks.backends.rendering import ChatTokenizer, PromptTooLongError, Rendered, render
+from ai_energy_benchmarks.backends.rendering import ChatTokenizer, Rendered, RenderingError, render
 from ai_energy_benchmarks.backends.step_clock import StepClock
 from ai_energy_benchmarks.backends.token_rows import row_output
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion
@@ -23,13 +23,13 @@ class Rows:
 
 
 def make_rows(tokenizer: ChatTokenizer, batch: Batch, context_tokens: int | None) -> Rows:
-    """Render every request; what does not fit the context fails alone."""
+    """Render every request; what does not fit the context or its template fails alone."""
     limit = None if context_tokens is None else context_tokens - batch.generation.max_new_tokens
     rendered, failures = [], {}
     for request in batch.requests:
         try:
             rendered.append((request, render(tokenizer, request, limit, batch.truncation)))
-        except PromptTooLongError as error:
+        except RenderingError as error:
             failures[request.number] = str(error)
     return Rows(tuple(rendered), failures)
 

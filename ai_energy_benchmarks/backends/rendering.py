@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Protocol
 
 from attrs import evolve, frozen
@@ -44,8 +45,8 @@ class Rendered:
     sha256: str
 
 
-class PromptTooLongError(ValueError):
-    """The prompt does not fit, and cutting it was not allowed or cannot help."""
+class RenderingError(ValueError):
+    """The prompt does not fit and cannot be cut, or the model's template does not take its turns."""
 
 
 def render(tokenizer: ChatTokenizer, request: Request, limit_tokens: int | None, truncation: bool) -> Rendered:
@@ -55,14 +56,15 @@ def render(tokenizer: ChatTokenizer, request: Request, limit_tokens: int | None,
     still a well-formed chat.
 
     Raises:
-        PromptTooLongError: it does not fit and ``truncation`` is false, or the template alone is too long.
+        RenderingError: it does not fit and ``truncation`` is false, what stands around it is too long by itself, or
+            the template refuses its turns, or there is none for them.
     """
     text, token_ids = _encode(tokenizer, request)
     full_length = len(token_ids)
     if limit_tokens is None or full_length <= limit_tokens:
         return Rendered(tuple(token_ids), 0, _sha256(text))
     if not truncation:
-        raise PromptTooLongError(
+        raise RenderingError(
             f"prompt of {full_length} tokens exceeds the {limit_tokens} that the context leaves for it"
         )
     prompt_ids = tokenizer.encode(request.prompt.text, add_special_tokens=False)
@@ -71,9 +73,7 @@ def render(tokenizer: ChatTokenizer, request: Request, limit_tokens: int | None,
     while len(token_ids) > limit_tokens:
         keep -= len(token_ids) - limit_tokens
         if keep < 1:
-            raise PromptTooLongError(
-                f"the chat template alone exceeds the {limit_tokens} tokens that the context leaves"
-            )
+            raise RenderingError(f"{_around(request)} alone exceeds the {limit_tokens} tokens that the context leaves")
         text, token_ids = _encode(tokenizer, _with_text(request, tokenizer.decode(prompt_ids[:keep])))
     return Rendered(tuple(token_ids), full_length - len(token_ids), _sha256(text))
 
@@ -85,13 +85,20 @@ def rendered_text(tokenizer: ChatTokenizer, request: Request) -> str:
 
 def _encode(tokenizer: ChatTokenizer, request: Request) -> tuple[str, list[int]]:
     if not request.messages or not tokenizer.chat_template:
+        if request.prompt.history:
+            raise RenderingError(
+                "this model has no chat template, so there is no place for the earlier turns of a conversation; set "
+                "scenario.dataset_options.turns: first, or choose a chat model"
+            )
         text = "\n".join(message.content for message in request.messages) or request.prompt.text
         text = _continued(text, request.assistant_prefix)
         return text, tokenizer.encode(text)
     turns = [{"role": message.role, "content": message.content} for message in request.messages]
-    text = tokenizer.apply_chat_template(
-        turns, tokenize=False, add_generation_prompt=True, **{**request.template_arguments, **request.parameters}
-    )
+    arguments = {**request.template_arguments, **request.parameters}
+    try:
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **arguments)
+    except _template_errors() as error:
+        raise RenderingError(f"the model's chat template refuses these turns: {error}") from error
     text = _continued(text, request.assistant_prefix)
     # The template has written the special tokens already; adding them again would change the prompt.
     return text, tokenizer.encode(text, add_special_tokens=False)
@@ -104,10 +111,25 @@ def _continued(text: str, prefix: str) -> str:
 
 
 def _with_text(request: Request, text: str) -> Request:
-    """The request with the prompt's text replaced, in the prompt and wherever a turn quotes it."""
-    old = request.prompt.text
-    messages = tuple(Message(each.role, each.content.replace(old, text)) for each in request.messages)
+    """The request with the prompt's text replaced, in the prompt and at the end of the turn that it is."""
+    *earlier, last = request.messages or (Message("user", request.prompt.text),)
+    shorter = Message(last.role, last.content.removesuffix(request.prompt.text) + text)
+    messages = (*earlier, shorter) if request.messages else ()
     return evolve(request, prompt=evolve(request.prompt, text=text), messages=messages)
+
+
+def _around(request: Request) -> str:
+    return "the conversation before the prompt" if request.prompt.history else "the chat template"
+
+
+@cache
+def _template_errors() -> tuple[type[Exception], ...]:
+    """What a template raises that does not take its turns; where jinja2 is missing there are no templates."""
+    try:
+        from jinja2 import TemplateError
+    except ImportError:
+        return ()
+    return (TemplateError,)
 
 
 def _sha256(text: str) -> str:

@@ -1,34 +1,102 @@
-"""Counters of a server, read from its Prometheus page."""
+"""What a server says of itself on its Prometheus page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from statistics import fmean
 
-from ai_energy_benchmarks.domain.serving import ServerCounters
+from attrs import field, frozen
+
+from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
+
+Names = Mapping[str, tuple[str, ...]]
 
 
-def counters_from(page: str, names: Mapping[str, str]) -> ServerCounters:
-    """The counters on a page in the Prometheus text format, summed over their labels.
+@frozen
+class MetricsPage:
+    """Where a server has its page, and what stands on it under which names.
 
-    Args:
-        names: field of ``ServerCounters`` → the server's metric name.
+    Attributes:
+        counters: field of ``ServerCounters`` → the server's name, the newest version's first.
+        gauges: field of ``ServerGauges`` → the same.
     """
-    sums: dict[str, float] = {}
-    for line in page.splitlines():
-        name, value = _sample(line)
-        if name:
-            sums[name] = sums.get(name, 0.0) + value
-    return ServerCounters(**{ours: round(sums[theirs]) for ours, theirs in names.items() if theirs in sums})
+
+    path: str = "/metrics"
+    counters: Names = field(factory=dict)
+    gauges: Names = field(factory=dict)
+
+    def read_counters(self, page: str) -> ServerCounters | None:
+        """The counters on a page, summed over their labels, which tell engines apart. None if it has none of them."""
+        found = _samples(page, self.counters)
+        if not found:
+            return None
+        return ServerCounters(**{ours: round(sum(values)) for ours, values in found.items()})
+
+    def read_gauges(self, page: str) -> ServerGauges | None:
+        """How the server stands; requests are summed over engines, shares averaged. None if it tells nothing."""
+        found = _samples(page, self.gauges)
+        if not found:
+            return None
+        return ServerGauges(
+            **{ours: fmean(values) if ours.endswith("_share") else sum(values) for ours, values in found.items()}
+        )
 
 
-def _sample(line: str) -> tuple[str, float]:
-    """Metric name and value of a line; an empty name if it is a comment or no sample."""
-    if line.startswith("#") or not line.strip():
-        return "", 0.0
-    name = line.partition("{")[0].split(" ")[0]
-    rest = line.rpartition("}")[2] if "{" in line else line[len(name) :]
-    fields = rest.split()
-    try:
-        return name, float(fields[0])
-    except (IndexError, ValueError):
-        return "", 0.0
+def _samples(page: str, names: Names) -> dict[str, list[float]]:
+    """Our field → its samples, of the first of its names that is there.
+
+    A page has hundreds of lines and is read while a server is measured, so only the lines of interest are parsed.
+    """
+    wanted = "|".join(re.escape(each) for each in _flat(names.values()))
+    if not wanted:
+        return {}
+    samples: dict[str, list[float]] = {}
+    for line in re.finditer(rf"^({wanted})(?:\{{.*\}})?[ \t]+(\S+)", page, re.MULTILINE):
+        try:
+            samples.setdefault(line[1], []).append(float(line[2]))
+        except ValueError:
+            continue  # no number, so no sample
+    found = {ours: next((samples[each] for each in theirs if each in samples), []) for ours, theirs in names.items()}
+    return {ours: values for ours, values in found.items() if values}
+
+
+def _flat(names: Iterable[tuple[str, ...]]) -> list[str]:
+    return [each for group in names for each in group]
+
+
+VLLM = MetricsPage(
+    counters={
+        "prompt_tokens": ("vllm:prompt_tokens_total",),
+        "output_tokens": ("vllm:generation_tokens_total",),
+        "prefix_cache_queries_tokens": ("vllm:prefix_cache_queries_total",),
+        "prefix_cache_hit_tokens": ("vllm:prefix_cache_hits_total",),
+        "preemptions": ("vllm:num_preemptions_total",),
+    },
+    gauges={
+        "running_requests": ("vllm:num_requests_running",),
+        "waiting_requests": ("vllm:num_requests_waiting",),
+        "kv_cache_share": ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
+    },
+)
+
+# ``/metrics`` of trtllm-serve is a list of iterations; its Prometheus page stands beside it.
+TENSORRT_LLM = MetricsPage(
+    path="/prometheus/metrics",
+    counters={"prefix_cache_hit_tokens": ("trtllm_prompt_cached_tokens_total",)},
+    gauges={
+        "running_requests": ("trtllm_num_requests_running",),
+        "waiting_requests": ("trtllm_num_requests_waiting",),
+        "kv_cache_share": ("trtllm_kv_cache_utilization",),
+    },
+)
+
+# A server of which only the protocol is known may be any of these.
+ANY = MetricsPage(
+    counters=VLLM.counters,
+    gauges={
+        "running_requests": ("vllm:num_requests_running", "sglang:num_running_reqs", "llamacpp:requests_processing"),
+        "waiting_requests": ("vllm:num_requests_waiting", "sglang:num_queue_reqs", "llamacpp:requests_deferred"),
+        "kv_cache_share": ("vllm:kv_cache_usage_perc", "sglang:token_usage", "llamacpp:kv_cache_usage_ratio"),
+    },
+)

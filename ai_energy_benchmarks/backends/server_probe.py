@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 from attrs import field, frozen
 
@@ -13,7 +13,8 @@ from ai_energy_benchmarks.backends.http_client import json_body, tls_context
 from ai_energy_benchmarks.domain.address import Address
 from ai_energy_benchmarks.errors import BackendError
 
-_TIMEOUT_S = 10.0
+_ANSWER_TIMEOUT_S = 10.0
+_REFUSED = 300  # redirects are not followed, as with the measured requests
 
 
 @frozen
@@ -27,6 +28,7 @@ class Server:
     address: Address
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     verify_tls: bool = True
+    connect_timeout_s: float = 10.0
 
 
 def probe(server: Server, path: str) -> tuple[int, dict[str, object]]:
@@ -36,31 +38,25 @@ def probe(server: Server, path: str) -> tuple[int, dict[str, object]]:
         BackendError: nobody answers.
     """
     try:
-        return 200, _document(_ask(server, path))
-    except urllib.error.HTTPError as error:
-        return error.code, {}
-    except OSError as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        status, content = _ask(server, path)
+    except (OSError, HTTPException) as error:
         raise BackendError(
-            f"no server answers at {server.address.authority}: {reason}",
+            f"no server answers at {server.address.authority}: {error}",
             remedy="start it, or correct backend.endpoint",
         ) from error
+    return status, _document(content) if status < _REFUSED else {}
 
 
 def fetch_text(server: Server, path: str) -> str | None:
     """GET a text; None where the server has none, or no longer answers."""
-    try:
-        return _ask(server, path).decode("utf-8", "replace")
-    except OSError:
-        return None
+    content = _content(server, path)
+    return None if content is None else content.decode("utf-8", "replace")
 
 
 def post(server: Server, path: str, body: Mapping[str, object]) -> dict[str, object] | None:
     """POST a JSON document and return the one that comes back; None where the server refuses, or does not answer."""
-    try:
-        return _document(_ask(server, path, json_body(body)))
-    except OSError:
-        return None
+    content = _content(server, path, json_body(body))
+    return None if content is None else _document(content)
 
 
 def _document(content: bytes) -> dict[str, object]:
@@ -71,15 +67,28 @@ def _document(content: bytes) -> dict[str, object]:
     return document if isinstance(document, dict) else {}
 
 
-def _ask(server: Server, path: str, body: bytes | None = None) -> bytes:
+def _content(server: Server, path: str, body: bytes | None = None) -> bytes | None:
+    try:
+        status, content = _ask(server, path, body)
+    except (OSError, HTTPException):
+        return None
+    return content if status < _REFUSED else None
+
+
+def _ask(server: Server, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    """Status and content of one answer; straight to the server, as the measured requests go, past any proxy."""
     address = server.address
-    url = f"{'https' if address.tls else 'http'}://{address.authority}{address.path}{path}"
-    headers = {**server.headers, **({"Content-Type": "application/json"} if body is not None else {})}
-    context = tls_context(server.verify_tls) if address.tls else None
-    wanted = urllib.request.Request(url, data=body, headers=headers)
-    with urllib.request.urlopen(wanted, timeout=_TIMEOUT_S, context=context) as answer:
-        content: bytes = answer.read()
-        return content
+    connection = HTTPConnection(address.host, address.port, timeout=server.connect_timeout_s)
+    if address.tls:
+        context = tls_context(server.verify_tls)
+        connection = HTTPSConnection(address.host, address.port, timeout=server.connect_timeout_s, context=context)
+    with closing(connection):
+        connection.connect()
+        connection.sock.settimeout(_ANSWER_TIMEOUT_S)
+        headers = {**server.headers, **({"Content-Type": "application/json"} if body is not None else {})}
+        connection.request("GET" if body is None else "POST", f"{address.path}{path}", body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
 def _entries(models: dict[str, object]) -> list[dict[str, object]]:

@@ -11,6 +11,7 @@ from ai_energy_benchmarks.backends.http_connection import Response
 from ai_energy_benchmarks.domain.completions import Completion, FinishReason
 from ai_energy_benchmarks.domain.prompts import Request
 
+_BUSY = frozenset({429, 502, 503, 504})
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "tool_calls": "stop", "length": "length"}
 
 
@@ -59,12 +60,20 @@ def cut_short(stream: EventStream, reason: str) -> str:
 
 def refusal(response: Response) -> str:
     """Status and message of an answer that is none."""
+    if response.status < 400:
+        where = response.headers.get("location", "another address")
+        return f"status {response.status}: the server points to {where}; set backend.endpoint to that"
     try:
         document = json.loads(response.refusal)
     except ValueError:
         document = None
     text = error_text(document) if isinstance(document, dict) else None
     return f"status {response.status}: {text or response.refusal[:200].decode('utf-8', 'replace') or 'no reason given'}"
+
+
+def asks_to_try_again(response: Response) -> bool:
+    """Whether the server is busy, and not at odds with the request."""
+    return response.status in _BUSY or (response.status >= 500 and "retry-after" in response.headers)
 
 
 def retry_after_s(response: Response, attempt: int) -> float:

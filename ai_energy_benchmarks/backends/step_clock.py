@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from array import array
 from bisect import bisect_left
+from threading import Event
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,16 +13,19 @@ if TYPE_CHECKING:
 
 
 class StepClock:
-    """A stopping criterion that never stops on its own: it notes when each step's tokens exist.
+    """A stopping criterion that stops only when cancelled: it notes when each step's tokens exist.
 
     transformers calls it once a step, after the step's tokens were chosen. On a GPU the host runs ahead of
     the device, so a device event is recorded instead, and turned into host time at the end. With an
     assistant a step brings several tokens, so the length reached is noted too; older versions of transformers then
     call a criterion twice a step, first with what the assistant proposes.
+
+    Args:
+        cancelled: ends the generation at its next step once it is set.
     """
 
-    def __init__(self) -> None:
-        self._cancelled = threading.Event()
+    def __init__(self, cancelled: Event) -> None:
+        self._cancelled = cancelled
         self._start_s = 0.0
         self._begin()
 
@@ -46,10 +49,6 @@ class StepClock:
             self._device = device
             self._start_event = self._record()
         self._start_s = time.perf_counter()
-
-    def cancel(self) -> None:
-        """End the generation at its next step; safe from any thread."""
-        self._cancelled.set()
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
         if self._sees_proposals:

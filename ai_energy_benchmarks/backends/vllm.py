@@ -7,32 +7,39 @@ import sys
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from attrs import field, fields, frozen
-from attrs.validators import gt
+from attrs import frozen
 
+from ai_energy_benchmarks.backends.launching import DIALECT, LaunchOptions, command_names, flags, too_few_boards
 from ai_energy_benchmarks.backends.model_files import resolve_model
-from ai_energy_benchmarks.backends.openai_requests import OpenAIServerOptions, turns
+from ai_energy_benchmarks.backends.openai_requests import turns
 from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
+from ai_energy_benchmarks.backends.server_metrics import VLLM, MetricsPage
 from ai_energy_benchmarks.backends.server_probe import post
-from ai_energy_benchmarks.backends.server_process import visible_boards
 from ai_energy_benchmarks.domain.prompts import Request
 
 
 @frozen
-class VllmOptions(OpenAIServerOptions):
-    """``backend.options`` of vLLM. All but the first three are options of ``vllm serve``, used with ``launch``.
+class VllmOptions(LaunchOptions):
+    """``backend.options`` of vLLM: what the client and the launching take, then options of ``vllm serve``.
 
     Attributes:
         python: interpreter of the environment that holds vLLM; the running one if not set.
-        startup_timeout_s: most seconds until a launched server is ready.
-        environment: variables set for a launched server only.
         enable_prefix_caching: off, since repeated trials would otherwise find their prompts computed.
-        extra_args: further arguments, as the command line takes them.
+        dtype: type of the weights and of computing; ``auto`` is the checkpoint's.
+        quantization: method of quantisation; vLLM finds that of the checkpoint itself.
+        max_model_len: most tokens of prompt and output together.
+        max_num_seqs: most requests in one step.
+        max_num_batched_tokens: most tokens in one step.
+        gpu_memory_utilization: share of each board's memory that vLLM may take.
+        tensor_parallel_size: boards that share each layer.
+        pipeline_parallel_size: boards that share the layers one after the other.
+        data_parallel_size: copies of the model.
+        enforce_eager: run without CUDA graphs.
+        revision: branch, tag or commit of a hub model.
+        seed: of the server's own random numbers.
     """
 
     python: str | None = None
-    startup_timeout_s: float = field(default=1800.0, validator=gt(0))
-    environment: Mapping[str, str] = field(factory=dict)
     dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] = "auto"
     quantization: str | None = None
     max_model_len: int | None = None
@@ -44,18 +51,11 @@ class VllmOptions(OpenAIServerOptions):
     data_parallel_size: int | None = None
     enforce_eager: bool = False
     enable_prefix_caching: bool = False
-    trust_remote_code: bool = False
     revision: str | None = None
     seed: int | None = None
-    extra_args: tuple[str, ...] = ()
 
 
-_SERVE = tuple(
-    each.name
-    for each in fields(VllmOptions)
-    if each.name not in {*(other.name for other in fields(OpenAIServerOptions)), "python", "startup_timeout_s"}
-    and each.name not in {"environment", "enable_prefix_caching", "extra_args"}
-)
+_SERVE = command_names(VllmOptions, "python", "enable_prefix_caching")
 
 
 class VllmBackend(OpenAIServerBackend):
@@ -64,29 +64,15 @@ class VllmBackend(OpenAIServerBackend):
     Options: ClassVar[type] = VllmOptions
     NAME: ClassVar[str] = "vllm"
     ENGINE: ClassVar[str] = "vLLM"
-    COUNTERS: ClassVar[Mapping[str, str]] = {
-        "prompt_tokens": "vllm:prompt_tokens_total",
-        "output_tokens": "vllm:generation_tokens_total",
-        "prefix_cache_queries_tokens": "vllm:prefix_cache_queries_total",
-        "prefix_cache_hit_tokens": "vllm:prefix_cache_hits_total",
-        "preemptions": "vllm:num_preemptions_total",
-    }
+    METRICS: ClassVar[MetricsPage] = VLLM
     SALT_KEY: ClassVar[str | None] = "cache_salt"
     CONTINUES: ClassVar[bool] = True
-    DIALECT: ClassVar[Mapping[str, str]] = {
-        "temperature": "temperature",
-        "top_p": "top_p",
-        "top_k": "top_k",
-        "min_p": "min_p",
-        "min_new_tokens": "min_tokens",
-        "repetition_penalty": "repetition_penalty",
-    }
+    DIALECT: ClassVar[Mapping[str, str]] = DIALECT
 
     @property
     def vllm_options(self) -> VllmOptions:
         """The options, typed."""
-        options = self.settings.options
-        return options if isinstance(options, VllmOptions) else VllmOptions()
+        return self.settings.chosen(VllmOptions)
 
     def rendered(self, request: Request) -> str | None:
         """The ids of the prompt as the server's template renders it, as text; None if it does not tell them."""
@@ -95,10 +81,10 @@ class VllmBackend(OpenAIServerBackend):
         return " ".join(map(str, ids)) if isinstance(ids, list) else None
 
     def launch_problems(self) -> tuple[str, ...]:
-        options, boards = self.vllm_options, len(self.settings.device_ids)
-        wanted = (options.tensor_parallel_size or 1) * (options.pipeline_parallel_size or 1)
-        if wanted > boards and self.settings.device != "cpu":
-            return (f"backend.device_ids: names {boards} boards, but the parallel sizes of the options need {wanted}",)
+        options = self.vllm_options
+        sizes = (options.tensor_parallel_size, options.pipeline_parallel_size)
+        if self.settings.device != "cpu" and (few := too_few_boards(self.settings.device_ids, *sizes)):
+            return few
         if options.python is None and importlib.util.find_spec("vllm") is None:
             return (
                 "backend.launch: vllm is not installed in this environment; "
@@ -118,18 +104,10 @@ class VllmBackend(OpenAIServerBackend):
             *("--model", files.path_or_id, "--served-model-name", self.settings.model),
             *("--host", "127.0.0.1", "--port", str(port)),
             *(caching, "--enable-prompt-tokens-details"),
-            *(argument for name in _SERVE for argument in _argument(name, getattr(options, name))),
+            *flags(options, _SERVE, "-"),
             *options.extra_args,
         )
 
     def launch_environment(self) -> Mapping[str, str]:
         # Usage reports are network calls that nobody asked for.
-        quiet = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-        return {**quiet, **visible_boards(self.settings.device_ids), **self.vllm_options.environment}
-
-
-def _argument(name: str, value: object) -> tuple[str, ...]:
-    flag = f"--{name.replace('_', '-')}"
-    if value is None or value is False:
-        return ()
-    return (flag,) if value is True else (flag, str(value))
+        return {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", **super().launch_environment()}
