@@ -50,7 +50,14 @@ def cut_trial(trial: Trial, from_s: float, to_s: float, of: SeriesByName) -> Tri
     parts = (_cut_outcome(each, start_s, stop_s) for each in trial.outcomes)
     outcomes = tuple(each for each in parts if each is not None)
     return evolve(
-        trial, start_s=start_s, stop_s=stop_s, measurement=measurement, outcomes=outcomes, client=None, server=None
+        trial,
+        start_s=start_s,
+        stop_s=stop_s,
+        measurement=measurement,
+        outcomes=outcomes,
+        client=None,
+        server=None,
+        server_load=None,
     )
 
 
@@ -91,7 +98,14 @@ def _cut_measurement(measurement: Measurement, start_s: float, stop_s: float, of
         elif each.counted:
             lost[each.device.component] = f"{each.meter} left no series from which a part of a trial could be told"
     kept = tuple(evolve(each, counted=each.counted and each.device.component not in lost) for each in readings)
-    return evolve(measurement, start_s=start_s, stop_s=stop_s, readings=kept, absent={**measurement.absent, **lost})
+    return evolve(
+        measurement,
+        start_s=start_s,
+        stop_s=stop_s,
+        readings=kept,
+        absent={**measurement.absent, **lost},
+        shares=(),
+    )
 
 
 def _cut_reading(reading: Reading, start_s: float, stop_s: float, of: SeriesByName) -> Reading | None:

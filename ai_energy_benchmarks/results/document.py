@@ -13,6 +13,8 @@ from typing import Any
 from attrs import asdict
 
 from ai_energy_benchmarks.analysis.derived import emissions_g, energies
+from ai_energy_benchmarks.analysis.server_figures import server_figures
+from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import BenchmarkResult
@@ -60,10 +62,13 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         "components": sections.components(result.summary),
         "absent": dict(result.summary.absent),
         "derived": sections.derived(result.summary),
-        "cost": sections.cost_block(result.summary, result.tariff),
+        "wall": sections.wall(result.summary, result.wall_factor),
+        "cost": sections.cost_block(result.summary, result.tariff, result.wall_factor),
         "efficiency": efficiency(result),
         "phases_by_time": asdict(phases) if (phases := phases_by_time(result)) else None,
         "latency_ms": sections.latency_ms(result.summary),
+        "goodput": asdict(goodput) if (goodput := result.summary.goodput) else None,
+        "server": asdict(server) if (server := server_figures(counting_trials(result.trials))) else None,
         "totals": sections.totals(result.trials),
         "steps": [sections.step(each, result.clock_offset_s) for each in result.steps],
         **sections.trial_rows(result.trials, result.clock_offset_s),
@@ -121,7 +126,7 @@ def _energy(result: BenchmarkResult) -> dict[str, Any]:
         block[f"{name}_energy_kwh"] = units.kwh(energy.energy_j) if energy else 0.0
         block[f"{name}_energy_source"] = energy.provenance if energy else "absent"
     total = result.summary.total
-    mass_g = emissions_g(total.energy_j, carbon) if total and carbon else 0.0
+    mass_g = emissions_g(total.energy_j, carbon, result.wall_factor) if total and carbon else 0.0
     return {
         "energy_wh": block["gpu_energy_wh"],
         "energy_kwh": block["gpu_energy_kwh"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_energy_benchmarks.analysis.verdict import judge
+from ai_energy_benchmarks.analysis.verdict import Planned, judge
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
@@ -35,11 +35,13 @@ def judged(
         environment=environment,
         engine=engine,
         metrics_enabled=config.metrics.enabled,
-        planned_trials=protocol.trials,
-        bare_idle_s=protocol.bare_idle_s,
-        resident_idle_s=protocol.resident_idle_s,
-        warmup_requests=protocol.warmup.requests,
-        warmup_converges=protocol.warmup.mode == "converge",
+        planned=Planned(
+            trials=protocol.trials,
+            bare_idle_s=protocol.bare_idle_s,
+            resident_idle_s=protocol.resident_idle_s,
+            warmup_requests=None if protocol.warmup.mode == "converge" else protocol.warmup.requests,
+            thermal_gate=protocol.gate is not None,
+        ),
         gpu=bool(engine and engine.board_ids),
         collector_notes=meter_notes,
         samples=samples,

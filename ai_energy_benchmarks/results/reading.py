@@ -10,6 +10,7 @@ from ai_energy_benchmarks.domain.result import SCHEMA_VERSION
 from ai_energy_benchmarks.errors import ConfigError
 
 RESULT_FILE = "result.json"
+_REMEDY = "give the output_dir of a finished run"
 
 
 def load_results(path: str | Path) -> tuple[dict[str, Any], ...]:
@@ -26,7 +27,7 @@ def load_results(path: str | Path) -> tuple[dict[str, Any], ...]:
     if not files:
         raise ConfigError(
             f"{place} holds no {RESULT_FILE}",
-            remedy="give the output_dir of a finished run, or a directory of such directories",
+            remedy=f"{_REMEDY}, or a directory of such directories",
         )
     documents = [_load(each) for each in files]
     return tuple(sorted(documents, key=lambda each: str(each.get("started_utc", ""))))
@@ -36,7 +37,7 @@ def _load(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror or error}") from error
+        raise ConfigError(f"cannot read {file}: {error.strerror or error}", remedy=_REMEDY) from error
     except ValueError as error:
         raise ConfigError(f"{file} is not JSON: {error}", remedy="run the benchmark again") from error
     version = document.get("schema_version") if isinstance(document, dict) else None

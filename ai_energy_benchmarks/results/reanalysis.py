@@ -9,13 +9,15 @@ from typing import Any, Literal
 
 from attrs import evolve, frozen
 
+from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import pooled
 from ai_energy_benchmarks.analysis.summary import counting_trials, summarise
 from ai_energy_benchmarks.analysis.windows import BASELINES
 from ai_energy_benchmarks.config.carbon import carbon_for, unknown_country
 from ai_energy_benchmarks.config.model import CarbonConfig
 from ai_energy_benchmarks.domain.completions import Completion
-from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Finding, StepName, Summary, Trial
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Finding, StepName, Summary, Tariff, Trial
+from ai_energy_benchmarks.domain.serving import Slo
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.cutting import SeriesByName, by_name, cut_trial, measured_again
 from ai_energy_benchmarks.results.document import report_document
@@ -39,7 +41,7 @@ class Changes:
 
     Attributes:
         baseline: which idle power net energy is after; ``both`` resident ones is what a run takes.
-        intensity_g_per_kwh, pue, country: in place of the config's; an intensity goes before a country's.
+        intensity_g_per_kwh, pue, country, wall_factor: in place of the config's.
         from_s, to_s: the part of every trial that counts, in seconds after its start.
         dropped: numbers of trials that do not count.
     """
@@ -48,6 +50,7 @@ class Changes:
     intensity_g_per_kwh: float | None = None
     pue: float | None = None
     country: str | None = None
+    wall_factor: float | None = None
     from_s: float | None = None
     to_s: float | None = None
     dropped: frozenset[int] = frozenset()
@@ -62,6 +65,8 @@ class Changes:
             yield f"the carbon intensity is that of {self.country}"
         if self.pue is not None:
             yield f"the PUE is {self.pue:g}"
+        if self.wall_factor is not None:
+            yield f"the wall factor is {self.wall_factor:g}, {_GIVEN}"
         if self.cuts:
             until = "its end" if self.to_s is None else f"{self.to_s:g} s"
             yield f"of each trial only the part from {self.from_s or 0:g} s to {until} counts"
@@ -72,6 +77,18 @@ class Changes:
     def cuts(self) -> bool:
         """Whether only a part of each trial counts."""
         return self.from_s is not None or self.to_s is not None
+
+    def check(self, recorded: BenchmarkResult) -> None:
+        """Raise ``ConfigError`` where a change contradicts another one, or names what the run does not have."""
+        if self.country is not None and self.intensity_g_per_kwh is not None:
+            raise ConfigError("a country and a carbon intensity are given", remedy="give one of the two")
+        if self.to_s is not None and self.to_s <= (self.from_s or 0.0):
+            raise ConfigError(
+                f"the part from {self.from_s or 0:g} s to {self.to_s:g} s is empty", remedy="choose a later --to"
+            )
+        measured = {each.name for each in recorded.steps if each.measurement is not None}
+        if self.baseline != "both" and not measured & set(_STEPS[self.baseline]):
+            raise ConfigError(f"the run measured no {self.baseline} idle", remedy="choose another --baseline")
 
 
 def reanalyse(directory: str | Path, changes: Changes | None = None) -> BenchmarkResult:
@@ -94,14 +111,15 @@ def differences(result: BenchmarkResult, directory: str | Path) -> tuple[str, ..
 
 def _again(stored: Stored, changes: Changes) -> BenchmarkResult:
     recorded = stored.result
+    changes.check(recorded)
     of = by_name(recorded.samples)
     trials = tuple(_trial(each, changes, of) for each in _kept(recorded.trials, changes.dropped))
     steps = tuple(
         evolve(each, measurement=each.measurement and measured_again(each.measurement, of)) for each in recorded.steps
     )
-    summary = summarise(trials, steps, _STEPS[changes.baseline])
+    summary = summarise(trials, steps, _STEPS[changes.baseline], stored.config.scenario.slo)
     if changes.cuts:
-        summary = _with_whole_latencies(summary, recorded.trials, trials)
+        summary = _with_whole_latencies(summary, recorded.trials, trials, stored.config.scenario.slo)
     noticed = (*recorded.noticed, *(Finding("INFO", "re-analysis", note) for note in changes.notes()))
     verdict = judged(
         stored.config,
@@ -124,8 +142,18 @@ def _again(stored: Stored, changes: Changes) -> BenchmarkResult:
         summary=summary,
         verdict=verdict,
         carbon=_carbon(stored, changes),
+        tariff=_tariff(stored, changes),
+        wall_factor=recorded.wall_factor if changes.wall_factor is None else changes.wall_factor,
         noticed=noticed,
     )
+
+
+def _tariff(stored: Stored, changes: Changes) -> Tariff | None:
+    """The price of the whole site holds for what the site draws, so another PUE changes the cost too."""
+    tariff, cost = stored.result.tariff, stored.config.metrics.cost
+    if tariff is None or cost is None or not cost.site_tariff or changes.pue is None:
+        return tariff
+    return evolve(tariff, pue=changes.pue)
 
 
 def _trial(trial: Trial, changes: Changes, of: SeriesByName) -> Trial:
@@ -144,17 +172,28 @@ def _kept(trials: tuple[Trial, ...], dropped: frozenset[int]) -> tuple[Trial, ..
     return kept
 
 
-def _with_whole_latencies(summary: Summary, recorded: tuple[Trial, ...], cut: tuple[Trial, ...]) -> Summary:
-    """Latencies of the requests sent in the part, whole: a request that is cut has none."""
-    part = {each.number: each for each in counting_trials(cut)}
-    whole = pooled(
-        outcome
+def _with_whole_latencies(
+    summary: Summary, recorded: tuple[Trial, ...], cut: tuple[Trial, ...], slo: Slo | None
+) -> Summary:
+    """Latencies and goodput of the requests sent in the part, whole: a request that is cut has none."""
+    parts = {each.number: each for each in counting_trials(cut)}
+    sent = [
+        (
+            [each for each in trial.outcomes if part.start_s <= each.sent_s < part.stop_s],
+            part.duration_s,
+        )
         for trial in recorded
-        if trial.number in part
-        for outcome in trial.outcomes
-        if isinstance(outcome, Completion) and part[trial.number].start_s <= outcome.sent_s < part[trial.number].stop_s
+        if (part := parts.get(trial.number)) is not None
+    ]
+    whole = pooled(each for outcomes, _ in sent for each in outcomes if isinstance(each, Completion))
+    return evolve(
+        summary,
+        ttft_s=whole.ttft_s,
+        itl_s=whole.itl_s,
+        tpot_s=whole.tpot_s,
+        e2e_s=whole.e2e_s,
+        goodput=goodput(sent, slo),
     )
-    return evolve(summary, ttft_s=whole.ttft_s, itl_s=whole.itl_s, tpot_s=whole.tpot_s, e2e_s=whole.e2e_s)
 
 
 def _carbon(stored: Stored, changes: Changes) -> Carbon | None:

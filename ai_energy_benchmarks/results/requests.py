@@ -28,7 +28,7 @@ def requests_frame(result: BenchmarkResult) -> polars.DataFrame:
     import polars
 
     frames = list(request_frames(result))
-    return polars.concat(frames) if frames else polars.DataFrame(schema=_schema(result.save_texts))
+    return polars.concat(frames) if frames else polars.DataFrame(schema=requests_schema(result.save_texts))
 
 
 def request_frames(result: BenchmarkResult) -> Iterator[polars.DataFrame]:
@@ -38,7 +38,8 @@ def request_frames(result: BenchmarkResult) -> Iterator[polars.DataFrame]:
             yield _frame(trial, trial.outcomes[first : first + _ROWS_AT_ONCE], result)
 
 
-def _schema(save_texts: bool) -> dict[str, polars.DataType]:
+def requests_schema(save_texts: bool) -> dict[str, polars.DataType]:
+    """Column → its type."""
     from polars import Float64, List
 
     return {**_plain_schema(save_texts), "token_times_s": List(Float64)}

@@ -8,17 +8,18 @@ from typing import Any
 
 from attrs import asdict
 
-from ai_energy_benchmarks.analysis.derived import Bounded, cost, derive, energies
+from ai_energy_benchmarks.analysis.derived import Bounded, at_wall, cost, derive, energies
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted, window_energy
-from ai_energy_benchmarks.domain.power import Measurement, Reading
+from ai_energy_benchmarks.domain.power import Measurement, Reading, WorkloadShare
 from ai_energy_benchmarks.domain.result import ComponentEnergy, Step, Summary, Tariff, Trial
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.results import units
 
 # With more trials than this the document would pass 50 kB; the Parquet files hold every trial.
 MOST_TRIALS = 30
+_WITHOUT_WALL = "measured components only; power supply, fans and network excluded"
 
 
 def components(summary: Summary) -> dict[str, Any]:
@@ -39,6 +40,19 @@ def _component(energy: ComponentEnergy) -> dict[str, Any]:
         "idle_power_w": energy.idle_power_w,
         "idle_half_difference_w": energy.idle_half_difference_w,
         "net_energy_j": energy.net_energy_j if energy.resolved else None,
+        **({"workload_share": _workload_share(energy, share)} if (share := energy.workload_share) else {}),
+    }
+
+
+def _workload_share(energy: ComponentEnergy, found: WorkloadShare) -> dict[str, Any]:
+    """The workload's part of a component that others use too; by convention, so it stands apart from the energy."""
+    shared = energy.resolved and energy.provenance != "modelled"
+    return {
+        "basis": "processor time of the workload over that of the whole machine",
+        "share": found.share,
+        "share_low": found.share_low,
+        "share_high": found.share_high,
+        "energy_j": energy.energy_j * found.share if shared else None,
     }
 
 
@@ -129,6 +143,7 @@ def _trial(trial: Trial, clock_offset_s: float) -> dict[str, Any]:
         "energy": _energy(trial.measurement),
         **({"client": asdict(trial.client)} if trial.client else {}),
         **({"server_counters": asdict(trial.server)} if trial.server else {}),
+        **({"server_load": asdict(trial.server_load)} if trial.server_load else {}),
     }
 
 
@@ -187,11 +202,19 @@ def _readings(trials: Iterable[Trial]) -> Iterable[Reading]:
     return (reading for each in trials if each.measurement for reading in each.measurement.readings)
 
 
-def cost_block(summary: Summary, tariff: Tariff | None) -> dict[str, Any] | None:
+def wall(summary: Summary, wall_factor: float | None) -> dict[str, Any]:
+    """Energy of one pass at the wall, and what it covers; no factor is ever guessed."""
+    if wall_factor is None:
+        return {"factor": None, "energy_j": None, "covers": _WITHOUT_WALL}
+    energy_j = asdict(at_wall(summary.total, wall_factor)) if summary.total else None
+    return {"factor": wall_factor, "energy_j": energy_j, "covers": "measured components × the wall factor as stated"}
+
+
+def cost_block(summary: Summary, tariff: Tariff | None, wall_factor: float | None = None) -> dict[str, Any] | None:
     """What the energy of one pass and of 1,000 queries costs; None without a price or a resolved figure."""
     total = summary.total
     if tariff is None or total is None or not total.resolved:
         return None
-    one_pass = cost(total.energy_j, tariff)
+    one_pass = cost(total.energy_j, tariff, wall_factor)
     per_query = one_pass / summary.requests if summary.requests else 0.0
     return {"per_pass": one_pass, "per_1000_queries": 1000 * per_query, **asdict(tariff)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,23 @@ def write_errors(path: Path) -> Iterator[None]:
             f"cannot write {path}: {why}",
             remedy="free space or choose a directory that you may write to, with output_dir or output_file",
         ) from error
+
+
+def check_directory(directory: Path) -> None:
+    """Try whether files can be written to a directory, which is made for that if need be; nothing stays behind.
+
+    Raises:
+        ReporterError: they cannot.
+    """
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    with write_errors(directory):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=directory).close()
+        finally:
+            for each in missing:
+                with suppress(OSError):
+                    each.rmdir()
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from ai_energy_benchmarks.errors import BackendError, BenchmarkError, ConfigErro
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 from ai_energy_benchmarks.reporters.base import Reporter
 from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.writing import check_directory
 from ai_energy_benchmarks.runner import composition
 from ai_energy_benchmarks.runner.event_loop import MonotonicClock, run_to_end
 from ai_energy_benchmarks.runner.protocol import GaveUpError, Members, Steps
@@ -50,6 +51,7 @@ class BenchmarkRunner:
     Attributes:
         result: the last ``BenchmarkResult``, also after an interrupt; None before.
         files: the files that ``run`` wrote.
+        most_output_tokens: how many a trial generates at most; None before the check.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class BenchmarkRunner:
         self._checked: BenchmarkConfig | None = None
         self.result: BenchmarkResult | None = None
         self.files: tuple[Path, ...] = ()
+        self.most_output_tokens: int | None = None
         if backend is not None:
             self.backend = backend
 
@@ -103,10 +106,13 @@ class BenchmarkRunner:
         if problems:
             raise BackendError("\n".join(problems))
         members = self._members(config, take_snapshot())
-        check_passes(config, members.dataset, members.reasoning.formatter, members.backend)
+        passes = check_passes(config, members.dataset, members.reasoning.formatter, members.backend)
         with members.collector:
             pass
+        if self._reporters is None and config.reporters:
+            check_directory(config.output_dir)
         self._checked = config
+        self.most_output_tokens = passes.most_output_tokens(scenario.generate_kwargs.max_new_tokens)
 
     def validate(self) -> bool:
         """``check()`` as a yes or no; the reason goes to the log."""

@@ -6,7 +6,7 @@ import math
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import NoReturn
 
 from attrs import define, evolve, field, frozen
@@ -22,14 +22,15 @@ from ai_energy_benchmarks.domain.power import Mark, Measurement, Reading, Worklo
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.result import Finding, Step, StepName, Trial
-from ai_energy_benchmarks.domain.serving import ServerCounters
+from ai_energy_benchmarks.environment.disturbance import disturbance_so_far
 from ai_energy_benchmarks.errors import BackendError, CollectorError
 from ai_energy_benchmarks.load.closed_loop import closed_loop
-from ai_energy_benchmarks.load.self_check import SelfCheck
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 from ai_energy_benchmarks.runner.reasoning import ReasoningPlan, count_thinking, observe
 from ai_energy_benchmarks.runner.record import Record
+from ai_energy_benchmarks.runner.rows import outcome_rows, spilled
 from ai_energy_benchmarks.runner.settling import Settling
+from ai_energy_benchmarks.runner.watching import TrialWatch
 from ai_energy_benchmarks.runner.workload import make_passes
 
 # After this many attempts in a row without one success, nothing more is tried.
@@ -155,11 +156,12 @@ class Steps:
 
     async def _gate(self, batches: Sequence[Batch], settling: Settling) -> None:
         """Warm boards draw more; the trials begin when they no longer change."""
-        gate = self.config.protocol.gate
+        gate, asked = self.config.protocol.gate, self.config.protocol.thermal_gate is not None
         if gate is None:
             return
         if not settling.watches():
-            self._notice(Finding("INFO", "thermal gate", "left out: no meter tells the power of a board in use"))
+            if asked:
+                self._notice(Finding("INFO", "thermal gate", "left out: no meter tells the power of a board in use"))
             return
         self.members.progress.begin("thermal gate")
         with self._step("thermal gate"):
@@ -180,25 +182,26 @@ class Steps:
         """One window: between its marks nothing happens but generation."""
         members, guard_s = self.members, self.members.collector.guard_s()
         long = len(batches) > MANY_REQUESTS
-        outcomes: OutcomeTable | list[Outcome] = OutcomeTable() if long else []
+        outcomes = outcome_rows(self.config, members.backend, batches)
         complete = False
-        self_check = SelfCheck(self.config.load.concurrency) if members.backend.needs_endpoint else None
-        counters = members.backend.counters()
+        watch = TrialWatch(members.backend, self.config.load)
         salt = secrets.token_hex(8)
         # A very long pass has no room for all of its batches, so each is made when it leaves.
         salted: Iterable[Batch] = (evolve(batch, salt=salt) for batch in batches)
         if not long:
             salted = tuple(salted)
+        before = disturbance_so_far()
         # Last of all, so that reading the server's counters does not break the rest before the window.
         await members.clock.sleep(guard_s)
         start = members.collector.mark()
         try:
-            async with self_check or nullcontext():
+            async with watch:
                 await self._generate_all(salted, outcomes.extend)
             complete = True
         finally:
             # A window that was cut short keeps what it has: its tokens and the energy until now.
             stop = members.collector.mark()
+            machine = disturbance_so_far().since(before)
             if complete:
                 await members.clock.sleep(guard_s)
             quiet_s = guard_s if complete else 0.0
@@ -210,14 +213,14 @@ class Steps:
                 measurement=measurement,
                 outcomes=self._finished(outcomes),
                 complete=complete,
-                client=self_check.result if self_check else None,
-                server=self._growth(counters),
+                client=watch.client,
+                server=watch.growth(),
+                server_load=watch.server_load,
+                machine=machine,
             )
             self.record.trials.append(trial)
-
-    def _growth(self, earlier: ServerCounters | None) -> ServerCounters | None:
-        now = self.members.backend.counters()
-        return now.since(earlier) if now is not None and earlier is not None else None
+            if (finding := spilled(number, outcomes, self.config.rows_memory_bytes)) is not None:
+                self._notice(finding)
 
     async def _generate_all(self, batches: Iterable[Batch], take: Callable[[Sequence[Outcome]], None]) -> None:
         def seen(outcomes: Sequence[Outcome]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ai_energy_benchmarks.analysis.thinking import thinking_tokens
 from ai_energy_benchmarks.backends.base import Renders
@@ -104,6 +104,7 @@ def observe(plan: ReasoningPlan, prompt: Prompt, tokenizer: Tokenizer | None, ba
     """
     family = plan.family
     render = _renderer(tokenizer, backend) if family is not None else None
+    prompt = evolve(prompt, history=())  # the switch is the same with a conversation before it
     text = render(plan.formatter.format(0, prompt)) if render else None
     opposite = render(plan.opposite.format(0, prompt)) if render and plan.opposite else None
     seen = Reasoning(

@@ -45,7 +45,7 @@ class Record:
 
     def result(self, config: BenchmarkConfig) -> BenchmarkResult:
         """Everything seen, summarised and judged."""
-        summary = summarise(self.trials, self.steps)
+        summary = summarise(self.trials, self.steps, slo=config.scenario.slo)
         verdict = judged(
             config,
             ending=self.ending,
@@ -70,11 +70,12 @@ class Record:
             environment=self.environment,
             engine=self.engine,
             dataset_sha256=self.passes.sha256 if self.passes else "",
-            prompts={prompt.index: prompt.text for prompt in self.passes.prompts} if self.passes else {},
+            prompts={prompt.index: prompt.transcript for prompt in self.passes.prompts} if self.passes else {},
             prompt_indices=self.passes.prompt_indices if self.passes else (),
             samples=self.samples,
             carbon=carbon_for(config.metrics),
             tariff=tariff_for(config.metrics),
+            wall_factor=config.metrics.wall_factor,
             reasoning=self.reasoning,
             save_texts=config.save_texts,
             clock_offset_s=self.clock_offset_s,

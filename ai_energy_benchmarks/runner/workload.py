@@ -40,6 +40,15 @@ class Passes:
     sha256: str
     prompt_indices: Sequence[int]
 
+    def most_output_tokens(self, unless_told: int) -> int:
+        """Most output tokens of one trial.
+
+        Args:
+            unless_told: those of a request whose prompt brings no length along.
+        """
+        lengths = {prompt.index: prompt.output_tokens or unless_told for prompt in self.prompts}
+        return sum(lengths[index] for index in self.prompt_indices)
+
 
 def make_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter, tokenizer: Tokenizer | None) -> Passes:
     """Read the prompts and lay them out.
@@ -60,16 +69,22 @@ def make_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter,
     )
 
 
-def check_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter, backend: Backend) -> None:
-    """Lay the prompts out as far as that goes before the model is loaded.
+def check_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter, backend: Backend) -> Passes:
+    """Lay the prompts out as far as that goes before the model is loaded; their texts may then be others.
 
     Raises:
         DatasetError: as ``make_passes``.
-        BackendError: the prompts bring lengths of output that this engine cannot hold.
+        BackendError: the prompts bring earlier turns or lengths of output that this engine cannot hold.
     """
-    passes = make_passes(config, dataset, formatter, None if backend.needs_endpoint else _ByteTokenizer())
+    has_tokenizer = not backend.needs_endpoint or getattr(config.backend.options, "tokenizer", None) is not None
+    passes = make_passes(config, dataset, formatter, _ByteTokenizer() if has_tokenizer else None)
+    talk = next((prompt for prompt in passes.prompts if prompt.history), None)
+    if talk is not None:
+        unseen = backend.problems(Demand(config.scenario.generate_kwargs, sample=formatter.format(0, talk)))
+        if unseen:
+            raise BackendError("\n".join(unseen))
     if all(prompt.output_tokens is None for prompt in passes.prompts):
-        return
+        return passes
     batch = passes.measured[0]
     demand = Demand(batch.generation, len(batch.requests), config.load.concurrency, batch.requests[0])
     problems = backend.problems(demand)
@@ -78,6 +93,7 @@ def check_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter
             "the data set decides the length of every output, and this engine cannot hold it:\n" + "\n".join(problems),
             remedy="remove scenario.dataset_options.output_tokens",
         )
+    return passes
 
 
 class _ByteTokenizer:
@@ -115,10 +131,16 @@ def _warmup(found: tuple[Prompt, ...], wanted: int, count: int) -> tuple[Prompt,
     A prompt that begins differently shares no prefix with a measured one, so no cache is warmed for it.
     """
     spare = found[wanted : wanted + count]
-    salted = (
-        evolve(prompt, text=f"Warm-up {number}. {prompt.text}") for number, prompt in enumerate(cycle(found), start=1)
-    )
+    salted = (_beginning(f"Warm-up {number}. ", prompt) for number, prompt in enumerate(cycle(found), start=1))
     return (*spare, *islice(salted, count - len(spare)))
+
+
+def _beginning(words: str, prompt: Prompt) -> Prompt:
+    """The prompt with these words before the first thing that is said."""
+    if not prompt.history:
+        return evolve(prompt, text=words + prompt.text)
+    first, *later = prompt.history
+    return evolve(prompt, history=(evolve(first, content=words + first.content), *later))
 
 
 def _batches(config: BenchmarkConfig, formatter: Formatter, prompts: tuple[Prompt, ...]) -> Sequence[Batch]:

@@ -1,0 +1,66 @@
+"""Looking at a server during a window: a few readings of its queue and its cache, seconds apart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from statistics import fmean
+from types import TracebackType
+
+from attrs import define, field
+
+from ai_energy_benchmarks.domain.serving import ServerGauges, ServerLoad
+
+Read = Callable[[], Awaitable[ServerGauges | None]]
+
+
+@define
+class ServerWatch:
+    """``async with`` around a window: reads after half of ``every_s`` and every ``every_s`` from then on.
+
+    Attributes:
+        read: one reading; None where the server tells nothing, and then it is not asked again.
+        every_s: 0 does not look.
+    """
+
+    read: Read
+    every_s: float
+    _seen: list[ServerGauges] = field(factory=list, init=False)
+    _task: asyncio.Task[None] | None = field(default=None, init=False)
+
+    async def __aenter__(self) -> ServerWatch:
+        if self.every_s > 0:
+            self._task = asyncio.ensure_future(self._watch())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    @property
+    def result(self) -> ServerLoad | None:
+        """What was seen; None if nothing was."""
+        if not self._seen:
+            return None
+        running, waiting, used = (
+            [value for each in self._seen if (value := getattr(each, name)) is not None]
+            for name in ("running_requests", "waiting_requests", "kv_cache_share")
+        )
+        return ServerLoad(
+            readings=len(self._seen),
+            running_mean=fmean(running) if running else None,
+            running_most=max(running, default=None),
+            waiting_mean=fmean(waiting) if waiting else None,
+            waiting_most=max(waiting, default=None),
+            kv_cache_mean_share=fmean(used) if used else None,
+            kv_cache_most_share=max(used, default=None),
+        )
+
+    async def _watch(self) -> None:
+        await asyncio.sleep(self.every_s / 2)
+        while (seen := await self.read()) is not None:
+            self._seen.append(seen)
+            await asyncio.sleep(self.every_s)
