@@ -46,6 +46,7 @@ metrics:
   collectors: [auto]           # for each component the first meter that works; the report says which and why
   # With the intensity of your own supply the report states emissions, and quotes the source beside them:
   # carbon: {{intensity_g_per_kwh: 0, source: "", pue: 1.0}}
+  # wall_factor: 1.1           # energy at the wall over that of the components, if you have measured it
 
 reporters: [console, json, csv, parquet]
 output_dir: results/{name}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, cast
 
+import attrs
 import click
 
 if TYPE_CHECKING:
@@ -54,12 +55,20 @@ def _described(kind: Kind, name: str, environment: Environment) -> tuple[str, st
         member = member_class(kind, name)
     except InvalidError as error:
         return "", str(error)
-    description = (inspect.getdoc(member) or "").partition("\n")[0]
+    description = (inspect.getdoc(member) or "").partition("\n")[0].replace("``", "")
+    options = getattr(member, "Options", None)
+    if options is not None and (needed := required(options)):
+        return description, f"it needs options: {', '.join(needed)}"
     if kind == "backends":
         return description, _backend_obstacle(cast("type[Backend]", member))
     if kind == "collectors":
         return description, _collector_obstacle(cast("type[MetricsCollector]", member), environment)
     return description, ""
+
+
+def required(options: type) -> tuple[str, ...]:
+    """Options of a member that have no default."""
+    return tuple(each.name for each in attrs.fields(options) if each.default is attrs.NOTHING)
 
 
 def _backend_obstacle(member: type[Backend]) -> str:

@@ -11,13 +11,15 @@ from ai_energy_benchmarks.cli.logs import log_options
 
 
 @click.command(short_help="Compute the figures of a result directory anew.")
-@click.argument("result_dir", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("result_dir", type=click.Path(path_type=Path))
 @click.option("--baseline", type=click.Choice(["both", "resident", "hot", "bare"]), default="both", show_default=True,
               help="The idle power that net energy is after.")  # fmt: skip
 @click.option("--carbon-intensity", type=click.FloatRange(min=0), metavar="G",
               help="g CO2-equivalent per kWh.")  # fmt: skip
 @click.option("--country", metavar="CODE", help="Three letters; the carbon intensity of its electricity.")
 @click.option("--pue", type=click.FloatRange(min=1), metavar="X", help="Power usage effectiveness of the site.")
+@click.option("--wall-factor", type=click.FloatRange(min=1), metavar="X",
+              help="Energy at the wall over that of the measured components.")  # fmt: skip
 @click.option("--from", "from_s", type=click.FloatRange(min=0), metavar="S",
               help="Count each trial from so many seconds after its start.")  # fmt: skip
 @click.option("--to", "to_s", type=click.FloatRange(min=0, min_open=True), metavar="S",
@@ -35,6 +37,7 @@ def reanalyze(
     carbon_intensity: float | None,
     country: str | None,
     pue: float | None,
+    wall_factor: float | None,
     from_s: float | None,
     to_s: float | None,
     dropped: tuple[int, ...],
@@ -44,13 +47,16 @@ def reanalyze(
     """Compute every figure of RESULT_DIR anew from its raw series.
 
     Without options the result is the recorded one, bit for bit, and the command says whether it is. RESULT_DIR
-    itself is never changed.
+    itself is never changed; the path of its result.json names it too.
     """
     from ai_energy_benchmarks.errors import ConfigError
     from ai_energy_benchmarks.reporters.console import ConsoleReporter
     from ai_energy_benchmarks.reporters.json import JsonReporter
+    from ai_energy_benchmarks.results.reading import RESULT_FILE
     from ai_energy_benchmarks.results.reanalysis import Changes, differences, reanalyse
 
+    if result_dir.name == RESULT_FILE:
+        result_dir = result_dir.parent
     if output_dir is not None and output_dir.resolve() == result_dir.resolve():
         raise ConfigError("--output-dir is the measured directory itself", remedy="choose another directory")
     changes = Changes(
@@ -58,6 +64,7 @@ def reanalyze(
         intensity_g_per_kwh=carbon_intensity,
         pue=pue,
         country=country,
+        wall_factor=wall_factor,
         from_s=from_s,
         to_s=to_s,
         dropped=frozenset(dropped),

@@ -31,19 +31,24 @@ def validate(config: Path, overrides: tuple[str, ...]) -> None:
 
     defaults = read_user_defaults()
     checked = load_config(config, parse_assignments(overrides), defaults=defaults)
+    runner = BenchmarkRunner(checked)
     try:
         with naming_all_engines():
-            BenchmarkRunner(checked).check()
+            runner.check()
     except BenchmarkError as error:
         # Whatever is in the way, it is the config that asks for it here.
         raise ConfigError(error.message, remedy=error.remedy) from error
     click.echo(f"{config} is valid{f' with the defaults of {defaults.file}' if defaults else ''}. A run would:")
-    for line in plan(checked):
+    for line in plan(checked, runner.most_output_tokens or 0):
         click.echo(f"  {line}")
 
 
-def plan(config: BenchmarkConfig) -> Iterator[str]:
-    """The steps of a run, one line each, with what can be said of their size beforehand."""
+def plan(config: BenchmarkConfig, most_output_tokens: int) -> Iterator[str]:
+    """The steps of a run, one line each, with what can be said of their size beforehand.
+
+    Args:
+        most_output_tokens: of one trial.
+    """
     protocol, scenario = config.protocol, config.scenario
     size, most = scenario.input_shapes.batch_size, scenario.generate_kwargs.max_new_tokens
     if protocol.bare_idle_s:
@@ -62,7 +67,9 @@ def plan(config: BenchmarkConfig) -> Iterator[str]:
         f"measure {_counted(protocol.trials, 'trial')} of {_counted(scenario.num_samples, 'request')} from "
         f"{scenario.dataset_name}, in batches of at most {size}, {config.load.concurrency} at once"
     )
-    yield f"  in all {_counted(requests, 'request')} with at most {requests * most} output tokens ({most} each)"
+    each = f"{most} each" if most_output_tokens == scenario.num_samples * most else "their lengths are the data set's"
+    in_all = protocol.trials * most_output_tokens
+    yield f"  in all {_counted(requests, 'request')} with at most {in_all} output tokens ({each})"
     yield f"meter with {_meters(config)}"
     yield f"report to {', '.join(each.type for each in config.reporters) or 'nobody'}; files go to {config.output_dir}"
     fixed_s = protocol.bare_idle_s + 2 * protocol.resident_idle_s

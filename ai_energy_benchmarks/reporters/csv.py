@@ -6,8 +6,9 @@ from pathlib import Path
 
 from attrs import asdict, frozen
 
-from ai_energy_benchmarks.analysis.derived import Bounded, derive, emissions_g, energies
+from ai_energy_benchmarks.analysis.derived import Bounded, at_wall, derive, emissions_g, energies
 from ai_energy_benchmarks.domain.result import BenchmarkResult, ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.serving import Goodput
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.results import units
@@ -47,6 +48,7 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
     - ``wh_per_1000_queries``, ``average_power_w``, ``peak_power_w``
 
     and ``ttft_``, ``itl_``, ``tpot_`` and ``e2e_`` have ``mean_ms``, ``p50_ms``, ``p90_ms``, ``p95_ms``, ``p99_ms``.
+    ``wall_energy_wh`` is the total × ``wall_factor``; where that is stated, emissions are of the energy at the wall.
     If the bounds are too far apart, the figures between them are empty.
     """
     row = {**_identity(result), **_work(result.summary)}
@@ -55,6 +57,7 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
         row.update({f"{name}_{key}": cell for key, cell in _energy(result.summary, seen.get(name)).items()})
     for name in ("ttft", "itl", "tpot", "e2e"):
         row.update(_latency(name, getattr(result.summary, f"{name}_s")))
+    row.update(_goodput(result.summary))
     row.update(_emissions(result), **_machine(result))
     return {key: "" if cell is None else str(cell) for key, cell in row.items()}
 
@@ -117,11 +120,28 @@ def _latency(name: str, seconds: Distribution | None) -> dict[str, Cell]:
     return {f"{name}_{key}_ms": units.ms(known[key]) if known else None for key in ("mean", "p50", "p90", "p95", "p99")}
 
 
-def _emissions(result: BenchmarkResult) -> dict[str, Cell]:
-    total, carbon = result.summary.total, result.carbon
-    known = total is not None and total.resolved and carbon is not None
+def _goodput(summary: Summary) -> dict[str, Cell]:
+    found = summary.goodput
     return {
-        "emissions_g_co2eq": emissions_g(total.energy_j, carbon) if known and total and carbon else None,
+        "goodput_requests_per_s": found.requests_per_s if found else None,
+        "goodput_share": found.share if found else None,
+        **{f"slo_{name}_ms": _limit_ms(found, f"{name}_s") for name in ("ttft", "tpot", "e2e")},
+    }
+
+
+def _limit_ms(found: Goodput | None, name: str) -> float | None:
+    limit_s: float | None = getattr(found.slo, name) if found else None
+    return None if limit_s is None else units.ms(limit_s)
+
+
+def _emissions(result: BenchmarkResult) -> dict[str, Cell]:
+    total, carbon, wall_factor = result.summary.total, result.carbon, result.wall_factor
+    sure = total if total and total.resolved else None
+    wall_j = at_wall(sure, wall_factor).value if sure and wall_factor is not None else None
+    return {
+        "wall_energy_wh": None if wall_j is None else units.wh(wall_j),
+        "wall_factor": wall_factor,
+        "emissions_g_co2eq": emissions_g(sure.energy_j, carbon, wall_factor) if sure and carbon else None,
         "carbon_intensity_g_per_kwh": carbon.intensity_g_per_kwh if carbon else None,
         "pue": carbon.pue if carbon else None,
         "carbon_source": carbon.source if carbon else None,

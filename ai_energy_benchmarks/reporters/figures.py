@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ai_energy_benchmarks.analysis.derived import Bounded
+
 _MOST_DECIMALS = 9
 
 
@@ -36,3 +38,18 @@ def _decimals(of: float) -> int:
 
 def _fixed(value: float, decimals: int) -> str:
     return f"{value:,.{min(max(decimals, 0), _MOST_DECIMALS)}f}"
+
+
+def component_name(component: str) -> str:
+    """A component as people write it."""
+    return "total" if component == "total" else component.upper()
+
+
+def cell(bounded: Bounded | None, factor: float = 1.0, half_width: float | None = None) -> str:
+    """The figure over its bounds; the bounds alone where the window is not resolved."""
+    if bounded is None:
+        return "no tokens"
+    limits = bounds(bounded.low * factor, bounded.high * factor)
+    if bounded.value is None:
+        return f"unresolved\n{limits}"
+    return "\n".join(each for each in (with_half_width(bounded.value * factor, half_width), limits) if each)

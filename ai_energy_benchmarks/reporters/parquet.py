@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
+from ai_energy_benchmarks.domain.outcomes import OutcomeTable
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.results.requests import request_frames, requests_frame
@@ -40,7 +40,7 @@ class ParquetReporter:
 
     def report(self, result: BenchmarkResult) -> tuple[Path, ...]:
         timeline_file = self.requests_file.with_name("timeline.parquet")
-        if any(len(trial.outcomes) > MANY_REQUESTS for trial in result.trials):
+        if any(isinstance(trial.outcomes, OutcomeTable) for trial in result.trials):
             _write_in_pieces(request_frames(result), self.requests_file)
         else:
             _write(requests_frame(result), self.requests_file)

@@ -92,11 +92,20 @@ def run_batch(batch: Batch, rows: Sequence[ListedModel], told: Told, launch: Lau
 
 
 def launch_process(config: Path, log: Path) -> int:
-    """Run a config in a process of its own, with everything it prints in ``log``."""
+    """Run a config in a process of its own, with everything it prints in ``log``; it ends with this process."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "ai_energy_benchmarks.cli.attended", "run", str(config), "-v"]
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "ai_energy_benchmarks", "run", str(config), "-v"]
-        return subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+        # A session of its own: Ctrl-C reaches it once, through the pipe, and it may end in its own time.
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        assert process.stdin is not None
+        try:
+            return process.wait()
+        finally:
+            process.stdin.close()
+            process.wait()
 
 
 def _one(batch: Batch, row: ListedModel, start: Launch) -> tuple[Outcome, str]:

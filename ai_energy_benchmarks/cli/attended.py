@@ -1,0 +1,34 @@
+"""``python -m ai_energy_benchmarks.cli.attended …``: a command that ends when whoever started it does.
+
+Its standard input is a pipe that the starter holds open. The pipe closes however the starter ends, SIGKILL included,
+and that counts as Ctrl-C here: what was measured is written, and a server that was started is ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from threading import Thread
+
+from ai_energy_benchmarks.cli.main import main
+
+_STANDARD_INPUT = 0
+
+
+def end_with_the_starter() -> None:
+    """Interrupt this process once its standard input has ended."""
+    # Whoever starts a batch in the background of a shell has Ctrl-C ignored, and so would we.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def wait_for_the_end() -> None:
+        while os.read(_STANDARD_INPUT, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=wait_for_the_end, daemon=True).start()
+
+
+if __name__ == "__main__":
+    end_with_the_starter()
+    main(sys.argv[1:])

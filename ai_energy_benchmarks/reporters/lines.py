@@ -1,0 +1,129 @@
+"""The lines under the tables of the console report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ai_energy_benchmarks.analysis.derived import at_wall, cost, emissions_g, energies
+from ai_energy_benchmarks.analysis.server_figures import server_figures
+from ai_energy_benchmarks.analysis.serving_checks import achieved_concurrency
+from ai_energy_benchmarks.analysis.summary import counting_trials
+from ai_energy_benchmarks.domain.result import BenchmarkResult, ComponentEnergy
+from ai_energy_benchmarks.reporters.figures import bounds, cell, component_name, figure, with_half_width
+from ai_energy_benchmarks.results import units
+from ai_energy_benchmarks.results.efficiency import efficiency
+
+
+def named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
+    """Name and text of each line under the tables."""
+    summary, carbon = result.summary, result.carbon
+    yield "Speed", f"{figure(summary.output_tokens_per_s)} output tokens/s"
+    prompt, output = f"{summary.prompt_tokens:,.10g} prompt", f"{summary.output_tokens:,.10g} output"
+    yield "Per pass", f"{prompt} and {output} tokens in {figure(summary.duration_s)} s"
+    yield "Requests", f"{summary.succeeded:,.10g} ok, {summary.failed:,.10g} failed per pass"
+    if (goodput := summary.goodput) and goodput.requests_per_s is not None and goodput.share is not None:
+        asked = ", ".join(f"{name} ≤ {figure(units.ms(limit_s))} ms" for name, limit_s in goodput.slo.limits())
+        yield "Goodput", f"{figure(goodput.requests_per_s)} requests/s kept {asked} ({goodput.share:.1%} of all)"
+    if (client := _client(result)) is not None:
+        yield "Client", client
+    if (server := _server(result)) is not None:
+        yield "Server", server
+    for each in energies(summary).values():
+        if (interval := _interval(each)) is not None:
+            yield "Interval", interval
+    for each in summary.components:
+        if each.resolved and each.net_energy_j is not None:
+            yield "Net", _net(each, summary.duration_s)
+    if result.wall_factor is not None and summary.total:
+        wall = cell(at_wall(summary.total, result.wall_factor)).replace("\n", " ")
+        yield (
+            "At the wall",
+            f"{wall} J per pass (sum of the components × wall factor {result.wall_factor:g}, as stated)",
+        )
+    if (work := _work(result)) is not None:
+        yield "Work", work
+    if carbon and summary.total and summary.total.resolved:
+        mass = figure(emissions_g(summary.total.energy_j, carbon, result.wall_factor))
+        yield "CO2e", f"{mass} g per pass ({carbon.intensity_g_per_kwh:g} g/kWh, PUE {carbon.pue:g}; {carbon.source})"
+    if (tariff := result.tariff) and summary.total and summary.total.resolved:
+        price = f"{tariff.price_per_kwh:g} {tariff.currency}/kWh, PUE {tariff.pue:g}"
+        yield (
+            "Cost",
+            f"{figure(cost(summary.total.energy_j, tariff, result.wall_factor))} {tariff.currency} per pass ({price})",
+        )
+    for component, reason in summary.absent.items():
+        yield "Absent", f"{component_name(component)}: {reason}"
+
+
+def _work(result: BenchmarkResult) -> str | None:
+    """Floating-point operations and what they cost; None where they cannot be counted."""
+    found = efficiency(result)
+    flop, used = found["flop"], found["utilisation"]
+    if flop is None:
+        return None
+    parts = [f"{figure(flop['per_pass'] / 1e12)} TFLOP per pass, {flop['confidence']} confidence"]
+    parts += [
+        f"{figure(flop_per_j / 1e9)} GFLOP/J {component_name(name)}"
+        for name, flop_per_j in found["flop_per_j"].items()
+        if name != "total"
+    ]
+    parts += [f"{used['share_of_peak']:.1%} of the boards' peak"] if used else []
+    return "; ".join(parts)
+
+
+def _client(result: BenchmarkResult) -> str | None:
+    """How the client of a server fared in its worst trial; None for engines in process."""
+    served = [trial for trial in result.trials if trial.client is not None]
+    if not served:
+        return None
+    cpu = max(trial.client.cpu_time_s / trial.duration_s for trial in served if trial.client)
+    late_s = max(trial.client.loop_lag_s for trial in served if trial.client)
+    achieved = [each for trial in served if (each := achieved_concurrency(trial)) is not None]
+    at_once = f", {min(achieved):.2f} requests on their way at once" if achieved else ""
+    return f"at most {cpu:.0%} of a core, event loop {1000 * late_s:.3g} ms late (p99){at_once}"
+
+
+def _server(result: BenchmarkResult) -> str | None:
+    """Queue and cache as the server told them; None if it told nothing."""
+    found = server_figures(counting_trials(result.trials))
+    if found is None:
+        return None
+    parts = []
+    if found.running_mean is not None and found.waiting_mean is not None:
+        parts.append(f"{found.running_mean:.3g} requests running and {found.waiting_mean:.3g} waiting on average")
+    if found.waiting_most:
+        parts.append(f"at most {found.waiting_most:g} waiting")
+    if found.kv_cache_most_share is not None:
+        parts.append(f"KV cache at most {found.kv_cache_most_share:.1%} full")
+    if found.prefix_cache_hit_share is not None:
+        parts.append(f"{found.prefix_cache_hit_share:.1%} of prompt tokens from its prefix cache")
+    if found.preemptions is not None:
+        parts.append(f"{found.preemptions} preemptions")
+    looked = f" ({found.readings} readings)" if found.readings else ""
+    return f"{', '.join(parts)}{looked}" if parts else None
+
+
+def _interval(energy: ComponentEnergy) -> str | None:
+    """J per output token as measurement.md §7 prints it; None where there is no interval to give."""
+    mean, low_j, high_j = energy.per_output_token_j, energy.per_output_token_low_j, energy.per_output_token_high_j
+    if not energy.resolved or mean is None or not mean.half_width or low_j is None or high_j is None:
+        return None
+    token_j, half_j = with_half_width(mean.mean, mean.half_width).split(" ± ")
+    n = f"n = {mean.n} trials, one process" if mean.n > 1 else "n = 1, from the meter's edges"
+    parts = [f"{component_name(energy.component)} {token_j} J/output token ± {half_j} (95 %, {n})"]
+    if mean.half_width_with_gain and energy.gain_limit is not None:
+        wider_j = with_half_width(mean.mean, mean.half_width_with_gain).split(" ± ")[1]
+        parts.append(f"± {wider_j} with ±{energy.gain_limit:.0%} sensor gain")
+    if limits := bounds(low_j, high_j):
+        parts.append(f"meter bounds {limits}")
+    return "; ".join(parts)
+
+
+def _net(energy: ComponentEnergy, duration_s: float) -> str:
+    net_j, idle_w = energy.net_energy_j or 0.0, energy.idle_power_w or 0.0
+    half_difference_w = energy.idle_half_difference_w
+    half_j = None if half_difference_w is None else half_difference_w * duration_s
+    text = f"{component_name(energy.component)} {with_half_width(net_j, half_j)} J per pass"
+    own = " of the workload's own processor time" if energy.provenance == "modelled" else ""
+    after = f"after an idle power{own} of {with_half_width(idle_w, half_difference_w)} W"
+    return f"{text} {after}" + (" (± from the two baselines alone)" if half_difference_w else "")
