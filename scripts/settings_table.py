@@ -1,6 +1,6 @@
-"""docs/settings.md: every key of a config with its type, its default, who honours it and the test that proves it.
+"""docs/settings.md: every key of a config with its meaning, type, default, who honours it and the test that proves it.
 
-Types and defaults come from the schema, the rest from settings.csv beside this file.
+Meanings, types and defaults come from the schema, the rest from settings.csv beside this file.
 
     python scripts/settings_table.py            # writes the page
     python scripts/settings_table.py --check    # only says whether it is current
@@ -28,8 +28,8 @@ FACTS = Path(__file__).with_name("settings.csv")
 HEAD = """\
 # Every setting
 
-Made by `scripts/settings_table.py`; do not edit it here. `ai-energy-benchmark schema` prints the same keys, with what
-each means. *Honoured by* names the backends that do it, or the member whose option it is; "all" is what the runner does
+Made by `scripts/settings_table.py`; do not edit it here. `ai-energy-benchmark schema` prints the same keys for editors.
+*Honoured by* names the backends that do it, or the member whose option it is; "all" is what the runner does
 itself, whichever the backend. Keys of older configs, `metrics.type` and `reporter`, are read as lists of one.
 """
 _OPTIONS = {"backends": "backend.options", "collectors": "metrics.collectors[].options",
@@ -41,6 +41,7 @@ class Key:
     """One setting: its path from the top, or from the options of a member."""
 
     path: str
+    meaning: str
     type: str
     default: str
 
@@ -74,7 +75,8 @@ def keys(block: Mapping[str, Any], definitions: Mapping[str, Any], parent: str =
         path = f"{parent}{name}"
         inner = inner_block(schema, definitions)
         if inner is None:
-            yield Key(path, words(schema, definitions), default(schema, name in required))
+            meaning = schema.get("description", "")
+            yield Key(path, meaning, words(schema, definitions), default(schema, name in required))
         else:
             yield from keys(inner, definitions, f"{path}." if "items" not in schema else f"{path}[].")
 
@@ -132,19 +134,28 @@ def page(known: Mapping[str, Fact]) -> str:
     """The whole page.
 
     Raises:
-        SystemExit: a key has no fact, or a fact no key.
+        SystemExit: a key has no fact, or a fact no key; or nothing says what a key means.
     """
-    parts, seen = [HEAD], set()
+    parts, seen, mute = [HEAD], set(), []
     for heading, prefix, found in sections(config_schema()):
-        parts.append(f"\n## {heading}\n\n| key | type | default | honoured by | test |\n|---|---|---|---|---|")
+        parts.append(
+            f"\n## {heading}\n\n| key | meaning | type | default | honoured by | test |\n|---|---|---|---|---|---|"
+        )
         for key in found:
             seen.add(prefix + key.path)
             fact = known.get(prefix + key.path, Fact("", ""))
-            test = f"`{fact.test}`"
-            parts.append(f"| `{key.path}` | {key.type} | {key.default} | {fact.honoured} | {test} |".replace("\n", " "))
+            mute += [] if key.meaning else [prefix + key.path]
+            test, meaning = f"`{fact.test}`", key.meaning.replace("|", "\\|")
+            parts.append(
+                f"| `{key.path}` | {meaning} | {key.type} | {key.default} | {fact.honoured} | {test} |".replace(
+                    "\n", " "
+                )
+            )
     missing, spare = seen - known.keys(), known.keys() - seen
     if missing or spare:
         raise SystemExit(f"{FACTS.name}: no line for {sorted(missing)}; no such key: {sorted(spare)}")
+    if mute:
+        raise SystemExit(f"no docstring says what these mean: {mute}")
     return "\n".join(parts) + "\n"
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Lints, checks types and runs every test that needs only pip. Needs Python 3.10 or newer; installs the rest into .venv.
 #
-#   --heavy           also the tests that need apt packages or minutes
+#   --heavy           also the tests that need apt packages or minutes; gets what they need, vLLM included (heavy.sh)
 #   AEB_CORE_ONLY=1   without torch, for a Python that it has no wheel for
 #
 # Further arguments go to pytest.
@@ -12,15 +12,22 @@ cd "$root"
 source scripts/environment.sh
 
 selection=(-m "not heavy")
+heavy=
 if [[ ${1:-} == --heavy ]]; then
     selection=()
+    heavy=yes
     shift
 fi
 
 if [[ -n ${AEB_CORE_ONLY:-} ]]; then
     prepare dev
 else
-    prepare dev,pytorch,codecarbon,datasets
+    prepare dev,pytorch,bitsandbytes,peft,codecarbon,datasets,serve
+fi
+if [[ -n $heavy ]]; then
+    source scripts/heavy.sh
+    prepare_packages
+    [[ -n ${AEB_CORE_ONLY:-} ]] || prepare_vllm
 fi
 
 say "ruff"

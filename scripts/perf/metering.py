@@ -26,6 +26,7 @@ from metering_parts import PEERS, Simulation, environments
 from ratios import report
 
 LIVE_WINDOWS = {1.0: 20, 3.0: 6, 10.0: 2}
+BUSY_WINDOWS = {1.0: 10, 3.0: 5}
 COMMAND = "python scripts/perf/metering.py --docs docs/validation.md"
 
 
@@ -48,6 +49,9 @@ def main() -> int:
         simulation = Simulation.make(Path(directory))
         rows += live.cost_rows(simulation, pythons, 3.0 if arguments.quick else 10.0)
         rows += live.accuracy_rows(simulation, pythons, {1.0: 3} if arguments.quick else LIVE_WINDOWS)
+        own = {name: python for name, python in pythons.items() if name not in PEERS}
+        rows += live.accuracy_rows(simulation, own, {1.0: 3} if arguments.quick else BUSY_WINDOWS, "loop")
+        rows += live.day_rows(simulation, 1.0 if arguments.quick else 24.0)
         faults, faults_right = metering_faults.fault_table(simulation, pythons)
     status = report(rows, None)
     head = ["fault", "truth", *pythons]

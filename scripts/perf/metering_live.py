@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -10,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field, frozen
-from metering_parts import PEERS, Meter, Simulation
+from metering_parts import HERE, PEERS, Meter, Simulation
 from ratios import Row
 
 from ai_energy_benchmarks.domain.statistics import percentile
 from tests.nvml.simulated import Board, Machine, Trace
 
 BOARDS = 4
+# A process whose interpreter is busy takes longer to answer.
+BUSY_REST_S = 4.0
 IDLE_W, REST_S, LEVELS_W = 80.0, 1.0, (90.0, 250.0, 450.0, 700.0)
 # How long a meter may take to open once it is loaded; its windows begin after that.
 OPENING_S = 8.0
@@ -40,7 +46,7 @@ class Errors:
     held: list[bool] = field(factory=list)
 
 
-def make_blocks(dice: random.Random, counts: Mapping[float, int], turns: int) -> list[Block]:
+def make_blocks(dice: random.Random, counts: Mapping[float, int], turns: int, rest_s: float = REST_S) -> list[Block]:
     """So many windows of each length for each of ``turns`` meters, with random lengths and phases."""
     time_s, blocks = OPENING_S + 3.0, []
     lengths = [length_s for length_s, count in counts.items() for _ in range(count)]
@@ -49,7 +55,7 @@ def make_blocks(dice: random.Random, counts: Mapping[float, int], turns: int) ->
         for _ in range(turns):
             seconds = length_s * dice.uniform(0.95, 1.05)
             blocks.append(Block(length_s, time_s, time_s + seconds))
-            time_s += seconds + REST_S + 0.1 * dice.random()
+            time_s += seconds + rest_s + 0.1 * dice.random()
     return blocks
 
 
@@ -68,10 +74,16 @@ def _trace(dice: random.Random, blocks: Sequence[Block]) -> Trace:
     return (*steps, (10.0, IDLE_W))
 
 
-def accuracy_rows(simulation: Simulation, pythons: Mapping[str, Path], counts: Mapping[float, int]) -> list[Row]:
-    """Each meter has each third window; the errors are those of single boards."""
+def accuracy_rows(
+    simulation: Simulation, pythons: Mapping[str, Path], counts: Mapping[float, int], beside: str = ""
+) -> list[Row]:
+    """Each meter has each third window; the errors are those of single boards.
+
+    Args:
+        beside: what else the meters' processes do all the while; ``loop`` holds their interpreters' locks.
+    """
     dice = random.Random(4)
-    blocks = make_blocks(dice, counts, len(pythons))
+    blocks = make_blocks(dice, counts, len(pythons), BUSY_REST_S if beside else REST_S)
     boards = [
         Board(f"GPU-{i}", _trace(dice, blocks), delay_s=dice.uniform(0, 0.05), phase_s=dice.random() / 10, seed=i)
         for i in range(BOARDS)
@@ -79,7 +91,7 @@ def accuracy_rows(simulation: Simulation, pythons: Mapping[str, Path], counts: M
     found: dict[tuple[str, float], Errors] = {}
     with ExitStack() as stack:
         meters = [stack.enter_context(simulation.meter(name, python)) for name, python in pythons.items()]
-        machine, opened = open_together(simulation, meters, boards, {"boards": [0]})
+        machine, opened = open_together(simulation, meters, boards, {"boards": [0], "beside": beside})
         for meter, answer in zip(meters, opened, strict=True):
             if "error" in answer:
                 raise SystemExit(f"{meter.name} does not open: {answer['error']}")
@@ -87,7 +99,8 @@ def accuracy_rows(simulation: Simulation, pythons: Mapping[str, Path], counts: M
             raise SystemExit("the meters did not open in time; is the machine busy?")
         for number, block in enumerate(blocks):
             _take(machine, meters[number % len(meters)], block, found)
-    return [row for key in sorted(found) for row in _rows(*key, found[key])]
+    where = f"live beside a Python {beside}" if beside else "live"
+    return [row for key in sorted(found) for row in _rows(where, *key, found[key])]
 
 
 def open_together(
@@ -119,12 +132,18 @@ def _take(machine: Machine, meter: Meter, block: Block, found: dict[tuple[str, f
 
 def true_j(machine: Machine, board: int, answer: Mapping[str, Any]) -> float:
     """Between the middles of the calls that began and ended the window."""
+    return machine.energy_j(board, *middles(answer))
+
+
+def middles(answer: Mapping[str, Any]) -> tuple[float, float]:
+    """When the window began and ended."""
     before_s, begun_s, end_s, after_s = answer["edges_s"]
-    return machine.energy_j(board, (before_s + begun_s) / 2, (end_s + after_s) / 2)
+    return (before_s + begun_s) / 2, (end_s + after_s) / 2
 
 
-def _rows(by: str, length_s: float, errors: Errors) -> list[Row]:
-    name, count = f"live: {by}, {length_s:g} s", len(errors.relative)
+def _rows(where: str, by: str, length_s: float, errors: Errors) -> list[Row]:
+    count = len(errors.relative)
+    name = f"{where}: {by}, {count} windows of {length_s:g} s"
     rows = [Row(f"{name}, 95th percentile of the error", 100 * percentile(sorted(errors.relative), 0.95), "%")]
     if errors.held:
         held = 100 * sum(errors.held) / count
@@ -145,6 +164,20 @@ def cost_rows(simulation: Simulation, pythons: Mapping[str, Path], seconds: floa
                 time.sleep(3.0)  # our discovery of the tick is over
                 rows += _cost(f"{name}, {1000 * tick_s:g} ms tick", name, opened, meter.ask("cost", seconds))
     return rows
+
+
+def day_rows(simulation: Simulation, hours: float) -> list[Row]:
+    """Memory of a day's readings of eight boards, given to the collector's own store at once."""
+    simulation.machine([Board(f"GPU-{i}") for i in range(8)])
+    settings = {"SIMULATED_NVML": str(simulation.directory / "boards"), "LD_LIBRARY_PATH": str(simulation.directory)}
+    command = [sys.executable, str(HERE / "metering_day.py"), str(hours)]
+    done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=True)
+    seen = json.loads(done.stdout)
+    name = f"ours, {hours:g} h of 8 boards: memory of the process"
+    return [
+        Row(f"{name} while it reads", seen["lived_bytes"] / 1e6, "MB", limit=300.0),
+        Row(f"{name} with a copy of everything", seen["peak_bytes"] / 1e6, "MB", limit=300.0),
+    ]
 
 
 def _cost(label: str, name: str, opened: Mapping[str, Any], seen: Mapping[str, Any]) -> list[Row]:

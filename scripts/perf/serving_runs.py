@@ -25,6 +25,7 @@ scenario:
 load: {{concurrency: {concurrency}}}
 protocol: {{bare_idle_s: 0, resident_idle_s: 0, warmup: {{requests: 1}}, trials: {trials}}}
 output_dir: {directory}
+{more}
 """
 
 
@@ -45,13 +46,11 @@ class Run:
     requests_in_file: int
 
 
-def run(endpoint: str, directory: Path, *, requests: int, tokens: int, concurrency: int, trials: int = 1) -> Run:
-    """Run the command line in a process of its own.
-
-    Raises:
-        SystemExit: it failed; with the end of what it printed.
-    """
-    config, output = directory / "config.yaml", directory / "output.txt"
+def write_config(
+    endpoint: str, directory: Path, *, requests: int, tokens: int, concurrency: int, trials: int = 1, more: str = ""
+) -> Path:
+    """A config of that load, with ``more`` lines; its result goes to the directory ``result``."""
+    config = directory / "config.yaml"
     config.write_text(
         _CONFIG.format(
             endpoint=endpoint,
@@ -60,8 +59,20 @@ def run(endpoint: str, directory: Path, *, requests: int, tokens: int, concurren
             tokens=tokens,
             concurrency=concurrency,
             trials=trials,
+            more=more,
         )
     )
+    return config
+
+
+def run(config: Path) -> Run:
+    """Run the command line in a process of its own.
+
+    Raises:
+        SystemExit: it failed; with the end of what it printed.
+    """
+    directory = config.parent
+    output = directory / "output.txt"
     start_s = time.perf_counter()
     with output.open("wb") as file:
         process = subprocess.Popen(
@@ -91,16 +102,22 @@ def fixed_overhead_s(server: Bench, times: int) -> list[float]:
     found = []
     for _ in range(times):
         with tempfile.TemporaryDirectory() as directory:
-            done = run(server.endpoint("paced"), Path(directory), requests=8, tokens=4, concurrency=4)
+            config = write_config(server.endpoint("paced"), Path(directory), requests=8, tokens=4, concurrency=4)
+            done = run(config)
         found.append(done.wall_s - done.within_s)
     return found
 
 
-def million_rows(server: Bench, requests: int = 1_000_000) -> list[Row]:
+def million_rows(server: Bench, requests: int = 1_000_000, tokens: int = 4) -> list[Row]:
     """A run of very many requests: its memory, its rows and its time."""
     with tempfile.TemporaryDirectory() as directory:
-        done = run(server.endpoint("flood"), Path(directory), requests=requests, tokens=4, concurrency=32)
-    name = f"{requests:,} requests"
+        config = write_config(
+            server.endpoint("flood"), Path(directory), requests=requests, tokens=tokens, concurrency=32
+        )
+        done = run(config)
+    name = f"{requests:,} requests of {tokens} tokens"
+    spilled = [each["message"] for each in done.document["verdict"]["findings"] if each["check"] == "rows"]
+    print("; ".join(spilled) or "no row was spilled", file=sys.stderr)
     [trial] = done.document["trials"]
     return [
         Row(f"{name}: most memory", done.most_memory_bytes / 1e6, "MB", limit=500),

@@ -24,6 +24,7 @@ import wheel_contents
 from attrs import define, field
 from changelog import ReleaseError
 from local_index import upload_index, yanking_index
+from promises import BrokenPromiseError, Promises
 
 ROOT = Path(__file__).parents[2]
 RUN_NUMBER = 7
@@ -48,7 +49,14 @@ class Table:
         started_s = time.monotonic()
         try:
             outcome, verdict = action(), "ok"
-        except (RehearsalError, ReleaseError, subprocess.CalledProcessError, OSError, AssertionError) as error:
+        except (
+            RehearsalError,
+            BrokenPromiseError,
+            ReleaseError,
+            subprocess.CalledProcessError,
+            OSError,
+            AssertionError,
+        ) as error:
             outcome, verdict = str(getattr(error, "stderr", None) or error), "NOT OK"
             self.failed += 1
         outcome = outcome.strip().splitlines()[-1] if verdict == "ok" else outcome
@@ -259,8 +267,13 @@ def rehearse_main(rehearsal: Rehearsal) -> Path:
                 f"main: install with {Path(python).name} {extra}",
                 lambda python=python, extra=extra: rehearsal.installed(python, extra, version),  # type: ignore[misc] # bound now
             )
+    source = ("--extra-index-url", f"{rehearsal.main_index}/simple/", "--constraint", ROOT / "constraints.txt")
+    core_only = bool(os.environ.get("AEB_CORE_ONLY"))
+    promised = Promises(wheel, copy, rehearsal.work, rehearsal.environment, source)
+    for what, trial in promised.rows(core_only=core_only):
+        table.row(what, trial)
     table.row("main: AI Energy Score's contract on the wheel", lambda: rehearsal.contract(version))
-    if not os.environ.get("AEB_CORE_ONLY"):
+    if not core_only:
         table.row("main: a real benchmark with [pytorch]", lambda: rehearsal.benchmark(version))
     return wheel
 
