@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 
 from ai_energy_benchmarks.analysis.summary import summarise
-from ai_energy_benchmarks.analysis.verdict import judge
+from ai_energy_benchmarks.analysis.verdict import Planned, judge
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome, TokenSource
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
@@ -158,10 +158,7 @@ def verdict(
     environment: Environment = ENVIRONMENT,
     engine: EngineFacts | None = ENGINE,
     metrics_enabled: bool = True,
-    planned_trials: int | None = None,
-    bare_idle_s: float = 10.0,
-    resident_idle_s: float = 10.0,
-    warmup_requests: int = 10,
+    planned: Planned | None = None,
     gpu: bool = False,
     collector_notes: Sequence[str] = (),
     extra: Sequence[Finding] = (),
@@ -175,10 +172,7 @@ def verdict(
         environment=environment,
         engine=engine,
         metrics_enabled=metrics_enabled,
-        planned_trials=len(trials) if planned_trials is None else planned_trials,
-        bare_idle_s=bare_idle_s,
-        resident_idle_s=resident_idle_s,
-        warmup_requests=warmup_requests,
+        planned=planned or Planned(len(trials)),
         gpu=gpu,
         collector_notes=collector_notes,
         extra=extra,

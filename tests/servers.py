@@ -68,10 +68,11 @@ def usage(prompt: int, output: int, **more: object) -> dict[str, object]:
 
 @define
 class ScriptedServer:
-    """Answers ``POST`` with ``answer`` and lists one model."""
+    """Answers ``POST`` with ``answer``, lists one model, and has the texts of ``pages`` under their paths."""
 
     answer: Answer
     model: str = "scripted"
+    pages: dict[str, Callable[[], str]] = field(factory=dict)
     seen: list[Exchange] = field(factory=list)
     port: int = 0
 
@@ -92,6 +93,10 @@ class ScriptedServer:
                     await self.answer(exchange)
                 elif path.endswith("/models"):
                     await exchange.document({"data": [{"id": self.model, "max_model_len": 512}]})
+                elif path in self.pages:
+                    page = self.pages[path]().encode()
+                    await exchange.head(200, f"Content-Length: {len(page)}", "Content-Type: text/plain")
+                    await exchange.raw(page)
                 else:
                     await exchange.document({}, 404)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):

@@ -21,6 +21,8 @@ UNITLESS = {
     "MoreThan.value": "a limit, in the unit of the key it belongs to",
     "Reading.relative_half_width": "a ratio",
     "CarbonConfig.pue": "a ratio: energy of the site over energy of its machines",
+    "MetricsConfig.wall_factor": "a ratio: energy at the wall over that of the components",
+    "BenchmarkResult.wall_factor": "a ratio: energy at the wall over that of the components",
     "WarmupConfig.cv": "a ratio: standard deviation over mean",
     "ThermalGateConfig.most_power": "a ratio: change over power",
     "Tariff.pue": "a ratio: energy of the site over energy of its machines",
@@ -33,6 +35,15 @@ UNITLESS = {
     "Generation.repetition_penalty": "divides logits; no unit",
     "ComponentEnergy.gain_limit": "a ratio: error over figure",
     "Environment.cgroup_cpus": "a count, with fractions",
+    "Slo.limits": "seconds, each with the field's name",
+    "ServerGauges.kv_cache_share": "a ratio",
+    "ServerGauges.running_requests": "a count",
+    "ServerGauges.waiting_requests": "a count",
+    "ServerLoad": "counts and ratios",
+    "Goodput.good_requests": "a mean count",
+    "Goodput.unknown_requests": "a mean count",
+    "Goodput.share": "a ratio",
+    "WorkloadShare": "ratios",
     "Summary.requests": "a mean count",
     "Summary.succeeded": "a mean count",
     "Summary.failed": "a mean count",
@@ -61,7 +72,8 @@ def float_fields(tree: ast.Module) -> Iterator[str]:
                 yield f"{owner.name}.{node.name}"
 
 
-VALUES = [module for module in MODULES if module.room == "domain" or module.path.as_posix() == "config/model.py"]
+BLOCKS = {f"config/{name}.py" for name in ("model", "protocol", "metrics", "ranges", "slo")}
+VALUES = [module for module in MODULES if module.room == "domain" or module.path.as_posix() in BLOCKS]
 FIELDS = sorted({each for module in VALUES for each in float_fields(module.tree)})
 
 

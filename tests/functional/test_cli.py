@@ -105,6 +105,7 @@ def test_validate_says_what_a_run_would_do(config: Path) -> None:
         "  load no/such-model with pytorch on cpu",
         "  watch the loaded machine for 10 s, twice: before and after the trials",
         "  warm up with 1 request that no trial measures",
+        "  generate until the boards are steady, for at most 300 s, where a meter tells",
         "  measure 5 trials of 4 requests from builtin, in batches of at most 1, 1 at once",
         "    in all 20 requests with at most 160 output tokens (8 each)",
         "  meter with auto",
@@ -112,6 +113,29 @@ def test_validate_says_what_a_run_would_do(config: Path) -> None:
         "  take about 21 s for idle power, and as long as the engine needs for loading and generating",
     ]
     assert list(config.parent.iterdir()) == [config]
+
+
+def test_validate_counts_the_outputs_that_the_data_set_decides(config: Path) -> None:
+    """Synthetic lengths of output are known beforehand: here 3 trials of 4 requests with 6 tokens each."""
+    pytest.importorskip("torch", reason="the engine is checked before the prompts")
+    done = command(
+        "validate", config, "-o", "scenario.num_samples=4", "-o", "protocol.trials=3",
+        "-o", "scenario.dataset_name=synthetic", "-o", "scenario.dataset_options.output_tokens.mean=6",
+        cwd=config.parent,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "    in all 12 requests with at most 72 output tokens (their lengths are the data set's)" in done.out
+
+
+def test_a_directory_that_cannot_be_is_told_before_anything_is_measured(config: Path) -> None:
+    """Nothing of a run would be left otherwise."""
+    pytest.importorskip("torch", reason="the pytorch backend says that torch is missing")
+    (config.parent / "file").write_text("")
+    for verb in ("validate", "run"):
+        done = command(verb, config, "-o", "output_dir=file/out", cwd=config.parent)
+        assert done.code != 0
+        assert "cannot write file/out" in done.err
+        assert "output_dir" in done.err
 
 
 def test_validate_checks_the_data_set(config: Path) -> None:
@@ -160,6 +184,7 @@ def test_list_names_every_member(tmp_path: Path) -> None:
         for name in registry.names(kind):
             [line] = [each for each in lines if each.startswith(f"  {name} ")]
             assert "usable here" in line
+    assert "``" not in done.out
 
 
 def test_list_keeps_the_brackets_of_an_install_line(tmp_path: Path, without_engines: str) -> None:

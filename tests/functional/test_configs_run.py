@@ -61,5 +61,6 @@ def test_every_use_has_a_config() -> None:
     """One each for the quick start, PyTorch, its quantised weights, servers, data sets, meters and reasoning."""
     assert {path.stem for path in CONFIGS} >= {
         *("quickstart", "pytorch", "pytorch_4bit", "pytorch_sampling", "pytorch_local_file", "synthetic"),
+        "conversations",
         *("hub_dataset", "vllm_quickstart", "server", "codecarbon", "tokens_only", "reasoning"),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -56,21 +55,61 @@ def models_csv(tmp_path: Path, *models: Path) -> Path:
     return file
 
 
+def processes() -> str:
+    """The command lines of all processes."""
+    return subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
+
+
+def wait_until_gone(argument: Path, patience_s: float) -> None:
+    """Wait for the end of every process that has this path on its command line."""
+    until_s = time.monotonic() + patience_s
+    while time.monotonic() < until_s:
+        if str(argument) not in processes():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"still there after {patience_s} s: {argument}")
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="lists processes with ps")
+@pytest.mark.parametrize("signalled", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)
+def test_the_process_of_a_model_ends_with_its_batch(model: Path, tmp_path: Path, signalled: signal.Signals) -> None:
+    """However the batch ends, the model that it measures does not go on."""
+    arguments = ["batch", str(models_csv(tmp_path, model)), "-n", "2", "--output-dir", str(tmp_path / "out"),
+                 "-o", "scenario.dataset_name=builtin", "-o", "metrics.collectors=[modelled]",
+                 "-o", "backend.device=cpu", "-o", "protocol.bare_idle_s=600"]  # fmt: skip
+    process = subprocess.Popen(
+        [*PROGRAM, *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # Where the tests themselves run in the background, Ctrl-C would be ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 # this test has no threads
+    )
+    while process.poll() is None and str(tmp_path / "out" / "individual_runs") not in processes():
+        time.sleep(0.05)
+    assert process.poll() is None
+    process.send_signal(signalled)
+    process.wait(60)
+    wait_until_gone(tmp_path / "out" / "individual_runs", 60)
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="lists processes with ps")
 def test_a_batch_killed_in_its_second_model_ends_complete(model: Path, tmp_path: Path) -> None:
     """Three real models; killed outright, the same command keeps the first and measures the others."""
     models = [Path(shutil.copytree(model, tmp_path / name)) for name in ("first", "second", "third")]
-    arguments = ["batch", str(models_csv(tmp_path, *models)), "-n", "2", "--output-dir", "out",
+    arguments = ["batch", str(models_csv(tmp_path, *models)), "-n", "2", "--output-dir", str(tmp_path / "out"),
                  "-o", "scenario.dataset_name=builtin", "-o", "metrics.collectors=[modelled]",
                  "-o", "backend.device=cpu", *(part for each in QUICK for part in ("-o", each))]  # fmt: skip
     logs = tmp_path / "out" / "logs"
     process = subprocess.Popen([*PROGRAM, *arguments], cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL)
     while process.poll() is None and len(list(logs.glob("*.log"))) < 2:
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
-    assert not (tmp_path / "out" / "individual_runs").joinpath("third").exists()
+    wait_until_gone(tmp_path / "out" / "individual_runs", 60)
+    assert not any((tmp_path / "out" / "individual_runs").glob("*third*"))
 
-    done = command(*arguments, cwd=tmp_path)
+    done = command(*arguments, cwd=tmp_path, timeout_s=250)
     assert done.code == 0, done.out + done.err
     assert [line.split()[0] for line in done.out.splitlines()[:3]] == ["kept", "done", "done"]
     with (tmp_path / "out" / "master_results.csv").open(encoding="utf-8", newline="") as lines:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import ssl
 import subprocess
+import time
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
+import polars
 import pytest
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
@@ -16,6 +21,7 @@ from ai_energy_benchmarks.backends.vllm import VllmBackend, VllmOptions
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
 from ai_energy_benchmarks.errors import BackendError
+from tests.functional.commands import command
 from tests.servers import Answer, Exchange, ScriptedServer, delta, event, running, usage
 
 
@@ -345,6 +351,146 @@ def test_the_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "sk-very-secret" not in shown[-1]
 
 
+@pytest.mark.parametrize("headers", [("Retry-After: 0",), ("Retry-After: 0", "Connection: close")])
+def test_any_server_error_with_a_time_to_try_again_is_tried_again(headers: tuple[str, ...]) -> None:
+    """Also a 500, and also where the server closes the connection with its refusal."""
+    answers: list[int] = []
+
+    async def answer(exchange: Exchange) -> None:
+        answers.append(1)
+        if len(answers) > 1:
+            await three_tokens(exchange)
+            return
+        await exchange.document({"message": "warming up"}, 500, *headers)
+        if len(headers) > 1:
+            exchange.writer.close()
+
+    assert completion(answer).output_tokens == 3
+
+
+def test_a_server_that_hangs_before_it_answers_is_a_failure_after_the_stall_limit() -> None:
+    """Not a single byte comes, so there is nothing to say of token events."""
+
+    async def answer(exchange: Exchange) -> None:
+        await asyncio.sleep(30)
+
+    assert failure(answer, stall_timeout_s=0.4).reason == "nothing was received for 0.4 s"
+
+
+def test_a_server_that_dies_before_it_answers_is_a_failure() -> None:
+    """The reason tells this from an answer that was cut."""
+
+    async def answer(exchange: Exchange) -> None:
+        exchange.writer.transport.abort()
+
+    assert failure(answer).reason == "the server closed the connection before it answered"
+
+
+@pytest.mark.parametrize("announced", ["Transfer-Encoding: chunked", "Content-Length: 100000"])
+def test_a_half_closed_connection_is_an_answer_that_was_cut(announced: str) -> None:
+    """A server that will send no more, but still reads, has not finished what it announced."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.head(200, announced)
+        data = event(delta(content="a"))
+        await (exchange.chunk(data) if "chunked" in announced else exchange.raw(data))
+        exchange.writer.write_eof()
+        await asyncio.sleep(10)
+
+    reason = failure(answer, stall_timeout_s=8.0).reason
+    assert reason == "the server closed the connection in the middle of its answer (after 1 token events)"
+
+
+def test_a_connection_half_closed_between_requests_is_not_used_again() -> None:
+    """The next request goes out on a new one and does not fail."""
+
+    async def answer(exchange: Exchange) -> None:
+        await three_tokens(exchange)
+        exchange.writer.write_eof()
+
+    with running(answer) as server:
+        outcomes = converse(settings(server.endpoint), batch("a"), batch("b"), pause_s=0.1)
+    assert [type(each) for each in outcomes] == [Completion, Completion]
+
+
+def test_nothing_is_missing_after_done() -> None:
+    """A connection that breaks behind ``[DONE]`` has brought the whole answer."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(content="a", finish_reason="stop"))
+        await exchange.event(usage(3, 1))
+        await exchange.chunk(b"data: [DONE]\n\n")
+        await asyncio.sleep(0.05)
+        exchange.writer.transport.abort()
+
+    done = completion(answer)
+    assert (done.output_tokens, done.finish_reason) == (1, "stop")
+
+
+@pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/", "/proxy/of/mine", "/proxy/of/mine/v1"])
+def test_the_endpoint_may_have_a_path_and_leave_v1_out(tail: str) -> None:
+    """Models, metrics and requests are all asked for behind the path."""
+    with running(three_tokens) as server:
+        outcome = ask(server, endpoint=f"http://127.0.0.1:{server.port}{tail}")
+    assert isinstance(outcome, Completion), outcome
+    prefix = "/proxy/of/mine" if "proxy" in tail else ""
+    paths = [each.path for each in server.seen]
+    assert {f"{prefix}/v1/models", f"{prefix}/v1/chat/completions"} <= set(paths)
+    assert all(path.startswith(prefix) and "/v1/v1" not in path for path in paths)
+
+
+def test_a_redirection_says_where_to() -> None:
+    """It is not followed, for the energy would be that of another address."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.head(307, "Location: https://elsewhere.example/v1", "Content-Length: 0")
+
+    assert "https://elsewhere.example/v1" in failure(answer).reason
+
+
+def test_a_key_that_the_server_quotes_is_not_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in files nor in output, although refusals and stream errors repeat it."""
+    key = "sk-very-secret-of-this-test"
+    monkeypatch.setenv("MY_KEY", key)
+    answers = count()
+
+    async def answer(exchange: Exchange) -> None:
+        quoted = {"error": {"message": f"bad key {exchange.headers['authorization']}"}}
+        number = next(answers)
+        if number % 3 == 0:
+            await exchange.document(quoted, 401)
+        elif number % 3 == 1:
+            await exchange.begin_stream()
+            await exchange.event(quoted)
+            await exchange.end_stream()
+        else:
+            await three_tokens(exchange)
+
+    with running(answer) as server:
+        (tmp_path / "config.yaml").write_text(
+            f"backend:\n  {{type: openai, model: scripted, endpoint: '{server.endpoint}',\n"
+            "   options: {api_key_env: MY_KEY}}\n"
+            "scenario: {num_samples: 6, generate_kwargs: {max_new_tokens: 8}}\n"
+            "load: {concurrency: 2}\n"
+            "protocol: {bare_idle_s: 0, resident_idle_s: 0, warmup: {requests: 1}, trials: 1}\n"
+            "metrics: {enabled: false}\noutput_dir: out\n"
+        )
+        done = command("run", "config.yaml", "-vv", "--log-file", "run.log", cwd=tmp_path, MY_KEY=key)
+    assert done.code in (0, 1), done.err
+    assert any("bad key Bearer (key)" in reason for reason in _reasons(tmp_path / "out" / "requests.parquet"))
+    written = {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    written |= {"log": (tmp_path / "run.log").read_bytes(), "out": done.out.encode(), "err": done.err.encode()}
+    written["cells"] = str(polars.read_parquet(tmp_path / "out" / "timeline.parquet").to_dicts()).encode()
+    assert [name for name, content in written.items() if key.encode() in content] == []
+
+
+def _reasons(file: Path) -> list[str]:
+    reasons: list[str] = polars.read_parquet(file)["reason"].drop_nulls().to_list()
+    assert "sk-very-secret" not in " ".join(reasons)
+    return reasons
+
+
 @pytest.fixture
 def certificate(tmp_path: Path) -> ssl.SSLContext:
     """A certificate that nobody vouches for, made by the openssl command."""
@@ -396,6 +542,28 @@ def test_nobody_listening_is_an_error_with_a_cure() -> None:
         endpoint = server.endpoint
     with pytest.raises(BackendError, match="no server answers"):
         VllmBackend(settings(endpoint)).__enter__()
+
+
+def test_the_first_question_waits_no_longer_than_for_any_connection() -> None:
+    """Where nothing is accepted, ``connect_timeout_s`` ends the wait of the probe too."""
+    with socket.socket() as deaf, ExitStack() as queue:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(4):  # more than wait to be accepted, so that the next is not even answered
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(deaf.getsockname())
+        began_s = time.monotonic()
+        endpoint = f"http://127.0.0.1:{deaf.getsockname()[1]}/v1"
+        with pytest.raises(BackendError, match=r"no server answers .*timed out"):
+            VllmBackend(settings(endpoint, connect_timeout_s=0.3)).__enter__()
+        assert time.monotonic() - began_s < 5
+
+
+def test_questions_go_past_proxies_as_requests_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the environment stands in the way of neither."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert completion(three_tokens).output_tokens == 3
 
 
 def test_parameters_the_server_does_not_know_are_refused_by_name() -> None:

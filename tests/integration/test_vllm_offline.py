@@ -1,37 +1,53 @@
-"""vLLM's own engine in process, on the tiny random model."""
+"""vLLM's own engine in process, on the tiny random model: a whole run in the environment that has vLLM."""
 
 from __future__ import annotations
 
-import asyncio
+import json
+import os
+import subprocess
 from pathlib import Path
 
+import polars
 import pytest
 
-pytest.importorskip("vllm", reason="vllm is not installed in this environment")
+pytest.importorskip("transformers", reason="the tiny model cannot be made without transformers")
 
-from ai_energy_benchmarks.backends.base import BackendSettings
-from ai_energy_benchmarks.backends.vllm_offline import VllmOfflineBackend, VllmOfflineOptions
-from ai_energy_benchmarks.domain.completions import Completion
-from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
+from tests.real_vllm import INTERPRETER
 from tests.tiny_model import save_tiny_model
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]
 
 
-def test_a_batch_has_token_ids_times_and_prompt_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_has_token_ids_times_and_prompt_counts(tmp_path: Path, root: Path) -> None:
     """Every row has as many times as tokens, in order, and the prompt tokens of its rendered template."""
-    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     model = save_tiny_model(tmp_path / "tiny", end_ids=[1], hidden_size=256)  # its CPU kernels need heads of 32 or more
-    options = VllmOfflineOptions(dtype="float32", enforce_eager=True, max_model_len=256)
-    chosen = BackendSettings(str(model), "auto", (0,), None, "text-generation", options)
     texts = ("a", "hello there", "x" * 60)
-    requests = tuple(Request(n, Prompt(n, text), (Message("user", text),)) for n, text in enumerate(texts))
-    with VllmOfflineBackend(chosen) as backend:
-        outcomes = asyncio.run(backend.generate(Batch(requests, Generation(max_new_tokens=9, min_new_tokens=9))))
-        assert "vLLM" in backend.facts().engine
-    for text, outcome in zip(texts, outcomes, strict=True):
-        assert isinstance(outcome, Completion), outcome
-        assert outcome.prompt_tokens == len(f"<|user|>{text}\n<|assistant|>")
-        assert outcome.output_tokens == len(outcome.token_times_s) == len(outcome.output_token_ids) == 9
-        assert list(outcome.token_times_s) == sorted(outcome.token_times_s)
-        assert outcome.finish_reason == "length"
+    (tmp_path / "prompts.txt").write_text("\n".join(texts) + "\n")
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"backend:\n  type: vllm_offline\n  model: '{model}'\n"
+        "  options: {dtype: float32, enforce_eager: true, max_model_len: 256}\n"
+        f"scenario:\n  dataset_name: '{tmp_path / 'prompts.txt'}'\n  num_samples: 3\n"
+        "  input_shapes: {batch_size: 3}\n  generate_kwargs: {max_new_tokens: 9, min_new_tokens: 9}\n"
+        "protocol: {bare_idle_s: 0, resident_idle_s: 0, warmup: {requests: 1}, trials: 1}\n"
+        f"output_dir: '{tmp_path / 'out'}'\n"
+    )
+    done = subprocess.run(
+        [INTERPRETER, "-m", "ai_energy_benchmarks", "run", str(config)],
+        cwd=root,
+        env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    report = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert "vLLM" in report["backend_info"]["engine"]
+    rows = polars.read_parquet(tmp_path / "out" / "requests.parquet").sort("number")
+    assert rows["prompt_tokens"].to_list() == [len(f"<|user|>{text}\n<|assistant|>") for text in texts]
+    assert rows["output_tokens"].to_list() == [9, 9, 9]
+    assert set(rows["finish_reason"]) == {"length"}
+    assert set(rows["token_source"]) == {"token_ids"}
+    for times_s in rows["token_times_s"].to_list():
+        assert len(times_s) == 9
+        assert times_s == sorted(times_s)

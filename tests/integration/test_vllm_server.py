@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ from attrs import evolve
 from ai_energy_benchmarks.backends.base import BackendSettings
 from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
 from ai_energy_benchmarks.backends.server_probe import Server
-from ai_energy_benchmarks.backends.server_tokens import server_counter
+from ai_energy_benchmarks.backends.server_tokens import local_counter, server_counter
 from ai_energy_benchmarks.backends.vllm import VllmBackend
 from ai_energy_benchmarks.config.loading import load_config
 from ai_energy_benchmarks.config.model import BackendConfig, BenchmarkConfig
@@ -26,20 +24,15 @@ from ai_energy_benchmarks.domain.prompts import Message, Prompt, Request
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from tests.functional.commands import PROGRAM
+from tests.real_vllm import INTERPRETER
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]
 
-_INTERPRETER = os.environ.get("VLLM_PYTHON") or (sys.executable if importlib.util.find_spec("vllm") else None)
-if _INTERPRETER is None:
-    pytest.skip(
-        "vLLM is not installed; VLLM_PYTHON may name the interpreter of an environment that has it",
-        allow_module_level=True,
-    )
 pytest.importorskip("transformers", reason="the small model cannot be converted without transformers")
 
 REQUESTS, TOKENS, CONCURRENCY = 8, 16, 4
 SHORT: dict[str, object] = {
-    "backend.options.python": _INTERPRETER,
+    "backend.options.python": INTERPRETER,
     "scenario.num_samples": REQUESTS,
     "scenario.generate_kwargs.max_new_tokens": TOKENS,
     "scenario.generate_kwargs.min_new_tokens": TOKENS,
@@ -106,6 +99,36 @@ def test_the_server_s_tokenizer_counts_what_its_usage_says(result: BenchmarkResu
     for each in result.trials[0].completions[:3]:
         prompt = Prompt(0, result.prompts[result.prompt_indices[each.number]])
         assert counter.prompt_tokens(Request(0, prompt, (Message("user", prompt.text),))) == each.prompt_tokens
+
+
+@pytest.mark.parametrize("api", ["completions", "chat"])
+def test_synthetic_prompts_are_exact_by_the_server_s_own_count(
+    root: Path, tmp_path: Path, attached: BackendConfig, api: str
+) -> None:
+    """Its usage says as many tokens as were drawn, and as many more for each chat as the template has."""
+    backend = evolve(attached, options=evolve(attached.options, tokenizer=attached.model, api=api))  # type: ignore[type-var] # vLLM's
+    scenario = {
+        "scenario.dataset_name": "synthetic",
+        "scenario.dataset_options": {
+            "prompt_tokens": {"mean": 60, "sigma": 20, "min": 20, "max": 100},
+            "output_tokens": {"mean": 9, "sigma": 4, "min": 2, "max": 16},
+        },
+    }
+    short = {name: value for name, value in SHORT.items() if "_new_tokens" not in name and "python" not in name}
+    file = root / "configs" / "vllm_quickstart.yaml"
+    left_out = {"scenario.generate_kwargs.max_new_tokens": 100, "scenario.generate_kwargs.min_new_tokens": None}
+    config = load_config(file, {**short, **left_out, **scenario, "output_dir": str(tmp_path), "protocol.trials": 1})
+    run = BenchmarkRunner(evolve(config, backend=backend), reporters=[]).measure()
+    counter = local_counter(attached.model)
+    drawn = [len(counter.tokenizer.encode(run.prompts[index])) for index in run.prompt_indices]
+    (trial,) = run.trials
+    extra = {each.prompt_tokens - drawn[each.number] for each in trial.completions}
+    assert len(trial.completions) == REQUESTS
+    assert (extra == {0}) if api == "completions" else (len(extra) == 1 and min(extra) > 0)
+    assert len(set(drawn)) > 2
+    assert {each.token_source for each in trial.completions} == {"usage"}
+    assert all(2 <= each.output_tokens <= 16 for each in trial.completions)
+    assert len({each.output_tokens for each in trial.completions}) > 2
 
 
 def test_a_server_killed_in_a_run_leaves_a_report(root: Path, tmp_path: Path) -> None:

@@ -171,6 +171,7 @@ int nvmlDeviceGetClockInfo(const Board *b, int kind, unsigned *out)
     *out = kind == 2 ? 2600 : 1400;
     return SUCCESS;
 }
+int nvmlDeviceGetPerformanceState(const Board *b, int *out) { ASK(b); *out = 0; return SUCCESS; }
 int nvmlDeviceGetComputeMode(const Board *b, int *out) { ASK(b); *out = 0; return SUCCESS; }
 int nvmlDeviceGetCurrentClocksEventReasons(const Board *b, unsigned long long *out)
 {

@@ -21,6 +21,9 @@ from tests.nvml.simulated import Board, Fall, Machine, Refusal, constant, square
 A, B, C = "GPU-aaaa1111-0000-0000-0000-000000000000", "GPU-aaaa2222-0000-0000-0000-000000000000", "GPU-bbbb3333-0000"
 # The counter counts whole mJ.
 ROUNDING_J = 0.002
+# What a board without a fault tells.
+EVERYTHING = {"energy_j", "power_w", "temperature_celsius", "clock_hz", "throttle_reasons"}
+EVERYTHING |= {"memory_used_bytes", "utilization_percent", "power_limit_w", "performance_state"}
 
 
 def measure(collector: NvmlCollector, seconds: float) -> Measurement:
@@ -187,6 +190,19 @@ def test_the_boards_of_the_engine_count(simulate: Simulate) -> None:
     assert counted == {A: False, B: True}
 
 
+def test_the_boards_that_the_user_named_count(simulate: Simulate) -> None:
+    """Whatever processes they hold; one that is not there leaves the sum absent, with the reason."""
+    simulate(Board(A, tick_s=0.01, pids=(os.getpid(),)), Board(B, tick_s=0.01))
+    with NvmlCollector() as collector:
+        collector.attach(Workload((os.getpid(),), asked_boards=(1,)))
+        counted = {reading.device.id: reading.counted for reading in measure(collector, 0.05).readings}
+        collector.attach(Workload((os.getpid(),), asked_boards=(1, 2)))
+        beyond = measure(collector, 0.05)
+    assert counted == {A: False, B: True}
+    assert [reading.counted for reading in beyond.readings] == [False, False]
+    assert "backend.device_ids names board 2, but only 2 can be seen" in beyond.absent["gpu"]
+
+
 def test_boards_that_hold_a_process_of_the_engine_count(simulate: Simulate) -> None:
     """Also if it is a child of the process that the engine names."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
@@ -198,6 +214,33 @@ def test_boards_that_hold_a_process_of_the_engine_count(simulate: Simulate) -> N
     finally:
         child.communicate(b"\n")
     assert counted == {A: False, B: True}
+
+
+def test_a_foreign_process_on_a_board_of_the_workload_is_named(simulate: Simulate) -> None:
+    """By its number and name; one on another board disturbs nobody."""
+    stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        simulate(Board(A, tick_s=0.01, pids=(os.getpid(), stranger.pid)), Board(B, tick_s=0.01, pids=(1,)))
+        with NvmlCollector() as collector:
+            collector.attach(Workload((os.getpid(),), board_ids=(A,)))
+            own = measure(collector, 0.05)
+            # The stranger is a child of this process, so without it the engine is somebody else.
+            collector.attach(Workload((stranger.pid,), board_ids=(A,)))
+            (foreign,) = measure(collector, 0.05).foreign_processes
+    finally:
+        stranger.communicate(b"\n")
+    assert own.foreign_processes == ()
+    assert A in foreign
+    assert f"process {os.getpid()} (" in foreign
+
+
+def test_more_processes_than_the_workload_has_are_foreign_whatever_their_numbers(simulate: Simulate) -> None:
+    """In a container the driver tells the numbers of the host."""
+    simulate(Board(A, tick_s=0.01, pids=(4_000_001, 4_000_002)), Board(B, tick_s=0.01, pids=(4_000_003,)))
+    with NvmlCollector() as collector:
+        collector.attach(Workload((4_000_009,), board_ids=(A, B)))
+        (foreign,) = measure(collector, 0.05).foreign_processes
+    assert foreign.startswith(f"2 processes run on the board {A}")
 
 
 def test_a_board_that_the_meter_cannot_see_is_not_left_out_of_a_sum(simulate: Simulate) -> None:
@@ -299,13 +342,13 @@ def test_samples_hold_what_was_read(simulate: Simulate) -> None:
     with NvmlCollector() as collector:
         measure(collector, 0.3)
         series = collector.samples().series
-    quantities = ["energy_j", "power_w", "temperature_celsius", "clock_hz", "throttle_reasons"]
-    assert [each.quantity for each in series] == quantities
+    assert {each.quantity for each in series} == EVERYTHING
     for each in series:
         assert len(each.before_s) == len(each.after_s) == len(each.values) >= 1
         assert list(each.before_s) == sorted(each.before_s)
         assert all(before <= after for before, after in zip(each.before_s, each.after_s, strict=True))
-    assert [set(each.values) for each in series[2:]] == [{55.0}, {1.4e9}, {4.0}]
+    constant_values = {each.quantity: set(each.values) for each in series[2:5]}
+    assert constant_values == {"temperature_celsius": {55.0}, "clock_hz": {1.4e9}, "throttle_reasons": {4.0}}
 
 
 def test_marks_are_cheap(simulate: Simulate) -> None:
@@ -363,7 +406,7 @@ def test_a_board_lost_to_the_child_is_lost_here_too(simulate: Simulate) -> None:
         remote.forward_one()
     remote.close()
     assert "lost" in told[B].reasons[0]
-    assert {"energy_j", "power_w", "temperature_celsius", "clock_hz", "throttle_reasons"} == told[A].quantities
+    assert told[A].quantities == EVERYTHING
     assert told[A].ticks_s[0] == pytest.approx(0.01, rel=0.2)
 
 

@@ -45,7 +45,8 @@ def ran(folder: Path, *changes: tuple[str, object]) -> BenchmarkResult:
 name: tiny
 backend: {type: pytorch, model: model, device: cpu, options: {threads: 1}}
 scenario: {dataset_name: prompts.txt, num_samples: 6, generate_kwargs: {max_new_tokens: 60, min_new_tokens: 60}}
-protocol: {bare_idle_s: 0.3, resident_idle_s: 0.4, settle_cap_s: 0.6, warmup: {requests: 1}, trials: 3}
+protocol:
+  {bare_idle_s: 0.3, resident_idle_s: 0.4, settle_cap_s: 0.6, warmup: {requests: 1}, thermal_gate: false, trials: 3}
 metrics: {collectors: [nvml, modelled], country_iso_code: FRA}
 reporters: [json, parquet]
 output_dir: out
@@ -104,11 +105,38 @@ def test_a_recorded_figure_that_the_series_do_not_give_is_told(machine: Machine,
     assert differences(reanalyse(folder / "out"), folder / "out") == ("trials[0].energy.cpu.energy_j",)
 
 
+def test_the_energy_at_the_wall_follows_its_factor(machine: Machine, folder: Path) -> None:
+    """The config's factor comes back with the files, and another can be tried; the components stay as they are."""
+    measured = ran(folder, ("metrics.wall_factor", 1.2))
+    recorded = report_document(measured)
+    total_j = recorded["components"]["total"]["energy_j"]
+    assert recorded["wall"]["energy_j"]["value"] == pytest.approx(1.2 * total_j)
+    assert differences(reanalyse(folder / "out"), folder / "out") == ()
+    again = reanalyse(folder / "out", Changes(wall_factor=1.5))
+    document = report_document(again)
+    assert document["wall"]["energy_j"]["value"] == pytest.approx(1.5 * total_j)
+    assert document["components"] == recorded["components"]
+    assert document["energy"]["emissions_g_co2eq"] == pytest.approx(recorded["energy"]["emissions_g_co2eq"] * 1.25)
+    assert "the wall factor is 1.5, given to reanalyze" in [each.message for each in again.verdict.findings]
+    assert exit_code(["reanalyze", "out", "--wall-factor", "1.5"]) == 0
+
+
+def test_the_file_names_its_directory_and_a_missing_one_has_a_cure(
+    machine: Machine, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``result.json`` is what people have at hand; what is not there is told with what to give."""
+    ran(folder, ("protocol.trials", 1))
+    assert exit_code(["reanalyze", "out/result.json"]) == 0
+    assert "bit for bit" in capsys.readouterr().out
+    assert exit_code(["reanalyze", "gone"]) == 2
+    assert "cure: give the output_dir of a finished run" in capsys.readouterr().err
+
+
 def test_other_assumptions_change_what_hangs_on_them(machine: Machine, folder: Path) -> None:
     """Carbon, PUE and baseline move their figures; gross energy stays, and the verdict names every change."""
     measured = ran(folder)
     recorded = report_document(measured)
-    changed = reanalyse(folder / "out", Changes(intensity_g_per_kwh=100.0, pue=1.5, baseline="hot", country="POL"))
+    changed = reanalyse(folder / "out", Changes(intensity_g_per_kwh=100.0, pue=1.5, baseline="hot"))
     document = report_document(changed)
     assert document["energy"]["gpu_energy_wh"] == recorded["energy"]["gpu_energy_wh"]
     assert document["energy"]["emissions_g_co2eq"] == pytest.approx(document["energy"]["total_energy_kwh"] * 150.0)
@@ -116,12 +144,36 @@ def test_other_assumptions_change_what_hangs_on_them(machine: Machine, folder: P
     assert changed.summary.components[0].net_energy_j != measured.summary.components[0].net_energy_j
     assert document["components"]["gpu"]["idle_half_difference_w"] is None
     notes = [each.message for each in changed.verdict.findings if each.check == "re-analysis"]
-    assert len(notes) == 4
+    assert len(notes) == 3
     poland = reanalyse(folder / "out", Changes(country="POL"))
     assert poland.carbon is not None
     assert measured.carbon is not None
     assert poland.carbon.intensity_g_per_kwh > 3 * measured.carbon.intensity_g_per_kwh
     assert poland.carbon.source.startswith("Poland")
+
+
+def test_the_cost_of_a_site_follows_its_pue(machine: Machine, folder: Path) -> None:
+    """One report has one PUE; a price that is not the site's does not know of it."""
+    cost = ("metrics.cost", {"price_per_kwh": 0.3, "currency": "EUR", "site_tariff": True})
+    carbon = ("metrics.carbon", {"intensity_g_per_kwh": 50.0, "source": "test", "pue": 1.2})
+    recorded = report_document(ran(folder, cost, carbon, ("protocol.trials", 1)))
+    again = report_document(reanalyse(folder / "out", Changes(pue=1.5)))
+    assert again["cost"]["per_pass"] == pytest.approx(recorded["cost"]["per_pass"] * 1.5 / 1.2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (Changes(country="POL", intensity_g_per_kwh=10.0), "a country and a carbon intensity"),
+        (Changes(from_s=5.0, to_s=3.0), "from 5 s to 3 s is empty"),
+        (Changes(baseline="bare"), "measured no bare idle"),
+    ],
+)
+def test_changes_that_cannot_be_are_refused(machine: Machine, folder: Path, changes: Changes, words: str) -> None:
+    """Two words on one thing, an empty part, a baseline that the run does not have."""
+    ran(folder, ("protocol.bare_idle_s", 0), ("protocol.trials", 1))
+    with pytest.raises(ConfigError, match=words):
+        reanalyse(folder / "out", changes)
 
 
 def test_dropped_trials_do_not_count_and_are_named(machine: Machine, folder: Path) -> None:
@@ -173,6 +225,7 @@ def test_a_directory_without_its_files_is_refused(machine: Machine, folder: Path
     """The message names the file and the reporters that write it; the measured directory is never written to."""
     ran(folder, ("protocol.trials", 1))
     assert exit_code(["reanalyze", "out", "--output-dir", "./out"]) == 2
+    assert exit_code(["reanalyze", "out/result.json", "--output-dir", "./out"]) == 2
     (folder / "out/timeline.parquet").unlink()
     with pytest.raises(ConfigError, match=r"timeline\.parquet") as caught:
         reanalyse(folder / "out")

@@ -119,6 +119,14 @@ def test_a_run_without_meters_says_so() -> None:
     assert load(metrics__collectors=[], metrics__enabled=False).metrics.collectors == ()
 
 
+def test_a_share_alone_is_no_meter() -> None:
+    """What only stands beside a meter would leave a run without energy, and is refused before it."""
+    assert problem(metrics__collectors=["cpu_share"]) == (
+        "metrics.collectors: names no meter of energy, got ['cpu_share']; add one"
+    )
+    assert len(load(metrics__collectors=["modelled", "cpu_share"]).metrics.collectors) == 2
+
+
 def test_a_meter_is_named_once() -> None:
     """Two of the same would count energy twice."""
     assert problem(metrics__collectors=["modelled", "modelled"]) == "metrics.collectors: names 'modelled' 2 times"

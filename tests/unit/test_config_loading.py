@@ -408,7 +408,7 @@ def test_the_mapping_of_a_config_is_plain() -> None:
         "resident_idle_s": 10.0,
         "settle_cap_s": 60.0,
         "warmup": {"mode": "fixed", "requests": 10, "last": 5, "cv": 0.05, "most": 50},
-        "thermal_gate": False,
+        "thermal_gate": None,
         "trials": 5,
     }
     assert config_from_mapping(mapping) == config

@@ -9,8 +9,9 @@ import sys
 from array import array
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import polars
 import pytest
 
 from ai_energy_benchmarks.config.parser import (
@@ -21,7 +22,7 @@ from ai_energy_benchmarks.config.parser import (
     ReporterConfig,
     ScenarioConfig,
 )
-from ai_energy_benchmarks.domain.power import Device, Measurement, Reading, Samples, Series
+from ai_energy_benchmarks.domain.power import Device, Measurement, Reading, Samples, Series, Workload
 from ai_energy_benchmarks.errors import BackendError
 from ai_energy_benchmarks.formatters.harmony import HarmonyFormatter
 from ai_energy_benchmarks.formatters.registry import FormatterRegistry
@@ -356,8 +357,9 @@ def test_on_and_off_send_different_prompts(model: Path, prompts: Path, tmp_path:
 
 
 def test_real_omegaconf_values_are_taken(model: Path, prompts: Path, tmp_path: Path) -> None:
-    """Its mappings and lists, where it is installed."""
-    omegaconf = pytest.importorskip("omegaconf")
+    """Its mappings and lists."""
+    import omegaconf
+
     config = facade(_thinking_copy(model, tmp_path), prompts, tmp_path, reasoning="True")
     config.scenario.reasoning_params = omegaconf.OmegaConf.create({"enable_thinking": "true"})
     config.scenario.generate_kwargs = omegaconf.OmegaConf.create({"max_new_tokens": "2"})
@@ -377,11 +379,15 @@ def test_real_omegaconf_values_are_taken(model: Path, prompts: Path, tmp_path: P
         ("p.jsonl", '{"text": "one"}\n{"text": "two"}\n'),
         ("p.json", '[{"text": "one"}, {"text": "two"}]'),
         ("p.txt", "one\ntwo\n"),
+        ("p.parquet", ""),
     ],
 )
 def test_prompts_come_from_local_files(model: Path, tmp_path: Path, name: str, text: str) -> None:
     """By path, in each of the formats."""
-    (tmp_path / name).write_text(text)
+    if text:
+        (tmp_path / name).write_text(text)
+    else:
+        polars.DataFrame({"text": ["one", "two"]}).write_parquet(tmp_path / name)
     runner = runner_of(facade(model, tmp_path / name, tmp_path))
     runner.run()
     assert runner.result is not None
@@ -429,6 +435,38 @@ def test_energy_wh_is_that_of_the_boards_in_use(tmp_path: Path, prompts: Path) -
     assert stats["power_draw_w"] == 3600.0
     assert {key: type(stats[key]) for key in GPU} == dict.fromkeys(GPU, float)
     assert [each["counted"] for each in document["metrics_metadata"]["devices"]] == [True, False]
+
+
+class Server(FakeBackend):
+    """An engine elsewhere on this machine, which does not say what boards it uses."""
+
+    needs_endpoint = True
+
+
+class Attached(FakeCollector):
+    """Keeps whose energy it was asked to count."""
+
+    workloads: ClassVar[list[Workload]] = []
+
+    def attach(self, workload: Workload) -> None:
+        super().attach(workload)
+        self.workloads.append(workload)
+
+
+@pytest.mark.parametrize(("device_ids", "asked"), [([0], None), ([1], (1,)), ([0, 1], (0, 1))])
+def test_boards_restrict_a_servers_meter_only_if_they_were_set(
+    tmp_path: Path, prompts: Path, device_ids: Any, asked: tuple[int, ...] | None
+) -> None:
+    """The default of the contract, board 0, says nothing of where a running server is."""
+    journal = Journal()
+    clock = FakeClock(journal)
+    config = facade("us/some-model", prompts, tmp_path)
+    config.backend.type, config.backend.endpoint = "vllm", "http://localhost:8000/v1"
+    config.backend.device_ids = device_ids
+    collector = Attached(journal, clock)
+    collector.workloads.clear()
+    BenchmarkRunner(config, backend=Server(journal, clock), collector=collector, reporters=[], clock=clock).run()
+    assert {workload.asked_boards for workload in collector.workloads} == {asked}
 
 
 # --- 8: base dependencies -------------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 
 from ai_energy_benchmarks.datasets.base import DatasetSettings
-from ai_energy_benchmarks.datasets.conversations import first_user_turn, is_conversation
-from ai_energy_benchmarks.datasets.local import LocalDataset
-from ai_energy_benchmarks.domain.prompts import Prompt
+from ai_energy_benchmarks.datasets.cells import Cell, Source
+from ai_energy_benchmarks.datasets.conversations import Turns, is_conversation, prompts_from
+from ai_energy_benchmarks.datasets.local import LocalDataset, LocalOptions
+from ai_energy_benchmarks.domain.prompts import Message, Prompt
 from ai_energy_benchmarks.errors import DatasetError
 
 SHAREGPT = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]
@@ -19,15 +20,31 @@ CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": 
 SILENT = [{"from": "gpt", "value": "Anyone?"}]
 
 
-def read(path: Path, count: int = 10) -> tuple[Prompt, ...]:
-    return LocalDataset(DatasetSettings(str(path), "conversations")).prompts(count, None)
+LONG = [
+    {"from": "system", "value": "Be brief."},
+    {"from": "human", "value": "Hi"},
+    {"from": "gpt", "value": "Hello"},
+    {"from": "human", "value": "Why?"},
+    {"from": "gpt", "value": "Because."},
+]
+BEFORE_WHY = (Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello"))
+
+
+def read(path: Path, count: int = 10, turns: Turns = "first") -> tuple[Prompt, ...]:
+    settings = DatasetSettings(str(path), "conversations", options=LocalOptions(turns))
+    return LocalDataset(settings).prompts(count, None)
+
+
+def asked(*values: object, turns: Turns = "first") -> list[Prompt]:
+    cells = (Cell(f"row {number}", value) for number, value in enumerate(values, start=1))
+    return list(prompts_from(cells, Source("chats.json", "conversations"), turns))
 
 
 @pytest.mark.parametrize(("turns", "said"), [(SHAREGPT, "Hi"), (CHAT, "Why?"), (SILENT, None), ([], None)])
 def test_the_prompt_is_the_users_first_turn(turns: object, said: str | None) -> None:
     """Both ways of naming speakers are understood; what others say first is not a prompt."""
     assert is_conversation(turns)
-    assert first_user_turn(turns) == said
+    assert asked(turns) == ([] if said is None else [Prompt(0, said)])
 
 
 @pytest.mark.parametrize("value", ["Hi", None, {"from": "human", "value": "Hi"}, [1], [{"from": "human"}], ["Hi"]])
@@ -56,3 +73,61 @@ def test_an_empty_question_is_an_error(tmp_path: Path) -> None:
     path.write_text(json.dumps({"conversations": [{"from": "human", "value": " "}]}))
     with pytest.raises(DatasetError, match="the prompt is empty"):
         read(path)
+
+
+def test_the_last_turn_of_the_user_comes_with_what_was_said_before_it() -> None:
+    """Under the roles that chat templates know; what follows it is not sent."""
+    assert asked(SILENT[:0], LONG, turns="last") == [Prompt(1, "Why?", history=BEFORE_WHY)]
+    assert asked(SHAREGPT, turns="last") == [Prompt(0, "Hi")]
+
+
+def test_every_turn_of_the_user_can_be_a_prompt() -> None:
+    """They are numbered through, since one conversation gives several."""
+    again = Prompt(2, "Why?", history=(Message("system", "Be brief."),))
+    assert asked(LONG, CHAT, turns="all") == [
+        Prompt(0, "Hi", history=(Message("system", "Be brief."),)),
+        Prompt(1, "Why?", history=BEFORE_WHY),
+        again,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("turns", "told"),
+    [
+        (SILENT, "turn 1, column 'conversations': a turn of the assistant cannot stand at the beginning"),
+        ([*SHAREGPT[:1], *LONG[1:]], "turn 2, .*: a turn of the user cannot stand after a turn of the user"),
+        ([*SHAREGPT, CHAT[0]], "turn 3, .*: a turn of the system cannot stand after a turn of the assistant"),
+        ([{"role": "tool", "content": "42"}], "turn 1, .*: the speaker 'tool' is none of human, user"),
+        ([{"role": [], "content": "42"}], r"turn 1, .*: the speaker \[\] is none of human, user"),
+        ([*SHAREGPT, {"from": "human", "value": None}], "turn 3, .*: expected text, found null"),
+        ("Hi", "'conversations': this is one text, not a conversation"),
+        (7, "'conversations': expected text, found a number"),
+    ],
+)
+def test_what_is_no_chat_is_told_with_its_place(turns: object, told: str) -> None:
+    """The file, the record and the turn; and that the first turn alone could be taken."""
+    with pytest.raises(DatasetError, match=f"^chats.json, .*{told}") as refused:
+        asked(turns, turns="last")
+    assert refused.value.remedy
+
+
+def test_the_first_turn_asks_nothing_of_the_others() -> None:
+    """Whoever speaks before or after, in whatever order."""
+    assert asked([*SILENT, *SHAREGPT, {"role": "tool", "content": None}]) == [Prompt(0, "Hi")]
+
+
+def test_a_file_is_read_with_its_earlier_turns(tmp_path: Path) -> None:
+    """In Parquet as in JSON, and only as far as is needed."""
+    path, table = tmp_path / "chats.json", tmp_path / "chats.parquet"
+    path.write_text(json.dumps([{"conversations": turns} for turns in (LONG, SHAREGPT)]))
+    pl.DataFrame({"conversations": [LONG, SHAREGPT]}).write_parquet(table)
+    for each in (path, table):
+        assert read(each, turns="last") == (Prompt(0, "Why?", history=BEFORE_WHY), Prompt(1, "Hi"))
+        assert [prompt.text for prompt in read(each, count=2, turns="all")] == ["Hi", "Why?"]
+
+
+def test_a_transcript_names_the_speakers() -> None:
+    """It is what lengths are taken of, and what is saved."""
+    (prompt,) = asked(CHAT, turns="last")
+    assert prompt.transcript == "system: Be brief.\n\nuser: Why?"
+    assert Prompt(0, "Why?").transcript == "Why?"

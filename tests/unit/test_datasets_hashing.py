@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from ai_energy_benchmarks.datasets.hashing import dataset_sha256
-from ai_energy_benchmarks.domain.prompts import Prompt
+from ai_energy_benchmarks.domain.prompts import Message, Prompt
 
 
 def sha256(*texts: str) -> str:
@@ -25,6 +25,13 @@ def test_where_a_prompt_ends_matters() -> None:
 def test_the_index_does_not_matter() -> None:
     """The same texts from another place of another file are the same workload."""
     assert dataset_sha256([Prompt(5, "a")]) == sha256("a")
+
+
+def test_earlier_turns_matter() -> None:
+    """Each comes before its prompt after a ``<``, its role and its text hashed as texts are."""
+    talk = Prompt(0, "b", history=(Message("user", "a"), Message("assistant", "é")))
+    assert dataset_sha256([talk]) == hashlib.sha256(b"<4:user1:a<9:assistant2:\xc3\xa91:b").hexdigest()
+    assert dataset_sha256([talk]) != sha256("a", "é", "b")
 
 
 def test_text_that_is_not_unicode_has_a_hash_too() -> None:

@@ -26,7 +26,7 @@ from ai_energy_benchmarks.errors import DatasetError
 name, column, count, sampling, options = json.loads(sys.argv[1])
 source = HuggingFaceDataset.from_settings(DatasetSettings(name, column, 0, HuggingFaceOptions(**options)))
 try:
-    print(json.dumps([prompt.text for prompt in take(source, count, sampling, 0, None)]))
+    print(json.dumps([prompt.transcript for prompt in take(source, count, sampling, 0, None)]))
 except DatasetError as error:
     print(json.dumps({"message": error.message, "remedy": error.remedy}))
 """
@@ -49,6 +49,7 @@ REPOSITORIES: Repositories = {
         "data/test.jsonl": lines({"text": "b"}, {"text": None}),
     },
     "datasets/org/chats": {"README.md": b"# Chats\n", "data/train.jsonl": lines(chat("Hi", "Hello"), chat("Why?"))},
+    "datasets/org/long": {"README.md": b"# Long\n", "data/train.jsonl": lines(chat("Hi", "Hello", "And?", "So."))},
 }
 
 
@@ -142,6 +143,17 @@ def test_a_missing_column_names_the_nearest(hub: Hub) -> None:
 def test_a_missing_revision_is_told(hub: Hub) -> None:
     """A branch that does not exist is an error that names it."""
     assert "v9" in hub.refusal("org/one", revision="v9")["message"]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_earlier_turns_of_a_hub_data_set(hub: Hub, streaming: bool) -> None:
+    """Conversations come as from a file, with what was said before where that is asked for."""
+    assert hub.read("org/chats", "chat", streaming=streaming) == ["Hi", "Why?"]
+    talk = "user: Hi\n\nassistant: Hello\n\nuser: And?"
+    assert hub.read("org/long", "chat", turns="last", streaming=streaming) == [talk]
+    assert hub.read("org/long", "chat", turns="all", streaming=streaming) == ["Hi", talk]
+    refused = hub.refusal("org/one", turns="last", streaming=streaming)["message"]
+    assert "row 1, column 'text': this is one text, not a conversation" in refused
 
 
 def test_rows_can_be_streamed(hub: Hub) -> None:

@@ -231,6 +231,13 @@ def test_a_directory_is_no_data_file(tmp_path: Path) -> None:
     assert "directory" in refusal(directory).message
 
 
+def test_a_relative_path_is_told_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since it is looked up from the working directory, which is not always the one that was meant."""
+    monkeypatch.chdir(tmp_path)
+    message = refusal(Path("mine/prompts.csv")).message
+    assert message == f"mine/prompts.csv: there is no such file at {tmp_path}/mine/prompts.csv"
+
+
 def test_a_link_that_leads_nowhere_is_no_file(tmp_path: Path) -> None:
     """A dangling link reads as a missing file."""
     link = tmp_path / "prompts.txt"

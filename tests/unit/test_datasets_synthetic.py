@@ -146,7 +146,7 @@ def test_a_number_that_cannot_be_reached_is_an_error() -> None:
 
 def test_a_tokenizer_is_needed() -> None:
     """A backend without one cannot count, and guessing would not be exact."""
-    with pytest.raises(DatasetError, match="need the model's tokenizer"):
+    with pytest.raises(DatasetError, match="counted with the model's tokenizer"):
         SyntheticDataset(DatasetSettings("synthetic", "text")).prompts(1, None)
 
 

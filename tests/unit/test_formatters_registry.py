@@ -117,14 +117,31 @@ def test_every_type_of_our_file_can_be_made() -> None:
     }
 
 
-def test_every_text_model_of_aienergyscore_is_known(shared_data: Path) -> None:
-    """The models of October 2025, each in some family."""
+@pytest.fixture
+def text_models(shared_data: Path) -> set[str]:
+    """The models of October 2025."""
     with (shared_data / "aienergyscore_models_oct_2025.csv").open(encoding="utf-8", newline="") as lines:
         rows = [row for row in csv.DictReader(lines) if row["Task"] == "text_gen"]
     models = {row["Models to Add"].strip().removeprefix("https://huggingface.co/") for row in rows}
-    registry = FormatterRegistry()
     assert len(models) > 30
-    assert {model for model in models if registry.find(model) is None} == set()
+    return models
+
+
+def test_every_text_model_of_aienergyscore_is_known(text_models: set[str]) -> None:
+    """Each is in some family."""
+    registry = FormatterRegistry()
+    assert {model for model in text_models if registry.find(model) is None} == set()
+
+
+def test_every_text_model_of_aienergyscore_has_its_line(root: Path, text_models: set[str]) -> None:
+    """The table shows each model under its present family and type, and what its family's authors left open."""
+    text = (root / "docs" / "reasoning.md").read_text(encoding="utf-8")
+    registry = FormatterRegistry()
+    for model in text_models:
+        family = registry.find(model)
+        assert family is not None
+        assert f"| {model} | {family.name}: {family.type or 'none'} |" in text
+        assert family.note in text
 
 
 def test_a_file_of_the_user_adds_a_family(tmp_path: Path) -> None:

@@ -66,6 +66,16 @@ def test_a_flag_stands_in_a_system_turn(model: str, on: str, off: str) -> None:
     assert request(model, False).messages == (Message("system", off), *USER)
 
 
+def test_a_flag_goes_before_the_system_turn_of_a_conversation() -> None:
+    """Templates take one system turn, so the two are one; the rest of the conversation follows."""
+    formatter = FormatterRegistry().get_formatter("HuggingFaceTB/SmolLM3-3B")
+    assert formatter is not None
+    bound, talk = formatter.bind(False), (Message("user", "Hi"), Message("assistant", "Hello"))
+    told = Prompt(3, "Why?", history=(Message("system", "Be brief."), *talk))
+    assert bound.format(7, told).messages == (Message("system", "/no_think\n\nBe brief."), *talk, *USER)
+    assert bound.format(7, Prompt(3, "Why?", history=talk)).messages == (Message("system", "/no_think"), *talk, *USER)
+
+
 def test_hunyuans_flag_stands_before_the_prompt() -> None:
     """As its model card asks."""
     assert request("tencent/Hunyuan-1.8B-Instruct", True).messages == (Message("user", "/think Why?"),)

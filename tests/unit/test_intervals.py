@@ -36,6 +36,20 @@ def test_the_interval_covers_under_scatter_of_trials(n: int, scatter: float) -> 
     assert 0.93 <= coverage([(each.mean - 1.0, each.half_width or 0.0) for each in found]) <= 0.97
 
 
+@pytest.mark.parametrize(("within", "between"), [(0.02, 0.005), (0.005, 0.02), (0.01, 0.01)])
+def test_the_interval_over_processes_covers_both_scatters(within: float, between: float) -> None:
+    """Means of processes, five trials each: 93 to 97 % hold the truth. The trials of one process do not tell it."""
+    dice = random.Random(7)
+    found, one_process = [], []
+    for _ in range(REPETITIONS):
+        processes = [scattered(dice, 5, within, gain=dice.gauss(1.0, between)) for _ in range(5)]
+        found.append(estimate([fmean(trials) for trials in processes]))
+        one_process.append(estimate(processes[0]))
+    assert 0.93 <= coverage([(each.mean - 1.0, each.half_width or 0.0) for each in found]) <= 0.97
+    if between > within:
+        assert coverage([(each.mean - 1.0, each.half_width or 0.0) for each in one_process]) < 0.5
+
+
 @pytest.mark.parametrize("scatter", [0.0, 0.005, 0.02])
 def test_the_interval_covers_errors_of_the_edges(scatter: float) -> None:
     """Edge errors anywhere within the bounds, alone or beside scatter: at least 93 % are covered."""

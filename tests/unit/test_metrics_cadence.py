@@ -36,7 +36,7 @@ def test_the_tick_is_discovered(tick_s: float) -> None:
     assert steady(tick_s).tick_s == pytest.approx(tick_s, rel=0.05)
 
 
-@pytest.mark.parametrize(("tick_s", "most_per_s"), [(0.1, 60.0), (0.02, 160.0), (0.01, 220.0)])
+@pytest.mark.parametrize(("tick_s", "most_per_s"), [(0.1, 60.0), (0.02, 160.0), (0.01, 165.0)])
 def test_a_known_tick_needs_few_readings(tick_s: float, most_per_s: float) -> None:
     """Once it is known, some four readings a tick are enough, and fewer where ticks are short."""
     early, late = steady(tick_s, length_s=5.0), steady(tick_s, length_s=15.0)
@@ -50,6 +50,15 @@ def test_changes_are_caught_between_close_readings(tick_s: float) -> None:
     rows = [row for row in range(1, len(series.values)) if series.values[row] != series.values[row - 1]]
     widths_s = sorted(series.after_s[row] - series.before_s[row - 1] for row in rows[len(rows) // 4 :])
     assert widths_s[int(0.9 * len(widths_s))] < tick_s / 3
+
+
+def test_every_second_short_tick_is_caught_closely() -> None:
+    """Of ticks of 10 ms nearly half are seen within half of one, the others between the last reading and the next."""
+    series = steady(0.01).series
+    rows = [row for row in range(1, len(series.values)) if series.values[row] != series.values[row - 1]]
+    widths_s = sorted(series.after_s[row] - series.before_s[row - 1] for row in rows[len(rows) // 4 :])
+    assert widths_s[int(0.4 * len(widths_s))] < 0.005
+    assert widths_s[-1] < 0.025
 
 
 def test_a_counter_without_ticks_is_read_at_the_plain_pace() -> None:

@@ -44,8 +44,11 @@ def start_burning(cpu_s: float, nested: bool = False) -> subprocess.Popen[str]:
     """A process, or a child of one, that works after one line of input and ends after another."""
     code = BURN.format(cpu_s=cpu_s)
     if nested:
-        code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
-    return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        code = f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {code!r}])"
+    # Without site, so that no measuring of coverage works in it too.
+    return subprocess.Popen(
+        [sys.executable, "-S", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 def test_own_work_is_exact(collector: ModelledCpuCollector) -> None:

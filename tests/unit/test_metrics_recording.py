@@ -11,8 +11,8 @@ from ai_energy_benchmarks.metrics import recording
 from ai_energy_benchmarks.metrics.recording import Recorder
 
 
-def recorder() -> Recorder:
-    return Recorder(Device("gpu", "board"), "energy_j", "test")
+def recorder(most_rows: int = recording.MOST_ROWS) -> Recorder:
+    return Recorder(Device("gpu", "board"), "energy_j", "test", most_rows)
 
 
 def test_a_run_keeps_its_ends() -> None:
@@ -61,3 +61,32 @@ def test_a_long_series_is_thinned_and_its_bounds_stay_true() -> None:
         low_j, best_j, high_j = edges.rise(first, last)
         assert low_j <= power_w * (stop_s - start_s) <= high_j
         assert low_j <= best_j <= high_j
+
+
+def counting(made: Recorder, ticks: int, first: int = 0) -> None:
+    """Feed a counter of 300 W that moves every 100 ms and is read twice a tick."""
+    for tick in range(first, ticks):
+        for at_s in (0.02, 0.08):
+            made.add(tick * 0.1 + at_s, tick * 0.1 + at_s + 1e-4, 30.0 * tick)
+
+
+def test_thinning_leaves_what_a_windows_figure_was_made_of() -> None:
+    """The level at its edges is bit for bit the same before and after."""
+    made, edges_s = recorder(4000), (21.234, 47.5)
+    counting(made, 700)
+    before = [edges.latched(made.series(), at_s, UNKNOWN_DELAY, 1000.0) for at_s in edges_s]
+    for at_s in edges_s:
+        made.keep_around(at_s)
+    counting(made, 8000, 700)
+    assert made.thinned
+    assert [edges.latched(made.series(), at_s, UNKNOWN_DELAY, 1000.0) for at_s in edges_s] == before
+    assert edges.latched(made.series(), 35.0, UNKNOWN_DELAY, 1000.0)[1] > 0
+
+
+def test_windows_without_number_do_not_stop_the_thinning() -> None:
+    """Memory stays bounded though every moment is near an edge."""
+    made = recorder(1000)
+    for edge in range(500):
+        made.keep_around(edge * 2.0)
+    counting(made, 5000)
+    assert len(made) <= 1000

@@ -88,6 +88,22 @@ def test_all_versions_agree(root: Path, wheel: Path, metadata: email.message.Mes
     assert wheel.name == f"{PACKAGE}-{version}-py3-none-any.whl"
 
 
+@pytest.mark.parametrize(
+    ("part", "raised"),
+    [("--patch", "0.2.4"), ("--minor", "0.3.0"), ("--major", "1.0.0"), ("--patch --tag rc", "0.2.4rc0")],
+)
+def test_bumpver_raises_what_is_asked_for(root: Path, tmp_path: Path, part: str, raised: str) -> None:
+    """Both places of the version are found, and what they get is in the form of PEP 440."""
+    present = (root / "VERSION.txt").read_text(encoding="utf-8").strip()
+    for name in ("bumpver.toml", "VERSION.txt"):
+        text = (root / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text.replace(present, "0.2.3"), encoding="utf-8")
+    command = [sys.executable, "-m", "bumpver", "update", "--no-commit", "--no-fetch", *part.split()]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "VERSION.txt").read_text(encoding="utf-8").strip() == raised
+    assert f'current_version = "{raised}"' in (tmp_path / "bumpver.toml").read_text(encoding="utf-8")
+
+
 def test_the_changelog_has_a_section_for_this_version(root: Path) -> None:
     """What a version changes stands under its heading, dated or still unreleased."""
     version = (root / "VERSION.txt").read_text(encoding="utf-8").strip()
@@ -100,7 +116,20 @@ def test_the_metadata_is_complete(metadata: email.message.Message) -> None:
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Requires-Python"] == ">=3.10"
     assert metadata["Description-Content-Type"] == "text/markdown"
-    extras = {"all", "codecarbon", "datasets", "dev", "pytorch", "stats", "tensorrt", "vllm", "zeus"}
+    extras = {
+        "all",
+        "bitsandbytes",
+        "peft",
+        "codecarbon",
+        "datasets",
+        "dev",
+        "pytorch",
+        "serve",
+        "stats",
+        "tensorrt",
+        "vllm",
+        "zeus",
+    }
     assert set(metadata.get_all("Provides-Extra") or []) == extras
 
 
@@ -114,13 +143,13 @@ def test_all_means_what_can_live_in_one_environment(metadata: email.message.Mess
 
 
 def test_what_the_scripts_install_is_pinned(root: Path, metadata: email.message.Message) -> None:
-    """Every direct dependency of the base, pytorch, stats and dev installs has one version in constraints.txt."""
+    """Every direct dependency of what the scripts install has one version in constraints.txt."""
     lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {normal(line.partition("==")[0]) for line in lines if "==" in line}
     wanted = set()
     for line in metadata.get_all("Requires-Dist") or []:
         extra = re.search(r'extra == "(\w+)"', line)
-        if extra is None or extra[1] in {"pytorch", "stats", "dev"}:
+        if extra is None or extra[1] in {"pytorch", "bitsandbytes", "peft", "serve", "stats", "dev"}:
             wanted.add(normal(re.split(r"[^\w.-]", line, maxsplit=1)[0]))
     assert wanted - {normal(PACKAGE)} <= pinned
     assert all("==" in line for line in lines if line and not line.startswith("#"))

@@ -52,8 +52,8 @@ def test_compiling_takes_a_static_cache() -> None:
 @pytest.mark.parametrize(
     ("options", "package", "words"),
     [
-        (PyTorchOptions(quantization=Quantization(4)), "bitsandbytes", "pip install bitsandbytes"),
-        (PyTorchOptions(adapter="a"), "peft", "pip install peft"),
+        (PyTorchOptions(quantization=Quantization(4)), "bitsandbytes", "[bitsandbytes]"),
+        (PyTorchOptions(adapter="a"), "peft", "[peft]"),
     ],
 )
 def test_a_missing_package_is_named_with_its_install_line(options: PyTorchOptions, package: str, words: str) -> None:

@@ -193,7 +193,7 @@ def test_a_wheel_that_is_too_large_is_refused(root: Path, tmp_path: Path) -> Non
     wheel = tmp_path / "ai_energy_benchmarks-0.1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("ai_energy_benchmarks/data.json", bytes(wheel_contents.LARGEST_BYTES))
-    with pytest.raises(ReleaseError, match=r"(?s)more than 400000.*has no METADATA"):
+    with pytest.raises(ReleaseError, match=rf"(?s)more than {wheel_contents.LARGEST_BYTES}.*has no METADATA"):
         wheel_contents.check(wheel, root)
 
 
@@ -225,6 +225,37 @@ def test_the_bill_of_materials_of_this_environment_is_the_same_twice() -> None:
     """The same environment gives the same bytes."""
     first, second = (json.dumps(sbom.bill_of_materials(sbom.inspect(sys.executable))) for _ in range(2))
     assert first == second
+
+
+VALIDATE = """
+import sys
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(sys.stdin.read())
+sys.exit(problem and str(problem.data)[:2000])
+"""
+
+
+@pytest.mark.heavy
+def test_the_bill_of_materials_keeps_to_its_schema(root: Path, tmp_path: Path) -> None:
+    """CycloneDX's own library finds it valid by the strict schema, and finds a component without a name invalid."""
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    library = "cyclonedx-python-lib[json-validation]"
+    subprocess.run([python, "-m", "pip", "install", "-q", library], check=True, capture_output=True)
+
+    def problem(document: str) -> str:
+        done = subprocess.run([python, "-c", VALIDATE], input=document, capture_output=True, text=True, check=False)
+        return done.stderr
+
+    script = root / "scripts" / "release" / "sbom.py"
+    printed = subprocess.run([sys.executable, script, sys.executable], check=True, capture_output=True, text=True)
+    assert problem(printed.stdout) == ""
+    broken = json.loads(printed.stdout)
+    del broken["components"][0]["name"]
+    assert "'name' is a required property" in problem(json.dumps(broken))
 
 
 def test_the_trial_index_can_be_a_local_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 from rich.console import Console
 
+from ai_energy_benchmarks.analysis.verdict import Planned
+from ai_energy_benchmarks.domain.architecture import Architecture
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon
 from ai_energy_benchmarks.domain.serving import ClientLoad
 from ai_energy_benchmarks.reporters.base import ReporterSettings
@@ -44,7 +47,10 @@ def full_run() -> BenchmarkResult:
         for name, energy_j in (("resident idle", 40), ("hot idle", 41))
     ]
     judged = verdict(
-        trials, steps, warmup_requests=1, collector_notes=["gpu: nvml; cpu: modelled, since rapl is not there"]
+        trials,
+        steps,
+        planned=Planned(len(trials), warmup_requests=1),
+        collector_notes=["gpu: nvml; cpu: modelled, since rapl is not there"],
     )
     engine = evolve(ENGINE, device="cuda:0", dtype="bfloat16")
     return result(trials, steps, judged=judged, engine=engine, carbon=Carbon(300, 1.2, "average of the grid"))
@@ -53,6 +59,17 @@ def full_run() -> BenchmarkResult:
 def test_the_report_reads_as_agreed():
     """The whole report at 80 columns is the one that was read and approved."""
     assert shown(full_run()) == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_the_energy_at_the_wall_has_a_line():
+    """With its factor beside it, and none without."""
+    assert "At the wall" not in shown(result())
+    stated = shown(evolve(result([trial(1, reading(GPU, 100), reading(CPU, 50))]), wall_factor=1.2), width=120)
+    line = next(each for each in stated.splitlines() if each.startswith("At the wall "))
+    assert line.startswith("At the wall 180.0 [")
+    assert line.endswith("J per pass (sum of the components × wall factor 1.2, as stated)")
+    unresolved = shown(evolve(result([trial(1, reading(GPU, 100, 80))]), wall_factor=2.0), width=120)
+    assert "At the wall unresolved [40, 360] J per pass" in unresolved
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
@@ -159,3 +176,12 @@ def test_a_server_s_run_shows_how_its_client_fared():
     assert "Client" in text
     assert "at most 25% of a core, event loop 2 ms late (p99)" in " ".join(text.split())
     assert "Client" not in shown(found)
+
+
+def test_the_work_is_told_with_what_it_costs():
+    """Operations of a pass, per joule, and how sure their count is; nothing where the model's shape is unknown."""
+    shape = Architecture("llama", 2, 64, 4, 2, 16, 128, 1000)
+    known = shown(result([trial(1, reading(GPU, 100))], engine=evolve(ENGINE, architecture=shape)))
+    line = next(each for each in known.splitlines() if each.startswith("Work"))
+    assert re.match(r"Work +\S+ TFLOP per pass, (low|high) confidence; \S+ GFLOP/J GPU", line)
+    assert "Work" not in shown(result())

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from ai_energy_benchmarks.domain.result import Carbon
 from ai_energy_benchmarks.errors import ReporterError
@@ -51,6 +52,15 @@ def test_an_unresolved_window_leaves_only_its_bounds():
     assert (row["gpu_energy_low_wh"], row["gpu_energy_high_wh"]) == ("0.5", "1.5")
     for column in ("gpu_energy_wh", "gpu_j_per_output_token", "gpu_wh_per_1000_queries", "emissions_g_co2eq"):
         assert row[column] == ""
+
+
+def test_the_energy_at_the_wall_has_columns():
+    """Empty without a factor; 1.5 Wh at a factor of 1.2 are 1.8 Wh, and no bare figure of an unresolved window."""
+    trials = [trial(1, reading(GPU, 3600), reading(CPU, 1800))]
+    assert {result_row(result(trials))[name] for name in ("wall_energy_wh", "wall_factor")} == {""}
+    row = result_row(evolve(result(trials), wall_factor=1.2))
+    assert (float(row["wall_energy_wh"]), row["wall_factor"]) == (pytest.approx(1.8), "1.2")
+    assert result_row(evolve(result([trial(1, reading(GPU, 3600, 1800))]), wall_factor=1.2))["wall_energy_wh"] == ""
 
 
 def test_figures_of_a_row():

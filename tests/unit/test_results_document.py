@@ -186,6 +186,26 @@ def test_cost_is_energy_times_price_and_the_pue_only_of_a_site():
         assert tariff_for(asked) == Tariff(0.25, "EUR", pue)
 
 
+def test_the_energy_at_the_wall_is_the_sum_of_the_components_times_a_stated_factor():
+    """1 kWh of board and processor at a factor of 1.25 is 4.5 MJ at the wall, of which emissions and cost are then."""
+    trials = [trial(1, reading(GPU, 3.0e6, 0.4e6), reading(CPU, 0.6e6))]
+    stated = evolve(result(trials, carbon=Carbon(300, 1.5, "grid")), tariff=Tariff(0.25, "EUR"), wall_factor=1.25)
+    document = report_document(stated)
+    assert document["wall"]["energy_j"] == pytest.approx({"value": 4.5e6, "low": 4.0e6, "high": 5.0e6}, rel=1e-6)
+    assert document["energy"]["emissions_g_co2eq"] == pytest.approx(1.25 * 450)
+    assert document["cost"]["per_pass"] == pytest.approx(1.25 * 0.25)
+    assert document["energy"]["total_energy_kwh"] == pytest.approx(1.0)
+
+
+def test_no_wall_factor_is_guessed():
+    """Without one there is no figure, and the report says what the others cover."""
+    assert report_document(result())["wall"] == {
+        "factor": None,
+        "energy_j": None,
+        "covers": "measured components only; power supply, fans and network excluded",
+    }
+
+
 @pytest.mark.parametrize(
     "found", [result(), result([], carbon=Carbon(300, 1.5, "grid average"))], ids=["no intensity", "no energy"]
 )

@@ -13,7 +13,7 @@ from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.json import JsonReporter
 from ai_energy_benchmarks.results.document import report_document
 from ai_energy_benchmarks.results.reading import load_results
-from ai_energy_benchmarks.results.writing import replacing, write_text
+from ai_energy_benchmarks.results.writing import check_directory, replacing, write_text
 from tests.factories import result
 
 
@@ -143,3 +143,12 @@ def test_no_result_is_an_error(tmp_path: Path):
         load_results(tmp_path)
     with pytest.raises(ConfigError, match="cannot read"):
         load_results(tmp_path / "missing.json")
+
+
+def test_a_directory_is_tried_before_anything_is_measured(tmp_path: Path) -> None:
+    """One that can be made is not left behind; one below a file is refused by name."""
+    check_directory(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReporterError, match="file"):
+        check_directory(tmp_path / "file" / "out")

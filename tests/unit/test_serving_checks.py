@@ -9,7 +9,6 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.serving_checks import achieved_concurrency, serving_findings, token_doubt
 from ai_energy_benchmarks.analysis.summary import summarise
-from ai_energy_benchmarks.backends.server_metrics import counters_from
 from ai_energy_benchmarks.backends.vllm import VllmBackend
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.power import Device, Measurement, Reading
@@ -55,7 +54,7 @@ def levels(one: Trial) -> dict[str, str]:
 
 def test_counters_are_summed_over_engines() -> None:
     """Every label set counts, time stamps do not, and what is not on the page stays unknown."""
-    found = counters_from(PAGE, VllmBackend.COUNTERS)
+    found = VllmBackend.METRICS.read_counters(PAGE)
     assert found == ServerCounters(prompt_tokens=1500, output_tokens=128, preemptions=2)
 
 

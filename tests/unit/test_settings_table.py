@@ -47,3 +47,11 @@ def test_a_key_without_a_line_is_named(script: ModuleType) -> None:
     del known["protocol.trials"]
     with pytest.raises(SystemExit, match=r"no line for \['protocol.trials'\]"):
         script.page(known)
+
+
+def test_a_key_without_a_meaning_is_named(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The meaning is the docstring's, which ``schema`` prints too."""
+    mute = script.Key("protocol.trials", "", "whole number", "`5`")
+    monkeypatch.setattr(script, "sections", lambda _: [("The config", "", (mute,))])
+    with pytest.raises(SystemExit, match=r"no docstring says what these mean: \['protocol.trials'\]"):
+        script.page({"protocol.trials": script.Fact("all", "a test")})

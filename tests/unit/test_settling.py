@@ -47,8 +47,9 @@ class OnBoards(FakeBackend):
 
 
 def bench(power: Curve, temperature: Curve | None = None, **protocol: object) -> Bench:
-    """A benchmark whose only board follows the curves; by default 4 s of warm-up and one trial."""
+    """A benchmark whose only board follows the curves; by default 4 s of warm-up, no gate and one trial."""
     asked = {"bare_idle_s": 0, "resident_idle_s": 20, "warmup": WarmupConfig(requests=4), "trials": 1}
+    asked |= {"thermal_gate": False}
     made = Bench(evolve(config(), protocol=ProtocolConfig(**{**asked, **protocol})))  # type: ignore[arg-type] # keys under test
     made.backend = OnBoards(made.journal, made.clock)
     made.runner.backend = made.backend
@@ -107,6 +108,17 @@ def test_the_gate_generates_until_the_boards_are_steady() -> None:
     assert found.level == "PASS"
     assert "°C" in found.message
     assert not any(line.startswith("sleep") and line != "sleep 0 s" for line in made.journal.lines)
+
+
+def test_the_gate_is_there_by_default_where_a_board_is_watched() -> None:
+    """Unless there is no warm-up to repeat, and without a word where no board is."""
+    watched = bench(lambda _: 300.0, lambda _: 70.0, resident_idle_s=0, thermal_gate=None).result()
+    assert [each.name for each in watched.steps] == ["load", "warm-up", "thermal gate"]
+    nothing_to_repeat = WarmupConfig(requests=0)
+    bare = bench(lambda _: 300.0, resident_idle_s=0, warmup=nothing_to_repeat, thermal_gate=None).result()
+    assert [each.name for each in bare.steps] == ["load"]
+    unwatched = Bench(evolve(config(), protocol=ProtocolConfig(bare_idle_s=0, resident_idle_s=0))).result()
+    assert "thermal gate" not in [each.check for each in unwatched.verdict.findings]
 
 
 def test_power_alone_keeps_the_gate_closed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import time
 from array import array
 from statistics import quantiles
@@ -11,7 +12,7 @@ import pytest
 from scipy import stats
 
 from ai_energy_benchmarks.analysis.derived import derive
-from ai_energy_benchmarks.analysis.latency import pooled
+from ai_energy_benchmarks.analysis.latency import Pool, pooled
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.analysis.trend import t_two_sided_p, trend
 from ai_energy_benchmarks.domain.completions import Completion
@@ -271,3 +272,20 @@ def test_equal_values_have_no_trend():
     """Equal values, whose residuals are rounding alone, drift by nothing with certainty nowhere near."""
     assert trend([0.1] * 5).p_value == 1
     assert trend([1.0, 2.0]) is None
+
+
+def test_very_many_latencies_are_told_from_bins():
+    """Beyond what is kept, percentiles are those of all values to within the width of a bin; the mean is exact."""
+    rng = random.Random(4)
+    seconds = [rng.lognormvariate(-4, 1.5) for _ in range(20_000)] + [0.0]
+    kept, binned = Pool(), Pool(most=3000)
+    for first in range(0, len(seconds), 700):
+        kept.add(seconds[first : first + 700])
+        binned.add(seconds[first : first + 700])
+    exact, found = kept.distribution(), binned.distribution()
+    assert exact is not None
+    assert found is not None
+    assert found.n == exact.n == 20_001
+    assert found.mean == pytest.approx(exact.mean, rel=1e-12)
+    for name in ("p50", "p90", "p95", "p99"):
+        assert getattr(found, name) == pytest.approx(getattr(exact, name), rel=2e-3)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from attrs import evolve
 
+from ai_energy_benchmarks.analysis.verdict import Planned
 from ai_energy_benchmarks.domain.result import Finding, Level, Verdict
 from tests.factories import (
     CPU,
@@ -46,7 +47,7 @@ def test_a_sound_run_passes():
 def test_the_worst_comes_first():
     """Findings are in order of badness, those of the caller among them."""
     extra = [Finding("INFO", "a", "a"), Finding("FAIL", "b", "b"), Finding("WARN", "c", "c")]
-    levels = [each.level for each in verdict(five(), extra=extra, warmup_requests=0).findings]
+    levels = [each.level for each in verdict(five(), extra=extra, planned=Planned(warmup_requests=0)).findings]
     order = ["FAIL", "WARN", "INFO", "PASS"]
     assert levels == sorted(levels, key=order.index)
     assert levels[0] == "FAIL"
@@ -71,7 +72,9 @@ def test_no_energy_at_all_fails_with_every_reason():
 
 def test_disabled_metrics_are_no_failure():
     """Who asked for no meter is told that energy is absent, and nothing about idle."""
-    judged = verdict([trial(i) for i in range(1, 6)], metrics_enabled=False, bare_idle_s=0, resident_idle_s=0)
+    judged = verdict(
+        [trial(i) for i in range(1, 6)], metrics_enabled=False, planned=Planned(bare_idle_s=0, resident_idle_s=0)
+    )
     assert level(judged, "energy") == "INFO"
     assert judged.level == "PASS"
 
@@ -86,7 +89,7 @@ def test_a_gpu_run_without_gpu_energy_fails():
 @pytest.mark.parametrize("ending", ["stopped", "interrupted"])
 def test_a_run_that_did_not_end_fails(ending):
     """Stopping early or being interrupted is FAIL, with how many trials there are."""
-    judged = verdict(five()[:2], ending=ending, planned_trials=5)
+    judged = verdict(five()[:2], ending=ending, planned=Planned(5))
     assert level(judged, "ending") == "FAIL"
     assert "2 of 5 trials" in found(judged, "ending").message
 
@@ -187,7 +190,7 @@ def test_modelled_energy_cannot_be_ranked():
 
 def test_a_shortened_protocol_names_what_was_shortened():
     """Three trials, one warm-up request, no bare idle and 2 s of resident idle are named in one WARN."""
-    judged = verdict(five()[:3], bare_idle_s=0, resident_idle_s=2, warmup_requests=1)
+    judged = verdict(five()[:3], planned=Planned(3, 0, 2, 1))
     finding = found(judged, "protocol")
     assert finding.level == "WARN"
     for what in ("3 of 5 trials", "1 of 10 warm-up requests", "no bare idle", "2 of 10 s resident idle"):
@@ -196,7 +199,10 @@ def test_a_shortened_protocol_names_what_was_shortened():
 
 def test_a_skipped_warm_up_is_named():
     """Zero warm-up requests read as no warm-up, and nothing else is named."""
-    assert found(verdict(five(), warmup_requests=0), "protocol").message == "shortened protocol: no warm-up"
+    assert (
+        found(verdict(five(), planned=Planned(warmup_requests=0)), "protocol").message
+        == "shortened protocol: no warm-up"
+    )
 
 
 def test_truncated_prompts_warn_with_their_count():
@@ -261,6 +267,21 @@ def test_a_governor_that_follows_the_load_is_told():
 
 def test_a_run_that_never_began_is_judged():
     """Without engine, trials or steps the verdict is FAIL and no check stumbles."""
-    judged = verdict([], engine=None, ending="stopped", planned_trials=5)
+    judged = verdict([], engine=None, ending="stopped", planned=Planned(5))
     assert judged.level == "FAIL"
     assert {"ending", "requests", "energy"} <= {each.check for each in judged.findings if each.level == "FAIL"}
+
+
+def test_boards_that_nobody_waited_for_are_told() -> None:
+    """On a GPU the protocol has a thermal gate; elsewhere there is nothing to wait for."""
+    cold = Planned(thermal_gate=False)
+    boards = evolve(ENGINE, board_ids=("GPU-0",))
+    assert found(verdict(five(), planned=cold, gpu=True, engine=boards), "protocol").message.endswith("no thermal gate")
+    assert level(verdict(five(), planned=cold), "protocol") == "PASS"
+
+
+def test_energy_from_a_file_is_never_without_a_warning() -> None:
+    """A trace may say of itself that it was measured; in this run it was not."""
+    played = five(meter="replay")
+    assert level(verdict(played), "replayed energy") == "WARN"
+    assert "replayed energy" not in [each.check for each in verdict(five()).findings]

@@ -1,0 +1,93 @@
+"""What boards tell of themselves: a brake or a change spoils a run, a power limit is a fact of it."""
+
+from __future__ import annotations
+
+from array import array
+
+import pytest
+
+from ai_energy_benchmarks.analysis.board_checks import board_findings
+from ai_energy_benchmarks.domain.power import Device, Measurement, Quantity, Reading, Samples, Series
+from ai_energy_benchmarks.domain.result import Trial
+
+BOARD = Device("gpu", "GPU-1", "Board")
+
+
+def trial(number: int, start_s: float, stop_s: float, counted: bool = True) -> Trial:
+    reading = Reading(BOARD, 1.0, 1.0, 1.0, "measured", "test", "exact", counted)
+    return Trial(number, start_s, stop_s, Measurement(start_s, stop_s, (reading,)), ())
+
+
+TRIALS = [trial(1, 10.0, 20.0), trial(2, 30.0, 40.0)]
+
+
+def samples(*readings: tuple[float, float], quantity: Quantity = "throttle_reasons") -> Samples:
+    times_s = array("d", (at_s for at_s, _ in readings))
+    values = array("d", (float(value) for _, value in readings))
+    return Samples((Series(BOARD, quantity, "test", times_s, times_s, values),))
+
+
+@pytest.mark.parametrize(
+    ("bits", "levels"),
+    [(0, ["PASS"]), (1, ["PASS"]), (4, ["INFO", "PASS"]), (8, ["FAIL"]), (0x40 | 4, ["FAIL", "INFO"])],
+)
+def test_each_reason_has_its_level(bits: int, levels: list[str]) -> None:
+    """Heat and brakes fail; a power limit is told; idling is nothing."""
+    assert [finding.level for finding in board_findings(samples((0.0, bits), (50.0, bits)), TRIALS)] == levels
+
+
+def test_the_share_is_that_of_the_trials() -> None:
+    """Held from 15 to 35 s: half of the 20 s in trials, whatever happened between them."""
+    (finding, _) = board_findings(samples((0.0, 0), (15.0, 4), (34.9, 4), (35.0, 0)), TRIALS)
+    assert "50.0%" in finding.message
+
+
+def test_what_happened_outside_the_trials_is_not_told() -> None:
+    """A brake between two trials changes neither."""
+    (finding,) = board_findings(samples((0.0, 0), (21.0, 8), (29.0, 0)), TRIALS)
+    assert finding.level == "PASS"
+
+
+def test_boards_that_tell_nothing_have_no_line() -> None:
+    """No readings, no claim."""
+    assert list(board_findings(Samples(), TRIALS)) == []
+
+
+def test_boards_of_others_have_no_line() -> None:
+    """What throttles beside the workload does not slow it down."""
+    assert list(board_findings(samples((0.0, 8), (50.0, 8)), [trial(1, 10.0, 20.0, counted=False)])) == []
+
+
+@pytest.mark.parametrize(("last", "level"), [(72.9, "PASS"), (73.1, "WARN"), (66.0, "WARN")])
+def test_a_board_that_grows_warmer_is_told(last: float, level: str) -> None:
+    """From the first trial's mean to the last one's."""
+    readings = samples((0.0, 70.0), (25.0, last), quantity="temperature_celsius")
+    (finding,) = board_findings(readings, TRIALS)
+    assert (finding.level, finding.check) == (level, "temperature")
+    assert f"{last - 70.0:+.1f} °C" in finding.message
+
+
+@pytest.mark.parametrize(("last", "level"), [(1.39e9, "PASS"), (1.2e9, "WARN")])
+def test_a_mean_clock_that_changes_is_told(last: float, level: str) -> None:
+    """By more than 2 percent from the first trial to the last."""
+    (finding,) = board_findings(samples((0.0, 1.4e9), (25.0, last), quantity="clock_hz"), TRIALS)
+    assert (finding.level, finding.check) == (level, "clocks")
+
+
+@pytest.mark.parametrize("quantity", ["power_limit_w", "performance_state"])
+def test_a_setting_that_changes_in_a_trial_is_told(quantity: Quantity) -> None:
+    """Between the trials it may do as it likes."""
+    for at_s, level in ((35.0, "WARN"), (22.0, "WARN"), (45.0, "PASS")):
+        (finding,) = board_findings(samples((0.0, 2.0), (at_s, 5.0), quantity=quantity), TRIALS)
+        assert finding.level == level
+    (finding,) = board_findings(samples((0.0, 2.0), (22.0, 5.0), (28.0, 2.0), quantity=quantity), TRIALS)
+    assert finding.level == "PASS"
+
+
+@pytest.mark.parametrize(("hole_s", "level"), [(0.0, "PASS"), (0.3, "WARN")])
+def test_a_hole_in_the_readings_at_an_edge_is_told(hole_s: float, level: str) -> None:
+    """A counter that moves every 100 ms, read every 10 ms, but for a hole where the first trial begins."""
+    times_s = [at for at in (0.01 * step for step in range(5000)) if not 9.95 < at < 9.95 + hole_s]
+    (finding,) = board_findings(samples(*((at, at // 0.1) for at in times_s), quantity="energy_j"), TRIALS)
+    assert (finding.level, finding.check) == (level, "edge readings")
+    assert "100 ms" in finding.message

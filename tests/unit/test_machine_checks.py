@@ -1,0 +1,57 @@
+"""What the machine did to the trials."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from ai_energy_benchmarks.analysis.machine_checks import machine_findings
+from ai_energy_benchmarks.domain.environment import Disturbance, Environment
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.environment.disturbance import disturbance_so_far
+
+MACHINE = Environment("Linux", "3.11", "0.1.0", cpu_threads=2)
+
+
+def trial(machine: Disturbance | None, duration_s: float = 10.0) -> Trial:
+    return Trial(1, 0.0, duration_s, None, (), machine=machine)
+
+
+@pytest.mark.parametrize(("stolen_s", "level"), [(0.1, "PASS"), (0.3, "WARN")])
+def test_stolen_time_is_a_share_of_all_processors(stolen_s: float, level: str) -> None:
+    """Of 10 s of two processors."""
+    (finding,) = machine_findings(MACHINE, [trial(Disturbance(0.0, stolen_s))])
+    assert (finding.level, finding.check) == (level, "steal time")
+    assert f"{stolen_s / 20:.1%}" in finding.message
+
+
+def test_a_machine_that_slept_fails() -> None:
+    """The clock of the windows stood still, the meters did not."""
+    findings = list(machine_findings(MACHINE, [trial(Disturbance(12.5, 0.0))]))
+    assert [(each.level, each.check) for each in findings] == [("FAIL", "machine suspended"), ("PASS", "steal time")]
+    assert "12.5 s" in findings[0].message
+
+
+@pytest.mark.parametrize("seen", [trial(None), trial(Disturbance(0.0, None)), trial(Disturbance(0.0, 0.01), 0.2)])
+def test_what_cannot_be_told_has_no_line(seen: Trial) -> None:
+    """Nobody looked, the machine does not tell, the trial is shorter than the kernel's step allows."""
+    assert list(machine_findings(MACHINE, [seen])) == []
+
+
+def test_a_governor_that_follows_the_load_is_told() -> None:
+    """As a fact, not a fault."""
+    (finding,) = machine_findings(evolve(MACHINE, cpu_governor="powersave"), [])
+    assert (finding.level, finding.check) == ("INFO", "cpu governor")
+
+
+def test_sums_are_read_as_the_kernel_writes_them(tmp_path: Path) -> None:
+    """Steal is the eighth figure, in hundredths of a second."""
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  10 20 30 40 50 60 70 800 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n")
+    earlier = disturbance_so_far(stat)
+    stat.write_text("cpu  10 20 30 40 50 60 70 850 0 0\n")
+    assert disturbance_so_far(stat).since(earlier).stolen_s == pytest.approx(0.5)
+    assert disturbance_so_far(tmp_path / "missing").stolen_s is None
+    assert disturbance_so_far().asleep_s > -0.001  # two clocks, read one after the other
