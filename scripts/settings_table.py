@@ -74,11 +74,15 @@ def keys(block: Mapping[str, Any], definitions: Mapping[str, Any], parent: str =
             continue
         path = f"{parent}{name}"
         inner = inner_block(schema, definitions)
-        if inner is None:
+        if inner is None or _is_a_switch_too(schema):
             meaning = schema.get("description", "")
             yield Key(path, meaning, words(schema, definitions), default(schema, name in required))
-        else:
+        if inner is not None:
             yield from keys(inner, definitions, f"{path}." if "items" not in schema else f"{path}[].")
+
+
+def _is_a_switch_too(schema: Mapping[str, Any]) -> bool:
+    return any(part.get("type") == "boolean" for part in schema.get("anyOf", ()))
 
 
 def inner_block(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -93,6 +97,8 @@ def inner_block(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Ma
 
 def words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:  # noqa: PLR0911 # one per form
     """A type as people say it."""
+    if "$ref" in schema:
+        return "the block below"
     if "enum" in schema:
         return " · ".join(f"`{json.dumps(each) if not isinstance(each, str) else each}`" for each in schema["enum"])
     if "anyOf" in schema:
