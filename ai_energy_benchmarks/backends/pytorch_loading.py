@@ -51,14 +51,22 @@ def missing_packages() -> tuple[str, ...]:
 
 
 def device_problems(device: str, device_ids: tuple[int, ...]) -> tuple[str, ...]:
-    """Why the devices that were asked for cannot be used; imports torch only if CUDA is asked for."""
+    """Why the devices that were asked for cannot be used; imports torch only if boards are asked for."""
     kind, _, index = device.partition(":")
     if kind not in ("auto", "cpu", "cuda"):
         return (f"backend.device: {device!r} is not a device of this backend; use auto, cpu, cuda or cuda:N",)
-    if kind != "cuda":
+    boards_named = device_ids != (0,)
+    if kind == "cpu" and boards_named:
+        return (f"backend.device_ids: {list(device_ids)} names boards, which device: cpu does not use; remove it",)
+    if kind != "cuda" and not boards_named:
         return ()
     import torch
 
+    if kind == "auto" and not torch.cuda.is_available():
+        return (
+            f"backend.device_ids: {list(device_ids)} names boards, but torch {torch.__version__} sees no CUDA device; "
+            "remove it to run on the CPU",
+        )
     if not torch.cuda.is_available():
         return (f"backend.device: {device!r} was asked for, but torch {torch.__version__} sees no CUDA device",)
     wanted = (int(index),) if index.isdigit() else device_ids

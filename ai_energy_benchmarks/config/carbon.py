@@ -47,7 +47,7 @@ def unknown_country(code: str) -> str | None:
     """What is wrong with a code, with the nearest known ones; None if the table has it."""
     if code in countries():
         return None
-    near = difflib.get_close_matches(code, countries(), n=3, cutoff=0.6)
+    near = difflib.get_close_matches(code.upper(), countries(), n=3, cutoff=0.6)
     hint = ", ".join(f"{each} ({countries()[each].name})" for each in near)
     return f"has no carbon intensity in the table{f'; near: {hint}' if hint else ''}; give metrics.carbon yourself"
 

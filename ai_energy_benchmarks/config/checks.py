@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+import attrs
+
 from ai_energy_benchmarks.config.carbon import unknown_country
 from ai_energy_benchmarks.config.members import member_class
 from ai_energy_benchmarks.config.model import (
@@ -15,6 +17,7 @@ from ai_energy_benchmarks.config.model import (
     ProtocolConfig,
 )
 from ai_energy_benchmarks.config.problems import Problem, shown
+from ai_energy_benchmarks.config.protocol import WarmupConfig
 from ai_energy_benchmarks.config.slo import SloConfig
 from ai_energy_benchmarks.domain.address import parse_address
 
@@ -106,6 +109,11 @@ def _protocol(protocol: ProtocolConfig) -> Iterator[Problem]:
     warmup, gate = protocol.warmup, protocol.gate
     if warmup.mode == "converge" and warmup.most < warmup.last:
         yield Problem(("protocol", "warmup", "most"), f"must be at least last ({warmup.last}), got {warmup.most}")
+    elif warmup.mode == "fixed":
+        for key in attrs.fields(WarmupConfig):
+            if key.name in ("last", "cv", "most") and (value := getattr(warmup, key.name)) != key.default:
+                text = f"has no effect with mode: fixed, got {shown(value)}; set mode: converge or remove {key.name}"
+                yield Problem(("protocol", "warmup", key.name), text)
     if warmup.requests:
         return
     if warmup.mode == "converge":
@@ -132,7 +140,7 @@ def _metrics(metrics: MetricsConfig) -> Iterator[Problem]:
     elif metrics.country_iso_code is not None:
         if (wrong := unknown_country(metrics.country_iso_code)) is not None:
             yield Problem(("metrics", "country_iso_code"), f"{wrong}, got {shown(metrics.country_iso_code)}")
-    elif carbon is not None:
+    elif carbon is not None and not (metrics.cost and metrics.cost.site_tariff):
         text = "needs intensity_g_per_kwh with its source, or metrics.country_iso_code"
         yield Problem(("metrics", "carbon"), text)
 

@@ -139,3 +139,21 @@ def test_no_two_reporters_write_the_same_file() -> None:
     assert problem(reporters=shared) == "reporters: write 2 different formats to 'x'"
     apart = [{"type": "json", "output_file": "x"}, {"type": "json", "output_file": "y"}]
     assert len(load(reporters=apart).reporters) == 2
+
+
+@pytest.mark.parametrize(("key", "value"), [("last", 4), ("cv", 0.2), ("most", 20)])
+def test_keys_of_a_converging_warmup_do_nothing_in_a_fixed_one(key: str, value: float) -> None:
+    """They are refused where they would be ignored."""
+    assert problem(**{f"protocol__warmup__{key}": value}) == (
+        f"protocol.warmup.{key}: has no effect with mode: fixed, got {value}; set mode: converge or remove {key}"
+    )
+    assert load(**{"protocol__warmup__mode": "converge", f"protocol__warmup__{key}": value})
+
+
+def test_a_pue_without_an_intensity_belongs_to_a_site_tariff() -> None:
+    """Alone it would have no effect."""
+    text = "metrics.carbon: needs intensity_g_per_kwh with its source, or metrics.country_iso_code"
+    assert problem(metrics__carbon__pue=1.4) == text
+    cost = {"price_per_kwh": 0.2, "currency": "EUR"}
+    assert problem(metrics__carbon__pue=1.4, metrics__cost=cost) == text
+    assert load(metrics__carbon__pue=1.4, metrics__cost=cost | {"site_tariff": True})

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks.backends.base import Demand
+from ai_energy_benchmarks.backends.pytorch_loading import device_problems
 from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions, Quantization, option_problems
 from ai_energy_benchmarks.backends.pytorch_quantization import (
     bitsandbytes_arguments,
@@ -121,3 +122,18 @@ def test_each_method_names_what_this_transformers_wants() -> None:
         assert "pip install autoawq" in (checkpoint_problem("awq", None, 4) or "")
     assert checkpoint_problem("fp8", None, 5) is None
     assert checkpoint_problem(None, Quantization(4), 5) is None
+
+
+def test_boards_that_nobody_would_use_are_refused() -> None:
+    """Board 0 alone is only the default."""
+    assert device_problems("cpu", (0,)) == device_problems("auto", (0,)) == ()
+    (problem,) = device_problems("cpu", (0, 1))
+    assert problem == "backend.device_ids: [0, 1] names boards, which device: cpu does not use; remove it"
+
+
+def test_boards_that_torch_does_not_see_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``auto`` would fall back to the CPU in silence."""
+    torch = pytest.importorskip("torch", reason="its word counts")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (problem,) = device_problems("auto", (1,))
+    assert problem.startswith("backend.device_ids: [1] names boards, but torch ")
