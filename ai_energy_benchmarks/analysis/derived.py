@@ -27,7 +27,8 @@ class Derived:
 
     Attributes:
         per_prompt_token_j: over the *computed* prompt tokens; those from a prefix cache cost no prefill.
-        per_request_j: over the requests that succeeded; what failed ones used is in the numerator.
+        per_request_j: over the requests that succeeded; what failed ones used is in the numerator. None in a part
+            of a run, where requests are cut.
         output_tokens_per_j: the inverse of J per output token, of the means.
     """
 
@@ -47,7 +48,7 @@ def derive(summary: Summary, energy: ComponentEnergy) -> Derived:
         per_output_token_j=_per_output_token(energy),
         per_prompt_token_j=_share(energy, computed_tokens),
         per_total_token_j=_share(energy, summary.prompt_tokens + summary.output_tokens),
-        per_request_j=_share(energy, summary.succeeded),
+        per_request_j=_share(energy, summary.succeeded) if summary.whole_requests else None,
         output_tokens_per_j=_inverse(energy, summary.output_tokens),
         average_power_w=_share(energy, summary.duration_s),
         peak_power_w=energy.peak_power_w,

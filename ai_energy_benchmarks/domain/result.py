@@ -168,6 +168,7 @@ class Summary:
         total: the sum of all components seen; None if none was.
         ttft_s, itl_s, tpot_s, e2e_s: latencies pooled over trials, None where nothing was seen.
         goodput: None if no service-level objective was asked for.
+        whole_requests: false in a part of a run: a request that is cut counts there, but is no unit of work.
     """
 
     trials: int
@@ -188,6 +189,7 @@ class Summary:
     tpot_s: Distribution | None = None
     e2e_s: Distribution | None = None
     goodput: Goodput | None = None
+    whole_requests: bool = True
 
 
 @frozen

@@ -83,7 +83,10 @@ def gpu_summary(result: BenchmarkResult) -> dict[str, str | float | None]:
 
 
 def _per_1000(result: BenchmarkResult, gpu_wh: float | None) -> float | None:
-    return 1000 * gpu_wh / result.summary.succeeded if gpu_wh is not None and result.summary.succeeded else None
+    summary = result.summary
+    if gpu_wh is None or not summary.succeeded or not summary.whole_requests:
+        return None
+    return 1000 * gpu_wh / summary.succeeded
 
 
 def _gpu_phases(phases: Phases | None) -> PhaseEnergy | None:

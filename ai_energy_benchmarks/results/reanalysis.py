@@ -193,6 +193,7 @@ def _with_whole_latencies(
         tpot_s=whole.tpot_s,
         e2e_s=whole.e2e_s,
         goodput=goodput(sent, slo),
+        whole_requests=False,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks import load_config
+from ai_energy_benchmarks.analysis.derived import derive
 from ai_energy_benchmarks.backends.base import BackendSettings
 from ai_energy_benchmarks.backends.pytorch import PyTorchBackend
 from ai_energy_benchmarks.cli.main import exit_code
@@ -203,6 +204,10 @@ def test_a_part_of_a_trial_holds_its_energy_and_its_tokens(machine: Machine, fol
         assert cpu(before).energy_high_j + cpu(after).energy_high_j >= cpu(whole).energy_j
         for trial in (before, after):
             assert_holds(trial, machine)
+    (energy,) = (each for each in first.summary.components if each.component == "cpu")
+    assert derive(first.summary, energy).per_output_token_j is not None
+    # A request of which a part lies outside is no unit of work.
+    assert derive(first.summary, energy).per_request_j is None
     with pytest.raises(ConfigError, match="nothing is left"):
         reanalyse(folder / "out", Changes(from_s=1e3))
 
