@@ -11,7 +11,7 @@ import click
 from ai_energy_benchmarks.cli.logs import log_options
 
 if TYPE_CHECKING:
-    from ai_energy_benchmarks.config.model import BenchmarkConfig
+    from ai_energy_benchmarks.config.model import BenchmarkConfig, MetricsConfig
 
 
 @click.command(short_help="Check a config; say what a run would do.")
@@ -71,9 +71,21 @@ def plan(config: BenchmarkConfig, most_output_tokens: int) -> Iterator[str]:
     in_all = protocol.trials * most_output_tokens
     yield f"  in all {_counted(requests, 'request')} with at most {in_all} output tokens ({each})"
     yield f"meter with {_meters(config)}"
+    yield from _conversions(config.metrics)
     yield f"report to {', '.join(each.type for each in config.reporters) or 'nobody'}; files go to {config.output_dir}"
     fixed_s = protocol.bare_idle_s + 2 * protocol.resident_idle_s
     yield f"take about {fixed_s:g} s for idle power, and as long as the engine needs for loading and generating"
+
+
+def _conversions(metrics: MetricsConfig) -> Iterator[str]:
+    """What energy is turned into."""
+    from ai_energy_benchmarks.config.carbon import carbon_for, tariff_for
+
+    where = f" at the wall ({metrics.wall_factor:g} times what the meters see)" if metrics.wall_factor else ""
+    if (carbon := carbon_for(metrics)) is not None:
+        yield f"state emissions{where} at {carbon.intensity_g_per_kwh:g} g/kWh and PUE {carbon.pue:g} ({carbon.source})"
+    if (tariff := tariff_for(metrics)) is not None:
+        yield f"state cost{where} at {tariff.price_per_kwh:g} {tariff.currency}/kWh and PUE {tariff.pue:g}"
 
 
 def _counted(count: int, noun: str) -> str:

@@ -13,7 +13,10 @@ from ai_energy_benchmarks.environment.lines import Line
 
 _NVIDIA_VENDOR = "0x10de"
 _DISPLAY_CLASS = "0x03"  # PCI base class of display controllers, which accelerators without a screen share
-_OPTIONAL = (("zeus", ("zeus", "zeus-ml")), ("codecarbon", ("codecarbon",)))
+_OPTIONAL = (
+    ("zeus", ("zeus", "zeus-ml"), ""),
+    ("codecarbon", ("codecarbon",), "; a run with it needs metrics.country_iso_code"),
+)
 
 
 def _readable(path: Path) -> bool:
@@ -27,7 +30,7 @@ def meter_lines(root: Path, seen: Boards, readable: Callable[[Path], bool] = _re
         root: where ``/proc``, ``/sys`` and ``/dev`` stand.
         readable: whether this process may read a file.
     """
-    own = (nvml_line(root, seen), rapl_line(root, readable), modelled_line(root))
+    own = (nvml_line(root, seen), rapl_line(root, readable), modelled_line(root), share_line(root))
     return (*map(_as_registered, own), *optional_lines())
 
 
@@ -103,17 +106,24 @@ def modelled_line(root: Path) -> Line:
     return Line("modelled", "ready", f"CPU time of {name} × an assumed power; an estimate, not a measurement")
 
 
+def share_line(root: Path) -> Line:
+    """The workload's part of the processor time, which only Linux tells of other processes."""
+    if (root / "proc/stat").exists():
+        return Line("cpu_share", "ready", "beside a meter of the CPU: the workload's share of the processor time")
+    return Line("cpu_share", "missing", "needs /proc, which only Linux has", None)
+
+
 def optional_lines() -> tuple[Line, ...]:
     """Meters that other packages bring, of those that this version has a collector for."""
     known = registry.names("collectors")
-    return tuple(_optional_line(name, distributions) for name, distributions in _OPTIONAL if name in known)
+    return tuple(_optional_line(*each) for each in _OPTIONAL if each[0] in known)
 
 
-def _optional_line(name: str, distributions: tuple[str, ...]) -> Line:
+def _optional_line(name: str, distributions: tuple[str, ...], needs: str) -> Line:
     for distribution in distributions:
         version = software.installed_version(distribution)
         if version:
-            return Line(name, "ready", f"{distribution} {version}")
+            return Line(name, "ready", f"{distribution} {version}{needs}")
     return Line(name, "missing", "not installed; optional", f'pip install "ai_energy_benchmarks[{name}]"')
 
 

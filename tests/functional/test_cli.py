@@ -96,7 +96,10 @@ def test_validate_says_what_a_run_would_do(config: Path) -> None:
     pytest.importorskip("torch", reason="the pytorch backend says that torch is missing")
     done = command(
         "validate", config, "-o", "scenario.num_samples=4", "-o", "scenario.generate_kwargs.max_new_tokens=8",
-        "-o", "protocol.bare_idle_s=1", "-o", "protocol.warmup.requests=1", "-o", "reporters=[json]", cwd=config.parent,
+        "-o", "protocol.bare_idle_s=1", "-o", "protocol.warmup.requests=1", "-o", "reporters=[json]",
+        "-o", "metrics.wall_factor=1.2", "-o", "metrics.carbon.intensity_g_per_kwh=50", "-o", "metrics.carbon.pue=1.5",
+        "-o", "metrics.carbon.source=the grid", "-o", "metrics.cost.price_per_kwh=0.3", "-o",
+        "metrics.cost.currency=EUR", cwd=config.parent,
     )  # fmt: skip
     assert done.code == 0, done.err
     assert done.out.splitlines() == [
@@ -109,6 +112,8 @@ def test_validate_says_what_a_run_would_do(config: Path) -> None:
         "  measure 5 trials of 4 requests from builtin, in batches of at most 1, 1 at once",
         "    in all 20 requests with at most 160 output tokens (8 each)",
         "  meter with auto",
+        "  state emissions at the wall (1.2 times what the meters see) at 50 g/kWh and PUE 1.5 (the grid)",
+        "  state cost at the wall (1.2 times what the meters see) at 0.3 EUR/kWh and PUE 1",
         "  report to json; files go to out",
         "  take about 21 s for idle power, and as long as the engine needs for loading and generating",
     ]
