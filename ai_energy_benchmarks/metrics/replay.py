@@ -54,7 +54,7 @@ class ReplayOptions:
 
 
 class ReplayCollector:
-    """Time 0 of the trace, its earliest row, is the moment of entering."""
+    """Plays a recorded trace; its earliest row is the moment of entering."""
 
     Options: ClassVar[type] = ReplayOptions
 

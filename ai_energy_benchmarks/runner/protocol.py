@@ -190,9 +190,9 @@ class Steps:
         salted: Iterable[Batch] = (evolve(batch, salt=salt) for batch in batches)
         if not long:
             salted = tuple(salted)
-        before = disturbance_so_far()
         # Last of all, so that reading the server's counters does not break the rest before the window.
         await members.clock.sleep(guard_s)
+        before = disturbance_so_far()
         start = members.collector.mark()
         try:
             async with watch:
