@@ -12,10 +12,12 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import wheel_contents
+from packaging.requirements import Requirement
 
 PACKAGE = "ai_energy_benchmarks"
 
@@ -153,6 +155,16 @@ def test_what_the_scripts_install_is_pinned(root: Path, metadata: email.message.
             wanted.add(normal(re.split(r"[^\w.-]", line, maxsplit=1)[0]))
     assert wanted - {normal(PACKAGE)} <= pinned
     assert all("==" in line for line in lines if line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+def test_no_python_has_two_pins_of_one_package(root: Path, version: str) -> None:
+    """pip could then install none of them."""
+    lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line) for line in map(str.strip, lines) if line and not line.startswith("#")]
+    python = {"python_version": version, "python_full_version": f"{version}.0"}
+    names = [normal(pin.name) for pin in pins if pin.marker is None or pin.marker.evaluate(python)]
+    assert [name for name, times in Counter(names).items() if times > 1] == []
 
 
 def normal(name: str) -> str:
