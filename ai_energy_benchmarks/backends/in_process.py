@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from types import TracebackType
@@ -13,17 +13,17 @@ from typing import Any, ClassVar, TypeVar
 from attrs import evolve
 
 from ai_energy_benchmarks.backends.base import BackendSettings
+from ai_energy_benchmarks.backends.entering import EnteredBackend
 from ai_energy_benchmarks.backends.used import UsedParameters
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.errors import BackendError
 
-_Self = TypeVar("_Self", bound="InProcessBackend")
 _Part = TypeVar("_Part")
 
 
-class InProcessBackend(ABC):
+class InProcessBackend(EnteredBackend):
     """An engine in this process; a member loads it, generates a batch in the worker thread, and releases it.
 
     Attributes:
@@ -41,18 +41,6 @@ class InProcessBackend(ABC):
         self._executor: ThreadPoolExecutor | None = None
         self._facts: EngineFacts | None = None
         self._used = UsedParameters()
-
-    @classmethod
-    def from_settings(cls: type[_Self], settings: BackendSettings) -> _Self:
-        return cls(settings)
-
-    def __enter__(self: _Self) -> _Self:
-        try:
-            self._initialize_model()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

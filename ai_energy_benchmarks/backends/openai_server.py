@@ -12,6 +12,7 @@ from typing import ClassVar
 from attrs import evolve
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
+from ai_energy_benchmarks.backends.entering import EnteredBackend
 from ai_energy_benchmarks.backends.event_stream import EventStream
 from ai_energy_benchmarks.backends.http_client import HttpClient, json_body
 from ai_energy_benchmarks.backends.http_connection import HttpError, Response
@@ -47,7 +48,7 @@ from ai_energy_benchmarks.errors import BackendError
 _TRUNCATION = "a prompt that does not fit the server's context fails with its reason; scenario.truncation is not sent"
 
 
-class OpenAIServerBackend:
+class OpenAIServerBackend(EnteredBackend):
     """Any server with ``/v1/chat/completions`` or ``/v1/completions``.
 
     Engines with more keys than the protocol has are subclasses that name them in ``DIALECT``.
@@ -81,10 +82,6 @@ class OpenAIServerBackend:
         self._retried = 0
         self._later: LaterCounts | None = None
 
-    @classmethod
-    def from_settings(cls, settings: BackendSettings) -> OpenAIServerBackend:
-        return cls(settings)
-
     @property
     def options(self) -> OpenAIServerOptions:
         """The options, typed."""
@@ -115,14 +112,6 @@ class OpenAIServerBackend:
     def launch_environment(self) -> Mapping[str, str]:
         """Environment variables of a launched server."""
         return {**visible_boards(self.settings.device_ids), **self.settings.chosen(LaunchOptions).environment}
-
-    def __enter__(self) -> OpenAIServerBackend:
-        try:
-            self._initialize_model()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
