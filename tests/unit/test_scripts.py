@@ -18,7 +18,7 @@ case "$*" in
   *version_info*) exit {old} ;;
   *ensurepip*) exit {bare} ;;
   *"-m venv"*) for last; do :; done; mkdir -p "$last/bin"; cp "$0" "$last/bin/python"; echo made >"$last/pyvenv.cfg" ;;
-  *"pip install"*) sleep {slow}; exit {broken} ;;
+  *"pip install"*) [ {slow} = 0 ] || exec sleep {slow}; exit {broken} ;;
   *--version*) echo "Python 3.11.0" ;;
 esac
 """
