@@ -22,6 +22,8 @@ OUTLIER, OUTLIER_P = 0.01, 0.05
 IDLE_CHANGE = 0.02
 IDLE_SHARE = 0.50
 OTHER_BOARD = 0.10
+# Whose devices the workload uses is not known yet in these steps.
+_BEFORE_THE_MODEL = ("bare idle", "load")
 
 
 def energy_findings(summary: Summary, trials: Sequence[Trial], steps: Sequence[Step], gpu: bool) -> Iterator[Finding]:
@@ -34,6 +36,8 @@ def energy_findings(summary: Summary, trials: Sequence[Trial], steps: Sequence[S
     elif gpu and "gpu" not in seen:
         why = summary.absent.get("gpu", "no meter saw it")
         yield Finding("FAIL", "energy", f"the model ran on a GPU whose energy is missing: {why}")
+    else:
+        yield from _lost(summary, trials, steps)
     for component in COMPONENTS:
         if component in seen:
             yield from _resolution(component, seen[component])
@@ -41,6 +45,16 @@ def energy_findings(summary: Summary, trials: Sequence[Trial], steps: Sequence[S
             yield from _idle(component, seen[component], summary.duration_s)
             yield from _workload_share(component, seen[component])
     yield from _other_boards(chosen, steps)
+
+
+def _lost(summary: Summary, trials: Sequence[Trial], steps: Sequence[Step]) -> Iterator[Finding]:
+    """Components that a meter saw under the model, but not in all of the trials."""
+    windows = [each.measurement for each in trials]
+    windows += [each.measurement for each in steps if each.name not in _BEFORE_THE_MODEL]
+    for component, why in summary.absent.items():
+        if any(counted(each, (component,)) for each in windows if each is not None):
+            message = f"{component.upper()} energy is missing, though a meter saw it in a part of the run: {why}"
+            yield Finding("FAIL", "energy", message)
 
 
 def _resolution(component: Component, energy: ComponentEnergy) -> Iterator[Finding]:
@@ -150,10 +164,13 @@ def _other_boards(trials: Sequence[Trial], steps: Sequence[Step]) -> Iterator[Fi
 
 
 def _uncounted_power_w(measurements: Iterable[Measurement | None]) -> dict[Device, float]:
+    """Of the boards of the meter that counts: another meter beside it reads the workload's own boards too."""
     powers_w: dict[Device, list[float]] = {}
     for measurement in measurements:
         if measurement is not None and measurement.duration_s > 0:
-            for each in measurement.readings:
-                if not each.counted:
+            boards = [each for each in measurement.readings if each.device.component == "gpu"]
+            meters = {each.meter for each in boards if each.counted} or {each.meter for each in boards[:1]}
+            for each in boards:
+                if each.meter in meters and not each.counted:
                     powers_w.setdefault(each.device, []).append(each.energy_j / measurement.duration_s)
     return {device: fmean(values) for device, values in powers_w.items()}

@@ -62,7 +62,8 @@ class AutoCollector:
                     remedy="name a meter in metrics.collectors, or set metrics.enabled: false",
                 )
             # The members are open already, so this one is used without being entered.
-            self._chosen = CombinedCollector(tuple(found.values()))
+            owners = {component: found[name] for component, name in picked.items() if name}
+            self._chosen = CombinedCollector(tuple(found.values()), owners)
             self._notes = tuple(_note(component, name, refused) for component, name in picked.items() if name)
             self._stack = stack.pop_all()
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import ClassVar
@@ -28,12 +28,15 @@ class CombinedMark(Mark):
 
 
 class CombinedCollector:
-    """Reads every member; a component that two of them see counts by the first that has it."""
+    """Reads every member; a component that two of them see counts by its owner, else by the first that has it."""
 
     Options: ClassVar[type] = CombinedOptions
 
-    def __init__(self, members: Sequence[MetricsCollector]) -> None:
+    def __init__(
+        self, members: Sequence[MetricsCollector], owners: Mapping[Component, MetricsCollector] | None = None
+    ) -> None:
         self._members = tuple(members)
+        self._owners = owners or {}
         self._stack = ExitStack()
 
     @classmethod
@@ -68,7 +71,7 @@ class CombinedCollector:
     def read(self, start: Mark, stop: Mark) -> Measurement:
         if not isinstance(start, CombinedMark) or not isinstance(stop, CombinedMark):
             raise CollectorError("the marks of a window must come from the collector that reads it")
-        measurements = []
+        measurements: list[tuple[MetricsCollector, Measurement]] = []
         lost: dict[Component, str] = {}
         for member, first, last in zip(self._members, start.members, stop.members, strict=True):
             try:
@@ -76,10 +79,10 @@ class CombinedCollector:
             except CollectorError as error:
                 lost.update(dict.fromkeys(member.components(), error.message))
             else:
-                measurements.append(read)
+                measurements.append((member, read))
         if not measurements:
             raise CollectorError("; ".join(dict.fromkeys(lost.values())) or "no meter was asked for")
-        return _merged(start.time_s, stop.time_s, measurements, lost)
+        return self._merged(start.time_s, stop.time_s, measurements, lost)
 
     def samples(self) -> Samples:
         return Samples(tuple(series for member in self._members for series in member.samples().series))
@@ -87,26 +90,38 @@ class CombinedCollector:
     def notes(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(note for member in self._members for note in member.notes()))
 
+    def _merged(
+        self,
+        start_s: float,
+        stop_s: float,
+        measurements: Sequence[tuple[MetricsCollector, Measurement]],
+        lost: dict[Component, str],
+    ) -> Measurement:
+        """All readings; of each component only those of one meter count."""
+        having: dict[Component, list[MetricsCollector]] = {}
+        reasons: dict[Component, list[str]] = {component: [reason] for component, reason in lost.items()}
+        for member, measurement in measurements:
+            for reading in measurement.readings:
+                if reading.counted:
+                    having.setdefault(reading.device.component, []).append(member)
+            for component, reason in measurement.absent.items():
+                reasons.setdefault(component, []).append(reason)
+        counts = {each: _one_of(members, self._owners.get(each)) for each, members in having.items()}
+        parts = tuple(measurement for _, measurement in measurements)
+        return Measurement(
+            start_s,
+            stop_s,
+            readings=tuple(
+                evolve(reading, counted=reading.counted and counts[reading.device.component] is member)
+                for member, measurement in measurements
+                for reading in measurement.readings
+            ),
+            absent={each: "; ".join(dict.fromkeys(why)) for each, why in reasons.items() if each not in counts},
+            notes=tuple(dict.fromkeys(note for each in parts for note in each.notes)),
+            foreign_processes=tuple(dict.fromkeys(line for each in parts for line in each.foreign_processes)),
+            shares=tuple(share for each in parts for share in each.shares),
+        )
 
-def _merged(
-    start_s: float, stop_s: float, measurements: Sequence[Measurement], lost: dict[Component, str]
-) -> Measurement:
-    """All readings; of each component only those count that come from the first meter with a counted one."""
-    owner: dict[Component, int] = {}
-    reasons: dict[Component, list[str]] = {component: [reason] for component, reason in lost.items()}
-    for number, measurement in enumerate(measurements):
-        for reading in measurement.readings:
-            if reading.counted:
-                owner.setdefault(reading.device.component, number)
-        for component, reason in measurement.absent.items():
-            reasons.setdefault(component, []).append(reason)
-    readings = tuple(
-        evolve(reading, counted=reading.counted and owner[reading.device.component] == number)
-        for number, measurement in enumerate(measurements)
-        for reading in measurement.readings
-    )
-    absent = {each: "; ".join(dict.fromkeys(why)) for each, why in reasons.items() if each not in owner}
-    notes = dict.fromkeys(note for measurement in measurements for note in measurement.notes)
-    foreign = dict.fromkeys(each for measurement in measurements for each in measurement.foreign_processes)
-    shares = tuple(each for measurement in measurements for each in measurement.shares)
-    return Measurement(start_s, stop_s, readings, absent, tuple(notes), tuple(foreign), shares)
+
+def _one_of(members: Sequence[MetricsCollector], owner: MetricsCollector | None) -> MetricsCollector:
+    return next((each for each in members if each is owner), members[0])

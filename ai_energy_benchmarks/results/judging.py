@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ai_energy_benchmarks.analysis.verdict import Planned, judge
+from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
-from ai_energy_benchmarks.domain.power import Samples
+from ai_energy_benchmarks.domain.power import Component, Samples
 from ai_energy_benchmarks.domain.result import Ending, Finding, Step, Summary, Trial, Verdict
+
+_BOARDS: tuple[Component, ...] = ("gpu",)
 
 
 def judged(
@@ -42,8 +45,15 @@ def judged(
             warmup_requests=None if protocol.warmup.mode == "converge" else protocol.warmup.requests,
             thermal_gate=protocol.gate is not None,
         ),
-        gpu=bool(engine and engine.board_ids),
+        gpu=_on_boards(engine, trials),
         collector_notes=meter_notes,
         samples=samples,
         extra=noticed,
     )
+
+
+def _on_boards(engine: EngineFacts | None, trials: Sequence[Trial]) -> bool:
+    """Whether the workload uses boards: by the engine's own word, or by that of a meter where it has none."""
+    if engine is not None and engine.board_ids is not None:
+        return bool(engine.board_ids)
+    return any(counted(each.measurement, _BOARDS) for each in trials if each.measurement is not None)
