@@ -17,7 +17,7 @@ from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samp
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.nvml_board import METER, WatchedBoard
-from ai_energy_benchmarks.metrics.nvml_library import Nvml, NvmlBoard, open_nvml
+from ai_energy_benchmarks.metrics.nvml_library import Nvml, board_at, open_nvml, shut_down
 from ai_energy_benchmarks.metrics.nvml_poller import BoardPoller, poll_due
 from ai_energy_benchmarks.metrics.nvml_process import RemoteSampler
 from ai_energy_benchmarks.metrics.nvml_visible import visible
@@ -74,8 +74,11 @@ class NvmlCollector:
                 )
             stack.callback(_OWNER.release)
             nvml = open_nvml()
-            stack.callback(nvml.nvmlShutdown)
-            self._boards = self._find_boards(nvml)
+            stack.callback(shut_down, nvml)
+            try:
+                self._boards = self._find_boards(nvml)
+            except nvml.NVMLError as error:
+                raise CollectorError(f"NVML does not list its boards: {error}") from error
             pollers = [BoardPoller(nvml, each.board, self._options.poll_s, each) for each in self._boards]
             for poller in pollers:
                 poller.poll()
@@ -99,8 +102,7 @@ class NvmlCollector:
             remote.end()
 
     def _find_boards(self, nvml: Nvml) -> tuple[WatchedBoard, ...]:
-        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-        boards = [NvmlBoard(nvml, handle) for handle in handles]
+        boards = [board_at(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
         seen = visible(boards, os.environ)
         if not boards:
             raise CollectorError("NVML sees no board", remedy="check that `nvidia-smi -L` lists one")
@@ -131,9 +133,8 @@ class NvmlCollector:
                 self._remote = None
             elif self._may_move and any(poller.starved() for poller in pollers):
                 self._may_move = False
-                self._remote = RemoteSampler(
-                    {each.board.device.id: each for each in self._boards}, self._options.poll_s
-                )
+                readable = {each.board.device.id: each for each in self._boards if each.lost is None}
+                self._remote = RemoteSampler(readable, self._options.poll_s)
         if self._remote is not None:
             self._remote.close()
 
@@ -178,7 +179,8 @@ class NvmlCollector:
         if self._counted.absent is not None:
             return evolve(measurement, absent={"gpu": self._counted.absent})
         asked = self._counted.board_ids
-        wanted = frozenset(each.board.device.id for each in self._boards) if asked is None else asked
+        reachable = [each.board for each in self._boards if each.board.reachable]
+        wanted = frozenset(each.device.id for each in reachable) if asked is None else asked
         missing = wanted - {reading.device.id for reading in measurement.readings}
         if not missing:
             return measurement
@@ -192,8 +194,7 @@ class NvmlCollector:
         return Samples(tuple(series for board in self._boards for series in board.series()))
 
     def notes(self) -> tuple[str, ...]:
-        thinned = any(board.thinned for board in self._boards)
-        return tuple(dict.fromkeys(self._notes + ["old readings of the boards were thinned to save memory"] * thinned))
+        return (*dict.fromkeys(self._notes), *(note for board in self._boards for note in board.notes()))
 
 
 def _why(board: WatchedBoard) -> str:

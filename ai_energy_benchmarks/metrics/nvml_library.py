@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ai_energy_benchmarks.domain.power import Device, Quantity
@@ -33,6 +34,12 @@ def open_nvml() -> Nvml:
     return nvml
 
 
+def shut_down(nvml: Nvml) -> None:
+    """End its use; a driver that has died has ended it already."""
+    with suppress(nvml.NVMLError):
+        nvml.nvmlShutdown()
+
+
 def _remedy(nvml: Nvml, error: Any) -> str:
     if error.value == nvml.NVML_ERROR_LIBRARY_NOT_FOUND:
         return "install the NVIDIA driver, or give the container its boards (docker run --gpus all)"
@@ -53,7 +60,10 @@ class NvmlBoard:
         power_problem: the same for its power.
         power_average_s: over what time its power is averaged.
         gauges: what else it tells, each with its call.
+        reachable: false for a board that the driver counts, but cannot speak to.
     """
+
+    reachable = True
 
     def __init__(self, nvml: Nvml, handle: Handle) -> None:
         self._nvml = nvml
@@ -166,3 +176,30 @@ class NvmlBoard:
                 continue  # indices of slices that do not exist are refused
             slices.append(nvml.nvmlDeviceGetUUID(handle))
         return tuple(slices)
+
+
+class UnreachableBoard(NvmlBoard):
+    """A board that has fallen off the bus: it keeps its place among the others, and tells nothing."""
+
+    reachable = False
+
+    def __init__(self, index: int, reason: str) -> None:
+        self.device = Device("gpu", f"board-{index}", "board that cannot be reached")
+        self.counter_problem = self.power_problem = reason
+        self.power_average_s = 0.0
+        self.power_limit_w = None
+        self.gauges = {}
+
+    def process_ids(self) -> frozenset[int]:
+        return frozenset()
+
+    def mig_slices(self) -> tuple[str, ...]:
+        return ()
+
+
+def board_at(nvml: Nvml, index: int) -> NvmlBoard:
+    """The board at a place in the order of the bus."""
+    try:
+        return NvmlBoard(nvml, nvml.nvmlDeviceGetHandleByIndex(index))
+    except nvml.NVMLError as error:
+        return UnreachableBoard(index, str(error))

@@ -15,7 +15,7 @@ from threading import Event, Thread
 from typing import TextIO, cast
 
 from ai_energy_benchmarks.domain.power import Quantity
-from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard, open_nvml
+from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard, open_nvml, shut_down
 from ai_energy_benchmarks.metrics.nvml_poller import BoardPoller, Sink, poll_due
 
 
@@ -99,7 +99,7 @@ def main(poll_s: float, board_ids: Sequence[str]) -> None:
         pollers = [BoardPoller(nvml, board, poll_s, _LineSink(board.device.id, lines)) for board in boards]
         while not over.is_set():
             poll_due(pollers)
-    nvml.nvmlShutdown()
+    shut_down(nvml)
 
 
 if __name__ == "__main__":
