@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NoReturn
 
@@ -92,7 +92,7 @@ class Steps:
         record.reasoning, self._thinking_begun = observed.reasoning, observed.begun
         record.findings.extend(observed.findings)
         try:
-            settling = Settling(members.collector, members.clock, record.engine.board_ids)
+            settling = Settling(members.collector, members.clock, self._boards(record.engine))
             await self._settle(settling)
             await self._idle("resident idle", protocol.resident_idle_s)
             await self._warm_up(passes.warmup, settling)
@@ -112,6 +112,17 @@ class Steps:
         asked, wanted = self.config.backend, self.members.backend
         named = wanted.needs_endpoint and (asked.launch or asked.device_ids != (0,))
         return Workload(wanted.process_ids(), engine.board_ids, asked_boards=asked.device_ids if named else None)
+
+    def _boards(self, engine: EngineFacts) -> Collection[str] | None:
+        """The workload's boards: by the engine's own word, else those that the meter counts; None if nobody knows."""
+        collector = self.members.collector
+        if engine.board_ids is not None or "gpu" not in collector.components():
+            return engine.board_ids
+        try:
+            readings = collector.read(collector.mark(), collector.mark()).readings
+        except CollectorError:
+            return None
+        return {each.device.id for each in readings if each.counted and each.device.component == "gpu"}
 
     @contextmanager
     def _step(self, name: StepName) -> Iterator[None]:
@@ -202,23 +213,30 @@ class Steps:
             # A window that was cut short keeps what it has: its tokens and the energy until now.
             stop = members.collector.mark()
             machine = disturbance_so_far().since(before)
-            if complete:
-                await members.clock.sleep(guard_s)
-            quiet_s = guard_s if complete else 0.0
-            measurement = self._read(f"trial {number}", evolve(start, quiet_s=guard_s), evolve(stop, quiet_s=quiet_s))
-            trial = Trial(
-                number=number,
-                start_s=start.time_s,
-                stop_s=stop.time_s,
-                measurement=measurement,
-                outcomes=self._finished(outcomes),
-                complete=complete,
-                client=watch.client,
-                server=watch.growth(),
-                server_load=watch.server_load,
-                machine=machine,
-            )
-            self.record.trials.append(trial)
+            quiet_s, measurement, rows = 0.0, None, None
+            try:
+                try:
+                    if complete:
+                        await members.clock.sleep(guard_s)
+                        quiet_s = guard_s
+                finally:
+                    edges = evolve(start, quiet_s=guard_s), evolve(stop, quiet_s=quiet_s)
+                    measurement = self._read(f"trial {number}", *edges)
+                    rows = self._finished(outcomes)
+            finally:
+                trial = Trial(
+                    number=number,
+                    start_s=start.time_s,
+                    stop_s=stop.time_s,
+                    measurement=measurement,
+                    outcomes=_as_seen(outcomes) if rows is None else rows,
+                    complete=complete and rows is not None,
+                    client=watch.client,
+                    server=watch.growth(),
+                    server_load=watch.server_load,
+                    machine=machine,
+                )
+                self.record.trials.append(trial)
             if (finding := spilled(number, outcomes, self.config.rows_memory_bytes)) is not None:
                 self._notice(finding)
 
@@ -279,6 +297,17 @@ class Steps:
         if thinking is None:
             thinking = count_thinking(family, self._thinking_begun, ids, tokenizer)
         return evolve(outcome, text=tokenizer.decode(list(ids)), reasoning_tokens=thinking)
+
+
+def _as_seen(outcomes: OutcomeTable | list[Outcome]) -> tuple[Outcome, ...]:
+    """What an interruption after the window leaves; nothing where tokens were still to be counted."""
+    if isinstance(outcomes, OutcomeTable) or any(_uncounted(each) for each in outcomes):
+        return ()
+    return tuple(sorted(outcomes, key=lambda each: each.number))
+
+
+def _uncounted(outcome: Outcome) -> bool:
+    return isinstance(outcome, Completion) and outcome.token_source == "retokenised"
 
 
 def _finite(reading: Reading) -> bool:
