@@ -69,11 +69,12 @@ def _edges(name: str, series: Series, trials: Sequence[Trial]) -> Iterator[Findi
     if len(changes) < 3:
         return
     tick_s = median(series.after_s[right] - series.after_s[left] for left, right in pairwise(changes))
-    edges_s = [edge_s for trial in trials for edge_s in (trial.start_s, trial.stop_s)]
+    edges_s, near_s = [edge_s for trial in trials for edge_s in (trial.start_s, trial.stop_s)], _NEAR_TICKS * tick_s
+    gaps = [(series.before_s[row - 1], series.after_s[row]) for row in changes]
     gaps_s = [
-        series.after_s[row] - series.before_s[row - 1]
-        for row in changes
-        if any(abs(series.after_s[row] - edge_s) <= _NEAR_TICKS * tick_s for edge_s in edges_s)
+        end_s - begin_s
+        for begin_s, end_s in gaps
+        if any(begin_s <= edge_s + near_s and end_s >= edge_s - near_s for edge_s in edges_s)
     ]
     if not gaps_s:
         return

@@ -23,14 +23,14 @@ def machine_findings(environment: Environment, trials: Sequence[Trial]) -> Itera
         if trial.machine is not None and trial.machine.asleep_s > _ASLEEP_S:
             message = f"the machine slept for {trial.machine.asleep_s:.1f} s in trial {trial.number}"
             yield Finding("FAIL", "machine suspended", message)
-    yield from _stolen(environment.cpu_threads, trials)
+    yield from _stolen(trials)
 
 
-def _stolen(threads: int | None, trials: Sequence[Trial]) -> Iterator[Finding]:
+def _stolen(trials: Sequence[Trial]) -> Iterator[Finding]:
     told = [(each.duration_s, each.machine.stolen_s) for each in trials if each.machine is not None]
     whole_s = sum(seconds for seconds, stolen_s in told if stolen_s is not None)
-    if not threads or whole_s < _SHORTEST_S:
+    if whole_s < _SHORTEST_S:
         return
-    share = sum(stolen_s for _, stolen_s in told if stolen_s is not None) / (whole_s * threads)
+    share = sum(stolen_s for _, stolen_s in told if stolen_s is not None) / whole_s
     message = f"the host gave {share:.1%} of this machine's processor time to others during the trials"
     yield Finding("WARN" if share > STOLEN else "PASS", "steal time", message)

@@ -63,7 +63,8 @@ class Disturbance:
 
     Attributes:
         asleep_s: how long it was suspended.
-        stolen_s: time of its processors that the host of a virtual machine gave to others; None if it does not tell.
+        stolen_s: time that the host of a virtual machine gave to others, mean over its processors; None if it does
+            not tell.
     """
 
     asleep_s: float

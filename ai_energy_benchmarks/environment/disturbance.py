@@ -25,8 +25,10 @@ def _asleep_s() -> float:
 
 def _stolen_s(stat: Path) -> float | None:
     try:
-        with open(stat, encoding="ascii") as file:
-            fields = file.readline().split()
+        lines = stat.read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    return int(fields[_STEAL_FIELD]) / os.sysconf("SC_CLK_TCK") if len(fields) > _STEAL_FIELD else None
+    fields, processors = lines[0].split(), sum(line.startswith("cpu") for line in lines[1:])
+    if len(fields) <= _STEAL_FIELD or not processors:
+        return None
+    return int(fields[_STEAL_FIELD]) / os.sysconf("SC_CLK_TCK") / processors

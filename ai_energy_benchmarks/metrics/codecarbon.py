@@ -157,6 +157,7 @@ class CodeCarbonCollector(PolledCollector):
             kind = type(each).__name__
             if kind == "GPU":
                 found["gpu"] = "measured"
+                self._notes.append("all boards that CodeCarbon sees count, whichever the engine uses")
             elif kind == "RAM":
                 found["dram"] = "modelled"
                 self._notes.append("CodeCarbon assumes a constant power of the memory from its size")
@@ -188,4 +189,4 @@ class CodeCarbonCollector(PolledCollector):
         FileOutput("emissions.csv", str(folder)).out(self._totals.total, self._totals.delta)
 
     def notes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self._notes))
+        return (*dict.fromkeys(self._notes), *super().notes())

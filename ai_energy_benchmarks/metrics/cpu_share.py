@@ -96,6 +96,8 @@ class CpuShareCollector:
 
     def attach(self, workload: Workload) -> None:
         self._watch.attach(workload)
+        if workload.local and not workload.process_ids and self._options.cgroup is None:
+            self._watch.absent = "the engine's processes are unknown; its control group can be named in options.cgroup"
 
     def guard_s(self) -> float:
         return 0.0
@@ -132,7 +134,7 @@ class CpuShareCollector:
         return Samples((*self._watch.samples().series, self._machine_series.series()))
 
     def notes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self._watch.notes))
+        return self._watch.said()
 
 
 def _at_most_one(part: float, whole: float) -> float:

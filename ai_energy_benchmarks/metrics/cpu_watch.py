@@ -11,9 +11,10 @@ from attrs import frozen
 
 from ai_energy_benchmarks.domain.power import Device, Mark, Recipe, Samples, Workload
 from ai_energy_benchmarks.domain.recipes import Outcome, follow
+from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics import cpu_time
 from ai_energy_benchmarks.metrics.processes import PROC
-from ai_energy_benchmarks.metrics.recording import Recorder
+from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinning
 from ai_energy_benchmarks.metrics.sampler import Sampler
 
 _LOOK_BACK_S = 5.0
@@ -50,6 +51,7 @@ class CpuWatch:
         asked: cpu_time.CpuTime | None = None,
     ) -> None:
         self.absent: str | None = None
+        self._meter = meter
         self.notes: list[str] = []
         if not PROC.is_dir():
             self.notes.append("this system tells the CPU time of no other process: only this one's is counted")
@@ -73,7 +75,11 @@ class CpuWatch:
         """Look now."""
         with self._lock:
             before_s = time.perf_counter()
-            own_s, others_s = self._own.read_s(), self._others.read_s()
+            try:
+                own_s, others_s = self._own.read_s(), self._others.read_s()
+            except CollectorError as error:  # a control group ends with its service
+                self.absent = error.message
+                return
             after_s = time.perf_counter()
             self._own_series.add(before_s, after_s, own_s)
             self._other_series.add(before_s, after_s, others_s)
@@ -91,8 +97,6 @@ class CpuWatch:
         if workload.local and not own and not PROC.is_dir():
             self.absent = "this system tells the CPU time of no process but this one"
         whole_machine = workload.local and not workload.process_ids and PROC.is_dir()
-        if whole_machine:
-            self.notes.append("the engine's processes are unknown: the CPU time of the whole machine is counted")
         source = cpu_time.MachineTime() if whole_machine else cpu_time.TreeTime(workload.process_ids)
         with self._lock:
             self._own.count(own)
@@ -130,8 +134,13 @@ class CpuWatch:
 
     def follow(self, recipe: Recipe) -> Outcome:
         """What the recipe gives with everything seen so far."""
+        keep_around((self._own_series, self._other_series), Mark(recipe.start_s), Mark(recipe.stop_s))
         return follow(recipe, self._other_series.series(recipe.start_s - _LOOK_BACK_S))
 
     def samples(self) -> Samples:
         """Both series."""
         return Samples((self._own_series.series(), self._other_series.series()))
+
+    def said(self) -> tuple[str, ...]:
+        """Its notes, with what became of old readings."""
+        return (*dict.fromkeys(self.notes), *thinning((self._own_series, self._other_series), self._meter))

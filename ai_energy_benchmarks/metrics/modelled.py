@@ -60,6 +60,8 @@ class ModelledCpuCollector:
 
     def attach(self, workload: Workload) -> None:
         self._watch.attach(workload)
+        if workload.local and not workload.process_ids and not self._watch.absent:
+            self._watch.notes.append("the engine's processes are unknown: the CPU time of the whole machine is counted")
 
     def guard_s(self) -> float:
         return 0.0
@@ -92,4 +94,4 @@ class ModelledCpuCollector:
         return self._watch.samples()
 
     def notes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((self._power.note, *self._watch.notes)))
+        return (self._power.note, *self._watch.said())

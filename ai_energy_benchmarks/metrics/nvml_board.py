@@ -9,7 +9,7 @@ from ai_energy_benchmarks.domain.edges import Delay
 from ai_energy_benchmarks.domain.power import Mark, Provenance, Quantity, Reading, Recipe, Rule, Series
 from ai_energy_benchmarks.domain.recipes import Outcome, follow
 from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard
-from ai_energy_benchmarks.metrics.recording import Recorder
+from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinning
 
 METER = "nvml"
 # Readings before a window that its first edge may need: some ticks of any board.
@@ -74,10 +74,9 @@ class WatchedBoard:
         """Take note that nothing more will come."""
         self.lost = reason
 
-    @property
-    def thinned(self) -> bool:
-        """Whether older readings were dropped to save memory."""
-        return any(recorder.thinned for recorder in self._recorders.values())
+    def notes(self) -> tuple[str, ...]:
+        """What became of old readings."""
+        return thinning(self._recorders.values(), self.board.device.id)
 
     @property
     def guard_s(self) -> float:
@@ -103,9 +102,7 @@ class WatchedBoard:
 
     def keep_around(self, start: Mark, stop: Mark) -> None:
         """Leave the readings around a window's edges when older ones are thinned."""
-        for recorder in self._recorders.values():
-            recorder.keep_around(start.time_s)
-            recorder.keep_around(stop.time_s)
+        keep_around(self._recorders.values(), start, stop)
 
     def measure(self, start: Mark, stop: Mark, counted: bool) -> tuple[Reading | None, str | None]:
         """The board's reading of a window, or None; and what the reader should know of it."""

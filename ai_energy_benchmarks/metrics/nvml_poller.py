@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -54,7 +55,7 @@ class BoardPoller:
         self._cadence = Cadence(poll_s, self.due_s)
         self._energy_j = math.nan
         self._refusing_since_s: float | None = None
-        self._lateness_s: list[float] = []
+        self._lateness_s: deque[float] = deque(maxlen=_JUDGED_READINGS)
 
     def poll(self) -> None:
         """Read what is due."""

@@ -22,7 +22,7 @@ from ai_energy_benchmarks.domain.power import (
 )
 from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
-from ai_energy_benchmarks.metrics.recording import Recorder
+from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinning
 from ai_energy_benchmarks.metrics.sampler import Sampler
 
 # How far before a window readings are looked at; longer than any poll.
@@ -129,6 +129,7 @@ class PolledCounters:
         while not all(self._settled(each, stop) for each in self._counters) and time.perf_counter() < give_up_s:
             time.sleep(min(self._poll_s, _WAIT_POLL_S))
             self.sample()
+        keep_around(self._series.values(), start, stop)
         if self._lost is not None:
             raise self._lost
         still = {each.device.component for each in self._counters if not self._settled(each, stop)}
@@ -171,6 +172,10 @@ class PolledCounters:
         """All raw readings so far."""
         return Samples(tuple(series.series() for series in self._series.values()))
 
+    def notes(self) -> tuple[str, ...]:
+        """What became of old readings."""
+        return thinning(self._series.values(), self._meter)
+
 
 class PolledCollector:
     """What collectors on such counters have in common; entering one sets ``counters``."""
@@ -194,3 +199,6 @@ class PolledCollector:
 
     def samples(self) -> Samples:
         return self.counters.samples()
+
+    def notes(self) -> tuple[str, ...]:
+        return self.counters.notes()

@@ -17,7 +17,7 @@ from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.options import chosen
 from ai_energy_benchmarks.metrics.rapl_zones import POWERCAP, Zone, open_zones
-from ai_energy_benchmarks.metrics.recording import Recorder
+from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinning
 from ai_energy_benchmarks.metrics.sampler import Sampler
 
 METER = "rapl"
@@ -121,6 +121,7 @@ class RaplCollector:
             return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(self.components(), self._absent))
         time.sleep(max(0.0, stop.time_s + _STALE_S - time.perf_counter()))
         self._sample()
+        keep_around(self._series, start, stop)
         if self._lost is not None:
             raise CollectorError(f"RAPL was lost: {self._lost}")
         readings = tuple(
@@ -155,7 +156,8 @@ class RaplCollector:
         return Samples(tuple(recorder.series() for recorder in self._series))
 
     def notes(self) -> tuple[str, ...]:
-        return ("rapl counts whole packages: whatever else runs on this machine is in its figures",)
+        whole = "rapl counts whole packages: whatever else runs on this machine is in its figures"
+        return (whole, *thinning(self._series, METER))
 
 
 def _is_dead(reading: Reading, start: Mark, stop: Mark) -> bool:

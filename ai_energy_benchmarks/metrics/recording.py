@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right, insort
+from collections.abc import Iterable
 from threading import Lock
 
-from ai_energy_benchmarks.domain.power import Device, Quantity, Series
+from ai_energy_benchmarks.domain.power import Device, Mark, Quantity, Series
 
 # 3 MB a series: more than an hour of ticks, and the counters of eight boards for a day within 50 MB.
 MOST_ROWS = 120_000
@@ -96,3 +97,15 @@ class Recorder:
             first = 0 if start_s is None else max(0, bisect_right(self._after_s, start_s) - 1)  # as edges.since
             rows = self._before_s[first:], self._after_s[first:], self._values[first:]
         return Series(self._device, self._quantity, self._meter, *rows)
+
+
+def keep_around(recorders: Iterable[Recorder], start: Mark, stop: Mark) -> None:
+    """Leave the readings around a window's edges when older ones are thinned, so that its figure can be made again."""
+    for recorder in recorders:
+        recorder.keep_around(start.time_s)
+        recorder.keep_around(stop.time_s)
+
+
+def thinning(recorders: Iterable[Recorder], of: str) -> tuple[str, ...]:
+    """What the reader must know if readings were thinned."""
+    return (f"old readings of {of} were thinned to save memory",) * any(each.thinned for each in recorders)

@@ -101,7 +101,7 @@ class ZeusCollector(PolledCollector):
 
     def notes(self) -> tuple[str, ...]:
         seen = ", ".join(counter.device.label for each in self._found for counter in each.counters)
-        return (f"Zeus reads {seen}; all of its boards count, whichever the engine uses",)
+        return (f"Zeus reads {seen}; all of its boards count, whichever the engine uses", *super().notes())
 
 
 def _boards() -> _Found:
