@@ -59,7 +59,9 @@ def _write_in_pieces(frames: Iterable[polars.DataFrame], path: Path) -> None:
     import polars
 
     with replacing(path) as temporary, TemporaryDirectory(dir=temporary.parent, prefix=".requests") as directory:
+        pieces = []
         for number, frame in enumerate(frames):
-            with (Path(directory) / f"{number:06}.parquet").open("xb") as file:
+            pieces.append(Path(directory) / f"{number:06}.parquet")
+            with pieces[-1].open("xb") as file:
                 frame.write_parquet(file)
-        polars.scan_parquet(Path(directory) / "*.parquet").sink_parquet(temporary, maintain_order=True)
+        polars.scan_parquet(pieces, glob=False).sink_parquet(temporary, maintain_order=True)

@@ -109,7 +109,7 @@ def _series(values: array[int] | array[float]) -> polars.Series:
 def _rows(file: Path) -> Rows:
     import polars
 
-    frame = polars.read_parquet(file)
+    frame = polars.read_parquet(file, glob=False)
     rows = Rows()
     for name, code in WHOLE.items():
         rows.columns[name] = array(code, frame[name].fill_null(UNTOLD).to_list())

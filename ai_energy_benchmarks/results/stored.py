@@ -105,7 +105,7 @@ def _table(file: Path, needed: str) -> polars.DataFrame:
     import polars
 
     try:
-        frame = polars.read_parquet(file)
+        frame = polars.read_parquet(file, glob=False)
     except (OSError, polars.exceptions.PolarsError) as error:
         raise ConfigError(f"cannot read {file}: {error}", remedy=_REMEDY) from error
     if needed not in frame.columns:
