@@ -178,7 +178,7 @@ class OfflineEngine(InProcessBackend):
         rows = [Row(request, rendered) for request, rendered in prompts.rendered]
         try:
             self._run(rows, batch, cancelled)
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - engines raise kinds of their own, told as the reason of the requests
             dead = type(error).__name__ == "EngineDeadError"
             failed = all_failed(prompts, f"{type(error).__name__}: {error}", sent_s, dead=dead)
             outcomes |= {each.number: each for each in failed}
@@ -192,7 +192,7 @@ class OfflineEngine(InProcessBackend):
         """Generate all rows at once and fill them.
 
         Raises:
-            RuntimeError, ValueError: none of them can finish.
+            Exception: of whatever kind the engine has; none of them can finish.
         """
 
     def _sampling(self, generation: Generation, seed: int, greedy: Mapping[str, float]) -> dict[str, float]:

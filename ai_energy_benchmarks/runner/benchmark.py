@@ -140,6 +140,10 @@ class BenchmarkRunner:
         except KeyboardInterrupt:
             record.ending = "interrupted"
             raise
+        except Exception as error:
+            record.ending = "stopped"
+            record.findings.append(Finding("FAIL", "stopped", f"{type(error).__name__}: {error}"))
+            raise
         finally:
             self.result = record.result(config)
         return self.result
@@ -152,11 +156,16 @@ class BenchmarkRunner:
         Raises:
             BenchmarkError: it could not begin, or a report could not be written.
             KeyboardInterrupt: the user's, after writing.
+            Exception: whatever a member raised that it should not; trials that were measured are written first.
         """
         try:
             result = self.measure()
         except KeyboardInterrupt:
             self._report()
+            raise
+        except Exception:
+            if self.result is not None and self.result.trials:
+                self._report()
             raise
         self._report()
         return report_document(result)
