@@ -54,9 +54,10 @@ class AIEnergyScoreReporter:
 
 
 def gpu_energy_wh(result: BenchmarkResult) -> float | None:
-    """The score before it is divided: GPU energy of one pass; None if no meter saw it, or not well enough."""
+    """The score before it is divided: GPU energy of one whole pass; None if no meter saw it, or not well enough."""
     gpu = energies(result.summary).get("gpu")
-    return wh(gpu.energy_j) if gpu is not None and gpu.resolved else None
+    whole = any(each.complete for each in result.trials)
+    return wh(gpu.energy_j) if gpu is not None and gpu.resolved and whole else None
 
 
 def gpu_summary(result: BenchmarkResult) -> dict[str, str | float | None]:
@@ -64,7 +65,6 @@ def gpu_summary(result: BenchmarkResult) -> dict[str, str | float | None]:
     gpu = energies(result.summary).get("gpu")
     phases = _gpu_phases(phases_by_time(result))
     split = {f"{name}_wh": wh(getattr(phases, f"{name}_j")) for name in PHASES} if phases else {}
-    why = "the bounds of the figure are too wide" if gpu else result.summary.absent.get("gpu", "nothing was measured")
     total_wh = gpu_energy_wh(result)
     return {
         "units": "Wh",
@@ -78,8 +78,16 @@ def gpu_summary(result: BenchmarkResult) -> dict[str, str | float | None]:
         "source": gpu.provenance if gpu else "absent",
         "split": METHOD if split else None,
         "verdict": result.verdict.level,
-        **({} if total_wh is not None else {"reason": why}),
+        **({} if total_wh is not None else {"reason": _why_no_score(result)}),
     }
+
+
+def _why_no_score(result: BenchmarkResult) -> str:
+    if "gpu" not in energies(result.summary):
+        return result.summary.absent.get("gpu", "nothing was measured")
+    if not any(each.complete for each in result.trials):
+        return "no pass was complete"
+    return "the bounds of the figure are too wide"
 
 
 def _per_1000(result: BenchmarkResult, gpu_wh: float | None) -> float | None:
