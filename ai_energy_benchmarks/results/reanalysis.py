@@ -9,19 +9,16 @@ from typing import Any, Literal
 
 from attrs import evolve, frozen
 
-from ai_energy_benchmarks.analysis.goodput import goodput
-from ai_energy_benchmarks.analysis.latency import pooled
-from ai_energy_benchmarks.analysis.summary import counting_trials, summarise
+from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.analysis.windows import BASELINES
 from ai_energy_benchmarks.config.carbon import carbon_for, unknown_country
 from ai_energy_benchmarks.config.model import CarbonConfig
-from ai_energy_benchmarks.domain.completions import Completion
-from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Finding, StepName, Summary, Tariff, Trial
-from ai_energy_benchmarks.domain.serving import Slo
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Finding, StepName, Tariff, Trial
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.cutting import SeriesByName, by_name, cut_trial, measured_again
 from ai_energy_benchmarks.results.document import report_document
 from ai_energy_benchmarks.results.judging import judged
+from ai_energy_benchmarks.results.parts import of_a_part
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
 from ai_energy_benchmarks.results.stored import Stored, load_stored
 
@@ -118,9 +115,12 @@ def _again(stored: Stored, changes: Changes) -> BenchmarkResult:
         evolve(each, measurement=each.measurement and measured_again(each.measurement, of)) for each in recorded.steps
     )
     summary = summarise(trials, steps, _STEPS[changes.baseline], stored.config.scenario.slo)
-    if changes.cuts:
-        summary = _with_whole_latencies(summary, recorded.trials, trials, stored.config.scenario.slo)
     noticed = (*recorded.noticed, *(Finding("INFO", "re-analysis", note) for note in changes.notes()))
+    if changes.cuts:
+        summary, doubts = of_a_part(
+            summary, _kept(recorded.trials, changes.dropped), trials, stored.config.scenario.slo
+        )
+        noticed += doubts
     verdict = judged(
         stored.config,
         ending=recorded.ending,
@@ -170,31 +170,6 @@ def _kept(trials: tuple[Trial, ...], dropped: frozenset[int]) -> tuple[Trial, ..
     if trials and not kept:
         raise ConfigError("no trial is left", remedy="drop fewer trials")
     return kept
-
-
-def _with_whole_latencies(
-    summary: Summary, recorded: tuple[Trial, ...], cut: tuple[Trial, ...], slo: Slo | None
-) -> Summary:
-    """Latencies and goodput of the requests sent in the part, whole: a request that is cut has none."""
-    parts = {each.number: each for each in counting_trials(cut)}
-    sent = [
-        (
-            [each for each in trial.outcomes if part.start_s <= each.sent_s < part.stop_s],
-            part.duration_s,
-        )
-        for trial in recorded
-        if (part := parts.get(trial.number)) is not None
-    ]
-    whole = pooled(each for outcomes, _ in sent for each in outcomes if isinstance(each, Completion))
-    return evolve(
-        summary,
-        ttft_s=whole.ttft_s,
-        itl_s=whole.itl_s,
-        tpot_s=whole.tpot_s,
-        e2e_s=whole.e2e_s,
-        goodput=goodput(sent, slo),
-        whole_requests=False,
-    )
 
 
 def _carbon(stored: Stored, changes: Changes) -> Carbon | None:

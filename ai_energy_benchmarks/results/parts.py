@@ -1,0 +1,63 @@
+"""What a part of each trial can be said of: no request is whole in it, and no counter of a server is its own."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from ai_energy_benchmarks.analysis.goodput import goodput
+from ai_energy_benchmarks.analysis.latency import pooled
+from ai_energy_benchmarks.analysis.serving_checks import token_doubt
+from ai_energy_benchmarks.analysis.summary import counting_trials
+from ai_energy_benchmarks.domain.completions import Completion
+from ai_energy_benchmarks.domain.result import ComponentEnergy, Finding, Summary, Trial
+from ai_energy_benchmarks.domain.serving import Slo
+
+
+def of_a_part(
+    summary: Summary, recorded: tuple[Trial, ...], cut: tuple[Trial, ...], slo: Slo | None
+) -> tuple[Summary, tuple[Finding, ...]]:
+    """The summary of the cut trials without what only whole ones tell, and why tokens are withheld if they are."""
+    summary = _with_whole_latencies(summary, recorded, cut, slo)
+    doubts = tuple(doubt for each in recorded if (doubt := token_doubt(each)) is not None)
+    if not doubts:
+        return summary, ()
+    findings = tuple(Finding("FAIL", "token counts", f"{doubt}; J per token is withheld") for doubt in doubts)
+    return _without_token_figures(summary), findings
+
+
+def _with_whole_latencies(
+    summary: Summary, recorded: tuple[Trial, ...], cut: tuple[Trial, ...], slo: Slo | None
+) -> Summary:
+    """Latencies and goodput of the requests sent in the part, whole: a request that is cut has none."""
+    parts = {each.number: each for each in counting_trials(cut)}
+    sent = [
+        (
+            [each for each in trial.outcomes if part.start_s <= each.sent_s < part.stop_s],
+            part.duration_s,
+        )
+        for trial in recorded
+        if (part := parts.get(trial.number)) is not None
+    ]
+    whole = pooled(each for outcomes, _ in sent for each in outcomes if isinstance(each, Completion))
+    return evolve(
+        summary,
+        ttft_s=whole.ttft_s,
+        itl_s=whole.itl_s,
+        tpot_s=whole.tpot_s,
+        e2e_s=whole.e2e_s,
+        goodput=goodput(sent, slo),
+        whole_requests=False,
+    )
+
+
+def _without_token_figures(summary: Summary) -> Summary:
+    """A part of a trial has no counter of its own, so what was said against the whole holds for it."""
+
+    def withheld(energy: ComponentEnergy) -> ComponentEnergy:
+        return evolve(energy, per_output_token_j=None, per_output_token_low_j=None, per_output_token_high_j=None)
+
+    return evolve(
+        summary,
+        components=tuple(map(withheld, summary.components)),
+        total=summary.total and withheld(summary.total),
+    )
