@@ -216,5 +216,9 @@ def cost_block(summary: Summary, tariff: Tariff | None, wall_factor: float | Non
     if tariff is None or total is None or not total.resolved:
         return None
     one_pass = cost(total.energy_j, tariff, wall_factor)
-    per_query = one_pass / summary.requests if summary.requests else 0.0
-    return {"per_pass": one_pass, "per_1000_queries": 1000 * per_query, **asdict(tariff)}
+    told = summary.succeeded and summary.whole_requests
+    return {
+        "per_pass": one_pass,
+        "per_1000_queries": 1000 * one_pass / summary.succeeded if told else None,
+        **asdict(tariff),
+    }
