@@ -48,6 +48,7 @@ def batch(
     Exit codes: 0 every row has a result, 1 some failed, 2 the list or a setting is wrong, 130 interrupted.
     """
     from ai_energy_benchmarks.config.overrides import parse_assignments
+    from ai_energy_benchmarks.config.user_defaults import read_user_defaults
     from ai_energy_benchmarks.study.batch import MASTER_FILE, Batch, run_batch
     from ai_energy_benchmarks.study.model_list import Filters, ListedModel, read_model_list
 
@@ -61,9 +62,12 @@ def batch(
             click.echo(f"{row.model}  {row.state or '-'}  class {row.model_class or '-'}")
         return DONE
 
+    defaults = read_user_defaults()
+    batch_of_models = Batch(output_dir, backend, changes, defaults.mapping if defaults else {})
+
     def told(row: ListedModel, outcome: str, reason: str) -> None:
         click.echo(f"{outcome:7}{row.model} {row.state}{': ' + reason.splitlines()[0] if reason else ''}")
 
-    done, failed = run_batch(Batch(output_dir, backend, changes), rows, told)
+    done, failed = run_batch(batch_of_models, rows, told)
     click.echo(f"{done} of {done + failed} models have a result: {output_dir / MASTER_FILE}")
     return RUN_FAILED if failed else DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,14 +15,15 @@ from attrs import frozen
 from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.config.profiles import with_profile
+from ai_energy_benchmarks.config.user_defaults import SWITCH, laid_under
 from ai_energy_benchmarks.config.yaml_text import dump
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.writing import write_text
 from ai_energy_benchmarks.study.master_table import failed_row, master_row, write_master
-from ai_energy_benchmarks.study.model_list import ListedModel
+from ai_energy_benchmarks.study.model_list import TEXT_TASK, ListedModel
 
 MASTER_FILE = "master_results.csv"
-TASK = "text_gen"
+_ASKED = "asked.yaml"
 Outcome = Literal["done", "kept", "failed"]
 Launch = Callable[[Path, Path], int]
 Told = Callable[[ListedModel, Outcome, str], None]
@@ -35,11 +37,13 @@ class Batch:
         directory: gets ``individual_runs/<model and state>/``, ``logs/`` and the master table.
         backend: the engine's name.
         overrides: keys of the config, the same for all models.
+        defaults: keys that lie under it all, which are then not looked for in the user's own file.
     """
 
     directory: Path
     backend: str = "pytorch"
     overrides: Mapping[str, object] = {}
+    defaults: Mapping[str, object] = {}
 
     def run_directory(self, row: ListedModel) -> Path:
         """Where the results of one row are."""
@@ -51,7 +55,7 @@ class Batch:
         Raises:
             ConfigError: the row or the overrides ask for what cannot be; the message has every problem.
         """
-        if row.task not in ("", TASK):
+        if row.task not in ("", TEXT_TASK):
             raise ConfigError(f"task {row.task!r} is not text generation, which is all that this package measures")
         scenario: dict[str, object] = {"reasoning": row.reasoning}
         if row.reasoning_params:
@@ -63,6 +67,7 @@ class Batch:
             "output_dir": str(self.run_directory(row)),
         }
         profiled = with_profile("aienergyscore", with_overrides(mapping, self.overrides))
+        profiled = laid_under(self.defaults, profiled)
         config_from_mapping(profiled, source=f"line {row.line}")
         return dump(profiled)
 
@@ -98,7 +103,12 @@ def launch_process(config: Path, log: Path) -> int:
     with log.open("wb") as output:
         # A session of its own: Ctrl-C reaches it once, through the pipe, and it may end in its own time.
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, SWITCH: "1"},  # what the user's defaults say stands in the config already
         )
         assert process.stdin is not None
         try:
@@ -114,8 +124,8 @@ def _one(batch: Batch, row: ListedModel, start: Launch) -> tuple[Outcome, str]:
     except ConfigError as error:
         return "failed", str(error)
     directory = batch.run_directory(row)
-    asked = directory / "asked.yaml"
-    if asked.exists() and asked.read_text(encoding="utf-8") == text and _document(directory) is not None:
+    asked = directory / _ASKED
+    if _document_of(directory, text) is not None:
         return "kept", ""
     (directory / "result.json").unlink(missing_ok=True)  # of another config, or of a run that was cut short
     write_text(asked, text)
@@ -124,6 +134,14 @@ def _one(batch: Batch, row: ListedModel, start: Launch) -> tuple[Outcome, str]:
     if code == 0 and _document(directory) is not None:
         return "done", ""
     return "failed", _reason(log, code)
+
+
+def _document_of(directory: Path, asked: str) -> dict[str, object] | None:
+    """The report of a complete run of that very config."""
+    file = directory / _ASKED
+    if not file.exists() or file.read_text(encoding="utf-8") != asked:
+        return None
+    return _document(directory)
 
 
 def _document(directory: Path) -> dict[str, object] | None:
@@ -151,7 +169,7 @@ def _table(batch: Batch, rows: Sequence[ListedModel], reasons: Mapping[str, str]
     table = []
     for row in rows:
         directory = batch.run_directory(row)
-        document = None if row.slug in reasons else _document(directory)
+        document = None if row.slug in reasons else _document_of(directory, batch.config_text(row))
         if document is not None:
             table.append(master_row(row, document, directory))
         elif row.slug in reasons:

@@ -13,7 +13,8 @@ from ai_energy_benchmarks.domain.prompts import TemplateValue
 from ai_energy_benchmarks.errors import ConfigError
 
 _HUB = re.compile(r"https?://(www\.)?huggingface\.co/")
-_EFFORT = re.compile(r"reasoning_effort\s*[:=]\s*(\w+)")
+TEXT_TASK = "text_gen"
+_EFFORT = re.compile(r"reasoning_effort[\"']?\s*[:=]\s*[\"']?(\w+)")
 _STATE = re.compile(r"(on|off)\b\s*(?:\((.*)\))?", re.IGNORECASE)
 _LONGEST_NAME = 150  # of a directory; file systems allow 255 bytes
 _COLUMNS = {
@@ -49,8 +50,11 @@ class ListedModel:
 
     @property
     def slug(self) -> str:
-        """A name for files, different for every model and state."""
-        return re.sub(r"[^\w.-]+", "_", f"{self.model}_{self.state}")[-_LONGEST_NAME:].strip("_.")
+        """A name for files, different for every model, state, effort and task."""
+        effort = str(self.reasoning_params.get("reasoning_effort", ""))
+        told = [self.model, self.state, "" if effort in self.state.lower() else effort]
+        told += [] if self.task in ("", TEXT_TASK) else [self.task]
+        return re.sub(r"[^\w.-]+", "_", "_".join(filter(None, told)))[-_LONGEST_NAME:].strip("_.")
 
 
 @frozen
