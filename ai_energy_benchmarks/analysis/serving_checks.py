@@ -11,6 +11,8 @@ _LOOP_LAG_S = (0.010, 0.100)
 _ACHIEVED = (0.9, 0.5)
 _CACHED_SHARE = 0.01
 _TOKEN_SHARE = 0.01
+# An answer of two tokens may be one event: the second can be the end.
+_ENDING_TOKENS = 2
 
 
 def serving_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
@@ -24,6 +26,7 @@ def serving_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
     yield _worst("client event loop", lags_s, _LOOP_LAG_S, "the event loop woke up {:.4f} s late (99th percentile)")
     yield from _concurrency(served)
     yield from _tokens(served)
+    yield from _streams(served)
     yield from _cache(served)
     yield from _preemptions(served)
 
@@ -90,6 +93,14 @@ def _concurrency(trials: Sequence[Trial]) -> Iterator[Finding]:
         yield Finding(
             level, "concurrency", f"{achieved:.2f} of {trials[0].client.concurrency} requests on their way at once"
         )
+
+
+def _streams(trials: Sequence[Trial]) -> Iterator[Finding]:
+    """A server that does not stream sends every answer at once: its first token then comes with the last."""
+    answers = [each for trial in trials for each in trial.completions if each.output_tokens > _ENDING_TOKENS]
+    if answers and all(len(each.token_times_s) == 1 for each in answers):
+        message = "every answer came in one piece: times to the first token are those of the whole answer"
+        yield Finding("WARN", "streaming", message)
 
 
 def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:

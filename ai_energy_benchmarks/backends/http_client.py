@@ -81,8 +81,9 @@ class HttpClient:
     async def _take(self) -> Connection:
         while self._idle:
             connection = self._idle.pop()
-            if connection.usable:
+            if connection.usable and not connection.has_news():
                 return connection
+            connection.close()
         return await self._open()
 
     async def _open(self) -> Connection:

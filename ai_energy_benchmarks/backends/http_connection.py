@@ -6,6 +6,7 @@ Chunk framing is cut by hand (RFC 9112 §7.1), since a general parser costs more
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from collections.abc import Callable
 from functools import partial
@@ -71,6 +72,16 @@ class Connection(asyncio.BufferedProtocol):
     def usable(self) -> bool:
         """Whether another request can be sent."""
         return self.transport is not None and not self.transport.is_closing()
+
+    def has_news(self) -> bool:
+        """Whether bytes or the end wait to be read, though no answer is due: the server has given it up.
+
+        The event loop may not have come to see that, where other work has held it since.
+        """
+        assert self.transport is not None
+        waiting = select.poll()
+        waiting.register(self.transport.get_extra_info("socket"), select.POLLIN)
+        return bool(waiting.poll(0))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

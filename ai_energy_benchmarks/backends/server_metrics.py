@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from statistics import fmean
@@ -54,9 +55,11 @@ def _samples(page: str, names: Names) -> dict[str, list[float]]:
     samples: dict[str, list[float]] = {}
     for line in re.finditer(rf"^({wanted})(?:\{{.*\}})?[ \t]+(\S+)", page, re.MULTILINE):
         try:
-            samples.setdefault(line[1], []).append(float(line[2]))
+            value = float(line[2])
         except ValueError:
             continue  # no number, so no sample
+        if math.isfinite(value):
+            samples.setdefault(line[1], []).append(value)
     found = {ours: next((samples[each] for each in theirs if each in samples), []) for ours, theirs in names.items()}
     return {ours: values for ours, values in found.items() if values}
 

@@ -21,6 +21,8 @@ from ai_energy_benchmarks.errors import BackendError
 _TERM_PATIENCE_S = 20.0
 _POLL_S = 0.25
 _LOG_TAIL_LINES = 15
+# A proxy of the environment does not know this machine's own addresses.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def free_port() -> int:
@@ -135,7 +137,7 @@ class ServerProcess:
 
     def _healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(self.health_url, timeout=2) as answer:
+            with _DIRECT.open(self.health_url, timeout=2) as answer:
                 return bool(answer.status == 200)
         except (OSError, urllib.error.URLError):
             return False

@@ -31,7 +31,7 @@ def completion(
         finished_s=time.perf_counter(),
         finish_reason=_FINISH.get(summary.finish_reason or "", "unknown"),
         cached_prompt_tokens=usage.cached_prompt_tokens,
-        reasoning_tokens=_reasoning_tokens(stream, usage),
+        reasoning_tokens=reasoning_tokens(stream, usage),
         first_event_tokens=first_event_tokens(stream, usage.output_tokens),
         rendered_sha256=hashlib.sha256(body).hexdigest(),
     )
@@ -45,7 +45,7 @@ def first_event_tokens(stream: EventStream, output_tokens: int) -> int | None:
     return 1 if len(stream.token_times_s) >= output_tokens - 1 else None
 
 
-def _reasoning_tokens(stream: EventStream, usage: Usage) -> int | None:
+def reasoning_tokens(stream: EventStream, usage: Usage) -> int | None:
     """As ``usage`` tells, else as many as the events that a reasoning parser marked, where each brought one token."""
     if usage.reasoning_tokens is not None or not stream.reasoning_events:
         return usage.reasoning_tokens

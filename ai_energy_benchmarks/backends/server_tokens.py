@@ -13,12 +13,12 @@ from typing import Protocol, cast
 from attrs import define, evolve, field, frozen
 
 from ai_energy_benchmarks.backends import small_model
-from ai_energy_benchmarks.backends.event_stream import EventStream
+from ai_energy_benchmarks.backends.event_stream import EventStream, Usage
 from ai_energy_benchmarks.backends.model_files import resolve_model
 from ai_energy_benchmarks.backends.openai_requests import turns
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, render
 from ai_energy_benchmarks.backends.server_probe import Server, post
-from ai_energy_benchmarks.backends.server_replies import first_event_tokens
+from ai_energy_benchmarks.backends.server_replies import first_event_tokens, reasoning_tokens
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.progress import Silent
 from ai_energy_benchmarks.domain.prompts import Request
@@ -217,6 +217,7 @@ class LaterCounts:
             outcome,
             prompt_tokens=prompt_tokens,
             output_tokens=output_tokens,
+            reasoning_tokens=reasoning_tokens(stream, Usage(prompt_tokens, output_tokens)),
             first_event_tokens=first_event_tokens(stream, output_tokens),
             text=text,
         )
