@@ -29,7 +29,8 @@ from ai_energy_benchmarks.results.document import report_document
 from ai_energy_benchmarks.results.writing import check_directory
 from ai_energy_benchmarks.runner import composition
 from ai_energy_benchmarks.runner.event_loop import MonotonicClock, run_to_end
-from ai_energy_benchmarks.runner.protocol import GaveUpError, Members, Steps
+from ai_energy_benchmarks.runner.generating import GaveUpError, Members
+from ai_energy_benchmarks.runner.protocol import Steps
 from ai_energy_benchmarks.runner.reasoning import plan_reasoning
 from ai_energy_benchmarks.runner.record import Record
 from ai_energy_benchmarks.runner.workload import check_passes

@@ -4,53 +4,27 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import NoReturn
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
-from ai_energy_benchmarks.backends.base import Backend, Recounts
 from ai_energy_benchmarks.config.model import BenchmarkConfig
-from ai_energy_benchmarks.datasets.base import Dataset
-from ai_energy_benchmarks.domain.clock import Clock
-from ai_energy_benchmarks.domain.completions import Completion, Outcome
+from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
-from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS, OutcomeTable
+from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.power import Mark, Measurement, Reading, Workload
-from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.result import Finding, Step, StepName, Trial
 from ai_energy_benchmarks.environment.disturbance import disturbance_so_far
-from ai_energy_benchmarks.errors import BackendError, CollectorError
-from ai_energy_benchmarks.load.closed_loop import closed_loop
-from ai_energy_benchmarks.metrics.base import MetricsCollector
-from ai_energy_benchmarks.runner.reasoning import ReasoningPlan, count_thinking, observe
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.runner.generating import Generating, Members, as_seen
+from ai_energy_benchmarks.runner.reasoning import observe
 from ai_energy_benchmarks.runner.record import Record
 from ai_energy_benchmarks.runner.rows import outcome_rows, spilled
 from ai_energy_benchmarks.runner.settling import Settling
 from ai_energy_benchmarks.runner.watching import TrialWatch
 from ai_energy_benchmarks.runner.workload import make_passes
-
-# After this many attempts in a row without one success, nothing more is tried.
-GIVE_UP_AFTER = 10
-
-
-class GaveUpError(Exception):
-    """Nothing succeeds any more; what was seen so far is reported."""
-
-
-@frozen
-class Members:
-    """Who takes part."""
-
-    backend: Backend
-    collector: MetricsCollector
-    dataset: Dataset
-    reasoning: ReasoningPlan
-    clock: Clock
-    progress: Progress
 
 
 @define
@@ -60,8 +34,11 @@ class Steps:
     config: BenchmarkConfig
     members: Members
     record: Record
-    _thinking_begun: bool = False
-    _recent: deque[bool] = field(factory=lambda: deque(maxlen=GIVE_UP_AFTER))
+    _generating: Generating = field(init=False)
+
+    @_generating.default
+    def _make_generating(self) -> Generating:
+        return Generating(self.members, self.record, self.config.load.concurrency)
 
     async def run(self) -> None:
         """All steps, from the bare machine to the released model.
@@ -89,7 +66,7 @@ class Steps:
         tokenizer, plan = members.backend.tokenizer, members.reasoning
         record.passes = passes = make_passes(self.config, members.dataset, plan.formatter, tokenizer)
         observed = observe(plan, passes.prompts[0], tokenizer, members.backend)
-        record.reasoning, self._thinking_begun = observed.reasoning, observed.begun
+        record.reasoning, self._generating.thinking_begun = observed.reasoning, observed.begun
         record.findings.extend(observed.findings)
         try:
             settling = Settling(members.collector, members.clock, self._boards(record.engine))
@@ -162,7 +139,7 @@ class Steps:
                 probe = batches[: self.config.load.concurrency]
                 self._notice(await settling.converge(warmup, lambda: self._load(probe)))
             else:
-                await self._generate_all(batches, lambda _: self.members.progress.advance())
+                await self._generating.run(batches, lambda _: self.members.progress.advance())
         self.members.progress.end()
 
     async def _gate(self, batches: Sequence[Batch], settling: Settling) -> None:
@@ -183,7 +160,7 @@ class Steps:
         """Generate what no trial counts; salted, so that no cache answers."""
         outcomes: list[Outcome] = []
         salt = secrets.token_hex(8)
-        await self._generate_all([evolve(batch, salt=salt) for batch in batches], outcomes.extend)
+        await self._generating.run([evolve(batch, salt=salt) for batch in batches], outcomes.extend)
         return outcomes
 
     def _notice(self, finding: Finding) -> None:
@@ -207,7 +184,7 @@ class Steps:
         start = members.collector.mark()
         try:
             async with watch:
-                await self._generate_all(salted, outcomes.extend)
+                await self._generating.run(salted, outcomes.extend)
             complete = True
         finally:
             # A window that was cut short keeps what it has: its tokens and the energy until now.
@@ -222,14 +199,14 @@ class Steps:
                 finally:
                     edges = evolve(start, quiet_s=guard_s), evolve(stop, quiet_s=quiet_s)
                     measurement = self._read(f"trial {number}", *edges)
-                    rows = self._finished(outcomes)
+                    rows = self._generating.finished(outcomes)
             finally:
                 trial = Trial(
                     number=number,
                     start_s=start.time_s,
                     stop_s=stop.time_s,
                     measurement=measurement,
-                    outcomes=_as_seen(outcomes) if rows is None else rows,
+                    outcomes=as_seen(outcomes) if rows is None else rows,
                     complete=complete and rows is not None,
                     client=watch.client,
                     server=watch.growth(),
@@ -239,19 +216,6 @@ class Steps:
                 self.record.trials.append(trial)
             if (finding := spilled(number, outcomes, self.config.rows_memory_bytes)) is not None:
                 self._notice(finding)
-
-    async def _generate_all(self, batches: Iterable[Batch], take: Callable[[Sequence[Outcome]], None]) -> None:
-        def seen(outcomes: Sequence[Outcome]) -> None:
-            take(outcomes)
-            self._watch(outcomes)
-
-        await closed_loop(batches, self._generate, self.config.load.concurrency, seen)
-
-    async def _generate(self, batch: Batch) -> tuple[Outcome, ...]:
-        try:
-            return await self.members.backend.generate(batch)
-        except BackendError as error:
-            self._give_up(f"the backend is dead: {error.message}")
 
     def _read(self, what: str, start: Mark, stop: Mark) -> Measurement | None:
         """The energy of a window; a lost meter costs this figure, not the run."""
@@ -263,51 +227,6 @@ class Steps:
         except CollectorError as error:
             self.record.findings.append(Finding("FAIL", "meter", f"{what} has no energy: {error.message}"))
             return None
-
-    def _watch(self, outcomes: Sequence[Outcome]) -> None:
-        """Stop where going on cannot help."""
-        for outcome in outcomes:
-            failed = not isinstance(outcome, Completion)
-            self._recent.append(failed)
-            if not isinstance(outcome, Completion) and outcome.backend_dead:
-                self._give_up(f"the backend is dead: {outcome.reason}")
-            if len(self._recent) == GIVE_UP_AFTER and all(self._recent):
-                self._give_up(f"the last {GIVE_UP_AFTER} requests have all failed")
-
-    def _give_up(self, reason: str) -> NoReturn:
-        self.record.findings.append(Finding("FAIL", "stopped", reason))
-        raise GaveUpError(reason)
-
-    def _finished(self, outcomes: OutcomeTable | list[Outcome]) -> Sequence[Outcome]:
-        """The outcomes in order, with everything that the window had no time for."""
-        if not isinstance(outcomes, OutcomeTable):
-            return tuple(self._with_text(each) for each in sorted(outcomes, key=lambda each: each.number))
-        outcomes.finish(self._with_text)
-        return outcomes
-
-    def _with_text(self, outcome: Outcome) -> Outcome:
-        """Decode ids to text, count tokens and tell thinking apart, which the window had no time for."""
-        backend, tokenizer = self.members.backend, self.members.backend.tokenizer
-        if isinstance(outcome, Completion) and outcome.token_source == "retokenised" and isinstance(backend, Recounts):
-            return backend.recount(outcome)
-        if tokenizer is None or not isinstance(outcome, Completion) or not outcome.output_token_ids:
-            return outcome
-        ids, family = outcome.output_token_ids, self.members.reasoning.family
-        thinking = outcome.reasoning_tokens
-        if thinking is None:
-            thinking = count_thinking(family, self._thinking_begun, ids, tokenizer)
-        return evolve(outcome, text=tokenizer.decode(list(ids)), reasoning_tokens=thinking)
-
-
-def _as_seen(outcomes: OutcomeTable | list[Outcome]) -> tuple[Outcome, ...]:
-    """What an interruption after the window leaves; nothing where tokens were still to be counted."""
-    if isinstance(outcomes, OutcomeTable) or any(_uncounted(each) for each in outcomes):
-        return ()
-    return tuple(sorted(outcomes, key=lambda each: each.number))
-
-
-def _uncounted(outcome: Outcome) -> bool:
-    return isinstance(outcome, Completion) and outcome.token_source == "retokenised"
 
 
 def _finite(reading: Reading) -> bool:

@@ -1,0 +1,115 @@
+"""Sending batches to the backend, giving up where nothing succeeds, and completing outcomes after a window."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
+
+from attrs import define, evolve, field, frozen
+
+from ai_energy_benchmarks.backends.base import Backend, Recounts
+from ai_energy_benchmarks.datasets.base import Dataset
+from ai_energy_benchmarks.domain.clock import Clock
+from ai_energy_benchmarks.domain.completions import Completion, Outcome
+from ai_energy_benchmarks.domain.outcomes import OutcomeTable
+from ai_energy_benchmarks.domain.progress import Progress
+from ai_energy_benchmarks.domain.prompts import Batch
+from ai_energy_benchmarks.domain.result import Finding
+from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.load.closed_loop import closed_loop
+from ai_energy_benchmarks.metrics.base import MetricsCollector
+from ai_energy_benchmarks.runner.reasoning import ReasoningPlan, count_thinking
+from ai_energy_benchmarks.runner.record import Record
+
+# After this many attempts in a row without one success, nothing more is tried.
+GIVE_UP_AFTER = 10
+
+
+class GaveUpError(Exception):
+    """Nothing succeeds any more; what was seen so far is reported."""
+
+
+@frozen
+class Members:
+    """Who takes part."""
+
+    backend: Backend
+    collector: MetricsCollector
+    dataset: Dataset
+    reasoning: ReasoningPlan
+    clock: Clock
+    progress: Progress
+
+
+@define
+class Generating:
+    """The backend under the load's rule.
+
+    Attributes:
+        thinking_begun: whether the prompt's template has opened the thinking already.
+    """
+
+    members: Members
+    record: Record
+    concurrency: int
+    thinking_begun: bool = False
+    _recent: deque[bool] = field(factory=lambda: deque(maxlen=GIVE_UP_AFTER))
+
+    async def run(self, batches: Iterable[Batch], take: Callable[[Sequence[Outcome]], None]) -> None:
+        def seen(outcomes: Sequence[Outcome]) -> None:
+            take(outcomes)
+            self._watch(outcomes)
+
+        await closed_loop(batches, self._generate, self.concurrency, seen)
+
+    async def _generate(self, batch: Batch) -> tuple[Outcome, ...]:
+        try:
+            return await self.members.backend.generate(batch)
+        except BackendError as error:
+            self._give_up(f"the backend is dead: {error.message}")
+
+    def _watch(self, outcomes: Sequence[Outcome]) -> None:
+        """Stop where going on cannot help."""
+        for outcome in outcomes:
+            failed = not isinstance(outcome, Completion)
+            self._recent.append(failed)
+            if not isinstance(outcome, Completion) and outcome.backend_dead:
+                self._give_up(f"the backend is dead: {outcome.reason}")
+            if len(self._recent) == GIVE_UP_AFTER and all(self._recent):
+                self._give_up(f"the last {GIVE_UP_AFTER} requests have all failed")
+
+    def _give_up(self, reason: str) -> NoReturn:
+        self.record.findings.append(Finding("FAIL", "stopped", reason))
+        raise GaveUpError(reason)
+
+    def finished(self, outcomes: OutcomeTable | list[Outcome]) -> Sequence[Outcome]:
+        """The outcomes in order, with everything that the window had no time for."""
+        if not isinstance(outcomes, OutcomeTable):
+            return tuple(self._with_text(each) for each in sorted(outcomes, key=lambda each: each.number))
+        outcomes.finish(self._with_text)
+        return outcomes
+
+    def _with_text(self, outcome: Outcome) -> Outcome:
+        """Decode ids to text, count tokens and tell thinking apart, which the window had no time for."""
+        backend, tokenizer = self.members.backend, self.members.backend.tokenizer
+        if isinstance(outcome, Completion) and outcome.token_source == "retokenised" and isinstance(backend, Recounts):
+            return backend.recount(outcome)
+        if tokenizer is None or not isinstance(outcome, Completion) or not outcome.output_token_ids:
+            return outcome
+        ids, family = outcome.output_token_ids, self.members.reasoning.family
+        thinking = outcome.reasoning_tokens
+        if thinking is None:
+            thinking = count_thinking(family, self.thinking_begun, ids, tokenizer)
+        return evolve(outcome, text=tokenizer.decode(list(ids)), reasoning_tokens=thinking)
+
+
+def as_seen(outcomes: OutcomeTable | list[Outcome]) -> tuple[Outcome, ...]:
+    """What an interruption after the window leaves; nothing where tokens were still to be counted."""
+    if isinstance(outcomes, OutcomeTable) or any(_uncounted(each) for each in outcomes):
+        return ()
+    return tuple(sorted(outcomes, key=lambda each: each.number))
+
+
+def _uncounted(outcome: Outcome) -> bool:
+    return isinstance(outcome, Completion) and outcome.token_source == "retokenised"
