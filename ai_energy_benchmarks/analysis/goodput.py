@@ -38,14 +38,14 @@ def goodput(passes: Sequence[tuple[Iterable[Outcome], float]], slo: Slo | None) 
 def keeps(outcome: Outcome, slo: Slo) -> bool | None:
     """Whether a request kept all objectives; None if that is not known.
 
-    A failed request kept none. An answer of one token has no later ones that could have been slow. Where events
-    carried several tokens nobody knows the time per token.
+    A failed request kept none. Of an answer that showed no text only its end is known. An answer of one token has no
+    later ones that could have been slow. Where events carried several tokens nobody knows the time per token.
     """
     if not isinstance(outcome, Completion):
         return False
     if (slo.e2e_s is not None and outcome.e2e_s > slo.e2e_s) or _longer(outcome.ttft_s, slo.ttft_s):
         return False
-    if slo.ttft_s is not None and outcome.ttft_s is None:
+    if outcome.ttft_s is None and _longer(outcome.e2e_s, slo.ttft_s):  # else the first token was in time too
         return None
     if slo.tpot_s is None or outcome.output_tokens <= 1:
         return True

@@ -20,9 +20,11 @@ def serving_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
     served = [trial for trial in trials if trial.client is not None]
     if not served:
         return
-    shares = [trial.client.cpu_time_s / trial.duration_s for trial in served if trial.client]
+    # A part of a trial may be too short for its client to have settled.
+    whole = [trial for trial in served if trial.complete] or served
+    shares = [trial.client.cpu_time_s / trial.duration_s for trial in whole if trial.client]
     yield _worst("client CPU", shares, _CPU_SHARE, "the client used {:.0%} of a core")
-    lags_s = [trial.client.loop_lag_s for trial in served if trial.client]
+    lags_s = [trial.client.loop_lag_s for trial in whole if trial.client]
     yield _worst("client event loop", lags_s, _LOOP_LAG_S, "the event loop woke up {:.4f} s late (99th percentile)")
     yield from _concurrency(served)
     yield from _tokens(served)
@@ -38,7 +40,7 @@ def goodput_findings(summary: Summary) -> Iterator[Finding]:
         return
     asked = ", ".join(f"{name} ≤ {limit_s:g} s" for name, limit_s in found.slo.limits())
     if found.share is None:
-        why = f"unknown for {found.unknown_requests:g} requests of a pass, whose token times cannot be told apart"
+        why = f"unknown for {found.unknown_requests:g} requests of a pass, the times of whose tokens are not all known"
         yield Finding("WARN", "goodput", f"{asked}: {why}")
     else:
         yield Finding(

@@ -26,6 +26,7 @@ class BackendSettings:
         options: the engine's own frozen options class, already structured.
         launch: start a server of our own.
         output_dir: where the log of a launched server goes.
+        keep_text: whether the text of answers is wanted, which servers' clients otherwise never decode.
         progress: told of downloads, conversion and loading.
     """
 
@@ -37,6 +38,7 @@ class BackendSettings:
     options: object
     launch: bool = False
     output_dir: Path = Path()
+    keep_text: bool = False
     progress: Progress = field(factory=Silent)
 
     def chosen(self, kind: type[_Options]) -> _Options:
@@ -109,10 +111,13 @@ class Backend(Protocol):
 
 @runtime_checkable
 class Recounts(Protocol):
-    """A backend that cannot always count tokens at once; the runner then asks again, outside of every window."""
+    """A backend that has not decoded an answer when it ends; the runner asks again, outside of every window."""
 
     def recount(self, outcome: Completion) -> Outcome:
-        """Count the tokens of a completion whose ``token_source`` is ``retokenised``; else a failure."""
+        """The completion with its text, if that is to be kept, and its tokens, if ``token_source`` is ``retokenised``.
+
+        A failure if they cannot be counted.
+        """
         ...
 
 

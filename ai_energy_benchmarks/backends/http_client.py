@@ -61,7 +61,7 @@ class HttpClient:
             answer = connection.begin(self._head(method, path, body) + body, listener)
             response = await self._within_stall_limit(connection, answer)
         except BaseException:
-            connection.close()
+            connection.give_up()
             raise
         if connection.usable:
             self._idle.append(connection)

@@ -201,6 +201,12 @@ class Connection(asyncio.BufferedProtocol):
             self._done.set_exception(HttpError(reason))
         self.close()
 
+    def give_up(self) -> None:
+        """Close, with nobody left who waits for an answer."""
+        if self._done is not None:
+            self._done.cancel()
+        self.close()
+
     def close(self) -> None:
         """Close without waiting."""
         if self.transport is not None:

@@ -57,12 +57,19 @@ def resolve_model(
         return _local(model, path)
     if model in small_model.NAMES:
         return _small_model(progress, revision, cache_dir)
-    if path.suffix.lower() == ".gguf" or not _HUB_ID.fullmatch(model):
+    for problem in name_problems(model):
         raise BackendError(
-            f"model {model!r} is neither an existing path nor a hub id",
-            remedy="set backend.model to a directory, a .gguf file or a hub id such as org/name",
+            problem, remedy="set backend.model to a directory, a .gguf file or a hub id such as org/name"
         )
     return _hub(model, revision, progress)
+
+
+def name_problems(model: str) -> tuple[str, ...]:
+    """What a look at the name and the disk alone can say against a model."""
+    path = Path(os.path.expanduser(model))
+    if path.exists() or (path.suffix.lower() != ".gguf" and _HUB_ID.fullmatch(model)):
+        return ()
+    return (f"backend.model: {model!r} is neither an existing path nor a hub id",)
 
 
 def _hub(model: str, revision: str | None, progress: Progress) -> ModelFiles:

@@ -20,7 +20,7 @@ from attrs.validators import ge, optional
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.in_process import InProcessBackend
-from ai_energy_benchmarks.backends.model_files import resolve_model
+from ai_energy_benchmarks.backends.model_files import name_problems, resolve_model
 from ai_energy_benchmarks.backends.pytorch_rows import all_failed, make_rows
 from ai_energy_benchmarks.backends.rendering import Rendered
 from ai_energy_benchmarks.backends.server_process import visible_boards
@@ -94,7 +94,7 @@ class OfflineEngine(InProcessBackend):
         self._environment: dict[str, str | None] = {}
 
     def problems(self, demand: Demand) -> tuple[str, ...]:
-        found = []
+        found = list(name_problems(self.settings.model) if self.settings.model else ())
         if importlib.util.find_spec(self.PACKAGE) is None:
             install = f'pip install "ai_energy_benchmarks[{self.EXTRA}]"'
             found.append(f"the {self.NAME} backend needs {self.PACKAGE}: {install}")

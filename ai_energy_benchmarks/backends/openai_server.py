@@ -80,6 +80,7 @@ class OpenAIServerBackend(EnteredBackend):
         self._facts: EngineFacts | None = None
         self._used = UsedParameters()
         self._retried = 0
+        self._texts: dict[int, EventStream] = {}
         self._later: LaterCounts | None = None
 
     @property
@@ -215,7 +216,7 @@ class OpenAIServerBackend(EnteredBackend):
         sent_s = time.perf_counter()
         attempt = 0
         while True:
-            stream = EventStream(keep=later.keep)
+            stream = EventStream(keep=later.keep or self.settings.keep_text)
             try:
                 response = await self._client.request("POST", path, body, stream.feed)
             except HttpError as error:
@@ -236,13 +237,18 @@ class OpenAIServerBackend(EnteredBackend):
         answer = completion(request, body, stream, summary, sent_s=sent_s)
         if summary.usage is not None:
             later.keep = False
+            if self.settings.keep_text:
+                self._texts[request.number] = stream
         elif not await later.take(request, stream):
             return self._failed(request, cut_short(stream, NO_USAGE), sent_s)
         return answer
 
     def recount(self, outcome: Completion) -> Outcome:
-        """Count the tokens of an answer that came without usage (``backends.base.Recounts``)."""
-        return outcome if self._later is None else self._later.recount(outcome)
+        """What the window had no time for (``backends.base.Recounts``)."""
+        if outcome.token_source == "retokenised" and self._later is not None:
+            return self._later.recount(outcome)
+        stream = self._texts.pop(outcome.number, None)
+        return outcome if stream is None else evolve(outcome, text=stream.text())
 
     def _asked(self) -> Server:
         options = self.options

@@ -14,6 +14,7 @@ from attrs import evolve
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.in_process import InProcessBackend
+from ai_energy_benchmarks.backends.model_files import name_problems
 from ai_energy_benchmarks.backends.pytorch_facts import facts_of
 from ai_energy_benchmarks.backends.pytorch_generation import (
     end_ids,
@@ -68,6 +69,7 @@ class PyTorchBackend(InProcessBackend):
             return (f"the pytorch backend needs {' and '.join(missing)}: {INSTALL_LINE}",)
         devices = device_problems(self.settings.device, self.settings.device_ids)
         return (
+            *(name_problems(self.settings.model) if self.settings.model else ()),
             *devices,
             *generation_problems(demand),
             *option_problems(self.options, demand, self.settings.device),

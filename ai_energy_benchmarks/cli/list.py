@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 from typing import TYPE_CHECKING, cast
 
@@ -63,7 +64,9 @@ def _described(kind: Kind, name: str, environment: Environment) -> tuple[str, st
         return description, _backend_obstacle(cast("type[Backend]", member))
     if kind == "collectors":
         return description, _collector_obstacle(cast("type[MetricsCollector]", member), environment)
-    return description, ""
+    package, install = getattr(member, "NEEDS", ("", ""))
+    missing = bool(package) and importlib.util.find_spec(package) is None
+    return description, f"it needs {package}: {install}" if missing else ""
 
 
 def required(options: type) -> tuple[str, ...]:

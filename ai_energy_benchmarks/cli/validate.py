@@ -58,8 +58,8 @@ def plan(config: BenchmarkConfig, most_output_tokens: int) -> Iterator[str]:
         yield f"watch the loaded machine for {protocol.resident_idle_s:g} s, twice: before and after the trials"
     if protocol.warmup.mode == "converge":
         yield f"warm up until the speed is steady, with at most {_counted(protocol.warmup.most, 'probe')}"
-    elif protocol.warmup.requests:
-        yield f"warm up with {_counted(protocol.warmup.requests, 'request')} that no trial measures"
+    elif config.warmup_requests:
+        yield f"warm up with {_counted(config.warmup_requests, 'request')} that no trial measures"
     if protocol.gate is not None:
         yield f"generate until the boards are steady, for at most {protocol.gate.cap_s:g} s, where a meter tells"
     requests = protocol.trials * scenario.num_samples
@@ -71,7 +71,8 @@ def plan(config: BenchmarkConfig, most_output_tokens: int) -> Iterator[str]:
     in_all = protocol.trials * most_output_tokens
     yield f"  in all {_counted(requests, 'request')} with at most {in_all} output tokens ({each})"
     yield f"meter with {_meters(config)}"
-    yield from _conversions(config.metrics)
+    if config.metrics.enabled:
+        yield from _conversions(config.metrics)
     yield f"report to {', '.join(each.type for each in config.reporters) or 'nobody'}; files go to {config.output_dir}"
     fixed_s = protocol.bare_idle_s + 2 * protocol.resident_idle_s
     yield f"take about {fixed_s:g} s for idle power, and as long as the engine needs for loading and generating"

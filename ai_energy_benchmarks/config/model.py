@@ -182,7 +182,8 @@ class BenchmarkConfig:
     Attributes:
         output_dir: the result directory.
         rows_memory_bytes: memory for the rows of a trial's requests; past it they go to disk while it goes on.
-        save_texts: write prompt and output texts; otherwise only their hashes and lengths.
+        save_texts: write prompt and output texts; otherwise only their hashes and lengths, and nothing of a server's
+            answers, which nobody decodes then.
         backend: which engine runs which model.
         name: what the result is called.
         scenario: what is asked of the model.
@@ -202,3 +203,9 @@ class BenchmarkConfig:
     output_dir: Path = Path("benchmark_output")
     rows_memory_bytes: Index = 64 * 2**20
     save_texts: bool = False
+
+    @property
+    def warmup_requests(self) -> int:
+        """At least as many as the load has on their way at once, so that every connection is open; 0 skips them."""
+        asked = self.protocol.warmup.requests
+        return max(asked, self.load.concurrency * self.scenario.input_shapes.batch_size) if asked else 0

@@ -46,6 +46,7 @@ class HuggingFaceDataset:
     """One split of a hub data set; after the first download it is read from the hub's cache."""
 
     Options: ClassVar[type] = HuggingFaceOptions
+    NEEDS: ClassVar[tuple[str, str]] = ("datasets", INSTALL_LINE)
 
     def __init__(self, settings: DatasetSettings) -> None:
         self._settings = settings

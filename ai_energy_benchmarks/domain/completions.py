@@ -64,10 +64,15 @@ class Completion:
 
     @property
     def tpot_s(self) -> float | None:
-        """Mean seconds per output token after the first event; None where it is undefined."""
+        """Mean seconds per output token after the first event; None where it is undefined.
+
+        An end token that shows no text has no event: what it took is not in the time, so it is not counted either.
+        """
         if self.first_event_tokens is None or len(self.token_times_s) < 2:
             return None
         later_tokens = self.output_tokens - self.first_event_tokens
+        if self.finish_reason == "stop" and len(self.token_times_s) == self.output_tokens - 1:
+            later_tokens -= 1
         if later_tokens < 1:
             return None
         return (self.token_times_s[-1] - self.token_times_s[0]) / later_tokens

@@ -117,7 +117,7 @@ def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
     return (
         component_name(energy.component),
         cell(figures.per_output_token_j, half_width=scatter.half_width if scatter else None),
-        cell(figures.per_request_j, 1000 / units.J_PER_WH),
+        cell(figures.per_request_j, 1000 / units.J_PER_WH, absent="none" if summary.whole_requests else "cut"),
         cell(of_pass),
         energy.provenance,
         energy.meter,

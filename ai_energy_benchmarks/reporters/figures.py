@@ -45,10 +45,12 @@ def component_name(component: str) -> str:
     return "total" if component == "total" else component.upper()
 
 
-def cell(bounded: Bounded | None, factor: float = 1.0, half_width: float | None = None) -> str:
+def cell(
+    bounded: Bounded | None, factor: float = 1.0, half_width: float | None = None, absent: str = "no tokens"
+) -> str:
     """The figure over its bounds; the bounds alone where the window is not resolved."""
     if bounded is None:
-        return "no tokens"
+        return absent
     limits = bounds(bounded.low * factor, bounded.high * factor)
     if bounded.value is None:
         return f"unresolved\n{limits}"

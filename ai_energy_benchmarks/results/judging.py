@@ -42,7 +42,7 @@ def judged(
             trials=protocol.trials,
             bare_idle_s=protocol.bare_idle_s,
             resident_idle_s=protocol.resident_idle_s,
-            warmup_requests=None if protocol.warmup.mode == "converge" else protocol.warmup.requests,
+            warmup_requests=None if protocol.warmup.mode == "converge" else config.warmup_requests,
             thermal_gate=protocol.gate is not None,
         ),
         gpu=_on_boards(engine, trials),

@@ -28,7 +28,7 @@ def of_a_part(
 def _with_whole_latencies(
     summary: Summary, recorded: tuple[Trial, ...], cut: tuple[Trial, ...], slo: Slo | None
 ) -> Summary:
-    """Latencies and goodput of the requests sent in the part, whole: a request that is cut has none."""
+    """Latencies and goodput are of the requests sent in the part, whole: one that is cut has none. Gaps are its own."""
     parts = {each.number: each for each in counting_trials(cut)}
     sent = [
         (
@@ -42,7 +42,6 @@ def _with_whole_latencies(
     return evolve(
         summary,
         ttft_s=whole.ttft_s,
-        itl_s=whole.itl_s,
         tpot_s=whole.tpot_s,
         e2e_s=whole.e2e_s,
         goodput=goodput(sent, slo),

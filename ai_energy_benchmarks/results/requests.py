@@ -119,12 +119,17 @@ def _row(trial: Trial, outcome: Outcome, result: BenchmarkResult) -> tuple[objec
         done and (done.rendered_sha256 or None),
         _sha256(done.text) if done and done.text else None,
         None if prompt is None else len(prompt),
-        done and len(done.text),
+        len(done.text) if done and _text_known(done) else None,
         done and done.first_event_tokens,
     )
     if not result.save_texts:
         return row
-    return (*row, None if prompt is None else _utf8(prompt), done and _utf8(done.text))
+    return (*row, None if prompt is None else _utf8(prompt), _utf8(done.text) if done and _text_known(done) else None)
+
+
+def _text_known(done: Completion) -> bool:
+    """A server's answer is decoded only where its text is to be kept."""
+    return bool(done.text or done.output_token_ids) or not done.output_tokens
 
 
 def _sha256(text: str) -> str:

@@ -65,6 +65,8 @@ def _from_result(document: Mapping[str, object]) -> Score:
     parameters = _block(document, "backend_info").get("parameters")
     per_1000 = _block(_block(_block(document, "derived"), "gpu"), "wh_per_1000_queries")
     failed = _block(document, "verdict").get("level") == "FAIL"
+    if (ending := document.get("ending")) != "completed":
+        return Score(str(_block(document, "config").get("model")), "unrated", None, note=f"its run was {ending}")
     return _score(
         str(_block(document, "config").get("model")),
         "reasoning" if thinks else "text_generation",

@@ -28,6 +28,7 @@ def make_backend(config: BenchmarkConfig, progress: Progress) -> Backend:
         options=wanted.options,
         launch=wanted.launch,
         output_dir=config.output_dir,
+        keep_text=config.save_texts,
         progress=progress,
     )
     return cast("type[Backend]", registry.load("backends", wanted.type)).from_settings(settings)

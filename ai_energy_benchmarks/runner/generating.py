@@ -76,11 +76,12 @@ class Generating:
             self._recent.append(failed)
             if not isinstance(outcome, Completion) and outcome.backend_dead:
                 self._give_up(f"the backend is dead: {outcome.reason}")
-            if len(self._recent) == GIVE_UP_AFTER and all(self._recent):
-                self._give_up(f"the last {GIVE_UP_AFTER} requests have all failed")
+            if not isinstance(outcome, Completion) and len(self._recent) == GIVE_UP_AFTER and all(self._recent):
+                self._give_up(f"the last {GIVE_UP_AFTER} requests have all failed, this one because: {outcome.reason}")
 
     def _give_up(self, reason: str) -> NoReturn:
-        self.record.findings.append(Finding("FAIL", "stopped", reason))
+        if not any(each.check == "stopped" for each in self.record.findings):  # of many on their way, the first says it
+            self.record.findings.append(Finding("FAIL", "stopped", reason))
         raise GaveUpError(reason)
 
     def finished(self, outcomes: OutcomeTable | list[Outcome]) -> Sequence[Outcome]:
@@ -93,7 +94,7 @@ class Generating:
     def _with_text(self, outcome: Outcome) -> Outcome:
         """Decode ids to text, count tokens and tell thinking apart, which the window had no time for."""
         backend, tokenizer = self.members.backend, self.members.backend.tokenizer
-        if isinstance(outcome, Completion) and outcome.token_source == "retokenised" and isinstance(backend, Recounts):
+        if isinstance(outcome, Completion) and isinstance(backend, Recounts):
             return backend.recount(outcome)
         if tokenizer is None or not isinstance(outcome, Completion) or not outcome.output_token_ids:
             return outcome

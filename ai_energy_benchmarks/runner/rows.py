@@ -19,8 +19,11 @@ _TIME_BYTES = 8
 def outcome_rows(config: BenchmarkConfig, backend: Backend, batches: Sequence[Batch]) -> OutcomeTable | list[Outcome]:
     """A list; columns that spill to disk past a budget where a list would become too large.
 
-    The columns hold what servers answer. Engines in process bring token ids, which are decoded after the window.
+    The columns hold what servers answer, but no texts. Engines in process bring token ids, which are decoded after the
+    window.
     """
+    if config.save_texts:
+        return []
     requests, each = config.scenario.num_samples, batches[0].generation.max_new_tokens
     large = requests * (_OBJECT_BYTES + _TIME_BYTES * each) > config.rows_memory_bytes
     if len(batches) > MANY_REQUESTS or (large and backend.needs_endpoint):

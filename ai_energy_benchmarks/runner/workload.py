@@ -57,7 +57,7 @@ def make_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter,
         DatasetError: the data set cannot be read, or has too few prompts and ``repeat`` is false.
     """
     scenario = config.scenario
-    wanted, warm = scenario.num_samples, _warmup_count(config)
+    wanted, warm = scenario.num_samples, config.warmup_requests
     found = take(dataset, wanted + warm, scenario.sampling, scenario.seed, tokenizer)
     measured = _measured(found, wanted, config)
     return Passes(
@@ -104,13 +104,6 @@ class _ByteTokenizer:
 
     def decode(self, token_ids: list[int]) -> str:
         return bytes(token_ids).decode("utf-8", "replace")
-
-
-def _warmup_count(config: BenchmarkConfig) -> int:
-    """At least as many requests as the load has on their way at once, so that every connection is open."""
-    asked = config.protocol.warmup.requests
-    at_once = config.load.concurrency * config.scenario.input_shapes.batch_size
-    return max(asked, at_once) if asked else 0
 
 
 def _measured(found: tuple[Prompt, ...], wanted: int, config: BenchmarkConfig) -> tuple[Prompt, ...]:
