@@ -65,14 +65,15 @@ def _from_result(document: Mapping[str, object]) -> Score:
     parameters = _block(document, "backend_info").get("parameters")
     per_1000 = _block(_block(_block(document, "derived"), "gpu"), "wh_per_1000_queries")
     failed = _block(document, "verdict").get("level") == "FAIL"
-    if (ending := document.get("ending")) != "completed":
-        return Score(str(_block(document, "config").get("model")), "unrated", None, note=f"its run was {ending}")
+    ending = document.get("ending", "completed")
+    if ending != "completed":
+        per_1000 = {}
     return _score(
         str(_block(document, "config").get("model")),
         "reasoning" if thinks else "text_generation",
         size_class(parameters) if isinstance(parameters, int) else "",
         tuple(_number(per_1000.get(name)) for name in ("value", "low", "high")),
-        reason="its run has no GPU energy",
+        reason="its run has no GPU energy" if ending == "completed" else f"its run was {ending}",
         note="the verdict of its run is FAIL" if failed else "",
     )
 

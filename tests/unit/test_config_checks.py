@@ -157,3 +157,18 @@ def test_a_pue_without_an_intensity_belongs_to_a_site_tariff() -> None:
     cost = {"price_per_kwh": 0.2, "currency": "EUR"}
     assert problem(metrics__carbon__pue=1.4, metrics__cost=cost) == text
     assert load(metrics__carbon__pue=1.4, metrics__cost=cost | {"site_tariff": True})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("wall_factor", 115, "is a ratio, such as 1.1, got 115.0"),
+        ("carbon__pue", 120, "is a ratio, such as 1.2, got 120.0"),
+        ("carbon__intensity_g_per_kwh", 0.38, "is in grams per kWh, of which grids have 5 to 1,500, got 0.38"),
+    ],
+)
+def test_percentages_and_kilograms_are_refused(key: str, value: float, words: str) -> None:
+    """Every figure would be off by a hundred or a thousand."""
+    carbon = {"metrics__carbon__intensity_g_per_kwh": 380, "metrics__carbon__source": "the grid"}
+    changes = carbon | {f"metrics__{key}": value} if key.startswith("carbon") else {f"metrics__{key}": value}
+    assert problem(**changes) == f"metrics.{key.replace('__', '.')}: {words}"

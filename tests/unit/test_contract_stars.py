@@ -164,3 +164,18 @@ def test_nothing_to_rate_is_a_failure(tmp_path: Path) -> None:
     done = command("rate", str(tmp_path), cwd=tmp_path)
     assert done.code == 1
     assert "no GPU energy" in done.out
+
+
+def test_a_run_that_was_cut_short_is_not_rated(tmp_path: Path) -> None:
+    """Its energy may be that of a part of a pass."""
+    bounds = {"value": 1.0, "low": 0.9, "high": 1.1}
+    document = {
+        "schema_version": 1,
+        "ending": "interrupted",
+        "config": {"model": "some/model"},
+        "backend_info": {"parameters": 1},
+        "derived": {"gpu": {"wh_per_1000_queries": bounds}},
+    }
+    (tmp_path / "result.json").write_text(json.dumps(document), encoding="utf-8")
+    (score,) = read_scores([tmp_path])
+    assert (score.energy_j, score.note) == (None, "its run was interrupted")

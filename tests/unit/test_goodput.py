@@ -54,6 +54,13 @@ def test_one_token_has_no_later_ones_that_could_be_slow() -> None:
     assert keeps(completion(output_tokens=1), KEPT) is True
 
 
+def test_an_answer_without_a_text_is_judged_by_its_end() -> None:
+    """Where all of it came in time, so did its first token; else nobody knows."""
+    silent = evolve(completion(output_tokens=1), token_times_s=[], first_event_tokens=None)
+    assert keeps(silent, Slo(ttft_s=silent.e2e_s + 0.1, tpot_s=0.06)) is True
+    assert keeps(silent, Slo(ttft_s=silent.e2e_s - 0.1)) is None
+
+
 def test_several_tokens_an_event_leave_the_time_per_token_unknown() -> None:
     """A figure that nobody knows is not counted as kept; a limit that is passed anyway still is."""
     chunked = evolve(completion(), first_event_tokens=None)
