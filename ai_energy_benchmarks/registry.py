@@ -95,8 +95,8 @@ def unknown_name(kind: Kind, name: str) -> str:
     """The sentence for a name that nobody registered."""
     known = names(kind)
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}" if near else ""
-    return f"unknown {kind[:-1]} {name!r}{hint}. Known: {', '.join(known)}"
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return f"unknown {kind[:-1]} {name!r}{hint} Known: {', '.join(known)}"
 
 
 def dataset_for(name: str) -> str:

@@ -66,8 +66,9 @@ def resolve_model(
 
 def name_problems(model: str) -> tuple[str, ...]:
     """What a look at the name and the disk alone can say against a model."""
-    path = Path(os.path.expanduser(model))
-    if path.exists() or (path.suffix.lower() != ".gguf" and _HUB_ID.fullmatch(model)):
+    expanded = os.path.expanduser(model)
+    hub_id = _HUB_ID.fullmatch(model) and not model.lower().endswith(".gguf")
+    if hub_id or os.path.exists(expanded):
         return ()
     return (f"backend.model: {model!r} is neither an existing path nor a hub id",)
 

@@ -12,6 +12,7 @@ from ai_energy_benchmarks.config.members import member_class
 from ai_energy_benchmarks.config.model import (
     BackendConfig,
     BenchmarkConfig,
+    CarbonConfig,
     GenerateKwargs,
     MetricsConfig,
     ProtocolConfig,
@@ -22,7 +23,6 @@ from ai_energy_benchmarks.config.slo import SloConfig
 from ai_energy_benchmarks.domain.address import parse_address
 
 SAMPLING = ("temperature", "top_k", "top_p", "min_p")
-_LARGEST_RATIO = 10
 _GENERATE = ("scenario", "generate_kwargs")
 
 
@@ -134,7 +134,7 @@ def _metrics(metrics: MetricsConfig) -> Iterator[Problem]:
     for name, times in Counter(member.type for member in metrics.collectors).items():
         if times > 1:
             yield Problem(("metrics", "collectors"), f"names {name!r} {times} times")
-    yield from _ratios(metrics)
+    yield from _grams(metrics.carbon)
     carbon = metrics.carbon
     if carbon is not None and carbon.intensity_g_per_kwh is not None:
         if carbon.source is None:
@@ -147,14 +147,8 @@ def _metrics(metrics: MetricsConfig) -> Iterator[Problem]:
         yield Problem(("metrics", "carbon"), text)
 
 
-def _ratios(metrics: MetricsConfig) -> Iterator[Problem]:
-    """Percentages and kilograms where ratios and grams belong would put every figure off by a hundred or a thousand."""
-    carbon = metrics.carbon
-    if metrics.wall_factor is not None and metrics.wall_factor > _LARGEST_RATIO:
-        text = f"is a ratio, such as 1.1, got {shown(metrics.wall_factor)}"
-        yield Problem(("metrics", "wall_factor"), text)
-    if carbon is not None and carbon.pue > _LARGEST_RATIO:
-        yield Problem(("metrics", "carbon", "pue"), f"is a ratio, such as 1.2, got {shown(carbon.pue)}")
+def _grams(carbon: CarbonConfig | None) -> Iterator[Problem]:
+    """Kilograms where grams belong would put every emission off by a thousand."""
     if carbon is not None and 0 < (carbon.intensity_g_per_kwh or 0) < 1:
         text = f"is in grams per kWh, of which grids have 5 to 1,500, got {shown(carbon.intensity_g_per_kwh)}"
         yield Problem(("metrics", "carbon", "intensity_g_per_kwh"), text)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from attrs import field, frozen
 
-from ai_energy_benchmarks.config.ranges import AtLeast, Matching, Text
+from ai_energy_benchmarks.config.ranges import AtLeast, AtMost, Matching, Text
 
 
 @frozen
@@ -35,12 +35,12 @@ class CarbonConfig:
     Attributes:
         intensity_g_per_kwh: g CO2-equivalent per kWh of electricity; that of ``country_iso_code`` if not set.
         source: where the intensity comes from; printed beside every emission.
-        pue: power usage effectiveness of the site.
+        pue: power usage effectiveness of the site, a ratio.
     """
 
     intensity_g_per_kwh: Annotated[float, AtLeast(0)] | None = None
     source: Text | None = None
-    pue: Annotated[float, AtLeast(1)] = 1.0
+    pue: Annotated[float, AtLeast(1), AtMost(10)] = 1.0
 
 
 @frozen
@@ -81,7 +81,7 @@ class MetricsConfig:
     assume_local: bool = False
     project_name: Text = "ai_energy_benchmarks"
     output_dir: Path = Path("emissions")
-    wall_factor: Annotated[float, AtLeast(1)] | None = None
+    wall_factor: Annotated[float, AtLeast(1), AtMost(10)] | None = None
     country_iso_code: Annotated[str, Matching("[A-Z]{3}", "three capital letters, such as USA")] | None = None
     region: str | None = None
     carbon: CarbonConfig | None = None

@@ -45,7 +45,7 @@ def test_the_version_is_that_of_the_package(tmp_path: Path, root: Path) -> None:
         (["run", "a.yaml", "--samples", "3"], "--samples goes without CONFIG"),
         (["run", "nowhere.yaml"], "error: there is no file nowhere.yaml"),
         (["run", "--model", "m", "--samples", "0"], "scenario.num_samples: must be at least 1, got 0"),
-        (["run", "--model", "m", "--backend", "pytorhc"], "unknown backend 'pytorhc'; did you mean 'pytorch'?"),
+        (["run", "--model", "m", "--backend", "pytorhc"], "unknown backend 'pytorhc'; did you mean 'pytorch'? Known: "),
         (["run", "--model", "m", "-o", "nonsense"], "override 'nonsense' is not of the form key=value"),
         (["validate", "nowhere.yaml"], "error: there is no file nowhere.yaml"),
         (["validate", "."], "error: . is a directory, not a config file"),

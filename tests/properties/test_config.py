@@ -122,7 +122,7 @@ def blocks() -> st.SearchStrategy[dict[str, object]]:
                               generate_kwargs=generate),
             "protocol": block(bare_idle_s=st.floats(0, 1e6), trials=COUNTS, warmup=block(requests=COUNTS)),
             "metrics": block(collectors=replay.map(lambda each: [each, "modelled"]), region=TEXTS,
-                             carbon=st.fixed_dictionaries({"intensity_g_per_kwh": st.floats(0, 1e4),
+                             carbon=st.fixed_dictionaries({"intensity_g_per_kwh": st.just(0.0) | st.floats(1, 1e4),
                                                            "source": GOOD_TEXTS})),
             "reporters": PATHS.map(lambda file: ["console", {"type": "json", "output_file": file}]),
             "output_dir": PATHS,

@@ -162,8 +162,8 @@ def test_a_pue_without_an_intensity_belongs_to_a_site_tariff() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("wall_factor", 115, "is a ratio, such as 1.1, got 115.0"),
-        ("carbon__pue", 120, "is a ratio, such as 1.2, got 120.0"),
+        ("wall_factor", 115, "must be at most 10, got 115"),
+        ("carbon__pue", 120, "must be at most 10, got 120"),
         ("carbon__intensity_g_per_kwh", 0.38, "is in grams per kWh, of which grids have 5 to 1,500, got 0.38"),
     ],
 )
