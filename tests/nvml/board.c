@@ -135,6 +135,7 @@ static void set(Board *b, const char *key, char *rest)
     else if (!strcmp(key, "limit_w")) b->limit_w = v;
     else if (!strcmp(key, "temperature_celsius")) b->temperature = v;
     else if (!strcmp(key, "lost_at_s")) b->lost_at_s = v;
+    else if (!strcmp(key, "reachable")) b->reachable = (int)v;
     else if (!strcmp(key, "counter")) b->counter = (int)v;
     else if (!strcmp(key, "instant")) b->instant = (int)v;
     else if (!strcmp(key, "power")) b->power = (int)v;
@@ -169,7 +170,7 @@ static Board *add_board(void)
     memset(b, 0, sizeof *b);
     b->magic = BOARD_MAGIC;
     b->tick_s = 0.1, b->gain = b->duty = 1, b->average_s = 1, b->limit_w = 700, b->temperature = 40, b->lost_at_s = INFINITY;
-    b->counter = b->instant = b->power = 1, b->architecture = 9;
+    b->reachable = b->counter = b->instant = b->power = 1, b->architecture = 9;
     b->end_s = calloc(MAX_STEPS, sizeof(double));
     b->sum_j = calloc(MAX_STEPS, sizeof(double));
     b->watts = calloc(MAX_STEPS, sizeof(double));

@@ -18,7 +18,7 @@ struct Board {
     char uuid[96], name[96];
     double tick_s, jitter, phase_s, delay_s, delay_jitter_s, offset_mj, average_s, gain, noise_w, duty, module_w, limit_w, temperature;
     double lost_at_s;
-    int counter, instant, power, architecture, throttle_reasons;
+    int reachable, counter, instant, power, architecture, throttle_reasons;
     uint64_t seed;
     int steps, pids, slices, refusals, falls;
     int64_t seen_tick; /* with a duty below 1: the tick up to which seen_mj has been summed */

@@ -67,6 +67,7 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, Board **out)
 {
     if (!users) return UNINITIALIZED;
     if (index >= (unsigned)boards) return INVALID_ARGUMENT;
+    if (!board[index].reachable) return GPU_IS_LOST;
     *out = &board[index];
     return SUCCESS;
 }

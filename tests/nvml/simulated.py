@@ -66,6 +66,7 @@ class Board:
         tick_s, jitter, phase_s, delay_s, delay_jitter_s: when the counter is sampled and seen; see nvml.c.
         gain, noise_w, duty: what the sensor makes of the truth; ``energy_j`` here knows only the gain.
         module_w: what the rest of the module draws, seen by fields of module scope.
+        reachable: false for a board that has fallen off the bus: it is listed, but there is no handle for it.
         counter, instant, power: whether it has an energy counter, the newer power fields, any power at all.
         architecture: as NVML numbers them; 9 is Hopper, 4 Pascal.
     """
@@ -87,6 +88,7 @@ class Board:
     limit_w: float = 700.0
     temperature_celsius: float = 40.0
     lost_at_s: float = math.inf
+    reachable: bool = True
     counter: bool = True
     instant: bool = True
     power: bool = True
@@ -135,7 +137,7 @@ class Board:
             "throttle_reasons",
             "seed",
         )
-        flags = ("counter", "instant", "power")
+        flags = ("reachable", "counter", "instant", "power")
         lines = ["board", *(f"{key} {getattr(self, key)}" for key in plain)]
         lines += [f"{key} {int(getattr(self, key))}" for key in flags]
         lines += [f"lost_at_s {self.lost_at_s}"] * math.isfinite(self.lost_at_s)

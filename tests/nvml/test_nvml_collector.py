@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import pynvml
 import pytest
 from attrs import evolve
 
@@ -263,6 +264,44 @@ def test_a_board_lost_midway_is_named_and_the_others_remain(simulate: Simulate) 
     assert contains(reading, truth_j(machine, 0, measurement))
     assert any(B in note and "lost" in note for note in measurement.notes)
     assert measurement.absent == {}
+
+
+def test_a_board_that_cannot_be_reached_keeps_its_place(simulate: Simulate) -> None:
+    """The others are measured under their own numbers, and a note names the one that is missing."""
+    machine = simulate(Board(A, reachable=False), Board(B, constant(200.0), tick_s=0.01), Board(C, tick_s=0.01))
+    with NvmlCollector() as collector:
+        collector.attach(Workload(()))
+        everything = measure(collector, 0.05)
+        collector.attach(Workload((1,), asked_boards=(1,)))
+        measurement = measure(collector, 0.05)
+        notes = collector.notes()
+    assert {reading.device.id: reading.counted for reading in everything.readings} == {B: True, C: True}
+    assert {reading.device.id: reading.counted for reading in measurement.readings} == {B: True, C: False}
+    assert contains(measurement.readings[0], truth_j(machine, 1, measurement))
+    assert measurement.absent == {}
+    assert any(note.startswith("board-0 cannot be measured") and "lost" in note for note in notes)
+
+
+def test_a_driver_that_died_is_left_without_an_error(simulate: Simulate) -> None:
+    """Closing what has closed itself must not cost the report."""
+    simulate(Board(A, tick_s=0.01))
+    with NvmlCollector():
+        pynvml.nvmlShutdown()
+    simulate(Board(A, tick_s=0.01))
+    with NvmlCollector() as collector:
+        assert measure(collector, 0.05).readings
+
+
+def test_boards_that_cannot_be_listed_are_an_error(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the kind that the caller expects, so that another meter may be tried."""
+
+    def refuse() -> int:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN)
+
+    simulate(Board(A))
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", refuse)
+    with pytest.raises(CollectorError, match="does not list its boards"), NvmlCollector():
+        pass
 
 
 def test_a_figure_that_was_complete_before_the_loss_stands(simulate: Simulate) -> None:

@@ -84,7 +84,7 @@ def test_a_setting_that_changes_in_a_trial_is_told(quantity: Quantity) -> None:
     assert finding.level == "PASS"
 
 
-@pytest.mark.parametrize(("hole_s", "level"), [(0.0, "PASS"), (0.3, "WARN")])
+@pytest.mark.parametrize(("hole_s", "level"), [(0.0, "PASS"), (0.3, "WARN"), (1.0, "WARN")])
 def test_a_hole_in_the_readings_at_an_edge_is_told(hole_s: float, level: str) -> None:
     """A counter that moves every 100 ms, read every 10 ms, but for a hole where the first trial begins."""
     times_s = [at for at in (0.01 * step for step in range(5000)) if not 9.95 < at < 9.95 + hole_s]

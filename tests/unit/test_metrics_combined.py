@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.domain.environment import Environment
-from ai_energy_benchmarks.domain.power import Mark, Workload
+from ai_energy_benchmarks.domain.power import Component, Device, Mark, Measurement, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.auto import AutoCollector
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
 from ai_energy_benchmarks.metrics.combined import CombinedCollector
 from ai_energy_benchmarks.metrics.modelled import ModelledCpuCollector, ModelledCpuOptions
 from ai_energy_benchmarks.testing import FakeClock, FakeCollector, Journal
+from tests.factories import reading
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = CollectorSettings(None, Environment("test", "3", "0", cpu_model="AMD EPYC 7763 64-Core Processor"))
@@ -53,6 +55,40 @@ def test_a_component_seen_twice_counts_once() -> None:
         (200.0, True),
         (180.0, False),
     ]
+
+
+def test_auto_counts_each_component_by_the_meter_that_it_picked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zeus has the boards only; the CPU, which it sees too, is RAPL's, though Zeus was opened first."""
+    kinds = {"nvml": seeing("nvml"), "zeus": seeing("zeus", "gpu", "cpu"), "rapl": seeing("rapl", "cpu", "dram")}
+    monkeypatch.setattr(registry, "load", lambda _, name: kinds[name])
+    with AutoCollector.from_settings(SETTINGS) as collector:
+        readings = collector.read(collector.mark(), collector.mark()).readings
+        notes = collector.notes()
+    assert {(each.meter, each.device.component) for each in readings if each.counted} == {
+        ("zeus", "gpu"),
+        ("rapl", "cpu"),
+        ("rapl", "dram"),
+    }
+    assert any(note.startswith("auto picked rapl for CPU") for note in notes)
+
+
+def seeing(meter: str, *components: Component) -> type[FakeCollector]:
+    """A meter of some components; one of none does not open."""
+
+    class Seeing(FakeCollector):
+        def __enter__(self) -> FakeCollector:
+            if not components:
+                raise CollectorError("no device")
+            return self
+
+        def components(self) -> tuple[Component, ...]:
+            return components
+
+        def read(self, start: Mark, stop: Mark) -> Measurement:
+            readings = (reading(Device(each, f"{meter}-{each}"), meter=meter) for each in components)
+            return Measurement(start.time_s, stop.time_s, tuple(readings))
+
+    return Seeing
 
 
 def test_a_lost_meter_costs_its_component_only() -> None:

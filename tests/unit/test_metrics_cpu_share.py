@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -77,6 +78,34 @@ def test_a_control_group_stands_for_processes_that_cannot_be_seen(tmp_path: Path
         stat.write_text("usage_usec 1000000\nuser_usec 900000\n")
         (idle,) = collector.read(start, collector.mark()).shares
     assert idle.share == pytest.approx(0.0, abs=0.01)
+
+
+def test_a_control_group_that_ends_takes_the_share_with_it(tmp_path: Path) -> None:
+    """A note says why, and the thread that looks goes on."""
+    stat = tmp_path / "cpu.stat"
+    stat.write_text("usage_usec 1000000\n")
+    with CpuShareCollector(CpuShareOptions(cgroup=tmp_path, poll_s=0.02)) as collector:
+        collector.attach(Workload((os.getpid(),)))
+        stat.unlink()
+        start = collector.mark()
+        burn(0.1)
+        collector.read(start, collector.mark())
+        measurement = collector.read(start, collector.mark())
+        alive = {thread.name for thread in threading.enumerate()}
+    assert measurement.shares == ()
+    assert str(stat) in measurement.notes[0]
+    assert "cpu_share-cpu" in alive
+
+
+def test_unknown_processes_have_no_share() -> None:
+    """The whole machine's work would be all of it; the note tells what helps."""
+    with CpuShareCollector() as collector:
+        collector.attach(Workload(()))
+        start = collector.mark()
+        burn(0.1)
+        measurement = collector.read(start, collector.mark())
+    assert measurement.shares == ()
+    assert "options.cgroup" in measurement.notes[0]
 
 
 def test_a_longer_poll_looks_less_often() -> None:

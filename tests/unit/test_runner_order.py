@@ -19,9 +19,12 @@ from ai_energy_benchmarks.config.model import (
     ScenarioConfig,
     WarmupConfig,
 )
+from ai_energy_benchmarks.domain.completions import Completion
+from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.prompts import Batch, Prompt, Tokenizer
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.errors import BackendError, DatasetError, ReporterError
+from ai_energy_benchmarks.metrics.combined import CombinedCollector
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeCollector, FakeReporter, Journal
 
@@ -203,6 +206,74 @@ def test_ctrl_c_reports_what_is_there_and_is_passed_on() -> None:
     assert len(result.trials[1].completions) == 2
     assert result.ending == "interrupted"
     assert bench.journal.lines[-3:] == ["backend leaves", "collector leaves", "report"]
+
+
+def test_ctrl_c_in_the_rest_after_a_pass_keeps_the_pass() -> None:
+    """Everything that counts had happened: the trial is whole, with its energy."""
+
+    class Impatient(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            await bench.clock.sleep(seconds)
+            if bench.journal.lines.count("sleep 0.5 s") == 4:  # one on either side of each trial
+                raise KeyboardInterrupt
+
+    bench = Bench()
+    bench.collector.quiet_s = 0.5
+    bench.runner._clock = Impatient(bench.journal)
+    with pytest.raises(KeyboardInterrupt):
+        bench.runner.run()
+    (result,) = bench.reporter.results
+    assert [(trial.number, trial.complete, len(trial.completions)) for trial in result.trials] == [
+        (1, True, 4),
+        (2, True, 4),
+    ]
+    assert all(trial.measurement is not None for trial in result.trials)
+    assert result.ending == "interrupted"
+
+
+def test_ctrl_c_while_answers_are_worked_up_keeps_the_trial_as_partial() -> None:
+    """After a pass, texts are made and tokens counted again; energy and tokens stay without that."""
+
+    class Recounting(FakeBackend):
+        recounted = 0
+
+        def recount(self, outcome: Completion) -> Completion:
+            self.recounted += 1
+            if self.recounted == 6:  # the second of four in the second trial
+                raise KeyboardInterrupt
+            return outcome
+
+    bench = Bench()
+    bench.runner.backend = Recounting(bench.journal, bench.clock)
+    with pytest.raises(KeyboardInterrupt):
+        bench.runner.run()
+    (result,) = bench.reporter.results
+    assert [trial.complete for trial in result.trials] == [True, False]
+    assert result.trials[1].output_tokens == 16
+    assert result.trials[1].measurement is not None
+
+
+def test_a_server_whose_meter_is_lost_in_the_run_fails() -> None:
+    """It does not name its boards, but the meter counted some: the CPU's energy alone is not the model's."""
+
+    class Server(FakeBackend):
+        def facts(self) -> EngineFacts:
+            return evolve(super().facts(), board_ids=None)
+
+    bench = Bench()
+    server, cpu = Server(bench.journal, bench.clock), FakeCollector(bench.journal, bench.clock, 20.0, "cpu")
+
+    def unplug(batch: Batch) -> None:
+        bench.collector.lost = sum(line.startswith("generate ['c'") for line in bench.journal.lines) == 2
+
+    server.before_batch = unplug
+    bench.runner.backend, bench.runner._collector = server, CombinedCollector((bench.collector, cpu))
+    result = bench.result()
+    assert [each.component for each in result.summary.components] == ["cpu"]
+    failed = [each.message for each in result.verdict.findings if (each.level, each.check) == ("FAIL", "energy")]
+    assert len(failed) == 1
+    assert failed[0].startswith("the model ran on a GPU")
+    assert "unplugged" in failed[0]
 
 
 def test_what_was_cut_short_does_not_replace_a_whole_result(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from attrs import define, evolve
 
 from ai_energy_benchmarks.config.model import ProtocolConfig, ThermalGateConfig, WarmupConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts
-from ai_energy_benchmarks.domain.power import Device, Quantity, Samples, Series
+from ai_energy_benchmarks.domain.power import Device, Mark, Measurement, Quantity, Samples, Series
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Finding
 from ai_energy_benchmarks.testing import FakeBackend, FakeCollector
+from tests.factories import OTHER_GPU, reading
 from tests.unit.test_runner_order import Bench, config
 
 Curve = Callable[[float], float]
@@ -37,6 +38,22 @@ class CurveCollector(FakeCollector):
         times_s = array("d", (i / 10 for i in range(int(self.clock.time_s * 10) + 1)))
         values = array("d", map(curve, times_s))
         return Series(Device("gpu", "fake-gpu"), name, "fake", times_s, times_s, values)
+
+
+@define
+class SharedCollector(CurveCollector):
+    """Sees a second board too, whose power never settles and which does not count."""
+
+    def samples(self) -> Samples:
+        times_s = array("d", (i / 10 for i in range(int(self.clock.time_s * 10) + 1)))
+        values = array("d", (500.0 + 10.0 * at_s for at_s in times_s))
+        other = Series(OTHER_GPU, "power_w", "fake", times_s, times_s, values)
+        return Samples((*super().samples().series, other))
+
+    def read(self, start: Mark, stop: Mark) -> Measurement:
+        measurement = super().read(start, stop)
+        other = reading(OTHER_GPU, meter="fake", counted=False)
+        return evolve(measurement, readings=(*measurement.readings, other))
 
 
 class OnBoards(FakeBackend):
@@ -89,6 +106,16 @@ def test_the_wait_is_capped_and_stamped() -> None:
     result = bench(lambda at_s: 100.0 + at_s, settle_cap_s=30).result()
     assert duration_s(result, "settle") == pytest.approx(30)
     assert finding(result, "idle settled").level == "WARN"
+
+
+def test_the_boards_of_others_are_not_waited_for() -> None:
+    """Where the engine does not name its boards, those are its own that the meter counts."""
+    made = bench(lambda _: 100.0, lambda _: 70.0, thermal_gate=ThermalGateConfig(window_s=20, cap_s=50))
+    made.runner._collector = SharedCollector(made.journal, made.clock, power=lambda _: 100.0)
+    result = made.result()
+    assert duration_s(result, "settle") == pytest.approx(10)
+    assert finding(result, "idle settled").level == "PASS"
+    assert finding(result, "thermal gate").level == "PASS"
 
 
 @pytest.mark.parametrize("protocol", [{"settle_cap_s": 0}, {"resident_idle_s": 0}])

@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.verdict import Planned
+from ai_energy_benchmarks.domain.power import Device
 from ai_energy_benchmarks.domain.result import Finding, Level, Verdict
 from tests.factories import (
     CPU,
@@ -255,6 +256,32 @@ def test_a_busy_board_beside_ours_warns(energy_j: float, expected: Level):
     finding = found(verdict(trials, steps), "other devices")
     assert finding.level == expected
     assert OTHER_GPU.label in finding.message
+
+
+@pytest.mark.parametrize("second", [Device("gpu", "all-boards"), Device("cpu", "all-packages")], ids=lambda it: it.id)
+def test_a_second_meter_of_the_workload_is_no_other_device(second: Device):
+    """It reads the same devices again, which of course draw more while they work."""
+    trials = [trial(1, reading(), reading(CPU), reading(second, meter="codecarbon", counted=False))]
+    idle = step("resident idle", reading(energy_j=20), reading(second, 20, meter="codecarbon", counted=False))
+    assert not [each for each in verdict(trials, [idle]).findings if each.check == "other devices"]
+
+
+@pytest.mark.parametrize("lost", [GPU, CPU], ids=["board", "processor"])
+def test_a_component_lost_in_the_middle_of_the_run_fails(lost: Device):
+    """The rest of the energy would pass for all of it."""
+    kept = CPU if lost == GPU else GPU
+    whole = [trial(1, reading(GPU), reading(CPU)), trial(2, reading(GPU), reading(CPU))]
+    judged = verdict([*whole, trial(3, reading(kept), absent={lost.component: "it was unplugged"})])
+    assert level(judged, "energy") == "FAIL"
+    assert found(judged, "energy").message.startswith(f"{lost.component.upper()} energy is missing")
+    assert "it was unplugged" in found(judged, "energy").message
+
+
+def test_a_board_seen_before_the_model_is_not_missed():
+    """The bare machine has boards; that this engine uses none is known only once it is there."""
+    bare = step("bare idle", reading(GPU, 20), reading(CPU, 20))
+    judged = verdict([trial(1, reading(GPU, counted=False), reading(CPU))], [bare])
+    assert not [each for each in judged.findings if each.check == "energy"]
 
 
 def test_a_governor_that_follows_the_load_is_told():
