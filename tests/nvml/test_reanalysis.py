@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from ai_energy_benchmarks.cli.main import exit_code
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.power import Reading
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
+from ai_energy_benchmarks.domain.serving import ServerCounters
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.document import report_document
 from ai_energy_benchmarks.results.reanalysis import Changes, differences, reanalyse
@@ -36,7 +38,16 @@ class OnBoards(PyTorchBackend):
         return evolve(super().facts(), board_ids=(A, B))
 
 
-def ran(folder: Path, *changes: tuple[str, object]) -> BenchmarkResult:
+class OnSharedBoards(OnBoards):
+    """A counter of its own says that far more tokens were generated than it tells of."""
+
+    def counters(self) -> ServerCounters:
+        return ServerCounters(output_tokens=next(self._others))
+
+    _others = count(0, 10_000)
+
+
+def ran(folder: Path, *changes: tuple[str, object], engine: type[PyTorchBackend] = OnBoards) -> BenchmarkResult:
     """A benchmark of a tiny model in ``folder/out``, its boards and CPU metered."""
     from tests.tiny_model import save_tiny_model
 
@@ -54,7 +65,7 @@ output_dir: out
 """)
     config = load_config(folder / "benchmark.yaml", dict(changes))
     settings = BackendSettings(config.backend.model, "cpu", (0,), None, "text-generation", config.backend.options)
-    backend = OnBoards.from_settings(settings)
+    backend = engine.from_settings(settings)
     runner = BenchmarkRunner(config, backend=backend)
     runner.run()
     assert runner.result is not None
@@ -131,6 +142,12 @@ def test_the_file_names_its_directory_and_a_missing_one_has_a_cure(
     assert "bit for bit" in capsys.readouterr().out
     assert exit_code(["reanalyze", "gone"]) == 2
     assert "cure: give the output_dir of a finished run" in capsys.readouterr().err
+
+
+def test_brackets_in_the_path_are_no_pattern(machine: Machine, folder: Path) -> None:
+    """A directory may be called after a model and its type."""
+    ran(folder, ("protocol.trials", 1), ("output_dir", "qwen[fp8]"))
+    assert differences(reanalyse(folder / "qwen[fp8]"), folder / "qwen[fp8]") == ()
 
 
 def test_other_assumptions_change_what_hangs_on_them(machine: Machine, folder: Path) -> None:
@@ -210,6 +227,18 @@ def test_a_part_of_a_trial_holds_its_energy_and_its_tokens(machine: Machine, fol
     assert derive(first.summary, energy).per_request_j is None
     with pytest.raises(ConfigError, match="nothing is left"):
         reanalyse(folder / "out", Changes(from_s=1e3))
+
+
+def test_doubt_in_the_tokens_holds_for_every_part(machine: Machine, folder: Path) -> None:
+    """What the counters said against the whole withholds J per token of a part, and fails it; dropped trials do not."""
+    ran(folder, ("protocol.trials", 2), engine=OnSharedBoards)
+    part = reanalyse(folder / "out", Changes(from_s=0.0, dropped=frozenset({2})))
+    assert {each.component for each in part.summary.components} >= {"cpu"}
+    for figures in report_document(part)["derived"].values():
+        assert figures["j_per_prompt_token"] is not None
+        assert {figures[name] for name in ("j_per_output_token", "j_per_total_token", "output_tokens_per_j")} == {None}
+    (doubt,) = (each for each in part.verdict.findings if each.check == "token counts")
+    assert (doubt.level, doubt.message[:8]) == ("FAIL", "trial 1:")
 
 
 def cpu(trial: Trial) -> Reading:

@@ -138,6 +138,16 @@ def test_only_the_oldest_rows_past_the_budget_leave(tmp_path: Path) -> None:
     assert list(table) == [_done(number) for number in range(61)]
 
 
+def test_brackets_in_the_path_are_no_pattern(tmp_path: Path) -> None:
+    """A directory may be called after a model and its type."""
+    shelf = SpillDirectory(tmp_path / "qwen[fp8]")
+    table = OutcomeTable(shelf, piece_rows=10)
+    table.extend(_done(number) for number in range(25))
+    shelf._thread.shutdown()
+    assert len(list((tmp_path / "qwen[fp8]").glob("*/*.parquet"))) == 2
+    assert list(table) == [_done(number) for number in range(25)]
+
+
 def test_rows_on_disk_can_be_read_by_anyone_while_the_pass_goes_on(tmp_path: Path) -> None:
     """A process that is killed leaves Parquet files with the columns of ``requests.parquet``."""
     table = OutcomeTable(SpillDirectory(tmp_path), piece_rows=10)

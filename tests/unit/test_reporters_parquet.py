@@ -7,7 +7,9 @@ from pathlib import Path
 
 import polars
 import pytest
+from attrs import evolve
 
+from ai_energy_benchmarks.domain.outcomes import OutcomeTable
 from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.errors import ReporterError
@@ -88,6 +90,15 @@ def test_more_rows_than_are_built_at_once_keep_their_order():
     outcomes = [completion(i, output_tokens=1) if i % 2 else failure(i) for i in range(50_003)]
     frame = requests_frame(result([trial(1, reading(), outcomes=outcomes)]))
     assert frame["number"].to_list() == list(range(50_003))
+
+
+def test_brackets_in_the_path_are_no_pattern(tmp_path: Path):
+    """Pieces of a long run come together in a directory that is called after a model and its type."""
+    table = OutcomeTable()
+    table.extend(completion(i) for i in range(5))
+    found = result([evolve(trial(1, reading()), outcomes=table)])
+    file, _ = ParquetReporter(tmp_path / "qwen[fp8]" / "requests.parquet").report(found)
+    assert polars.read_parquet(file, glob=False)["number"].to_list() == list(range(5))
 
 
 def test_the_timeline_holds_samples_and_marks_in_order(tmp_path: Path):
