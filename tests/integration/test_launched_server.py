@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
-from ai_energy_benchmarks.backends.server_process import visible_boards
+from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port, visible_boards
 from ai_energy_benchmarks.backends.tensorrt_llm import TensorRTBackend, TensorRTOptions
 from ai_energy_benchmarks.backends.vllm import VllmBackend, VllmOptions
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
 from ai_energy_benchmarks.errors import BackendError
+from tests.servers import Exchange, running
 
 # A stand-in with the command line of trtllm-serve: it forks a worker, takes a moment to be ready, and answers.
 DOUBLE = """\
@@ -120,6 +122,22 @@ def test_a_server_is_started_used_and_ended_with_its_workers(model: Path, comman
     assert isinstance(server, int)
     assert gone(server)
     assert gone(worker_of(log))
+
+
+def test_the_health_check_goes_past_a_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A proxy of the environment does not know this machine's own addresses."""
+    for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr(urllib.request, "_opener", None)  # the one that others have made knows their environment
+    with running(_unasked) as server:
+        server.pages["/health"] = lambda: ""
+        process = ServerProcess(["unused"], f"http://127.0.0.1:{server.port}/health", tmp_path / "server.log", 1.0)
+        assert process._healthy()
+
+
+async def _unasked(exchange: Exchange) -> None:
+    raise AssertionError(exchange.path)
 
 
 def test_a_server_that_ends_early_shows_the_end_of_its_log(model: Path, command: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from contextlib import ExitStack
 from itertools import count
@@ -410,6 +411,30 @@ def test_a_connection_half_closed_between_requests_is_not_used_again() -> None:
 
     with running(answer) as server:
         outcomes = converse(settings(server.endpoint), batch("a"), batch("b"), pause_s=0.1)
+    assert [type(each) for each in outcomes] == [Completion, Completion]
+
+
+def test_a_connection_closed_while_the_loop_was_blocked_is_not_used_again() -> None:
+    """The client looks before it sends, since its event loop cannot have seen the end yet."""
+    may_close, closed = threading.Event(), threading.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await three_tokens(exchange)
+        if not closed.is_set():
+            await asyncio.to_thread(may_close.wait, 10)
+            exchange.writer.close()
+            await exchange.writer.wait_closed()
+            closed.set()
+
+    async def conversation(server: ScriptedServer) -> tuple[Outcome, ...]:
+        with VllmBackend(settings(server.endpoint)) as backend:
+            first = await backend.generate(batch("a"))
+            may_close.set()
+            assert closed.wait(10)
+            return *first, *await backend.generate(batch("b"))
+
+    with running(answer) as server:
+        outcomes = asyncio.run(conversation(server))
     assert [type(each) for each in outcomes] == [Completion, Completion]
 
 

@@ -47,6 +47,17 @@ def test_what_is_not_on_the_page_is_unknown_and_not_zero() -> None:
     assert VLLM.read_counters("python_gc_objects_collected_total 5\n") is None
 
 
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
+def test_what_is_no_finite_number_is_no_sample(value: str) -> None:
+    """The format has such values; the other engines' still count."""
+    counter = f'vllm:generation_tokens_total{{engine="0"}} {value}\n'
+    assert VLLM.read_counters(counter) is None
+    assert VLLM.read_counters(f'{counter}vllm:generation_tokens_total{{engine="1"}} 5\n') == ServerCounters(
+        output_tokens=5
+    )
+    assert VLLM.read_gauges(f"vllm:num_requests_running {value}\n") is None
+
+
 @pytest.mark.parametrize(
     ("page", "text"),
     [

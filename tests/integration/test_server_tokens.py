@@ -109,6 +109,28 @@ def test_chunks_of_several_tokens_leave_tpot_undefined() -> None:
     assert first.tpot_s is None
 
 
+@pytest.mark.parametrize(("chunk", "thinking_tokens"), [("t", 3), ("many at once", None)])
+def test_thinking_is_counted_where_each_chunk_is_one_token(chunk: str, thinking_tokens: int | None) -> None:
+    """Chunks of several tokens do not say how many of them were thinking."""
+
+    async def answer(exchange: Exchange) -> None:
+        if exchange.path == "/extras/tokenize/count":
+            await exchange.document({"count": len(str(exchange.body.get("input", "")))})
+        elif exchange.path.endswith("/completions"):
+            await exchange.begin_stream()
+            for _ in range(3):
+                await exchange.event(delta(reasoning_content=chunk))
+            await exchange.event(delta(content="a", finish_reason="stop"))
+            await exchange.end_stream()
+        else:
+            await exchange.document({}, 404)
+
+    with running(answer) as server:
+        first = generated(server.endpoint)[0]
+    assert isinstance(first, Completion)
+    assert (first.output_tokens, first.reasoning_tokens) == (3 * len(chunk) + 1, thinking_tokens)
+
+
 def test_without_any_source_the_request_fails_with_its_cure() -> None:
     """Nothing is guessed from chunks; the reason names the option that helps."""
     with running(no_usage) as server:

@@ -140,6 +140,23 @@ def test_one_request_that_fails_fails_alone(model: Path, engine: ModuleType) -> 
     assert isinstance(well, Completion)
 
 
+def test_an_engine_that_dies_in_a_way_of_its_own_is_told(
+    model: Path, engine: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that is no RuntimeError is the reason of all requests too, and this one says that none will succeed."""
+
+    class EngineDeadError(Exception):
+        """As vLLM has it."""
+
+    def die(*_: object, **__: object) -> None:
+        raise EngineDeadError("a worker is gone")
+
+    monkeypatch.setattr(engine.LLM, "generate_async", die)
+    outcomes = generate(backend(model), batch("a", "b"))
+    told = [(each.reason, each.backend_dead) for each in outcomes if isinstance(each, FailedCompletion)]
+    assert told == [("EngineDeadError: a worker is gone", True)] * 2
+
+
 def test_a_prompt_that_does_not_fit_is_told_before_it_is_sent(model: Path) -> None:
     """The model's own limit holds although the engine would only find out later."""
     wanted = batch("x" * 4000)

@@ -7,6 +7,7 @@ from array import array
 import pytest
 from attrs import evolve
 
+from ai_energy_benchmarks.analysis.derived import derive
 from ai_energy_benchmarks.analysis.serving_checks import achieved_concurrency, serving_findings, token_doubt
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.backends.vllm import VllmBackend
@@ -28,9 +29,8 @@ broken line
 
 
 def completion(number: int, sent_s: float, finished_s: float, cached: int | None = 0) -> Completion:
-    return Completion(
-        number, 100, 32, "usage", sent_s, array("d", [finished_s]), finished_s, "length", cached_prompt_tokens=cached
-    )
+    times_s = array("d", (finished_s - 0.1 * later for later in reversed(range(32))))
+    return Completion(number, 100, 32, "usage", sent_s, times_s, finished_s, "length", cached_prompt_tokens=cached)
 
 
 def trial(**fields: object) -> Trial:
@@ -85,6 +85,16 @@ def test_one_token_a_request_is_an_end_token_and_more_is_doubt(output_tokens: fl
     assert levels(one)["token counts"] == ("FAIL" if doubted else "PASS")
 
 
+def test_every_figure_of_output_tokens_is_withheld_in_doubt() -> None:
+    """What J per output token cannot be told of, its inverse and J per token of any kind cannot either."""
+    for server, known in ((ServerCounters(output_tokens=128), True), (ServerCounters(output_tokens=400), False)):
+        summary = summarise([trial(server=server)], [])
+        figures = derive(summary, summary.components[0])
+        withheld = (figures.per_output_token_j, figures.per_total_token_j, figures.output_tokens_per_j)
+        assert [each is not None for each in withheld] == [known] * 3
+        assert figures.per_prompt_token_j is not None
+
+
 def test_concurrency_is_counted_until_the_last_request_leaves() -> None:
     """Two at a time until the last pair leaves is two; the drain afterwards does not count against it."""
     assert achieved_concurrency(trial()) == pytest.approx(2)
@@ -113,3 +123,14 @@ def test_prompts_from_a_cache_fail() -> None:
 def test_preemptions_warn() -> None:
     """Requests that were computed twice cost energy twice."""
     assert levels(trial(server=ServerCounters(preemptions=3)))["preemptions"] == "WARN"
+
+
+@pytest.mark.parametrize(("output_tokens", "level"), [(32, "WARN"), (3, "WARN"), (2, None)])
+def test_answers_in_one_piece_warn(output_tokens: int, level: str | None) -> None:
+    """A server that does not stream has no first token to time; two tokens may be one event and the end."""
+    whole = trial(server=None)
+    outcomes = tuple(
+        evolve(each, output_tokens=output_tokens, token_times_s=each.token_times_s[-1:]) for each in whole.completions
+    )
+    assert levels(evolve(whole, outcomes=outcomes)).get("streaming") == level
+    assert "streaming" not in levels(evolve(whole, outcomes=(*outcomes[1:], whole.completions[0])))
