@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,12 @@ def listed(tmp_path: Path, *rows: str) -> tuple[ListedModel, ...]:
 def test_the_list_of_october_2025_is_read(shared_data: Path) -> None:
     """Every row with a model, once, with its effort where one is named."""
     rows = read_model_list(shared_data / "aienergyscore_models_oct_2025.csv")
-    assert len({row.slug for row in rows}) == len(rows) > 50
+    assert len({row.slug for row in rows}) == len(rows) == 60
+    # Batches of earlier versions go on: the directories of texts are named after model and state alone.
+    texts = [row for row in rows if row.task == "text_gen"]
+    assert [row.slug for row in texts] == [
+        re.sub(r"[^\w.-]+", "_", f"{row.model}_{row.state}").strip("_.") for row in texts
+    ]
     efforts = {(row.model, row.state): row.reasoning_params.get("reasoning_effort") for row in rows}
     assert efforts["openai/gpt-oss-20b", "On (High)"] == "high"
     assert efforts["openai/gpt-oss-120b", "On (Medium)"] == "medium"
@@ -51,6 +57,33 @@ def test_a_row_is_read_with_its_address_and_template(tmp_path: Path) -> None:
         {"reasoning_effort": "low"},
     )
     assert (path.model, path.reasoning, path.line) == ("/models/mine", None, 3)
+
+
+def test_rows_that_ask_for_different_things_are_kept_apart(tmp_path: Path) -> None:
+    """One model with another task or effort has a place of its own; what stands there twice has one."""
+    rows = listed(
+        tmp_path,
+        ",us/model,1,A,text_gen,On,reasoning_effort: high",
+        ",us/model,1,A,text_gen,On,reasoning_effort: low",
+        ",us/model,1,A,image_text,On,reasoning_effort: low",
+        ",us/model,1,A,text_gen,On,",
+        ",us/model,1,A,text_gen,On,reasoning_effort: high",
+    )
+    assert [(row.slug, row.reasoning_params.get("reasoning_effort"), row.task) for row in rows] == [
+        ("us_model_On_high", "high", "text_gen"),
+        ("us_model_On_low", "low", "text_gen"),
+        ("us_model_On_low_image_text", "low", "image_text"),
+        ("us_model_On", None, "text_gen"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "template", ['"reasoning_effort: ""high"""', "{'reasoning_effort': 'high'}", "reasoning_effort=high"]
+)
+def test_an_effort_is_read_with_and_without_quotes(tmp_path: Path, template: str) -> None:
+    """Templates are written by hand."""
+    (row,) = listed(tmp_path, f",us/model,1,A,text_gen,On,{template}")
+    assert row.reasoning_params == {"reasoning_effort": "high"}
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", ""])
@@ -205,6 +238,33 @@ def test_a_result_of_other_settings_is_not_kept(tmp_path: Path) -> None:
     processes = Processes(lambda model, log: succeed(tmp_path, model))
     for samples in (2, 2, 3):
         run(Batch(tmp_path, overrides={"scenario.num_samples": samples}), rows, processes)
+    assert processes.models == ["one", "one"]
+
+
+def test_the_table_has_no_result_of_other_settings(tmp_path: Path) -> None:
+    """Interrupted after other settings were asked for, it holds only what was measured with them."""
+    rows = listed(tmp_path, ",one,1,A,text_gen,,", ",two,1,A,text_gen,,")
+    run(Batch(tmp_path), rows, Processes(lambda model, log: succeed(tmp_path, model)))
+
+    def crash(model: str, log: Path) -> int:
+        if model == "two":
+            raise KeyboardInterrupt
+        return succeed(tmp_path, model)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Batch(tmp_path, overrides={"scenario.num_samples": 3}), rows, Processes(crash))
+    assert [line["model_name"] for line in master(tmp_path)] == ["one"]
+
+
+def test_the_users_defaults_are_settings_too(tmp_path: Path) -> None:
+    """They lie under the profile in the config that is asked for, so others measure again."""
+    rows = listed(tmp_path, ",one,1,A,text_gen,,")
+    processes = Processes(lambda model, log: succeed(tmp_path, model))
+    for country in ("FRA", "FRA", "POL"):
+        defaults = {"metrics": {"country_iso_code": country}, "protocol": {"trials": 2}}
+        run(Batch(tmp_path, defaults=defaults), rows, processes)
+    asked = config_from_yaml((tmp_path / "individual_runs" / "one" / "asked.yaml").read_text())
+    assert (asked.metrics.country_iso_code, asked.protocol.trials) == ("POL", 10)
     assert processes.models == ["one", "one"]
 
 

@@ -13,6 +13,7 @@ from ai_energy_benchmarks.config.loading import config_from_mapping, load_config
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.config.optimum import translate
 from ai_energy_benchmarks.config.profiles import with_profile
+from ai_energy_benchmarks.domain.power import Reading
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.reporters.aienergyscore import AIEnergyScoreReporter
 from ai_energy_benchmarks.reporters.base import ReporterSettings
@@ -172,8 +173,8 @@ def test_a_container_that_cannot_run_says_which_variable(environment: Mapping[st
     assert caught.value.remedy
 
 
-def report(directory: Path, *readings_: object) -> dict[str, object]:
-    found = result([trial(1, *readings_)])  # type: ignore[arg-type] # readings of the factories
+def report(directory: Path, *readings_: Reading, complete: bool = True) -> dict[str, object]:
+    found = result([trial(1, *readings_, complete=complete)])
     reporter = AIEnergyScoreReporter.from_settings(ReporterSettings(directory))
     files = reporter.report(found)
     assert all(each.exists() for each in files)
@@ -206,3 +207,10 @@ def test_without_a_gpu_there_is_no_score(tmp_path: Path) -> None:
     assert summary["reason"]
     document = json.loads((tmp_path / "benchmark_report.json").read_text())
     assert "gpu" not in document["decode"]["energy"]
+
+
+def test_part_of_a_pass_is_no_score(tmp_path: Path) -> None:
+    """Interrupted in its first pass, a run has used less than it was asked to."""
+    summary = report(tmp_path, reading(device=GPU), complete=False)
+    assert not (tmp_path / "GPU_ENERGY_WH.txt").exists()
+    assert (summary["total"], summary["reason"]) == (None, "no pass was complete")

@@ -186,6 +186,16 @@ def test_cost_is_energy_times_price_and_the_pue_only_of_a_site():
         assert tariff_for(asked) == Tariff(0.25, "EUR", pue)
 
 
+def test_the_cost_of_1000_queries_is_that_of_those_that_succeeded():
+    """As their energy is: two that failed are in what is paid; requests that are cut are no queries."""
+    outcomes = [*(completion(i) for i in range(8)), failure(8), failure(9)]
+    found = evolve(result([trial(1, reading(GPU, 3.6e6), outcomes=outcomes)]), tariff=Tariff(0.25, "EUR"))
+    cost = report_document(found)["cost"]
+    assert (cost["per_pass"], cost["per_1000_queries"]) == pytest.approx((0.25, 1000 * 0.25 / 8))
+    part = report_document(evolve(found, summary=evolve(found.summary, whole_requests=False)))["cost"]
+    assert (part["per_pass"], part["per_1000_queries"]) == (cost["per_pass"], None)
+
+
 def test_the_energy_at_the_wall_is_the_sum_of_the_components_times_a_stated_factor():
     """1 kWh of board and processor at a factor of 1.25 is 4.5 MJ at the wall, of which emissions and cost are then."""
     trials = [trial(1, reading(GPU, 3.0e6, 0.4e6), reading(CPU, 0.6e6))]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from ai_energy_benchmarks.cli.main import exit_code
 from ai_energy_benchmarks.config.loading import load_config
 from ai_energy_benchmarks.config.parser import ConfigParser, resolve
 from ai_energy_benchmarks.config.user_defaults import SWITCH, UserDefaults, laid_under, read_user_defaults
@@ -113,3 +115,17 @@ def test_aienergyscore_never_reads_them(home: Path, tmp_path: Path) -> None:
     before = load_config(tmp_path / "b.yaml"), resolve(ConfigParser.load_config(tmp_path / "b.yaml"))
     write(home, "name: mine\nscenario: {num_samples: 1}\nprotocol: {trials: 9}")
     assert (load_config(tmp_path / "b.yaml"), resolve(ConfigParser.load_config(tmp_path / "b.yaml"))) == before
+
+
+def test_a_batch_lays_them_in_and_its_processes_do_not_look_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a model was asked for is one file, whatever becomes of the defaults while the batch runs."""
+    write(home, "metrics: {country_iso_code: FRA}")
+    (home / "models.csv").write_text("Models to Add\nus/model\n")
+    program = home / "python"
+    program.write_text(f'#!/bin/sh\necho "{SWITCH}=${SWITCH}"\nexit 1\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    assert exit_code(["batch", str(home / "models.csv"), "--output-dir", str(home / "out")]) == 1
+    asked = load_config(home / "out" / "individual_runs" / "us_model" / "asked.yaml")
+    assert asked.metrics.country_iso_code == "FRA"
+    assert (home / "out" / "logs" / "us_model.log").read_text() == f"{SWITCH}=1\n"
