@@ -10,6 +10,7 @@ from ai_energy_benchmarks.domain.result import Finding, Trial
 # The kernel tells stolen time in steps of 10 ms, so that shorter trials prove nothing.
 _SHORTEST_S = 1.0
 STOLEN = 0.01
+OTHERS = 0.05
 # Jitter between two clocks is far below this, any sleep far above.
 _ASLEEP_S = 0.1
 
@@ -24,13 +25,25 @@ def machine_findings(environment: Environment, trials: Sequence[Trial]) -> Itera
             message = f"the machine slept for {trial.machine.asleep_s:.1f} s in trial {trial.number}"
             yield Finding("FAIL", "machine suspended", message)
     yield from _stolen(trials)
+    yield from _others(trials)
 
 
 def _stolen(trials: Sequence[Trial]) -> Iterator[Finding]:
-    told = [(each.duration_s, each.machine.stolen_s) for each in trials if each.machine is not None]
-    whole_s = sum(seconds for seconds, stolen_s in told if stolen_s is not None)
-    if whole_s < _SHORTEST_S:
-        return
-    share = sum(stolen_s for _, stolen_s in told if stolen_s is not None) / whole_s
-    message = f"the host gave {share:.1%} of this machine's processor time to others during the trials"
-    yield Finding("WARN" if share > STOLEN else "PASS", "steal time", message)
+    share = _share([(each.duration_s, each.machine.stolen_s) for each in trials if each.machine is not None])
+    if share is not None:
+        message = f"the host gave {share:.1%} of this machine's processor time to others during the trials"
+        yield Finding("WARN" if share > STOLEN else "PASS", "steal time", message)
+
+
+def _others(trials: Sequence[Trial]) -> Iterator[Finding]:
+    share = _share([(each.duration_s, each.machine.others_s) for each in trials if each.machine is not None])
+    if share is not None:
+        share = max(0.0, share)  # the kernel tells the machine's time in coarser steps than the workload's
+        message = f"processes beside the workload took {share:.1%} of this machine's processor time during the trials"
+        yield Finding("WARN" if share > OTHERS else "PASS", "other work", message)
+
+
+def _share(told: Sequence[tuple[float, float | None]]) -> float | None:
+    """Part of the whole time, of the trials that tell it; None where they are too short."""
+    whole_s = sum(seconds for seconds, part_s in told if part_s is not None)
+    return sum(part_s for _, part_s in told if part_s is not None) / whole_s if whole_s >= _SHORTEST_S else None

@@ -176,9 +176,10 @@ class OfflineEngine(InProcessBackend):
             for number, reason in prompts.failures.items()
         }
         rows = [Row(request, rendered) for request, rendered in prompts.rendered]
+        errors: tuple[type[Exception], ...] = (RuntimeError, ValueError, *self._engine_errors())
         try:
             self._run(rows, batch, cancelled)
-        except Exception as error:  # noqa: BLE001 - engines raise kinds of their own, told as the reason of the requests
+        except errors as error:
             dead = type(error).__name__ == "EngineDeadError"
             failed = all_failed(prompts, f"{type(error).__name__}: {error}", sent_s, dead=dead)
             outcomes |= {each.number: each for each in failed}
@@ -192,8 +193,12 @@ class OfflineEngine(InProcessBackend):
         """Generate all rows at once and fill them.
 
         Raises:
-            Exception: of whatever kind the engine has; none of them can finish.
+            RuntimeError, ValueError: none of them can finish; or one of ``_engine_errors``.
         """
+
+    def _engine_errors(self) -> tuple[type[Exception], ...]:
+        """What else the engine raises when it cannot go on."""
+        return ()
 
     def _sampling(self, generation: Generation, seed: int, greedy: Mapping[str, float]) -> dict[str, float]:
         """Parameters under the names that these engines share.

@@ -100,6 +100,11 @@ class VllmOfflineBackend(OfflineEngine):
                 if output.num_cached_tokens is not None:
                     row.cached_tokens = output.num_cached_tokens
 
+    def _engine_errors(self) -> tuple[type[Exception], ...]:
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        return EngineDeadError, EngineGenerateError
+
     def _sampling_params(self, generation: Generation, seed: int) -> SamplingParams:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind

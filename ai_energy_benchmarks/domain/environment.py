@@ -65,13 +65,22 @@ class Disturbance:
         asleep_s: how long it was suspended.
         stolen_s: time that the host of a virtual machine gave to others, mean over its processors; None if it does
             not tell.
+        others_s: processor time of processes beside the workload, mean over the processors; None if they or the
+            workload's cannot be seen.
     """
 
     asleep_s: float
     stolen_s: float | None
+    others_s: float | None = None
 
     def since(self, earlier: Disturbance) -> Disturbance:
         """What lies between two sums."""
-        known = self.stolen_s is not None and earlier.stolen_s is not None
-        stolen_s = (self.stolen_s or 0.0) - (earlier.stolen_s or 0.0) if known else None
-        return Disturbance(self.asleep_s - earlier.asleep_s, stolen_s)
+        return Disturbance(
+            self.asleep_s - earlier.asleep_s,
+            _between(earlier.stolen_s, self.stolen_s),
+            _between(earlier.others_s, self.others_s),
+        )
+
+
+def _between(earlier_s: float | None, later_s: float | None) -> float | None:
+    return None if earlier_s is None or later_s is None else later_s - earlier_s

@@ -68,8 +68,9 @@ class MachineTime:
         self.busy = True
 
     def read_s(self) -> float:
-        busy_s, self.stolen_s = processes.machine_cpu_time_s()
-        return busy_s
+        times = processes.machine_times()
+        self.stolen_s = times.stolen_s
+        return times.work_s + times.interrupts_s
 
 
 class CgroupTime:

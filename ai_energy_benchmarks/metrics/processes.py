@@ -86,14 +86,27 @@ def tree(roots: Collection[int], seen: Mapping[int, Process] | None = None) -> f
     return frozenset(found)
 
 
-def machine_cpu_time_s(proc: Path = PROC) -> tuple[float, float]:
-    """Time that all processors together have been busy since the machine started, and time stolen from them.
+@frozen
+class MachineTimes:
+    """Sums over all processors since the machine started; idle and waiting time is in none of them.
 
-    Idle, waiting and stolen time are not busy; guests are part of user and nice (proc(5), ``/proc/stat``).
+    Attributes:
+        work_s: of processes and the kernel's threads; guests are part of it (proc(5), ``/proc/stat``).
+        interrupts_s: of interrupts, whoever they are for.
+        stolen_s: what the host of a virtual machine gave to others.
+    """
+
+    work_s: float
+    interrupts_s: float
+    stolen_s: float
+
+
+def machine_times(proc: Path = PROC) -> MachineTimes:
+    """How long all processors together have been busy.
 
     Raises:
         OSError: there is no ``/proc/stat``.
     """
     with open(proc / "stat", "rb") as file:
         user, nice, system, _idle, _iowait, irq, softirq, stolen = map(int, file.readline().split()[1:9])
-    return (user + nice + system + irq + softirq) * tick_s(), stolen * tick_s()
+    return MachineTimes(*(ticks * tick_s() for ticks in (user + nice + system, irq + softirq, stolen)))

@@ -16,14 +16,13 @@ from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.power import Mark, Measurement, Reading, Workload
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.result import Finding, Step, StepName, Trial
-from ai_energy_benchmarks.environment.disturbance import disturbance_so_far
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.runner.generating import Generating, Members, as_seen
 from ai_energy_benchmarks.runner.reasoning import observe
 from ai_energy_benchmarks.runner.record import Record
 from ai_energy_benchmarks.runner.rows import outcome_rows, spilled
 from ai_energy_benchmarks.runner.settling import Settling
-from ai_energy_benchmarks.runner.watching import TrialWatch
+from ai_energy_benchmarks.runner.watching import OtherWork, TrialWatch
 from ai_energy_benchmarks.runner.workload import make_passes
 
 
@@ -35,6 +34,7 @@ class Steps:
     members: Members
     record: Record
     _generating: Generating = field(init=False)
+    _others: OtherWork = field(init=False, factory=lambda: OtherWork(()))
 
     @_generating.default
     def _make_generating(self) -> Generating:
@@ -62,7 +62,9 @@ class Steps:
         """The steps between loading and releasing."""
         protocol, members, record = self.config.protocol, self.members, self.record
         record.engine = members.backend.facts()
-        members.collector.attach(self._workload(record.engine))
+        workload = self._workload(record.engine)
+        members.collector.attach(workload)
+        self._others = OtherWork(workload.process_ids)
         tokenizer, plan = members.backend.tokenizer, members.reasoning
         record.passes = passes = make_passes(self.config, members.dataset, plan.formatter, tokenizer)
         observed = observe(plan, passes.prompts[0], tokenizer, members.backend)
@@ -180,7 +182,7 @@ class Steps:
             salted = tuple(salted)
         # Last of all, so that reading the server's counters does not break the rest before the window.
         await members.clock.sleep(guard_s)
-        before = disturbance_so_far()
+        before = self._others.disturbance()
         start = members.collector.mark()
         try:
             async with watch:
@@ -189,7 +191,7 @@ class Steps:
         finally:
             # A window that was cut short keeps what it has: its tokens and the energy until now.
             stop = members.collector.mark()
-            machine = disturbance_so_far().since(before)
+            machine = self._others.disturbance().since(before)
             quiet_s, measurement, rows = 0.0, None, None
             try:
                 try:

@@ -1,17 +1,24 @@
-"""What is watched beside the energy of a trial on a server: the client itself, and what the server says."""
+"""What is watched beside the energy of a trial: the client, what the server says, and who else works on the machine."""
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 from types import TracebackType
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ai_energy_benchmarks.backends.base import Backend, ShowsLoad
 from ai_energy_benchmarks.config.model import LoadConfig
+from ai_energy_benchmarks.domain.environment import Disturbance
 from ai_energy_benchmarks.domain.serving import ClientLoad, ServerCounters, ServerLoad
+from ai_energy_benchmarks.environment.disturbance import disturbance_so_far
 from ai_energy_benchmarks.load.self_check import SelfCheck
 from ai_energy_benchmarks.load.server_watch import ServerWatch
+from ai_energy_benchmarks.metrics.cpu_time import TreeTime
+from ai_energy_benchmarks.metrics.processes import PROC, machine_times
 
 
 @define
@@ -62,3 +69,23 @@ class TrialWatch:
         """What the server's counters grew by; asks the server, so only after the window."""
         now = self.backend.counters()
         return now.since(self._before) if now is not None and self._before is not None else None
+
+
+class OtherWork:
+    """What runs on this machine beside the workload and this process.
+
+    Args:
+        process_ids: the workload's first processes; empty if they are unknown, and then nothing can be told apart.
+    """
+
+    def __init__(self, process_ids: Collection[int]) -> None:
+        told = bool(process_ids) and PROC.is_dir()
+        self._own = TreeTime({os.getpid(), *process_ids}) if told else None
+
+    def disturbance(self) -> Disturbance:
+        """The sums since the machine started; a difference of two tells what lay between."""
+        so_far = disturbance_so_far()
+        if self._own is None:
+            return so_far
+        own_s = self._own.read_s() + time.process_time()
+        return evolve(so_far, others_s=(machine_times().work_s - own_s) / (os.cpu_count() or 1))

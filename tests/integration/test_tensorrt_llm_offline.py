@@ -152,6 +152,7 @@ def test_an_engine_that_dies_in_a_way_of_its_own_is_told(
         raise EngineDeadError("a worker is gone")
 
     monkeypatch.setattr(engine.LLM, "generate_async", die)
+    monkeypatch.setattr(TensorRTOfflineBackend, "_engine_errors", lambda _: (EngineDeadError,))
     outcomes = generate(backend(model), batch("a", "b"))
     told = [(each.reason, each.backend_dead) for each in outcomes if isinstance(each, FailedCompletion)]
     assert told == [("EngineDeadError: a worker is gone", True)] * 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,9 @@ from ai_energy_benchmarks.analysis.machine_checks import machine_findings
 from ai_energy_benchmarks.domain.environment import Disturbance, Environment
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.environment.disturbance import disturbance_so_far
+from ai_energy_benchmarks.metrics.processes import machine_times
+from ai_energy_benchmarks.runner.watching import OtherWork
+from tests.unit.test_metrics_modelled import start_burning
 
 MACHINE = Environment("Linux", "3.11", "0.1.0", cpu_threads=8)
 
@@ -25,6 +30,35 @@ def test_stolen_time_is_a_share_of_the_machines(stolen_s: float, level: str) -> 
     (finding,) = machine_findings(MACHINE, [trial(Disturbance(0.0, stolen_s))])
     assert (finding.level, finding.check) == (level, "steal time")
     assert f"{stolen_s / 10:.1%}" in finding.message
+
+
+@pytest.mark.parametrize(("others_s", "level"), [(0.49, "PASS"), (0.51, "WARN"), (-0.01, "PASS")])
+def test_work_beside_the_workload_is_told(others_s: float, level: str) -> None:
+    """It is in the figures of every meter of a whole processor, and it slows the workload down."""
+    (finding,) = machine_findings(MACHINE, [trial(Disturbance(0.0, None, others_s))])
+    assert (finding.level, finding.check) == (level, "other work")
+    assert f"{max(0.0, others_s) / 10:.1%}" in finding.message
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of other processes")
+def test_the_work_of_the_workload_is_not_that_of_others() -> None:
+    """What a child of ours works for half a second is in the machine's time, and not in that of others."""
+    child = start_burning(0.5)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        watched = OtherWork([os.getpid()])
+        machine_s, before = machine_times().work_s, watched.disturbance()
+        child.stdin.write("go\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == "done\n"
+        others_s = watched.disturbance().since(before).others_s
+        machine_s = machine_times().work_s - machine_s
+    finally:
+        child.communicate("\n")
+    assert others_s is not None
+    assert others_s * (os.cpu_count() or 1) <= machine_s - 0.5 + 0.1
+    assert OtherWork(()).disturbance().others_s is None
 
 
 def test_a_machine_that_slept_fails() -> None:

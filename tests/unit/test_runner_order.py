@@ -276,6 +276,28 @@ def test_a_server_whose_meter_is_lost_in_the_run_fails() -> None:
     assert "unplugged" in failed[0]
 
 
+def test_an_error_that_nobody_expected_keeps_the_trials_before_it() -> None:
+    """An engine that dies in the third trial costs no more than that; the error is passed on after the report."""
+
+    class EngineDeadError(Exception):
+        """As vLLM has it."""
+
+    bench = Bench(evolve(config(), protocol=evolve(config().protocol, trials=3)))
+
+    def die(batch: Batch) -> None:
+        if sum(line.startswith("generate ['c'") for line in bench.journal.lines) == 3:
+            raise EngineDeadError("a worker is gone")
+
+    bench.backend.before_batch = die
+    with pytest.raises(EngineDeadError):
+        bench.runner.run()
+    (result,) = bench.reporter.results
+    assert [trial.complete for trial in result.trials[:2]] == [True, True]
+    assert (result.ending, result.summary.trials, result.verdict.level) == ("stopped", 2, "FAIL")
+    (stopped,) = (each for each in result.verdict.findings if each.check == "stopped")
+    assert (stopped.level, stopped.message) == ("FAIL", "EngineDeadError: a worker is gone")
+
+
 def test_what_was_cut_short_does_not_replace_a_whole_result(tmp_path: Path) -> None:
     """An interrupted rerun is written beside the earlier result, which stays as it was."""
     asked = evolve(config(), output_dir=tmp_path, reporters=(ReporterConfig("json"),))
