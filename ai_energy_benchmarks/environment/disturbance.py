@@ -28,7 +28,8 @@ def _stolen_s(stat: Path) -> float | None:
         lines = stat.read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    fields, processors = lines[0].split(), sum(line.startswith("cpu") for line in lines[1:])
+    fields = lines[0].split() if lines else []
+    processors = sum(line.startswith("cpu") for line in lines[1:])
     if len(fields) <= _STEAL_FIELD or not processors:
         return None
     return int(fields[_STEAL_FIELD]) / os.sysconf("SC_CLK_TCK") / processors

@@ -164,7 +164,8 @@ class NvmlCollector:
             time.sleep(self._options.poll_s)
         for each in self._boards:
             each.keep_around(start, stop)
-        found = [(each, *each.measure(start, stop, self._counted.has(each.board))) for each in self._boards]
+        measured = [each for each in self._boards if each.board.reachable]
+        found = [(each, *each.measure(start, stop, self._counted.has(each.board))) for each in measured]
         readings = tuple(reading for _, reading, _ in found if reading is not None)
         if not readings:
             raise CollectorError("; ".join(note for _, _, note in found if note))
