@@ -79,8 +79,11 @@ class Connection(asyncio.BufferedProtocol):
         The event loop may not have come to see that, where other work has held it since.
         """
         assert self.transport is not None
-        waiting = select.poll()
-        waiting.register(self.transport.get_extra_info("socket"), select.POLLIN)
+        socket = self.transport.get_extra_info("socket")
+        if not hasattr(select, "poll"):
+            return bool(select.select([socket], [], [], 0)[0])
+        waiting = select.poll()  # select() knows no file above 1,023
+        waiting.register(socket, select.POLLIN)
         return bool(waiting.poll(0))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -169,9 +169,13 @@ def _table(batch: Batch, rows: Sequence[ListedModel], reasons: Mapping[str, str]
     table = []
     for row in rows:
         directory = batch.run_directory(row)
-        document = None if row.slug in reasons else _document_of(directory, batch.config_text(row))
-        if document is not None:
-            table.append(master_row(row, document, directory))
-        elif row.slug in reasons:
+        if row.slug in reasons:
             table.append(failed_row(row, reasons[row.slug]))
+            continue
+        try:
+            asked = batch.config_text(row)
+        except ConfigError:
+            continue  # its turn, and its reason, are still to come
+        if (document := _document_of(directory, asked)) is not None:
+            table.append(master_row(row, document, directory))
     return table

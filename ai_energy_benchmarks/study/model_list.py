@@ -104,8 +104,11 @@ def read_model_list(file: Path) -> tuple[ListedModel, ...]:
         raise ConfigError(f"{file} cannot be read: {error}", remedy="check the path of the list of models") from error
     unique: dict[str, ListedModel] = {}
     for row in rows:
-        if row.model:
-            unique.setdefault(row.slug, row)
+        if row.model and unique.setdefault(row.slug, row).model != row.model:
+            raise ConfigError(
+                f"{file}: {unique[row.slug].model!r} and {row.model!r} (line {row.line}) would share a directory",
+                remedy="put them into lists of their own, with an output directory each",
+            )
     return tuple(unique.values())
 
 

@@ -275,3 +275,11 @@ def test_the_config_of_a_row_is_the_profile_with_its_reasoning(tmp_path: Path) -
     assert (config.scenario.num_samples, config.protocol.trials) == (3, 10)
     assert (config.scenario.reasoning, config.scenario.reasoning_params) == (True, {"reasoning_effort": "high"})
     assert config.scenario.generate_kwargs.max_new_tokens == 8192
+
+
+def test_two_models_that_would_share_a_directory_are_refused(tmp_path: Path) -> None:
+    """One of them would be lost without a word."""
+    file = tmp_path / "models.csv"
+    file.write_text("Models to Add\na_b/c\na/b_c\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="'a_b/c' and 'a/b_c'"):
+        read_model_list(file)
