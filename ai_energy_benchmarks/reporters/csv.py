@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attrs import asdict, frozen
 
-from ai_energy_benchmarks.analysis.derived import Bounded, at_wall, derive, emissions_g, energies
+from ai_energy_benchmarks.analysis.derived import Bounded, at_wall, cost, derive, emissions_g, energies
 from ai_energy_benchmarks.domain.result import BenchmarkResult, ComponentEnergy, Summary
 from ai_energy_benchmarks.domain.serving import Goodput
 from ai_energy_benchmarks.domain.statistics import Distribution
@@ -48,7 +48,7 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
     - ``wh_per_1000_queries``, ``average_power_w``, ``peak_power_w``
 
     and ``ttft_``, ``itl_``, ``tpot_`` and ``e2e_`` have ``mean_ms``, ``p50_ms``, ``p90_ms``, ``p95_ms``, ``p99_ms``.
-    ``wall_energy_wh`` is the total × ``wall_factor``; where that is stated, emissions are of the energy at the wall.
+    ``wall_energy_wh`` is the total × ``wall_factor``; where that is stated, emissions and cost are of it.
     If the bounds are too far apart, the figures between them are empty.
     """
     row = {**_identity(result), **_work(result.summary)}
@@ -135,7 +135,7 @@ def _limit_ms(found: Goodput | None, name: str) -> float | None:
 
 
 def _emissions(result: BenchmarkResult) -> dict[str, Cell]:
-    total, carbon, wall_factor = result.summary.total, result.carbon, result.wall_factor
+    total, carbon, tariff, wall_factor = result.summary.total, result.carbon, result.tariff, result.wall_factor
     sure = total if total and total.resolved else None
     wall_j = at_wall(sure, wall_factor).value if sure and wall_factor is not None else None
     return {
@@ -145,6 +145,8 @@ def _emissions(result: BenchmarkResult) -> dict[str, Cell]:
         "carbon_intensity_g_per_kwh": carbon.intensity_g_per_kwh if carbon else None,
         "pue": carbon.pue if carbon else None,
         "carbon_source": carbon.source if carbon else None,
+        "cost_per_pass": cost(sure.energy_j, tariff, wall_factor) if sure and tariff else None,
+        "currency": tariff.currency if tariff else None,
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from ai_energy_benchmarks.domain.result import Carbon
+from ai_energy_benchmarks.domain.result import Carbon, Tariff
 from ai_energy_benchmarks.errors import ReporterError
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.csv import CsvReporter, result_row
@@ -61,6 +61,14 @@ def test_the_energy_at_the_wall_has_columns():
     row = result_row(evolve(result(trials), wall_factor=1.2))
     assert (float(row["wall_energy_wh"]), row["wall_factor"]) == (pytest.approx(1.8), "1.2")
     assert result_row(evolve(result([trial(1, reading(GPU, 3600, 1800))]), wall_factor=1.2))["wall_energy_wh"] == ""
+
+
+def test_the_cost_has_columns():
+    """0.5 of whatever a kWh costs, for 3.6 MJ; empty without a price."""
+    trials = [trial(1, reading(GPU, 3.6e6))]
+    row = result_row(evolve(result(trials), tariff=Tariff(0.5, "EUR", 1.0)))
+    assert (row["cost_per_pass"], row["currency"]) == ("0.5", "EUR")
+    assert {result_row(result(trials))[name] for name in ("cost_per_pass", "currency")} == {""}
 
 
 def test_figures_of_a_row():
