@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from ai_energy_benchmarks.domain.result import Finding, Level, Summary, Trial
 
@@ -11,6 +12,8 @@ _LOOP_LAG_S = (0.010, 0.100)
 _ACHIEVED = (0.9, 0.5)
 _CACHED_SHARE = 0.01
 _TOKEN_SHARE = 0.01
+# A server streams or it does not: the first answers tell, and of a million not all need to be made anew.
+_LOOKED_AT = 1000
 # An answer of two tokens may be one event: the second can be the end.
 _ENDING_TOKENS = 2
 
@@ -99,8 +102,9 @@ def _concurrency(trials: Sequence[Trial]) -> Iterator[Finding]:
 
 def _streams(trials: Sequence[Trial]) -> Iterator[Finding]:
     """A server that does not stream sends every answer at once: its first token then comes with the last."""
-    answers = [each for trial in trials for each in trial.completions if each.output_tokens > _ENDING_TOKENS]
-    if answers and all(len(each.token_times_s) == 1 for each in answers):
+    answers = (each for trial in trials for each in trial.completions if each.output_tokens > _ENDING_TOKENS)
+    in_one_piece = [len(each.token_times_s) == 1 for each in islice(answers, _LOOKED_AT)]
+    if in_one_piece and all(in_one_piece):
         message = "every answer came in one piece: times to the first token are those of the whole answer"
         yield Finding("WARN", "streaming", message)
 
