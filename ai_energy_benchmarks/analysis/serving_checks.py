@@ -69,6 +69,12 @@ def token_doubt(trial: Trial) -> str | None:
     )
 
 
+def token_doubts(trials: Sequence[Trial]) -> tuple[Finding, ...]:
+    """A finding for each trial whose tokens are in doubt; one is enough to withhold J per token."""
+    doubts = (doubt for each in trials if (doubt := token_doubt(each)) is not None)
+    return tuple(Finding("FAIL", "token counts", f"{doubt}; J per token is withheld") for doubt in doubts)
+
+
 def achieved_concurrency(trial: Trial) -> float | None:
     """Mean number of requests on their way until the last one left; None if they all left at once."""
     if not trial.completions:
@@ -110,9 +116,8 @@ def _streams(trials: Sequence[Trial]) -> Iterator[Finding]:
 
 
 def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
-    doubts = [doubt for trial in trials if (doubt := token_doubt(trial)) is not None]
-    for doubt in doubts:
-        yield Finding("FAIL", "token counts", f"{doubt}; J per token is withheld")
+    doubts = token_doubts(trials)
+    yield from doubts
     if not doubts and any(trial.server and trial.server.output_tokens is not None for trial in trials):
         yield Finding("PASS", "token counts", "the server's own counter agrees with the tokens of its answers")
 

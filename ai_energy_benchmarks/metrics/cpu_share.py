@@ -36,6 +36,8 @@ METER = "cpu_share"
 _ALL = Device("cpu", "all-processes", "the whole machine")
 _STOLEN = Device("cpu", "stolen-time", "time that the host took")
 _LOOK_BACK_S = 5.0
+# The whole machine's time over itself would always be all of it.
+_UNKNOWN = "the engine's processes are unknown; its control group can be named in options.cgroup"
 
 
 @frozen
@@ -76,7 +78,7 @@ class CpuShareCollector:
         self._stolen_series = Recorder(_STOLEN, "cpu_time_s", METER)
         self._machine_series = Recorder(_ALL, "cpu_time_s", METER)
         cgroup = None if self._options.cgroup is None else CgroupTime(self._options.cgroup)
-        self._watch = CpuWatch(METER, self._options.poll_s, self._sample_machine, cgroup)
+        self._watch = CpuWatch(METER, self._options.poll_s, self._sample_machine, cgroup, _UNKNOWN)
         return self
 
     def __exit__(
@@ -96,8 +98,6 @@ class CpuShareCollector:
 
     def attach(self, workload: Workload) -> None:
         self._watch.attach(workload)
-        if workload.local and not workload.process_ids and self._options.cgroup is None:
-            self._watch.absent = "the engine's processes are unknown; its control group can be named in options.cgroup"
 
     def guard_s(self) -> float:
         return 0.0
@@ -110,14 +110,13 @@ class CpuShareCollector:
     def read(self, start: Mark, stop: Mark) -> Measurement:
         if not isinstance(start, CpuMark) or not isinstance(stop, CpuMark):
             raise CollectorError("the marks of a window must come from the collector that reads it")
-        nothing = Measurement(start.time_s, stop.time_s, ())
         if self._watch.absent is not None:
             return Measurement(start.time_s, stop.time_s, (), notes=(f"no CPU share: {self._watch.absent}",))
         self._watch.sample()
         low_s, own_s, high_s = self._watch.follow(self._watch.recipe(start, stop, 1.0)).level
         least_s, busy_s, most_s = self._busy(start.time_s, stop.time_s)
         if busy_s <= 0:
-            return nothing
+            return Measurement(start.time_s, stop.time_s, ())
         share = WorkloadShare("cpu", min(1.0, own_s / busy_s), low_s / most_s, _at_most_one(high_s, least_s))
         return Measurement(start.time_s, stop.time_s, (), shares=(share,))
 

@@ -37,6 +37,7 @@ class CpuWatch:
         poll_s: seconds between two looks at the processes beside our own.
         beside: called at each look, for a meter that reads something else at the same moments.
         asked: a source that takes the place of the workload's processes.
+        unknown: why there is nothing to follow where they are unknown; None follows the whole machine instead.
 
     Attributes:
         absent: why there is nothing to follow; None if there is.
@@ -49,6 +50,7 @@ class CpuWatch:
         poll_s: float,
         beside: Callable[[], None] | None = None,
         asked: cpu_time.CpuTime | None = None,
+        unknown: str | None = None,
     ) -> None:
         self.absent: str | None = None
         self._meter = meter
@@ -59,6 +61,7 @@ class CpuWatch:
         self._lock = Lock()
         self._beside = beside
         self._asked = asked
+        self._unknown = unknown
         self._own = cpu_time.OwnTime()
         self._others = cpu_time.Growth(asked or cpu_time.TreeTime([os.getpid()]))
         self._own.count(asked is None)
@@ -87,7 +90,7 @@ class CpuWatch:
                 self._beside()
 
     def attach(self, workload: Workload) -> None:
-        """Follow the workload's processes from now on; all of the machine's, if they are unknown."""
+        """Follow the workload's processes from now on."""
         own = os.getpid() in workload.process_ids
         self.absent = None
         if not workload.local:
@@ -96,8 +99,13 @@ class CpuWatch:
             return
         if workload.local and not own and not PROC.is_dir():
             self.absent = "this system tells the CPU time of no process but this one"
-        whole_machine = workload.local and not workload.process_ids and PROC.is_dir()
-        source = cpu_time.MachineTime() if whole_machine else cpu_time.TreeTime(workload.process_ids)
+        source: cpu_time.CpuTime = cpu_time.TreeTime(workload.process_ids)
+        if workload.local and not workload.process_ids and PROC.is_dir():
+            if self._unknown is not None:
+                self.absent = self._unknown
+                return
+            source = cpu_time.MachineTime()
+            self.notes.append("the engine's processes are unknown: the CPU time of the whole machine is counted")
         with self._lock:
             self._own.count(own)
             self._others.follow(source)

@@ -60,8 +60,6 @@ class ModelledCpuCollector:
 
     def attach(self, workload: Workload) -> None:
         self._watch.attach(workload)
-        if workload.local and not workload.process_ids and not self._watch.absent:
-            self._watch.notes.append("the engine's processes are unknown: the CPU time of the whole machine is counted")
 
     def guard_s(self) -> float:
         return 0.0

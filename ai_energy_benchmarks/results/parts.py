@@ -6,7 +6,7 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import pooled
-from ai_energy_benchmarks.analysis.serving_checks import token_doubt
+from ai_energy_benchmarks.analysis.serving_checks import token_doubts
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.result import ComponentEnergy, Finding, Summary, Trial
@@ -18,11 +18,8 @@ def of_a_part(
 ) -> tuple[Summary, tuple[Finding, ...]]:
     """The summary of the cut trials without what only whole ones tell, and why tokens are withheld if they are."""
     summary = _with_whole_latencies(summary, recorded, cut, slo)
-    doubts = tuple(doubt for each in recorded if (doubt := token_doubt(each)) is not None)
-    if not doubts:
-        return summary, ()
-    findings = tuple(Finding("FAIL", "token counts", f"{doubt}; J per token is withheld") for doubt in doubts)
-    return _without_token_figures(summary), findings
+    doubts = token_doubts(recorded)
+    return (_without_token_figures(summary) if doubts else summary), doubts
 
 
 def _with_whole_latencies(

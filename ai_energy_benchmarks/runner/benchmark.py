@@ -141,7 +141,7 @@ class BenchmarkRunner:
         except KeyboardInterrupt:
             record.ending = "interrupted"
             raise
-        except Exception as error:
+        except Exception as error:  # raised again; the result says how the run ended, whoever broke it
             record.ending = "stopped"
             record.findings.append(Finding("FAIL", "stopped", f"{type(error).__name__}: {error}"))
             raise
@@ -164,7 +164,7 @@ class BenchmarkRunner:
         except KeyboardInterrupt:
             self._report()
             raise
-        except Exception:
+        except Exception:  # raised again; what was measured must not be lost with it
             if self.result is not None and self.result.trials:
                 self._report()
             raise
