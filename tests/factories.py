@@ -20,17 +20,8 @@ from ai_energy_benchmarks.domain.power import (
     Samples,
     Series,
 )
-from ai_energy_benchmarks.domain.result import (
-    BenchmarkResult,
-    Carbon,
-    Ending,
-    Finding,
-    Step,
-    StepName,
-    Subject,
-    Trial,
-    Verdict,
-)
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Ending, Step, StepName, Subject, Trial
+from ai_energy_benchmarks.domain.verdict import Finding, Verdict
 
 GPU = Device("gpu", "GPU-0", "Test board 0")
 OTHER_GPU = Device("gpu", "GPU-1", "Test board 1")

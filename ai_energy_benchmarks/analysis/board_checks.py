@@ -9,7 +9,8 @@ from statistics import median
 
 from ai_energy_benchmarks.analysis.integration import workload_boards
 from ai_energy_benchmarks.domain.power import Device, Quantity, Samples, Series
-from ai_energy_benchmarks.domain.result import Finding, Level, Trial
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 # measurement.md §8; the change of a clock is that of its mean under load.
 WARMER_CELSIUS = 3.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.power import Component
-from ai_energy_benchmarks.domain.result import Carbon, ComponentEnergy, Summary, Tariff
+from ai_energy_benchmarks.domain.result import Carbon, Tariff
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 
 
 @frozen

@@ -12,7 +12,9 @@ from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.analysis.trend import trend
 from ai_energy_benchmarks.analysis.windows import BASELINES, COMPONENTS, counted
 from ai_energy_benchmarks.domain.power import Component, Device, Measurement
-from ai_energy_benchmarks.domain.result import ComponentEnergy, Finding, Level, Step, Summary, Trial
+from ai_energy_benchmarks.domain.result import Step, Trial
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 # All limits are those of measurement.md §2 and §8.
 WIDE = 0.05

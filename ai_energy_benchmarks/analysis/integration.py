@@ -11,7 +11,8 @@ from attrs import frozen
 
 from ai_energy_benchmarks.domain import edges, integral
 from ai_energy_benchmarks.domain.power import Device, Samples, Series
-from ai_energy_benchmarks.domain.result import Finding, Level, Trial
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 # measurement.md §2: what is compared, and from when on it is worth a line in the verdict.
 SHORTEST_S = 10.0

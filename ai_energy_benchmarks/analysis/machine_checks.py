@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ai_energy_benchmarks.domain.environment import Environment
-from ai_energy_benchmarks.domain.result import Finding, Trial
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.verdict import Finding
 
 # The kernel tells stolen time in steps of 10 ms, so that shorter trials prove nothing.
 _SHORTEST_S = 1.0

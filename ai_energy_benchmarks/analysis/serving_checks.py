@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from ai_energy_benchmarks.domain.result import Finding, Level, Summary, Trial
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.summary import Summary
+from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 _CPU_SHARE = (0.7, 0.95)  # of one core, on which the event loop runs
 _LOOP_LAG_S = (0.010, 0.100)

@@ -24,9 +24,10 @@ from ai_energy_benchmarks.analysis.windows import (
     window_energy,
 )
 from ai_energy_benchmarks.domain.power import Component, Measurement, WorkloadShare
-from ai_energy_benchmarks.domain.result import ComponentEnergy, Step, StepName, Summary, Trial
+from ai_energy_benchmarks.domain.result import Step, StepName, Trial
 from ai_energy_benchmarks.domain.serving import Slo
 from ai_energy_benchmarks.domain.statistics import Estimate, estimate
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 
 # Wider relative half-widths are reported as bounds only (measurement.md §2).
 UNRESOLVED = 0.20

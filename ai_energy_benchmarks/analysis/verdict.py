@@ -20,7 +20,9 @@ from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.power import Samples
-from ai_energy_benchmarks.domain.result import Ending, Finding, Level, Step, Summary, Trial, Verdict
+from ai_energy_benchmarks.domain.result import Ending, Step, Trial
+from ai_energy_benchmarks.domain.summary import Summary
+from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
 
 _NO_SAMPLES = Samples()
 _WORST_FIRST: tuple[Level, ...] = ("FAIL", "WARN", "INFO", "PASS")

@@ -15,7 +15,7 @@ from ai_energy_benchmarks.cli.logs import log_options
 if TYPE_CHECKING:
     from ai_energy_benchmarks.config.model import BenchmarkConfig
     from ai_energy_benchmarks.config.user_defaults import UserDefaults
-    from ai_energy_benchmarks.domain.result import Finding
+    from ai_energy_benchmarks.domain.verdict import Finding
     from ai_energy_benchmarks.runner import BenchmarkRunner
 
 _SAMPLES = 100
@@ -134,7 +134,7 @@ def measure(config: BenchmarkConfig, *, strict: bool, quiet: bool, defaults: Use
 
 def defaults_finding(defaults: UserDefaults) -> Finding:
     """What a reader has to know to make the same run elsewhere."""
-    from ai_energy_benchmarks.domain.result import Finding
+    from ai_energy_benchmarks.domain.verdict import Finding
 
     return Finding(
         "INFO", "user defaults", f"the defaults of {defaults.file} lie under the config; config.yaml has all"

@@ -13,8 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ai_energy_benchmarks.analysis.derived import Bounded, derive
-from ai_energy_benchmarks.domain.result import BenchmarkResult, ComponentEnergy, Level, Summary
+from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.statistics import Distribution
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.verdict import Level
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.figures import cell, component_name, figure
 from ai_energy_benchmarks.reporters.lines import named_lines

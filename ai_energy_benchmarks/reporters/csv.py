@@ -7,9 +7,10 @@ from pathlib import Path
 from attrs import asdict, frozen
 
 from ai_energy_benchmarks.analysis.derived import Bounded, at_wall, cost, derive, emissions_g, energies
-from ai_energy_benchmarks.domain.result import BenchmarkResult, ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.serving import Goodput
 from ai_energy_benchmarks.domain.statistics import Distribution
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.results import units
 from ai_energy_benchmarks.results.table import append_row

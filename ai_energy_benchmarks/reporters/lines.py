@@ -8,7 +8,8 @@ from ai_energy_benchmarks.analysis.derived import at_wall, cost, emissions_g, en
 from ai_energy_benchmarks.analysis.server_figures import server_figures
 from ai_energy_benchmarks.analysis.serving_checks import achieved_concurrency
 from ai_energy_benchmarks.analysis.summary import counting_trials
-from ai_energy_benchmarks.domain.result import BenchmarkResult, ComponentEnergy
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.summary import ComponentEnergy
 from ai_energy_benchmarks.reporters.figures import bounds, cell, component_name, figure, with_half_width
 from ai_energy_benchmarks.results import units
 from ai_energy_benchmarks.results.efficiency import efficiency

@@ -10,7 +10,9 @@ from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Component, Samples
-from ai_energy_benchmarks.domain.result import Ending, Finding, Step, Summary, Trial, Verdict
+from ai_energy_benchmarks.domain.result import Ending, Step, Trial
+from ai_energy_benchmarks.domain.summary import Summary
+from ai_energy_benchmarks.domain.verdict import Finding, Verdict
 
 _BOARDS: tuple[Component, ...] = ("gpu",)
 

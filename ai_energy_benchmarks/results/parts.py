@@ -9,8 +9,10 @@ from ai_energy_benchmarks.analysis.latency import pooled
 from ai_energy_benchmarks.analysis.serving_checks import token_doubts
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.completions import Completion
-from ai_energy_benchmarks.domain.result import ComponentEnergy, Finding, Summary, Trial
+from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.serving import Slo
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.verdict import Finding
 
 
 def of_a_part(

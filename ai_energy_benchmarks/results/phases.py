@@ -9,7 +9,8 @@ from attrs import frozen
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.time_shares import TimeShares, time_shares
-from ai_energy_benchmarks.domain.result import BenchmarkResult, ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 
 METHOD = "energy of the pass times the share of its time; power is taken to be even"
 

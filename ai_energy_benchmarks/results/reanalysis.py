@@ -13,7 +13,8 @@ from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.analysis.windows import BASELINES
 from ai_energy_benchmarks.config.carbon import carbon_for, unknown_country
 from ai_energy_benchmarks.config.model import CarbonConfig
-from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Finding, StepName, Tariff, Trial
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, StepName, Tariff, Trial
+from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.cutting import SeriesByName, by_name, cut_trial, measured_again
 from ai_energy_benchmarks.results.document import report_document

@@ -13,8 +13,9 @@ from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted, window_energy
 from ai_energy_benchmarks.domain.power import Measurement, Reading, WorkloadShare
-from ai_energy_benchmarks.domain.result import ComponentEnergy, Step, Summary, Tariff, Trial
+from ai_energy_benchmarks.domain.result import Step, Tariff, Trial
 from ai_energy_benchmarks.domain.statistics import Distribution
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.results import units
 
 # With more trials than this the document would pass 50 kB; the Parquet files hold every trial.

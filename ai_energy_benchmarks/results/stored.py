@@ -18,17 +18,8 @@ from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Component, Device, Quantity, Samples, Series
-from ai_energy_benchmarks.domain.result import (
-    BenchmarkResult,
-    Carbon,
-    Finding,
-    Level,
-    Reasoning,
-    Step,
-    Subject,
-    Trial,
-    Verdict,
-)
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Reasoning, Step, Subject, Trial
+from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
 from ai_energy_benchmarks.results.timeline import details

@@ -20,7 +20,8 @@ from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.progress import Progress, Silent
 from ai_energy_benchmarks.domain.prompts import Prompt
-from ai_energy_benchmarks.domain.result import BenchmarkResult, Finding
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
 from ai_energy_benchmarks.errors import BackendError, BenchmarkError, ConfigError, ReporterError
 from ai_energy_benchmarks.metrics.base import MetricsCollector

@@ -15,7 +15,7 @@ from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.outcomes import OutcomeTable
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.domain.prompts import Batch
-from ai_energy_benchmarks.domain.result import Finding
+from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import BackendError
 from ai_energy_benchmarks.load.closed_loop import closed_loop
 from ai_energy_benchmarks.metrics.base import MetricsCollector

@@ -15,7 +15,8 @@ from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.power import Mark, Measurement, Reading, Workload
 from ai_energy_benchmarks.domain.prompts import Batch
-from ai_energy_benchmarks.domain.result import Finding, Step, StepName, Trial
+from ai_energy_benchmarks.domain.result import Step, StepName, Trial
+from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.runner.generating import Generating, Members, as_seen
 from ai_energy_benchmarks.runner.reasoning import observe

@@ -14,7 +14,8 @@ from ai_energy_benchmarks.backends.base import Renders
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, rendered_text
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.prompts import Prompt, Request, TemplateValue, Tokenizer
-from ai_energy_benchmarks.domain.result import Finding, Reasoning
+from ai_energy_benchmarks.domain.result import Reasoning
+from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.formatters.base import Formatter
 from ai_energy_benchmarks.formatters.family import Family

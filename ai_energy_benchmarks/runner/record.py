@@ -16,7 +16,8 @@ from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Samples
-from ai_energy_benchmarks.domain.result import BenchmarkResult, Ending, Finding, Reasoning, Step, Subject, Trial
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Ending, Reasoning, Step, Subject, Trial
+from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.results.judging import judged
 from ai_energy_benchmarks.runner.workload import Passes
 

@@ -9,7 +9,7 @@ from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS, OutcomeTable
 from ai_energy_benchmarks.domain.prompts import Batch
-from ai_energy_benchmarks.domain.result import Finding
+from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.results.spill import SpillDirectory
 
 _OBJECT_BYTES = 1000  # of a completion outside of columns, without its token times

@@ -10,7 +10,7 @@ from ai_energy_benchmarks.analysis.steadiness import Change, Speed, change, spee
 from ai_energy_benchmarks.config.model import ThermalGateConfig, WarmupConfig
 from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
-from ai_energy_benchmarks.domain.result import Finding
+from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 
 # measurement.md §3: power may change by 1 % in 10 s before a baseline, or within its length if that is shorter.

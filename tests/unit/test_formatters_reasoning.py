@@ -14,7 +14,8 @@ from ai_energy_benchmarks.backends.rendering import rendered_text
 from ai_energy_benchmarks.backends.vllm import VllmBackend
 from ai_energy_benchmarks.config.model import BackendConfig, BenchmarkConfig, ProtocolConfig, ScenarioConfig
 from ai_energy_benchmarks.domain.prompts import Message, Prompt, Request, TemplateValue
-from ai_energy_benchmarks.domain.result import Finding, Reasoning
+from ai_energy_benchmarks.domain.result import Reasoning
+from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.runner.reasoning import count_thinking, observe, plan_reasoning
 from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeCollector, Journal

@@ -11,7 +11,8 @@ from ai_energy_benchmarks.config.carbon import tariff_for
 from ai_energy_benchmarks.config.model import CarbonConfig, CostConfig, MetricsConfig
 from ai_energy_benchmarks.domain.environment import Board
 from ai_energy_benchmarks.domain.power import Samples
-from ai_energy_benchmarks.domain.result import Carbon, Finding, Tariff, Verdict
+from ai_energy_benchmarks.domain.result import Carbon, Tariff
+from ai_energy_benchmarks.domain.verdict import Finding, Verdict
 from ai_energy_benchmarks.results.document import report_document
 from tests.factories import (
     CPU,

@@ -12,7 +12,8 @@ from ai_energy_benchmarks.config.model import ProtocolConfig, ThermalGateConfig,
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.power import Device, Mark, Measurement, Quantity, Samples, Series
 from ai_energy_benchmarks.domain.prompts import Batch
-from ai_energy_benchmarks.domain.result import BenchmarkResult, Finding
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.testing import FakeBackend, FakeCollector
 from tests.factories import OTHER_GPU, reading
 from tests.unit.test_runner_order import Bench, config

@@ -16,7 +16,7 @@ from ai_energy_benchmarks.analysis.latency import Pool, pooled
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.analysis.trend import t_two_sided_p, trend
 from ai_energy_benchmarks.domain.completions import Completion
-from ai_energy_benchmarks.domain.result import ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from tests.factories import CPU, DRAM, GPU, OTHER_GPU, completion, failure, reading, step, trial
 
 

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.verdict import Planned
 from ai_energy_benchmarks.domain.power import Device
-from ai_energy_benchmarks.domain.result import Finding, Level, Verdict
+from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
 from tests.factories import (
     CPU,
     ENGINE,

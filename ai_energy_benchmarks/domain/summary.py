@@ -1,0 +1,88 @@
+"""One pass over the prompts in figures: means over trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen
+
+from ai_energy_benchmarks.domain.power import Component, Provenance, WorkloadShare
+from ai_energy_benchmarks.domain.serving import Goodput
+from ai_energy_benchmarks.domain.statistics import Distribution, Estimate
+
+
+@frozen
+class ComponentEnergy:
+    """Energy of one component over one pass: the mean over trials.
+
+    Attributes:
+        component: ``total`` is the sum of the components that were seen, trial by trial.
+        energy_j: gross energy of the counted devices.
+        energy_low_j, energy_high_j: the meter's bounds, averaged over trials.
+        resolved: False if the bounds are too far apart for a bare number to be quoted.
+        per_output_token_j: J per output token; None if tokens are missing or in doubt.
+        per_output_token_low_j, per_output_token_high_j: the meter's bounds of it; None where it is None.
+        idle_power_w: mean of the two resident baselines; None if none was measured.
+        idle_half_difference_w: half the difference of the two.
+        net_energy_j: ``energy_j - idle_power_w * duration_s``; signed, never clamped.
+        peak_power_w: highest power seen in any trial, summed over devices.
+        gain_limit: how far the sensor may be off, as a share of its figure; None if that is not known.
+        gain_source: who measured that.
+        workload_share: the workload's part of its busy time, where somebody asked for it.
+    """
+
+    component: Component | Literal["total"]
+    provenance: Provenance
+    meter: str
+    energy_j: float
+    energy_low_j: float
+    energy_high_j: float
+    resolved: bool
+    per_output_token_j: Estimate | None
+    idle_power_w: float | None = None
+    idle_half_difference_w: float | None = None
+    net_energy_j: float | None = None
+    peak_power_w: float | None = None
+    per_output_token_low_j: float | None = None
+    per_output_token_high_j: float | None = None
+    gain_limit: float | None = None
+    gain_source: str = ""
+    workload_share: WorkloadShare | None = None
+
+
+@frozen
+class Summary:
+    """One pass over ``num_samples``: means over the complete trials (over all, if none is complete).
+
+    Attributes:
+        trials: how many trials the means are over.
+        requests: requests of one pass.
+        components: one entry per component that a meter could see.
+        absent: component → why it is missing.
+        cached_prompt_tokens: part of the prompt tokens that a prefix cache served; None if not told.
+        total: the sum of all components seen; None if none was.
+        ttft_s, itl_s, tpot_s, e2e_s: latencies pooled over trials, None where nothing was seen.
+        goodput: None if no service-level objective was asked for.
+        whole_requests: false in a part of a run: a request that is cut counts there, but is no unit of work.
+    """
+
+    trials: int
+    requests: float
+    succeeded: float
+    failed: float
+    duration_s: float
+    prompt_tokens: float
+    output_tokens: float
+    output_tokens_per_s: float
+    components: tuple[ComponentEnergy, ...]
+    absent: Mapping[Component, str] = field(factory=dict)
+    reasoning_tokens: float | None = None
+    cached_prompt_tokens: float | None = None
+    total: ComponentEnergy | None = None
+    ttft_s: Distribution | None = None
+    itl_s: Distribution | None = None
+    tpot_s: Distribution | None = None
+    e2e_s: Distribution | None = None
+    goodput: Goodput | None = None
+    whole_requests: bool = True
