@@ -37,6 +37,28 @@ def gain_of(readings: Sequence[Reading]) -> SensorGain | None:
     return GAINS.get(next(iter(meters))) if len(meters) == 1 else None
 
 
+def meters_of_unknown_gain(readings: Sequence[Reading]) -> tuple[str, ...]:
+    """The meters among the readings' whose gain is not known, by name."""
+    return tuple(sorted({each.meter for each in readings} - GAINS.keys()))
+
+
 def gain_uncertainty(gain: SensorGain | None) -> float | None:
     """Relative standard uncertainty: of a rectangular distribution, the limit over √3 (JCGM 100:2008 §4.3.7)."""
     return None if gain is None else gain.limit / math.sqrt(3)
+
+
+def known_gain_uncertainty(readings: Sequence[Reading]) -> float | None:
+    """Relative standard uncertainty that the known gains of the readings' meters give to their sum.
+
+    The gain of a meter is one factor for all its readings; meters are independent of each other.
+
+    Returns:
+        None if the gain of none of the meters is known, or the readings add up to nothing.
+    """
+    total_j = sum(each.energy_j for each in readings)
+    parts_j = [
+        (gain_uncertainty(gain) or 0.0) * sum(each.energy_j for each in readings if each.meter == meter)
+        for meter, gain in GAINS.items()
+        if any(each.meter == meter for each in readings)
+    ]
+    return math.hypot(*parts_j) / total_j if parts_j and total_j > 0 else None

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import pooled
-from ai_energy_benchmarks.analysis.sensor_gain import SensorGain, gain_of, gain_uncertainty
+from ai_energy_benchmarks.analysis.sensor_gain import gain_of, known_gain_uncertainty, meters_of_unknown_gain
 from ai_energy_benchmarks.analysis.serving_checks import token_doubt
 from ai_energy_benchmarks.analysis.tokens import Counts, count
 from ai_energy_benchmarks.analysis.windows import (
@@ -96,9 +96,10 @@ def _energy(
     low_j, high_j = fmean(each.energy_low_j for each in windows), fmean(each.energy_high_j for each in windows)
     peaks_w = [each.peak_power_w for each in windows if each.peak_power_w is not None]
     idle = idle_power(steps, components, devices(readings[0]), {each.name for each in steps})
-    gain = gain_of(tuple(chain.from_iterable(readings)))
+    all_readings = tuple(chain.from_iterable(readings))
+    gain, gain_share = gain_of(all_readings), known_gain_uncertainty(all_readings)
     doubtful = any(token_doubt(each) for each in trials)
-    per_token = None if doubtful else _per_output_token(windows, [each.output_tokens for each in counts], gain)
+    per_token = None if doubtful else _per_output_token(windows, [each.output_tokens for each in counts], gain_share)
     return ComponentEnergy(
         component=name,
         provenance=whole.provenance,
@@ -116,6 +117,8 @@ def _energy(
         per_output_token_high_j=per_token.high_j if per_token else None,
         gain_limit=gain.limit if gain else None,
         gain_source=gain.source if gain else "",
+        gain_unknown=meters_of_unknown_gain(all_readings),
+        per_pass_j=_over_trials(windows, [1.0] * len(windows), gain_share),
         workload_share=_workload_share(name, trials),
     )
 
@@ -139,17 +142,21 @@ class _PerToken:
 
 
 def _per_output_token(
-    windows: Sequence[WindowEnergy], tokens: Sequence[int], gain: SensorGain | None
+    windows: Sequence[WindowEnergy], tokens: Sequence[int], gain_share: float | None
 ) -> _PerToken | None:
     """Means over trials of each trial's own ratio; None if a trial brought no output token."""
     if not all(tokens):
         return None
-    energies_j = [each.energy_j / n for each, n in zip(windows, tokens, strict=True)]
-    lows_j = [each.energy_low_j / n for each, n in zip(windows, tokens, strict=True)]
-    highs_j = [each.energy_high_j / n for each, n in zip(windows, tokens, strict=True)]
-    half_widths_j = [(high - low) / 2 for low, high in zip(lows_j, highs_j, strict=True)]
-    mean_j = estimate(energies_j, half_widths_j, gain_uncertainty(gain))
-    return _PerToken(mean_j, fmean(lows_j), fmean(highs_j))
+    lows_j = [window.energy_low_j / n for window, n in zip(windows, tokens, strict=True)]
+    highs_j = [window.energy_high_j / n for window, n in zip(windows, tokens, strict=True)]
+    return _PerToken(_over_trials(windows, tokens, gain_share), fmean(lows_j), fmean(highs_j))
+
+
+def _over_trials(windows: Sequence[WindowEnergy], units: Sequence[float], gain_share: float | None) -> Estimate:
+    """Energy per unit of work, with the bounds of each trial and the sensor's gain."""
+    pairs = list(zip(windows, units, strict=True))
+    bounds_j = [(window.energy_low_j / n, window.energy_high_j / n) for window, n in pairs]
+    return estimate([window.energy_j / n for window, n in pairs], bounds_j, gain_share)
 
 
 def _why_absent(trials: Sequence[Trial], component: Component) -> str | None:

@@ -39,10 +39,12 @@ class Estimate:
     """A mean over trials, in the unit of the field that holds it.
 
     Attributes:
-        n: how many values; at 1 there is no scatter to speak of and ``half_width`` may be None.
+        n: how many values; at 1 there is no scatter, and ``half_width`` comes from the meter's bounds alone.
         standard_deviation: sample standard deviation; None at n = 1.
-        half_width: half the 95 % interval from trial scatter or the meter's edges, whichever is larger.
-        half_width_with_gain: the same with what the sensor's gain may add; None if its gain is not known.
+        half_width: half the 95 % interval from the scatter of the trials and the meter's bounds, called
+            *repeatability*; None if there is neither.
+        half_width_with_gain: the same with what the sensor's gain may add; None if its gain is not known, or if
+            nothing is known of the rest.
     """
 
     mean: float
@@ -58,54 +60,53 @@ class Estimate:
             return None
         return self.standard_deviation / abs(self.mean)
 
+    @property
+    def leading_half_width(self) -> float | None:
+        """The ± that a figure is printed with: with the sensor's gain where it is known."""
+        return self.half_width if self.half_width_with_gain is None else self.half_width_with_gain
+
 
 def estimate(
-    values: Sequence[float], edge_half_widths: Sequence[float] = (), gain_uncertainty: float | None = None
+    values: Sequence[float],
+    bounds: Sequence[tuple[float, float]] = (),
+    gain_uncertainty: float | None = None,
 ) -> Estimate:
-    """Mean and 95 % intervals of independent values that share one process.
+    """Mean and 95 % intervals of values that share one process.
 
-    u² = max(s²/n, ū²/n) + u_B², where ū is the mean half-width of the meter's bounds over √3 (a rectangular
-    distribution, JCGM 100:2008 §4.3.7): trial scatter already contains the error of the edges. u_B is what all
-    trials share, so that no number of them makes it smaller.
+    The half-width is t·s/√n + d. Here d is the larger distance from the mean to the mean of the meter's bounds: the
+    error at the edges of the windows is much the same in every trial, so it hardly shows in their scatter and no
+    number of trials makes it smaller. The gain of the sensor is independent of both and joins in quadrature (JCGM
+    100:2008 §5.1.2) as 1.96 standard uncertainties.
 
     Args:
         values: at least one value.
-        edge_half_widths: half the distance of the meter's bounds, one per value, in the same unit.
+        bounds: low and high of the meter, one pair for each value, in the same unit; empty if it has none.
         gain_uncertainty: relative standard uncertainty of the sensor's gain; None if it is not known.
 
     Raises:
-        ValueError: no values.
+        ValueError: no values, or another number of bounds than of values.
     """
     n = len(values)
     if n == 0:
         raise ValueError("a mean needs at least one value")
+    if bounds and len(bounds) != n:
+        raise ValueError(f"{n} values with {len(bounds)} pairs of bounds")
     mean, deviation = fmean(values), stdev(values) if n > 1 else None
-    scatter = 0.0 if deviation is None else deviation / math.sqrt(n)
-    edges = fmean(edge_half_widths) / math.sqrt(3 * n) if edge_half_widths else 0.0
-    if deviation is None or edges > scatter:
-        own, degrees = edges, math.inf
-    else:
-        own, degrees = scatter, float(n - 1)
-    known = deviation is not None or edges > 0
-    with_gain = None
-    if known and gain_uncertainty is not None:
-        with_gain = expanded(own, degrees, gain_uncertainty * abs(mean))
-    return Estimate(mean, n, deviation, expanded(own, degrees) if known else None, with_gain)
+    scatter = 0.0 if deviation is None else t95(n - 1) * deviation / math.sqrt(n)
+    edges = _farther_bound(mean, bounds)
+    if deviation is None and not edges:
+        return Estimate(mean, n)
+    half_width = scatter + edges
+    gain = None if gain_uncertainty is None else _Z95 * gain_uncertainty * abs(mean)
+    return Estimate(mean, n, deviation, half_width, None if gain is None else math.hypot(half_width, gain))
 
 
-def expanded(own: float, degrees: float, shared: float = 0.0) -> float:
-    """Half a 95 % interval from two standard uncertainties.
-
-    The effective degrees of freedom are those of the Welch-Satterthwaite formula (JCGM 100:2008 §G.4.1).
-
-    Args:
-        own: standard uncertainty with so many degrees of freedom, which may be infinite.
-        shared: one that is known rather than estimated from few values.
-    """
-    both = math.hypot(own, shared)
-    if not own or not math.isfinite(degrees):
-        return _Z95 * both
-    return t95(degrees * (both / own) ** 4) * both
+def _farther_bound(mean: float, bounds: Sequence[tuple[float, float]]) -> float:
+    """The larger distance from the mean to the mean low and the mean high bound; 0 without bounds."""
+    if not bounds:
+        return 0.0
+    low, high = (fmean(side) for side in zip(*bounds, strict=True))
+    return max(0.0, mean - low, high - mean)
 
 
 @frozen

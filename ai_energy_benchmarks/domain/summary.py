@@ -29,6 +29,8 @@ class ComponentEnergy:
         peak_power_w: highest power seen in any trial, summed over devices.
         gain_limit: how far the sensor may be off, as a share of its figure; None if that is not known.
         gain_source: who measured that.
+        gain_unknown: the meters whose gain is not known, so that no interval includes it.
+        per_pass_j: energy of a pass with its 95 % intervals.
         workload_share: the workload's part of its busy time, where somebody asked for it.
     """
 
@@ -48,6 +50,8 @@ class ComponentEnergy:
     per_output_token_high_j: float | None = None
     gain_limit: float | None = None
     gain_source: str = ""
+    gain_unknown: tuple[str, ...] = ()
+    per_pass_j: Estimate | None = None
     workload_share: WorkloadShare | None = None
 
 

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.summary import ComponentEnergy
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.results.document import report_document
 from ai_energy_benchmarks.results.phases import METHOD, PhaseEnergy, Phases, phases_by_time
@@ -69,6 +70,7 @@ def gpu_summary(result: BenchmarkResult) -> dict[str, str | float | None]:
     return {
         "units": "Wh",
         "total": total_wh,
+        **_interval(gpu if total_wh is not None else None),
         **split,
         "format": "ai_energy_benchmarks",
         "model": result.subject.model,
@@ -79,6 +81,22 @@ def gpu_summary(result: BenchmarkResult) -> dict[str, str | float | None]:
         "split": METHOD if split else None,
         "verdict": result.verdict.level,
         **({} if total_wh is not None else {"reason": _why_no_score(result)}),
+    }
+
+
+def _interval(gpu: ComponentEnergy | None) -> dict[str, str | float | None]:
+    """The 95 % interval of the total: with the sensor's gain where it is known, and the repeatability without it."""
+    mean = gpu.per_pass_j if gpu else None
+    if gpu is None or mean is None or mean.leading_half_width is None:
+        return {}
+    return {
+        "half_width_95_wh": wh(mean.leading_half_width),
+        "half_width_95_holds": (
+            f"trials, the meter's timing and ±{100 * gpu.gain_limit:.0f} % sensor gain"
+            if gpu.gain_limit is not None
+            else "trials and the meter's timing; the sensor's gain is not known"
+        ),
+        "repeatability_95_wh": None if mean.half_width is None else wh(mean.half_width),
     }
 
 

@@ -118,7 +118,7 @@ def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
     of_pass = Bounded(energy.energy_j if energy.resolved else None, energy.energy_low_j, energy.energy_high_j)
     return (
         component_name(energy.component),
-        cell(figures.per_output_token_j, half_width=scatter.half_width if scatter else None),
+        cell(figures.per_output_token_j, half_width=scatter.leading_half_width if scatter else None),
         cell(figures.per_request_j, 1000 / units.J_PER_WH, absent="none" if summary.whole_requests else "cut"),
         cell(of_pass),
         energy.provenance,
@@ -128,12 +128,15 @@ def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
 
 def _legend(summary: Summary) -> str:
     """What ± and [ ] mean, where there are any, and what no component covers."""
-    n = summary.trials
+    estimates = [each.per_output_token_j for each in summary.components if each.per_output_token_j]
     bounded = any(each.energy_low_j < each.energy_high_j for each in summary.components)
-    marks = [f"± 95 % interval, n = {n}, one process"] if n > 1 else []
+    marks = []
+    if any(each.leading_half_width for each in estimates):
+        gain = any(each.half_width_with_gain for each in estimates)
+        n = f"n = {summary.trials}, one process" if summary.trials > 1 else "n = 1"
+        marks.append(f"± 95 % interval, {n}{', with the sensor gain where it is known' if gain else ''}")
     if bounded:
-        marks += ["± 95 % interval from the meter's edges"] if n == 1 else []
-        marks += ["[ ] bounds from the meter's timing, without its sensor's gain"]
+        marks.append("[ ] bounds from the meter's timing, without its sensor's gain")
     explained = f"{'; '.join(marks)}. " if marks else ""
     return f"{explained}Power supply, fans and network excluded."
 

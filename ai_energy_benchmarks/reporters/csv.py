@@ -45,7 +45,8 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
     - ``energy_wh``, ``energy_low_wh``, ``energy_high_wh``: gross, with the meter's bounds
     - ``net_energy_wh``: less the resident idle power; signed
     - ``source`` (measured, integrated or modelled) and ``meter``
-    - ``j_per_output_token`` and its ``_half_width_95``
+    - ``j_per_output_token``, its ``_half_width_95`` (with the sensor's gain where ``_sensor_gain_limit`` names it)
+      and its ``_repeatability_95`` (without)
     - ``wh_per_1000_queries``, ``average_power_w``, ``peak_power_w``
 
     and ``ttft_``, ``itl_``, ``tpot_`` and ``e2e_`` have ``mean_ms``, ``p50_ms``, ``p90_ms``, ``p95_ms``, ``p99_ms``.
@@ -105,7 +106,9 @@ def _energy(summary: Summary, energy: ComponentEnergy | None) -> dict[str, Cell]
         "source": energy.provenance if energy else "absent",
         "meter": energy.meter if energy else None,
         "j_per_output_token": per_token.mean if per_token else None,
-        "j_per_output_token_half_width_95": per_token.half_width if per_token else None,
+        "j_per_output_token_half_width_95": per_token.leading_half_width if per_token else None,
+        "j_per_output_token_repeatability_95": per_token.half_width if per_token else None,
+        "j_per_output_token_sensor_gain_limit": sure.gain_limit if sure and per_token else None,
         "wh_per_1000_queries": _value(figures.per_request_j, 1000 / units.J_PER_WH) if figures else None,
         "average_power_w": _value(figures.average_power_w) if figures else None,
         "peak_power_w": energy.peak_power_w if energy else None,

@@ -13,30 +13,32 @@ def figure(value: float, digits: int = 4) -> str:
     """The value with so many significant digits, never in exponents."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    return _fixed(value, digits - 1 - math.floor(math.log10(abs(value))))
+    return fixed(value, digits - 1 - math.floor(math.log10(abs(value))))
 
 
 def with_half_width(mean: float, half_width: float | None) -> str:
     """``mean ± half width``, both to two digits of the half width; the mean alone if there is none."""
     if not half_width:
         return figure(mean)
-    decimals = _decimals(half_width)
-    return f"{_fixed(mean, decimals)} ± {_fixed(half_width, decimals)}"
+    decimals = decimals_for(half_width)
+    return f"{fixed(mean, decimals)} ± {fixed(half_width, decimals)}"
 
 
 def bounds(low: float, high: float) -> str:
     """``[low, high]``, to two digits of their distance; empty if they are one: that meter has none."""
     if not low < high:
         return ""
-    decimals = _decimals(high - low)
-    return f"[{_fixed(low, decimals)}, {_fixed(high, decimals)}]"
+    decimals = decimals_for(high - low)
+    return f"[{fixed(low, decimals)}, {fixed(high, decimals)}]"
 
 
-def _decimals(of: float) -> int:
+def decimals_for(of: float) -> int:
+    """How many decimals show two digits of a positive number."""
     return 1 - math.floor(math.log10(of))
 
 
-def _fixed(value: float, decimals: int) -> str:
+def fixed(value: float, decimals: int) -> str:
+    """The value with so many decimals, none if that is negative, at most nine."""
     return f"{value:,.{min(max(decimals, 0), _MOST_DECIMALS)}f}"
 
 

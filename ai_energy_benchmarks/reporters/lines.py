@@ -10,7 +10,15 @@ from ai_energy_benchmarks.analysis.serving_checks import achieved_concurrency
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import ComponentEnergy
-from ai_energy_benchmarks.reporters.figures import bounds, cell, component_name, figure, with_half_width
+from ai_energy_benchmarks.reporters.figures import (
+    bounds,
+    cell,
+    component_name,
+    decimals_for,
+    figure,
+    fixed,
+    with_half_width,
+)
 from ai_energy_benchmarks.results import units
 from ai_energy_benchmarks.results.efficiency import efficiency
 
@@ -105,19 +113,34 @@ def _server(result: BenchmarkResult) -> str | None:
 
 
 def _interval(energy: ComponentEnergy) -> str | None:
-    """J per output token as measurement.md §7 prints it; None where there is no interval to give."""
+    """J per output token with what its ± holds; None where there is no interval to give."""
     mean, low_j, high_j = energy.per_output_token_j, energy.per_output_token_low_j, energy.per_output_token_high_j
-    if not energy.resolved or mean is None or not mean.half_width or low_j is None or high_j is None:
+    if not energy.resolved or mean is None or not mean.leading_half_width or low_j is None or high_j is None:
         return None
-    token_j, half_j = with_half_width(mean.mean, mean.half_width).split(" ± ")
-    n = f"n = {mean.n} trials, one process" if mean.n > 1 else "n = 1, from the meter's edges"
-    parts = [f"{component_name(energy.component)} {token_j} J/output token ± {half_j} (95 %, {n})"]
-    if mean.half_width_with_gain and energy.gain_limit is not None:
-        wider_j = with_half_width(mean.mean, mean.half_width_with_gain).split(" ± ")[1]
-        parts.append(f"± {wider_j} with ±{energy.gain_limit:.0%} sensor gain")
+    decimals = decimals_for(mean.leading_half_width)
+    token_j, half_j = fixed(mean.mean, decimals), fixed(mean.leading_half_width, decimals)
+    parts = [f"{component_name(energy.component)} {token_j} J/output token ± {half_j} (95 %, {_gain(energy)})"]
+    n = f"n = {mean.n} trials, one process" if mean.n > 1 else "n = 1: from the meter's bounds alone"
+    if mean.half_width:
+        parts.append(
+            f"repeatability ± {fixed(mean.half_width, max(decimals, decimals_for(mean.half_width) - 1))} ({n})"
+        )
+    else:
+        parts.append(n)
     if limits := bounds(low_j, high_j):
         parts.append(f"meter bounds {limits}")
     return "; ".join(parts)
+
+
+def _gain(energy: ComponentEnergy) -> str:
+    """Whether the ± that leads holds the gain of the sensor."""
+    unknown = " and ".join(energy.gain_unknown)
+    if energy.gain_limit is not None:
+        return f"with ±{100 * energy.gain_limit:.0f} % sensor gain"
+    mean = energy.per_output_token_j
+    if mean is not None and mean.half_width_with_gain is not None:
+        return f"without the sensor gain of {unknown}, which is not known"
+    return "without sensor gain, which is not known"
 
 
 def _net(energy: ComponentEnergy, duration_s: float) -> str:

@@ -68,8 +68,9 @@ def _derived(summary: Summary, energy: ComponentEnergy) -> dict[str, Any]:
     if per_token is not None and scatter is not None:
         per_token["n"] = scatter.n
         per_token["standard_deviation"] = scatter.standard_deviation
-        per_token["half_width_95"] = scatter.half_width if energy.resolved else None
+        per_token["half_width_95"] = scatter.leading_half_width if energy.resolved else None
         per_token["half_width_95_with_sensor_gain"] = scatter.half_width_with_gain if energy.resolved else None
+        per_token["repeatability_95"] = scatter.half_width if energy.resolved else None
     return {
         "j_per_output_token": per_token,
         "j_per_prompt_token": _bounded(figures.per_prompt_token_j),

@@ -197,6 +197,17 @@ def test_the_portal_gets_wh_of_the_gpu_by_phase(tmp_path: Path) -> None:
     assert document["report"]["energy"]["gpu_energy_wh"] == pytest.approx(total_wh)
 
 
+def test_the_portal_s_summary_has_an_interval_with_the_gain(tmp_path: Path) -> None:
+    """The ± of the total holds the sensor's gain and says so; the smaller one is called repeatability."""
+    summary = report(tmp_path, reading(GPU, 3600, 36))
+    assert summary["half_width_95_wh"] == pytest.approx((0.01**2 + (1.959964 * 0.05 / 3**0.5) ** 2) ** 0.5)
+    assert "±5 % sensor gain" in str(summary["half_width_95_holds"])
+    assert summary["repeatability_95_wh"] == pytest.approx(0.01)
+    unknown = report(tmp_path, reading(GPU, 3600, 36, meter="zeus"))
+    assert "gain is not known" in str(unknown["half_width_95_holds"])
+    assert "half_width_95_wh" not in report(tmp_path, reading(GPU, 3600, 3000))
+
+
 def test_without_a_gpu_there_is_no_score(tmp_path: Path) -> None:
     """No file holds 0 Wh, not even an older one, and the summary says why."""
     (tmp_path / "GPU_ENERGY_WH.txt").write_text("12.3\n")

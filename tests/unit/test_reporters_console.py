@@ -90,6 +90,25 @@ def test_the_verdict_comes_before_any_figure():
     assert lines[2].startswith("FAIL ending: interrupted")
 
 
+def test_the_interval_that_leads_includes_the_gain():
+    """The ± after the figure holds the sensor's gain; repeatability stands behind it with n, then the bounds."""
+    trials = [trial(i, reading(GPU, 100 + (i % 2) / 10, 0.1)) for i in range(1, 6)]
+    line = next(each for each in shown(result(trials), 200).splitlines() if each.startswith("Interval GPU"))
+    assert line == (
+        "Interval GPU 5.00 J/output token ± 0.28 (95 %, with ±5 % sensor gain); "
+        "repeatability ± 0.008 (n = 5 trials, one process); meter bounds [4.9980, 5.0080]"
+    )
+
+
+def test_an_unknown_gain_is_said_in_words():
+    """RAPL has no known gain; a total of both meters holds only that of NVML. One trial has no scatter."""
+    trials = [trial(i, reading(GPU, 100), reading(CPU, 50 + i, meter="rapl")) for i in (1, 2)]
+    text = shown(result(trials), 200)
+    assert "± 0.37 (95 %, without sensor gain, which is not known); repeatability ± 0.37 (n = 2" in text
+    assert "without the sensor gain of rapl, which is not known" in text
+    assert "repeatability ± 0.05 (n = 1: from the meter's bounds alone)" in shown(result([trial(1, reading())]), 200)
+
+
 def test_an_unresolved_window_shows_its_bounds_and_no_figure():
     """100 J between 40 and 160 J is printed as unresolved with the bounds, never as 100."""
     text = shown(result([trial(1, reading(GPU, 100, 60))]))
@@ -146,7 +165,7 @@ def test_a_stream_without_unicode_gets_the_report():
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
     ConsoleReporter(Console(file=stream, width=80)).report(full_run())
-    assert b"5.030 ? 0.025" in raw.getvalue()
+    assert b"5.03 ? 0.30" in raw.getvalue()
 
 
 def test_figures_have_as_many_digits_as_their_uncertainty_leaves():

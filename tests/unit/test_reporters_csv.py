@@ -63,6 +63,18 @@ def test_the_energy_at_the_wall_has_columns():
     assert result_row(evolve(result([trial(1, reading(GPU, 3600, 1800))]), wall_factor=1.2))["wall_energy_wh"] == ""
 
 
+def test_the_interval_includes_the_gain_and_repeatability_has_its_own_column():
+    """The ± of a GPU holds the sensor's gain, whose limit stands next to it; RAPL's has none and leads alone."""
+    trials = [trial(i, reading(GPU, 100), reading(CPU, 50, 1.0, meter="rapl")) for i in (1, 2)]
+    row, name = result_row(result(trials)), "j_per_output_token"
+    wide, narrow = float(row[f"gpu_{name}_half_width_95"]), float(row[f"gpu_{name}_repeatability_95"])
+    assert narrow == pytest.approx(0.05)
+    assert wide == pytest.approx((0.05**2 + (1.959964 * 0.05 / 3**0.5 * 5) ** 2) ** 0.5)
+    assert row[f"gpu_{name}_sensor_gain_limit"] == "0.05"
+    assert row[f"cpu_{name}_half_width_95"] == row[f"cpu_{name}_repeatability_95"]
+    assert row[f"cpu_{name}_sensor_gain_limit"] == ""
+
+
 def test_the_cost_has_columns():
     """0.5 of whatever a kWh costs, for 3.6 MJ; empty without a price."""
     trials = [trial(1, reading(GPU, 3.6e6))]

@@ -102,10 +102,12 @@ def test_energy_per_token_is_the_mean_of_each_trials_own_ratio():
 
 
 def test_edges_give_an_interval_where_there_is_no_scatter():
-    """Equal trials still carry the error of the meter's edges: 1.96 · (0.5 J / √3) / √4 per token."""
-    trials = [trial(i, reading(energy_j=100, half_width_j=10)) for i in range(1, 5)]
-    per_token = component(summarise(trials, []), "gpu").per_output_token_j
-    assert per_token.half_width == pytest.approx(1.959964 * 0.5 / 3**0.5 / 2, rel=1e-6)
+    """Equal trials still carry the error of the meter's edges, undivided: 10 J over 20 tokens however many trials."""
+    for n in (1, 4, 50):
+        trials = [trial(i, reading(energy_j=100, half_width_j=10)) for i in range(1, n + 1)]
+        energy = component(summarise(trials, []), "gpu")
+        assert energy.per_output_token_j.half_width == pytest.approx(0.5)
+        assert energy.per_pass_j.half_width == pytest.approx(10)
 
 
 def test_no_tokens_no_energy_per_token():
