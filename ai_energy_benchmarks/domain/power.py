@@ -204,11 +204,17 @@ class Workload:
     Attributes:
         process_ids: processes of the engine; empty if unknown, as for a remote server.
         board_ids: UUIDs of the boards the engine uses; None if unknown: all visible ones count.
-        local: whether the engine runs on this machine.
+        elsewhere: why the meters of this machine see nothing of the engine, or only a part of it: it then has no
+            figure. None if it runs on this machine alone.
         asked_boards: boards that the user named for a server, counted from 0 as this process sees them.
     """
 
     process_ids: tuple[int, ...]
     board_ids: tuple[str, ...] | None = None
-    local: bool = True
+    elsewhere: str | None = None
     asked_boards: tuple[int, ...] | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether this machine's meters see all of the engine."""
+        return self.elsewhere is None

@@ -92,15 +92,13 @@ class CpuWatch:
     def attach(self, workload: Workload) -> None:
         """Follow the workload's processes from now on."""
         own = os.getpid() in workload.process_ids
-        self.absent = None
-        if not workload.local:
-            self.absent = "the engine does not run on this machine"
+        self.absent, local = workload.elsewhere, workload.elsewhere is None
         if self._asked is not None:
             return
-        if workload.local and not own and not PROC.is_dir():
+        if local and not own and not PROC.is_dir():
             self.absent = "this system tells the CPU time of no process but this one"
         source: cpu_time.CpuTime = cpu_time.TreeTime(workload.process_ids)
-        if workload.local and not workload.process_ids and PROC.is_dir():
+        if local and not workload.process_ids and PROC.is_dir():
             if self._unknown is not None:
                 self.absent = self._unknown
                 return

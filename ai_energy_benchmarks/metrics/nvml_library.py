@@ -152,12 +152,15 @@ class NvmlBoard:
         milliwatts: int = self._nvml.nvmlDeviceGetEnforcedPowerLimit(self._handle)
         return milliwatts / 1000
 
-    def process_ids(self) -> frozenset[int]:
-        """Processes with a compute context on this board, as the driver numbers them; empty if it does not tell."""
+    def process_ids(self) -> frozenset[int] | None:
+        """Processes with a compute context on this GPU, as the driver numbers them; None if it does not list them.
+
+        ``metrics.processes.listed_as`` finds those of the engine among them.
+        """
         try:
             running = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
         except self._nvml.NVMLError:
-            return frozenset()
+            return None
         return frozenset(process.pid for process in running)
 
     def mig_slices(self) -> tuple[str, ...]:
@@ -190,8 +193,8 @@ class UnreachableBoard(NvmlBoard):
         self.power_limit_w = None
         self.gauges = {}
 
-    def process_ids(self) -> frozenset[int]:
-        return frozenset()
+    def process_ids(self) -> frozenset[int] | None:
+        return None
 
     def mig_slices(self) -> tuple[str, ...]:
         return ()

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.domain.power import Workload
 from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard
-from ai_energy_benchmarks.metrics.processes import name_of, tree
+from ai_energy_benchmarks.metrics.processes import listed_as, name_of, tree
 
 
 @frozen
@@ -35,16 +35,15 @@ class Counted:
 def counted(workload: Workload, boards: Sequence[NvmlBoard]) -> Counted:
     """The engine's own word first, then the user's, then the driver's list of processes; in doubt all boards."""
     pids = workload.process_ids
-    if not workload.local:
-        return Counted(frozenset(), absent="the engine does not run on this machine")
+    if workload.elsewhere is not None:
+        return Counted(frozenset(), absent=workload.elsewhere)
     if workload.board_ids is not None:
         return Counted(frozenset(workload.board_ids), process_ids=pids)
     if workload.asked_boards is not None:
         return _asked(workload.asked_boards, pids, boards)
     if not pids:
         return Counted(doubt="the engine's processes are unknown: all visible boards count")
-    own = tree(pids)
-    holding = frozenset(board.device.id for board in boards if own & board.process_ids())
+    holding = frozenset(board.device.id for board in boards if listed_as(pids, board.process_ids() or ()))
     if not holding:
         return Counted(
             doubt="no board tells that it runs the engine's processes: all visible boards count", process_ids=pids
@@ -68,7 +67,7 @@ def foreign_processes(workload: Counted, boards: Sequence[NvmlBoard]) -> tuple[s
 
 def _foreign(own: frozenset[int], boards: Sequence[NvmlBoard]) -> Iterator[str]:
     for board in boards:
-        running = board.process_ids()
+        running = board.process_ids() or frozenset()
         others = sorted(running - own)
         if others and len(others) < len(running):
             names = ", ".join(f"{pid} ({name_of(pid)})" for pid in others)

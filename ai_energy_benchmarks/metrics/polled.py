@@ -92,7 +92,7 @@ class PolledCounters:
 
     def attach(self, workload: Workload) -> None:
         """Boards count unless the engine is known to use none; these libraries do not tell which it uses."""
-        self._absent = None if workload.local else "the engine does not run on this machine"
+        self._absent = workload.elsewhere
         self._boards_count = workload.board_ids is None or bool(workload.board_ids)
 
     def sample(self) -> None:

@@ -106,7 +106,7 @@ class RaplCollector:
         return tuple(dict.fromkeys(zone.device.component for zone in self._zones if not zone.whole))
 
     def attach(self, workload: Workload) -> None:
-        self._absent = None if workload.local else "the engine does not run on this machine"
+        self._absent = workload.elsewhere
 
     def guard_s(self) -> float:
         return 0.0

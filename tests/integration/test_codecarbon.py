@@ -64,7 +64,7 @@ def test_it_never_guesses_a_country(tmp_path: Path) -> None:
 def test_a_workload_elsewhere_is_absent(tmp_path: Path) -> None:
     """This machine's CodeCarbon says nothing of a remote engine."""
     with CodeCarbonCollector(settings(tmp_path)) as collector:
-        collector.attach(Workload((), None, local=False))
+        collector.attach(Workload((), None, elsewhere="another machine"))
         measurement = collector.read(collector.mark(), collector.mark())
     assert measurement.readings == ()
     assert set(measurement.absent) == {"gpu", "cpu", "dram"}

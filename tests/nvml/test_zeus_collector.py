@@ -50,7 +50,7 @@ def test_boards_do_not_count_for_an_engine_on_the_cpu(collector: ZeusCollector) 
 def test_a_workload_elsewhere_is_absent(collector: ZeusCollector) -> None:
     """This machine's boards say nothing of a remote engine."""
     with collector:
-        collector.attach(Workload((), None, local=False))
+        collector.attach(Workload((), None, elsewhere="another machine"))
         measurement = collector.read(collector.mark(), collector.mark())
     assert measurement.readings == ()
     assert set(measurement.absent) == {"gpu", "cpu", "dram"}

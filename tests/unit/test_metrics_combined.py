@@ -118,7 +118,7 @@ def test_a_reason_goes_where_another_meter_sees_the_component() -> None:
     """Absent means: no meter could see it."""
     modelled = ModelledCpuCollector(ModelledCpuOptions(watts_per_thread=1.0))
     with CombinedCollector([modelled, fake(20.0, "cpu")]) as collector:
-        collector.attach(Workload((), local=False))
+        collector.attach(Workload((), elsewhere="another machine"))
         measurement = collector.read(collector.mark(), collector.mark())
     assert measurement.absent == {}
 

@@ -132,13 +132,13 @@ def test_a_directory_without_an_account_is_an_error_with_a_cure(tmp_path: Path, 
 def test_an_engine_elsewhere_has_no_share_here() -> None:
     """And the window says why."""
     with CpuShareCollector() as collector:
-        collector.attach(Workload((), local=False))
+        collector.attach(Workload((), elsewhere="another machine"))
         start = collector.mark()
         measurement = collector.read(start, collector.mark())
         with pytest.raises(CollectorError, match="marks"):
             collector.read(Mark(0.0), Mark(1.0))
     assert measurement.shares == ()
-    assert "does not run on this machine" in measurement.notes[0]
+    assert "another machine" in measurement.notes[0]
 
 
 PACKAGE = reading(CPU, 50.0, 0, meter="rapl")

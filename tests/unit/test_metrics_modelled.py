@@ -130,8 +130,8 @@ def test_an_engine_that_cannot_be_seen_is_absent(collector: ModelledCpuCollector
 
 def test_an_engine_elsewhere_is_absent(collector: ModelledCpuCollector) -> None:
     """This machine's processors say nothing of another's."""
-    collector.attach(Workload((), local=False))
-    assert "does not run on this machine" in collector.read(collector.mark(), collector.mark()).absent["cpu"]
+    collector.attach(Workload((), elsewhere="another machine"))
+    assert "another machine" in collector.read(collector.mark(), collector.mark()).absent["cpu"]
 
 
 def test_a_foreign_mark_is_refused(collector: ModelledCpuCollector) -> None:

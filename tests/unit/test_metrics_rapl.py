@@ -139,7 +139,7 @@ def test_an_engine_elsewhere_is_absent(tree: Tree) -> None:
     tree.zone("intel-rapl:0", "package-0", 100.0)
     tree.run()
     with RaplCollector(RaplOptions(tree.root)) as collector:
-        collector.attach(Workload((), local=False))
+        collector.attach(Workload((), elsewhere="another machine"))
         measurement = collector.read(collector.mark(), collector.mark())
     assert (measurement.readings, set(measurement.absent)) == ((), {"cpu"})
 
