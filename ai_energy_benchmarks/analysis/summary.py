@@ -7,13 +7,14 @@ from itertools import chain
 from statistics import fmean
 from typing import Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import pooled
 from ai_energy_benchmarks.analysis.sensor_gain import gain_of, known_gain_uncertainty, meters_of_unknown_gain
 from ai_energy_benchmarks.analysis.serving_checks import token_doubt
 from ai_energy_benchmarks.analysis.tokens import Counts, count
+from ai_energy_benchmarks.analysis.totals import total_parts
 from ai_energy_benchmarks.analysis.windows import (
     BASELINES,
     COMPONENTS,
@@ -29,7 +30,7 @@ from ai_energy_benchmarks.domain.serving import Slo
 from ai_energy_benchmarks.domain.statistics import Estimate, estimate
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 
-# Wider relative half-widths are reported as bounds only (measurement.md §2).
+# Wider relative half-widths are reported as bounds only (docs/measurement.md, "Edges of a window").
 UNRESOLVED = 0.20
 
 
@@ -43,6 +44,7 @@ def summarise(
     steps: Sequence[Step],
     baselines: Collection[StepName] = BASELINES,
     slo: Slo | None = None,
+    required: Collection[Component] = (),
 ) -> Summary:
     """Describe one pass over the prompts.
 
@@ -51,6 +53,7 @@ def summarise(
         steps: the baselines among them give the idle power.
         baselines: which steps those are.
         slo: what a request must keep to count for goodput.
+        required: components that the workload is known to use: without the energy of one of them there is no total.
     """
     chosen = counting_trials(trials)
     counts = [count(each.outcomes) for each in chosen]
@@ -58,7 +61,11 @@ def summarise(
     output_tokens = _mean(each.output_tokens for each in counts)
     reasons = {each: _why_absent(chosen, each) for each in COMPONENTS}
     seen = tuple(each for each in COMPONENTS if reasons[each] is None)
+    absent = {each: reason for each, reason in reasons.items() if reason is not None}
     idle_steps = tuple(each for each in steps if each.name in baselines)
+    components = {each: _energy(each, (each,), chosen, counts, idle_steps) for each in seen}
+    methods = {name: energy.provenance for name, energy in components.items()}
+    parts = total_parts(methods, absent, required, _seen_in_part(chosen, absent))
     latencies = pooled(each for trial in chosen for each in trial.completions)
     return Summary(
         trials=len(chosen),
@@ -69,11 +76,14 @@ def summarise(
         prompt_tokens=_mean(each.prompt_tokens for each in counts),
         output_tokens=output_tokens,
         output_tokens_per_s=output_tokens / duration_s if duration_s > 0 else 0.0,
-        components=tuple(_energy(each, (each,), chosen, counts, idle_steps) for each in seen),
-        absent={each: reason for each, reason in reasons.items() if reason is not None},
+        components=tuple(components.values()),
+        absent=absent,
         reasoning_tokens=_mean_if_all_tell([each.reasoning_tokens for each in counts]),
         cached_prompt_tokens=_mean_if_all_tell([each.cached_prompt_tokens for each in counts]),
-        total=_energy("total", seen, chosen, counts, idle_steps) if seen else None,
+        total=_energy("total", parts.components, chosen, counts, idle_steps) if parts.components else None,
+        total_absent=parts.absent,
+        total_excludes=parts.excluded,
+        tokens_in_doubt=next((doubt for each in chosen if (doubt := token_doubt(each)) is not None), None),
         ttft_s=latencies.ttft_s,
         itl_s=latencies.itl_s,
         tpot_s=latencies.tpot_s,
@@ -100,6 +110,8 @@ def _energy(
     gain, gain_share = gain_of(all_readings), known_gain_uncertainty(all_readings)
     doubtful = any(token_doubt(each) for each in trials)
     per_token = None if doubtful else _per_output_token(windows, [each.output_tokens for each in counts], gain_share)
+    if per_token and whole.provenance == "modelled":
+        per_token = evolve(per_token, energy_j=_without_interval(per_token.energy_j))
     return ComponentEnergy(
         component=name,
         provenance=whole.provenance,
@@ -157,6 +169,16 @@ def _over_trials(windows: Sequence[WindowEnergy], units: Sequence[float], gain_s
     pairs = list(zip(windows, units, strict=True))
     bounds_j = [(window.energy_low_j / n, window.energy_high_j / n) for window, n in pairs]
     return estimate([window.energy_j / n for window, n in pairs], bounds_j, gain_share)
+
+
+def _without_interval(of_model: Estimate) -> Estimate:
+    """Trials repeat a model's error as it is, so neither their scatter nor the window's edges bound it."""
+    return evolve(of_model, half_width=None, half_width_with_gain=None)
+
+
+def _seen_in_part(trials: Sequence[Trial], absent: Collection[Component]) -> tuple[Component, ...]:
+    """The absent components of which some trial has a reading that counts."""
+    return tuple(each for each in absent if any(counted(seen, (each,)) for seen in _measurements(trials)))
 
 
 def _why_absent(trials: Sequence[Trial], component: Component) -> str | None:

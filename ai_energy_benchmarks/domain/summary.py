@@ -17,11 +17,12 @@ class ComponentEnergy:
     """Energy of one component over one pass: the mean over trials.
 
     Attributes:
-        component: ``total`` is the sum of the components that were seen, trial by trial.
+        component: ``total`` is the sum, trial by trial, of the components that ``Summary.total_components`` names.
         energy_j: gross energy of the counted devices.
         energy_low_j, energy_high_j: the meter's bounds, averaged over trials.
         resolved: False if the bounds are too far apart for a bare number to be quoted.
-        per_output_token_j: J per output token; None if tokens are missing or in doubt.
+        per_output_token_j: J per output token; None if tokens are missing or in doubt. A modelled one has its scatter
+            over trials and no interval: a model's error is not in the scatter.
         per_output_token_low_j, per_output_token_high_j: the meter's bounds of it; None where it is None.
         idle_power_w: mean of the two resident baselines; None if none was measured.
         idle_half_difference_w: half the difference of the two.
@@ -65,7 +66,12 @@ class Summary:
         components: one entry per component that a meter could see.
         absent: component → why it is missing.
         cached_prompt_tokens: part of the prompt tokens that a prefix cache served; None if not told.
-        total: the sum of all components seen; None if none was.
+        total: the sum of the components that were measured or integrated, or of the modelled ones if there are no
+            others; None for the reason in ``total_absent``.
+        total_absent: why there is no total, and so no emissions and no cost; None if there is one.
+        total_excludes: component with an energy of its own → why it is not in the total.
+        tokens_in_doubt: why the token counts cannot be trusted, so that nothing is published that tokens are in;
+            None if they can.
         ttft_s, itl_s, tpot_s, e2e_s: latencies pooled over trials, None where nothing was seen.
         goodput: None if no service-level objective was asked for.
         whole_requests: false in a part of a run: a request that is cut counts there, but is no unit of work.
@@ -84,9 +90,20 @@ class Summary:
     reasoning_tokens: float | None = None
     cached_prompt_tokens: float | None = None
     total: ComponentEnergy | None = None
+    total_absent: str | None = None
+    total_excludes: Mapping[Component, str] = field(factory=dict)
+    tokens_in_doubt: str | None = None
     ttft_s: Distribution | None = None
     itl_s: Distribution | None = None
     tpot_s: Distribution | None = None
     e2e_s: Distribution | None = None
     goodput: Goodput | None = None
     whole_requests: bool = True
+
+    @property
+    def total_components(self) -> tuple[Component, ...]:
+        """The components that the total adds up; empty if there is no total."""
+        if self.total is None:
+            return ()
+        names = (each.component for each in self.components)
+        return tuple(each for each in names if each != "total" and each not in self.total_excludes)

@@ -19,7 +19,7 @@ from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.domain.verdict import Level
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.figures import cell, component_name, figure
-from ai_energy_benchmarks.reporters.lines import named_lines
+from ai_energy_benchmarks.reporters.lines import named_lines, rows
 from ai_energy_benchmarks.results import units
 
 _NARROWEST = 80
@@ -102,12 +102,9 @@ def _energy_table(summary: Summary) -> Table:
     table.add_column("", no_wrap=True)
     for heading in ("J/output\ntoken", "Wh/1,000\nqueries", "J per pass"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("word", "meter"):
+    for heading in ("method", "meter"):
         table.add_column(heading, overflow="fold")
-    rows = summary.components
-    if summary.total and len(rows) > 1:
-        rows = (*rows, summary.total)
-    for each in rows:
+    for each in rows(summary):
         table.add_row(*_energy_row(summary, each))
     return table
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from attrs import asdict, frozen
 
-from ai_energy_benchmarks.analysis.derived import Bounded, at_wall, cost, derive, emissions_g, energies
+from ai_energy_benchmarks.analysis.derived import Bounded, derive, energies
+from ai_energy_benchmarks.analysis.footprint import footprint
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.serving import Goodput
 from ai_energy_benchmarks.domain.statistics import Distribution
@@ -40,18 +41,20 @@ class CsvReporter:
 def result_row(result: BenchmarkResult) -> dict[str, str]:
     """Column → cell, always the same columns; an empty cell means absent, which is not zero.
 
-    Figures are of one pass, means over trials. ``gpu_``, ``cpu_``, ``dram_`` and ``total_`` (their sum) have
+    Figures are of one pass, means over trials. ``gpu_``, ``cpu_``, ``dram_`` and ``total_`` (the sum of
+    ``total_components``, or empty for the reason in ``total_absent``) have
 
     - ``energy_wh``, ``energy_low_wh``, ``energy_high_wh``: gross, with the meter's bounds
     - ``net_energy_wh``: less the resident idle power; signed
     - ``source`` (measured, integrated or modelled) and ``meter``
     - ``j_per_output_token``, its ``_half_width_95`` (with the sensor's gain where ``_sensor_gain_limit`` names it)
-      and its ``_repeatability_95`` (without)
+      and its ``_repeatability_95`` (without); a modelled figure has neither
     - ``wh_per_1000_queries``, ``average_power_w``, ``peak_power_w``
 
     and ``ttft_``, ``itl_``, ``tpot_`` and ``e2e_`` have ``mean_ms``, ``p50_ms``, ``p90_ms``, ``p95_ms``, ``p99_ms``.
     ``wall_energy_wh`` is the total × ``wall_factor``; where that is stated, emissions and cost are of it.
-    If the bounds are too far apart, the figures between them are empty.
+    If the bounds are too far apart, the figures between them are empty; if token counts are in doubt, those that
+    tokens are in.
     """
     row = {**_identity(result), **_work(result.summary)}
     seen = energies(result.summary)
@@ -90,7 +93,7 @@ def _work(summary: Summary) -> dict[str, Cell]:
         "duration_s": summary.duration_s,
         "prompt_tokens": units.whole(summary.prompt_tokens),
         "output_tokens": units.whole(summary.output_tokens),
-        "output_tokens_per_s": summary.output_tokens_per_s,
+        "output_tokens_per_s": None if summary.tokens_in_doubt else summary.output_tokens_per_s,
     }
 
 
@@ -139,18 +142,18 @@ def _limit_ms(found: Goodput | None, name: str) -> float | None:
 
 
 def _emissions(result: BenchmarkResult) -> dict[str, Cell]:
-    total, carbon, tariff, wall_factor = result.summary.total, result.carbon, result.tariff, result.wall_factor
-    sure = total if total and total.resolved else None
-    wall_j = at_wall(sure, wall_factor).value if sure and wall_factor is not None else None
+    derived, carbon, tariff = footprint(result), result.carbon, result.tariff
     return {
-        "wall_energy_wh": None if wall_j is None else units.wh(wall_j),
-        "wall_factor": wall_factor,
-        "emissions_g_co2eq": emissions_g(sure.energy_j, carbon, wall_factor) if sure and carbon else None,
+        "wall_energy_wh": _value(derived.wall_j, 1 / units.J_PER_WH),
+        "wall_factor": result.wall_factor,
+        "emissions_g_co2eq": derived.emissions_g,
         "carbon_intensity_g_per_kwh": carbon.intensity_g_per_kwh if carbon else None,
         "pue": carbon.pue if carbon else None,
         "carbon_source": carbon.source if carbon else None,
-        "cost_per_pass": cost(sure.energy_j, tariff, wall_factor) if sure and tariff else None,
+        "cost_per_pass": derived.cost,
         "currency": tariff.currency if tariff else None,
+        "total_components": " + ".join(result.summary.total_components),
+        "total_absent": derived.absent,
     }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ai_energy_benchmarks.analysis.derived import at_wall, cost, emissions_g, energies
+from ai_energy_benchmarks.analysis.footprint import covers, footprint
 from ai_energy_benchmarks.analysis.server_figures import server_figures
 from ai_energy_benchmarks.analysis.serving_checks import achieved_concurrency
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.result import BenchmarkResult
-from ai_energy_benchmarks.domain.summary import ComponentEnergy
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.reporters.figures import (
     bounds,
     cell,
@@ -25,7 +25,7 @@ from ai_energy_benchmarks.results.efficiency import efficiency
 
 def named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
     """Name and text of each line under the tables."""
-    summary, carbon = result.summary, result.carbon
+    summary = result.summary
     yield "Speed", f"{figure(summary.output_tokens_per_s)} output tokens/s"
     prompt, output = f"{summary.prompt_tokens:,.10g} prompt", f"{summary.output_tokens:,.10g} output"
     yield "Per pass", f"{prompt} and {output} tokens in {figure(summary.duration_s)} s"
@@ -37,31 +37,45 @@ def named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
         yield "Client", client
     if (server := _server(result)) is not None:
         yield "Server", server
-    for each in energies(summary).values():
+    for each in rows(summary):
         if (interval := _interval(each)) is not None:
             yield "Interval", interval
+        elif (scatter := _scatter(each)) is not None:
+            yield "Scatter", scatter
     for each in summary.components:
         if each.resolved and each.net_energy_j is not None:
             yield "Net", _net(each, summary.duration_s)
-    if result.wall_factor is not None and summary.total:
-        wall = cell(at_wall(summary.total, result.wall_factor)).replace("\n", " ")
-        yield (
-            "At the wall",
-            f"{wall} J per pass (sum of the components × wall factor {result.wall_factor:g}, as stated)",
-        )
     if (work := _work(result)) is not None:
         yield "Work", work
-    if carbon and summary.total and summary.total.resolved:
-        mass = figure(emissions_g(summary.total.energy_j, carbon, result.wall_factor))
-        yield "CO2e", f"{mass} g per pass ({carbon.intensity_g_per_kwh:g} g/kWh, PUE {carbon.pue:g}; {carbon.source})"
-    if (tariff := result.tariff) and summary.total and summary.total.resolved:
-        price = f"{tariff.price_per_kwh:g} {tariff.currency}/kWh, PUE {tariff.pue:g}"
-        yield (
-            "Cost",
-            f"{figure(cost(summary.total.energy_j, tariff, result.wall_factor))} {tariff.currency} per pass ({price})",
-        )
+    yield from _of_the_total(result)
     for component, reason in summary.absent.items():
         yield "Absent", f"{component_name(component)}: {reason}"
+
+
+def rows(summary: Summary) -> tuple[ComponentEnergy, ...]:
+    """The components, and the total of them where it adds up more than one."""
+    total = summary.total if len(summary.total_components) > 1 else None
+    return (*summary.components, total) if total else summary.components
+
+
+def _of_the_total(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
+    """What the total covers, and all that follows from it; or why there is none."""
+    summary, carbon, tariff, derived = result.summary, result.carbon, result.tariff, footprint(result)
+    if summary.total is None and summary.components:
+        yield "Total", f"absent, and emissions and cost with it: {derived.absent}"
+    elif summary.total_excludes:
+        yield "Total", covers(summary)
+    if derived.wall_j:
+        wall = cell(derived.wall_j).replace("\n", " ")
+        factor = f"wall factor {result.wall_factor:g}, as stated"
+        yield "At the wall", f"{wall} J per pass (sum of the components × {factor})"
+    modelled = "modelled energy; " if derived.method == "modelled" else ""
+    if derived.emissions_g is not None and carbon:
+        source = f"{modelled}{carbon.intensity_g_per_kwh:g} g/kWh, PUE {carbon.pue:g}; {carbon.source}"
+        yield "CO2e", f"{figure(derived.emissions_g)} g per pass ({source})"
+    if derived.cost is not None and tariff:
+        price = f"{modelled}{tariff.price_per_kwh:g} {tariff.currency}/kWh, PUE {tariff.pue:g}"
+        yield "Cost", f"{figure(derived.cost)} {tariff.currency} per pass ({price})"
 
 
 def _work(result: BenchmarkResult) -> str | None:
@@ -143,11 +157,21 @@ def _gain(energy: ComponentEnergy) -> str:
     return "without sensor gain, which is not known"
 
 
+def _scatter(energy: ComponentEnergy) -> str | None:
+    """The scatter of a modelled figure, which has no interval; None for others."""
+    mean = energy.per_output_token_j
+    if energy.provenance != "modelled" or not energy.resolved or mean is None or mean.standard_deviation is None:
+        return None
+    scatter = f"standard deviation {figure(mean.standard_deviation, 2)} J/output token over n = {mean.n} trials"
+    return f"{component_name(energy.component)} {scatter}; the model's own error is not known"
+
+
 def _net(energy: ComponentEnergy, duration_s: float) -> str:
     net_j, idle_w = energy.net_energy_j or 0.0, energy.idle_power_w or 0.0
-    half_difference_w = energy.idle_half_difference_w
+    modelled = energy.provenance == "modelled"
+    half_difference_w = None if modelled else energy.idle_half_difference_w
     half_j = None if half_difference_w is None else half_difference_w * duration_s
     text = f"{component_name(energy.component)} {with_half_width(net_j, half_j)} J per pass"
-    own = " of the workload's own processor time" if energy.provenance == "modelled" else ""
+    own = " of the workload's own processor time" if modelled else ""
     after = f"after an idle power{own} of {with_half_width(idle_w, half_difference_w)} W"
     return f"{text} {after}" + (" (± from the two baselines alone)" if half_difference_w else "")

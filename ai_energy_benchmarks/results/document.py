@@ -12,7 +12,8 @@ from typing import Any
 
 from attrs import asdict
 
-from ai_energy_benchmarks.analysis.derived import emissions_g, energies
+from ai_energy_benchmarks.analysis.derived import energies
+from ai_energy_benchmarks.analysis.footprint import footprint
 from ai_energy_benchmarks.analysis.server_figures import server_figures
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.engine import EngineFacts
@@ -62,8 +63,9 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         "components": sections.components(result.summary),
         "absent": dict(result.summary.absent),
         "derived": sections.derived(result.summary),
-        "wall": sections.wall(result.summary, result.wall_factor),
-        "cost": sections.cost_block(result.summary, result.tariff, result.wall_factor),
+        "total": sections.total(result),
+        "wall": sections.wall(result),
+        "cost": sections.cost_block(result),
         "efficiency": efficiency(result),
         "phases_by_time": asdict(phases) if (phases := phases_by_time(result)) else None,
         "latency_ms": sections.latency_ms(result.summary),
@@ -117,7 +119,10 @@ def _summary(result: BenchmarkResult) -> dict[str, Any]:
 
 
 def _energy(result: BenchmarkResult) -> dict[str, Any]:
-    """The energy block: ``energy_wh`` is the GPU's; what no meter saw is 0.0 and its source is ``absent``."""
+    """The energy block: ``energy_wh`` is the GPU's; what is absent is 0.0 and its source is ``absent``.
+
+    The estimate of an unresolved window stands here too, under the verdict FAIL, but no emissions follow from it.
+    """
     seen, carbon, subject = energies(result.summary), result.carbon, result.subject
     block: dict[str, Any] = {}
     for name, component in _NAMES:
@@ -125,17 +130,17 @@ def _energy(result: BenchmarkResult) -> dict[str, Any]:
         block[f"{name}_energy_wh"] = units.wh(energy.energy_j) if energy else 0.0
         block[f"{name}_energy_kwh"] = units.kwh(energy.energy_j) if energy else 0.0
         block[f"{name}_energy_source"] = energy.provenance if energy else "absent"
-    total = result.summary.total
-    mass_g = emissions_g(total.energy_j, carbon, result.wall_factor) if total and carbon else 0.0
+    mass_g = footprint(result).emissions_g
     return {
         "energy_wh": block["gpu_energy_wh"],
         "energy_kwh": block["gpu_energy_kwh"],
         **block,
-        "emissions_kg_co2eq": units.kg(mass_g),
-        "emissions_g_co2eq": mass_g,
-        "emissions_source": carbon.source if total and carbon else "absent",
+        "emissions_kg_co2eq": units.kg(mass_g or 0.0),
+        "emissions_g_co2eq": mass_g or 0.0,
+        "emissions_source": carbon.source if mass_g is not None and carbon else "absent",
         "duration_seconds": result.summary.duration_s,
         "carbon_intensity_g_per_kwh": carbon.intensity_g_per_kwh if carbon else 0.0,
+        "carbon_intensity_source": carbon.source if carbon else "absent",
         "pue": carbon.pue if carbon else 1.0,
         "project_name": subject.project_name,
         "country": subject.country,

@@ -54,6 +54,11 @@ def judged(
     )
 
 
+def required_components(engine: EngineFacts | None) -> tuple[Component, ...]:
+    """Components that the workload is known to use, so that a total without their energy would be another thing's."""
+    return _BOARDS if engine is not None and engine.board_ids else ()
+
+
 def _on_boards(engine: EngineFacts | None, trials: Sequence[Trial]) -> bool:
     """Whether the workload uses boards: by the engine's own word, or by that of a meter where it has none."""
     if engine is not None and engine.board_ids is not None:

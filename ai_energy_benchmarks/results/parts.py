@@ -21,7 +21,7 @@ def of_a_part(
     """The summary of the cut trials without what only whole ones tell, and why tokens are withheld if they are."""
     summary = _with_whole_latencies(summary, recorded, cut, slo)
     doubts = token_doubts(recorded)
-    return (_without_token_figures(summary) if doubts else summary), doubts
+    return (_without_token_figures(summary, doubts[0].message) if doubts else summary), doubts
 
 
 def _with_whole_latencies(
@@ -48,7 +48,7 @@ def _with_whole_latencies(
     )
 
 
-def _without_token_figures(summary: Summary) -> Summary:
+def _without_token_figures(summary: Summary, doubt: str) -> Summary:
     """A part of a trial has no counter of its own, so what was said against the whole holds for it."""
 
     def withheld(energy: ComponentEnergy) -> ComponentEnergy:
@@ -58,4 +58,5 @@ def _without_token_figures(summary: Summary) -> Summary:
         summary,
         components=tuple(map(withheld, summary.components)),
         total=summary.total and withheld(summary.total),
+        tokens_in_doubt=doubt,
     )

@@ -18,7 +18,7 @@ from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.cutting import SeriesByName, by_name, cut_trial, measured_again
 from ai_energy_benchmarks.results.document import report_document
-from ai_energy_benchmarks.results.judging import judged
+from ai_energy_benchmarks.results.judging import judged, required_components
 from ai_energy_benchmarks.results.parts import of_a_part
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
 from ai_energy_benchmarks.results.stored import Stored, load_stored
@@ -115,7 +115,8 @@ def _again(stored: Stored, changes: Changes) -> BenchmarkResult:
     steps = tuple(
         evolve(each, measurement=each.measurement and measured_again(each.measurement, of)) for each in recorded.steps
     )
-    summary = summarise(trials, steps, _STEPS[changes.baseline], stored.config.scenario.slo)
+    required = required_components(recorded.engine)
+    summary = summarise(trials, steps, _STEPS[changes.baseline], stored.config.scenario.slo, required)
     noticed = (*recorded.noticed, *(Finding("INFO", "re-analysis", note) for note in changes.notes()))
     if changes.cuts:
         summary, doubts = of_a_part(

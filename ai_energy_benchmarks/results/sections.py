@@ -8,12 +8,13 @@ from typing import Any
 
 from attrs import asdict
 
-from ai_energy_benchmarks.analysis.derived import Bounded, at_wall, cost, derive, energies
+from ai_energy_benchmarks.analysis.derived import Bounded, derive, energies
+from ai_energy_benchmarks.analysis.footprint import footprint
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted, window_energy
 from ai_energy_benchmarks.domain.power import Measurement, Reading, WorkloadShare
-from ai_energy_benchmarks.domain.result import Step, Tariff, Trial
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Step, Trial
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.results import units
@@ -204,23 +205,42 @@ def _readings(trials: Iterable[Trial]) -> Iterable[Reading]:
     return (reading for each in trials if each.measurement for reading in each.measurement.readings)
 
 
-def wall(summary: Summary, wall_factor: float | None) -> dict[str, Any]:
-    """Energy of one pass at the wall, and what it covers; no factor is ever guessed."""
-    if wall_factor is None:
-        return {"factor": None, "energy_j": None, "covers": _WITHOUT_WALL}
-    energy_j = asdict(at_wall(summary.total, wall_factor)) if summary.total else None
-    return {"factor": wall_factor, "energy_j": energy_j, "covers": "measured components × the wall factor as stated"}
-
-
-def cost_block(summary: Summary, tariff: Tariff | None, wall_factor: float | None = None) -> dict[str, Any] | None:
-    """What the energy of one pass and of 1,000 queries costs; None without a price or a resolved figure."""
-    total = summary.total
-    if tariff is None or total is None or not total.resolved:
-        return None
-    one_pass = cost(total.energy_j, tariff, wall_factor)
-    told = summary.succeeded and summary.whole_requests
+def total(result: BenchmarkResult) -> dict[str, Any]:
+    """What the total adds up and leaves out, and why it gives no figure where it gives none."""
+    derived = footprint(result)
     return {
-        "per_pass": one_pass,
-        "per_1000_queries": 1000 * one_pass / summary.succeeded if told else None,
-        **asdict(tariff),
+        "components": list(result.summary.total_components),
+        "excludes": dict(result.summary.total_excludes),
+        "source": derived.method or "absent",
+        "absent": derived.absent,
+    }
+
+
+def wall(result: BenchmarkResult) -> dict[str, Any]:
+    """Energy of one pass at the wall, and what it covers; no factor is ever guessed."""
+    if result.wall_factor is None:
+        return {"factor": None, "energy_j": None, "covers": _WITHOUT_WALL}
+    wall_j = footprint(result).wall_j
+    return {
+        "factor": result.wall_factor,
+        "energy_j": asdict(wall_j) if wall_j else None,
+        "covers": "components of the total × the wall factor as stated",
+    }
+
+
+def cost_block(result: BenchmarkResult) -> dict[str, Any] | None:
+    """What the energy of one pass and of 1,000 queries costs; null with the reason where there is no figure.
+
+    Returns:
+        None if no price is named.
+    """
+    summary, derived = result.summary, footprint(result)
+    if result.tariff is None:
+        return None
+    priced = derived.cost is not None and summary.succeeded and summary.whole_requests
+    return {
+        "per_pass": derived.cost,
+        "per_1000_queries": 1000 * derived.cost / summary.succeeded if priced and derived.cost is not None else None,
+        "absent": derived.absent,
+        **asdict(result.tariff),
     }

@@ -21,6 +21,7 @@ from ai_energy_benchmarks.domain.power import Component, Device, Quantity, Sampl
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Reasoning, Step, Subject, Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.judging import required_components
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
 from ai_energy_benchmarks.results.timeline import details
 
@@ -55,6 +56,7 @@ def load_stored(directory: Path) -> Stored:
     timeline = _table(directory / "timeline.parquet", "detail")
     samples = _samples(timeline)
     steps, trials = _windows(timeline, _outcomes(requests))
+    engine = details().structure(document["backend_info"], EngineFacts) if document["backend_info"] else None
     result = BenchmarkResult(
         subject=_subject(document),
         config_yaml=config_yaml,
@@ -62,10 +64,10 @@ def load_stored(directory: Path) -> Stored:
         ending=document["ending"],
         steps=steps,
         trials=trials,
-        summary=summarise(trials, steps, slo=config.scenario.slo),
+        summary=summarise(trials, steps, slo=config.scenario.slo, required=required_components(engine)),
         verdict=Verdict(()),
         environment=details().structure(document["environment"], Environment),
-        engine=details().structure(document["backend_info"], EngineFacts) if document["backend_info"] else None,
+        engine=engine,
         dataset_sha256=document["config"]["dataset_sha256"],
         prompt_indices=_prompt_indices(requests),
         samples=samples,
@@ -200,4 +202,6 @@ def _carbon(energy: Mapping[str, Any]) -> Carbon | None:
     known = energy["emissions_source"] != "absent" or energy["carbon_intensity_g_per_kwh"] or energy["pue"] != 1.0
     if not known:
         return None
-    return Carbon(energy["carbon_intensity_g_per_kwh"], energy["pue"], energy["emissions_source"])
+    # Older documents name the source only where there are emissions.
+    source = energy.get("carbon_intensity_source", energy["emissions_source"])
+    return Carbon(energy["carbon_intensity_g_per_kwh"], energy["pue"], source)

@@ -18,7 +18,7 @@ from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Ending, Reasoning, Step, Subject, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
-from ai_energy_benchmarks.results.judging import judged
+from ai_energy_benchmarks.results.judging import judged, required_components
 from ai_energy_benchmarks.runner.workload import Passes
 
 
@@ -46,7 +46,8 @@ class Record:
 
     def result(self, config: BenchmarkConfig) -> BenchmarkResult:
         """Everything seen, summarised and judged."""
-        summary = summarise(self.trials, self.steps, slo=config.scenario.slo)
+        required = required_components(self.engine)
+        summary = summarise(self.trials, self.steps, slo=config.scenario.slo, required=required)
         verdict = judged(
             config,
             ending=self.ending,

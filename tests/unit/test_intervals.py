@@ -149,8 +149,8 @@ def test_more_trials_do_not_shrink_what_they_share() -> None:
 
 
 def test_the_gain_is_that_of_the_only_meter() -> None:
-    """GPUs read through NVML have a gain; a modelled CPU has none, and of a sum over both only a part has one."""
-    both = [reading(GPU), reading(CPU, 50, 0, meter="modelled", provenance="modelled")]
+    """GPUs read through NVML have a gain; a CPU that RAPL reads has none, so of a sum only a part has one."""
+    both = [reading(GPU), reading(CPU, 50, 0, meter="rapl")]
     summary = summarise([trial(i, *both) for i in range(1, 4)], [])
     gpu, cpu = summary.components
     assert summary.total is not None
@@ -160,7 +160,7 @@ def test_the_gain_is_that_of_the_only_meter() -> None:
     assert wider(gpu.per_output_token_j) is not None
     assert wider(cpu.per_output_token_j) is None
     assert gain_of([]) is None
-    assert (gpu.gain_unknown, cpu.gain_unknown, summary.total.gain_unknown) == ((), ("modelled",), ("modelled",))
+    assert (gpu.gain_unknown, cpu.gain_unknown, summary.total.gain_unknown) == ((), ("rapl",), ("rapl",))
     gpu_only, of_total = wider(gpu.per_output_token_j), wider(summary.total.per_output_token_j)
     assert gpu_only is not None
     assert of_total == pytest.approx(gpu_only)  # equal trials: the known gain is all that is uncertain

@@ -1,0 +1,67 @@
+"""What the total of one pass means at the wall, in emissions and in money; every report takes it from here."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from ai_energy_benchmarks.analysis.derived import Bounded, at_wall, cost, emissions_g
+from ai_energy_benchmarks.domain.power import Provenance
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.summary import Summary
+
+
+@frozen
+class Footprint:
+    """Figures of one pass that follow from the total; each is None where what it needs is missing.
+
+    Attributes:
+        absent: why the total gives no figure: there is none, or its window is not resolved. None if it gives one.
+        method: how the total was obtained; None if there is none.
+        wall_j: energy at the wall; only with a stated wall factor.
+        emissions_g: grams of CO2-equivalent; only with a carbon intensity.
+        cost: in the tariff's currency; only with a price.
+    """
+
+    absent: str | None
+    method: Provenance | None = None
+    wall_j: Bounded | None = None
+    emissions_g: float | None = None
+    cost: float | None = None
+
+
+def footprint(result: BenchmarkResult) -> Footprint:
+    """Derive everything that a report gives of the total."""
+    total, carbon, tariff, factor = result.summary.total, result.carbon, result.tariff, result.wall_factor
+    absent = total_withheld(result.summary)
+    if total is None:
+        return Footprint(absent)
+    wall_j = None if factor is None else at_wall(total, factor)
+    if absent is not None:
+        return Footprint(absent, total.provenance, wall_j)
+    return Footprint(
+        None,
+        total.provenance,
+        wall_j,
+        emissions_g(total.energy_j, carbon, factor) if carbon else None,
+        cost(total.energy_j, tariff, factor) if tariff else None,
+    )
+
+
+def total_withheld(summary: Summary) -> str | None:
+    """Why the total has no bare figure; None if it has one."""
+    total = summary.total
+    if total is None:
+        return summary.total_absent or "no meter saw the energy of any component"
+    if total.resolved:
+        return None
+    return f"the total is only known to lie in [{total.energy_low_j:.4g}, {total.energy_high_j:.4g}] J"
+
+
+def covers(summary: Summary) -> str:
+    """What the total adds up, what it leaves out and why, in one sentence; empty if there is none."""
+    if summary.total is None:
+        return ""
+    names = " + ".join(each.upper() for each in summary.total_components)
+    method = ", modelled" if summary.total.provenance == "modelled" else ""
+    excluded = "".join(f"; without {name.upper()}: {why}" for name, why in summary.total_excludes.items())
+    return f"{names}{method}{excluded}"
