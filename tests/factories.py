@@ -100,9 +100,12 @@ def measurement(
     duration_s: float = 10.0,
     absent: Mapping[Component, str] | None = None,
     notes: tuple[str, ...] = (),
+    component_notes: Mapping[Component, tuple[str, ...]] | None = None,
 ) -> Measurement:
     """What the meters say of a window."""
-    return Measurement(start_s, start_s + duration_s, readings, absent or {}, notes)
+    return Measurement(
+        start_s, start_s + duration_s, readings, absent or {}, notes, component_notes=component_notes or {}
+    )
 
 
 def trial(

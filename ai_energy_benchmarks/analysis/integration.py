@@ -98,4 +98,4 @@ def _finding(worst: Agreement, trial: int) -> Finding:
     name = worst.device.label or worst.device.id
     scatter = f", of which scatter explains {worst.scatter:.1%}" if worst.scatter else ""
     message = f"{name}: integrated power differs from the energy counter by {worst.difference:+.1%} in trial {trial}"
-    return Finding(level, "counter against power", message + scatter)
+    return Finding(level, "counter against power", message + scatter, worst.device.component)

@@ -39,6 +39,20 @@ def trend(values: Sequence[float]) -> Trend | None:
     return Trend(slope * (n - 1) / abs(mean), t_two_sided_p(slope / error, n - 2))
 
 
+def holm(p_values: Sequence[float], alpha: float) -> tuple[bool, ...]:
+    """Which of several tests are significant if all of them together may err with probability ``alpha``.
+
+    Holm's step-down procedure (Scandinavian Journal of Statistics 6, 1979): it holds however the tests depend on
+    one another.
+    """
+    significant = [False] * len(p_values)
+    for rank, test in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[test] > alpha / (len(p_values) - rank):
+            break
+        significant[test] = True
+    return tuple(significant)
+
+
 def t_two_sided_p(t: float, degrees: int) -> float:
     """Chance of Student's t at least as far from 0 (Abramowitz and Stegun 26.7.3 and 26.7.4, exact for whole degrees).
 

@@ -1,4 +1,4 @@
-"""How far a benchmark can be trusted: every check of measurement.md §8 that the values at hand allow."""
+"""How far a benchmark can be trusted: every check of docs/measurement.md, "The verdict", that the values allow."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ai_energy_benchmarks.analysis.board_checks import board_findings
-from ai_energy_benchmarks.analysis.energy_checks import energy_findings
+from ai_energy_benchmarks.analysis.derived import energies
+from ai_energy_benchmarks.analysis.energy_checks import ENERGY, energy_findings
 from ai_energy_benchmarks.analysis.integration import counter_findings
 from ai_energy_benchmarks.analysis.machine_checks import machine_findings
 from ai_energy_benchmarks.analysis.serving_checks import goodput_findings, serving_findings
 from ai_energy_benchmarks.analysis.tokens import count
+from ai_energy_benchmarks.analysis.windows import COMPONENTS
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
-from ai_energy_benchmarks.domain.power import Samples
+from ai_energy_benchmarks.domain.power import Component, Samples
 from ai_energy_benchmarks.domain.result import Ending, Step, Trial
 from ai_energy_benchmarks.domain.summary import Summary
 from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
@@ -27,7 +29,7 @@ from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
 _NO_SAMPLES = Samples()
 _WORST_FIRST: tuple[Level, ...] = ("FAIL", "WARN", "INFO", "PASS")
 
-# The protocol that measurement.md §3 calls whole.
+# The whole protocol of docs/measurement.md, "The order of a benchmark".
 FULL_TRIALS = 5
 FULL_IDLE_S = 10.0
 FULL_WARMUP_REQUESTS = 10
@@ -104,7 +106,15 @@ def judge(
         (Finding("INFO", "meter", note) for note in collector_notes),
         extra,
     )
-    return Verdict(tuple(sorted(findings, key=lambda each: _WORST_FIRST.index(each.level))))
+    ordered = tuple(sorted(findings, key=lambda each: _WORST_FIRST.index(each.level)))
+    return Verdict(ordered, _judged_components(summary, ordered, gpu) if metrics_enabled else ())
+
+
+def _judged_components(summary: Summary, findings: Iterable[Finding], gpu: bool) -> tuple[Component, ...]:
+    """The components that have a figure or should have one, in the order in which one of them is the headline."""
+    missing = {each.component for each in findings if each.check == ENERGY}
+    seen = energies(summary)
+    return tuple(each for each in COMPONENTS if each in seen or each in missing or (gpu and each == "gpu"))
 
 
 def _without_meters() -> Iterator[Finding]:
@@ -174,13 +184,15 @@ def _protocol(planned: Planned, shortened: Sequence[str]) -> Iterator[Finding]:
 
 
 def _window_notes(trials: Iterable[Trial]) -> Iterator[Finding]:
-    where: dict[tuple[Level, str, str], list[str]] = {}
+    where: dict[Finding, list[str]] = {}
     for trial in trials:
         if trial.measurement is None:
             continue
-        for note in trial.measurement.notes:
-            where.setdefault(("WARN", "window", note), []).append(str(trial.number))
-        for note in trial.measurement.foreign_processes:
-            where.setdefault(("FAIL", "foreign process", note), []).append(str(trial.number))
-    for (level, check, note), numbers in where.items():
-        yield Finding(level, check, f"{note} (trial {', '.join(numbers)})")
+        of_trial = [Finding("WARN", "window", note) for note in trial.measurement.notes]
+        for component, notes in trial.measurement.component_notes.items():
+            of_trial += [Finding("WARN", "window", note, component) for note in notes]
+        of_trial += [Finding("FAIL", "foreign process", note, "gpu") for note in trial.measurement.foreign_processes]
+        for finding in of_trial:
+            where.setdefault(finding, []).append(str(trial.number))
+    for finding, numbers in where.items():
+        yield evolve(finding, message=f"{finding.message} (trial {', '.join(numbers)})")

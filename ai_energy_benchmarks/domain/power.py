@@ -155,7 +155,8 @@ class Measurement:
         start_s, stop_s: the window on the monotonic clock.
         readings: one per device that a meter could see.
         absent: component → why no meter could see it. Absent is not zero.
-        notes: sentences for the verdict (a lost board, a shared MIG parent …).
+        notes: sentences for the verdict (a lost board, a shared MIG parent …) on the figures of all components.
+        component_notes: component → sentences on its figure alone.
         foreign_processes: sentences on whoever else was on the workload's boards.
         shares: the workload's part of components that others use too, where somebody asked for it.
     """
@@ -167,6 +168,7 @@ class Measurement:
     notes: tuple[str, ...] = ()
     foreign_processes: tuple[str, ...] = ()
     shares: tuple[WorkloadShare, ...] = ()
+    component_notes: Mapping[Component, tuple[str, ...]] = field(factory=dict)
 
     @property
     def duration_s(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from attrs import frozen
@@ -29,12 +30,45 @@ class Finding:
 
 @frozen
 class Verdict:
-    """All findings, the worst first."""
+    """All findings, and one level for each component.
+
+    Attributes:
+        findings: the worst first.
+        components: the components that have a figure or should have one, the headline's first: the GPU if its energy
+            counts or is expected, else the CPU, else the memory. Empty if no energy was to be measured.
+    """
 
     findings: tuple[Finding, ...]
+    components: tuple[Component, ...] = ()
+
+    @property
+    def headline(self) -> Component | None:
+        """The component that the headline figure is about; None if there is none."""
+        return self.components[0] if self.components else None
 
     @property
     def level(self) -> Level:
-        """The worst level that stands; PASS if nothing worse than INFO was found."""
-        levels = {finding.level for finding in self.findings}
-        return "FAIL" if "FAIL" in levels else "WARN" if "WARN" in levels else "PASS"
+        """The level of the headline's component; without one, the worst of all findings."""
+        return _worst(self.reasons)
+
+    @property
+    def levels(self) -> Mapping[Component, Level]:
+        """Component → the worst of the findings about it and of those about the whole run, the headline's first.
+
+        PASS if nothing worse than INFO was found.
+        """
+        return {each: _worst(_about(self.findings, each)) for each in self.components}
+
+    @property
+    def reasons(self) -> tuple[Finding, ...]:
+        """The findings that ``level`` comes from: those about the whole run and about the headline's component."""
+        return self.findings if self.headline is None else _about(self.findings, self.headline)
+
+
+def _about(findings: tuple[Finding, ...], component: Component) -> tuple[Finding, ...]:
+    return tuple(each for each in findings if each.component in (None, component))
+
+
+def _worst(findings: tuple[Finding, ...]) -> Level:
+    levels = {finding.level for finding in findings}
+    return "FAIL" if "FAIL" in levels else "WARN" if "WARN" in levels else "PASS"

@@ -120,7 +120,16 @@ class CombinedCollector:
             notes=tuple(dict.fromkeys(note for each in parts for note in each.notes)),
             foreign_processes=tuple(dict.fromkeys(line for each in parts for line in each.foreign_processes)),
             shares=tuple(share for each in parts for share in each.shares),
+            component_notes=_component_notes(parts),
         )
+
+
+def _component_notes(parts: Sequence[Measurement]) -> dict[Component, tuple[str, ...]]:
+    merged: dict[Component, tuple[str, ...]] = {}
+    for part in parts:
+        for component, notes in part.component_notes.items():
+            merged[component] = tuple(dict.fromkeys((*merged.get(component, ()), *notes)))
+    return merged
 
 
 def _one_of(members: Sequence[MetricsCollector], owner: MetricsCollector | None) -> MetricsCollector:

@@ -111,7 +111,8 @@ class CpuShareCollector:
         if not isinstance(start, CpuMark) or not isinstance(stop, CpuMark):
             raise CollectorError("the marks of a window must come from the collector that reads it")
         if self._watch.absent is not None:
-            return Measurement(start.time_s, stop.time_s, (), notes=(f"no CPU share: {self._watch.absent}",))
+            note = f"no CPU share: {self._watch.absent}"
+            return Measurement(start.time_s, stop.time_s, (), component_notes={"cpu": (note,)})
         self._watch.sample()
         low_s, own_s, high_s = self._watch.follow(self._watch.recipe(start, stop, 1.0)).level
         least_s, busy_s, most_s = self._busy(start.time_s, stop.time_s)

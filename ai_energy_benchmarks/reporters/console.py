@@ -16,7 +16,7 @@ from ai_energy_benchmarks.analysis.derived import Bounded, derive
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
-from ai_energy_benchmarks.domain.verdict import Level
+from ai_energy_benchmarks.domain.verdict import Level, Verdict
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.figures import cell, component_name, figure
 from ai_energy_benchmarks.reporters.lines import named_lines, rows
@@ -57,7 +57,7 @@ class ConsoleReporter:
 def _parts(result: BenchmarkResult) -> Iterator[RenderableType]:
     summary = result.summary
     yield Text(_headline(result), style="bold")
-    yield Text.assemble("Verdict: ", (result.verdict.level, _STYLES[result.verdict.level]))
+    yield _verdict(result.verdict)
     yield _findings(result)
     yield Text()
     if summary.components:
@@ -75,6 +75,17 @@ def _headline(result: BenchmarkResult) -> str:
     subject, engine = result.subject, result.engine
     where = ", ".join(each for each in (engine.engine, engine.device, engine.dtype) if each) if engine else "not loaded"
     return f"{subject.name}: {subject.model} on {subject.backend} ({where})"
+
+
+def _verdict(verdict: Verdict) -> Text:
+    """The level of the headline's component, then those of the others."""
+    line = Text.assemble("Verdict: ", (verdict.level, _STYLES[verdict.level]))
+    if len(verdict.levels) > 1:
+        first, *others = verdict.levels.items()
+        line.append(f" ({component_name(first[0])})")
+        for component, level in others:
+            line.append_text(Text.assemble(f", {component_name(component)} ", (level, _STYLES[level])))
+    return line
 
 
 def _findings(result: BenchmarkResult) -> Table:

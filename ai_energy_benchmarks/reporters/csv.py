@@ -68,7 +68,7 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
 
 
 def _identity(result: BenchmarkResult) -> dict[str, Cell]:
-    subject, findings = result.subject, result.verdict.findings
+    subject, reasons = result.subject, result.verdict.reasons
     return {
         "started_utc": result.started_utc,
         "name": subject.name,
@@ -80,7 +80,7 @@ def _identity(result: BenchmarkResult) -> dict[str, Cell]:
         "batch_size": subject.batch_size,
         "ending": result.ending,
         "verdict": result.verdict.level,
-        "verdict_reasons": "; ".join(each.message for each in findings if each.level in ("FAIL", "WARN")),
+        "verdict_reasons": "; ".join(each.message for each in reasons if each.level in ("FAIL", "WARN")),
     }
 
 

@@ -19,6 +19,7 @@ from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.verdict import Verdict
 from ai_energy_benchmarks.results import sections, units
 from ai_energy_benchmarks.results.boards import gpu_stats, gpu_stats_absent
 from ai_energy_benchmarks.results.efficiency import efficiency
@@ -45,13 +46,7 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         "name": result.subject.name,
         "started_utc": result.started_utc,
         "ending": result.ending,
-        "verdict": {
-            "level": result.verdict.level,
-            "findings": [
-                {"level": each.level, "check": each.check, "message": each.message[:_LONGEST_MESSAGE]}
-                for each in result.verdict.findings
-            ],
-        },
+        "verdict": _verdict(result.verdict),
         "config": _config(result),
         "summary": _summary(result),
         "energy": _energy(result),
@@ -83,6 +78,24 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         },
     }
     return {key: _plain(value, 0.0 if key in _ALWAYS_NUMBERS else None) for key, value in document.items()}
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    """``level`` is that of the component ``headline``; ``components`` has one for each."""
+    return {
+        "level": verdict.level,
+        "headline": verdict.headline,
+        "components": dict(verdict.levels),
+        "findings": [
+            {
+                "level": each.level,
+                "check": each.check,
+                "message": each.message[:_LONGEST_MESSAGE],
+                "component": each.component,
+            }
+            for each in verdict.findings
+        ],
+    }
 
 
 def _config(result: BenchmarkResult) -> dict[str, Any]:

@@ -79,7 +79,9 @@ def load_stored(directory: Path) -> Stored:
         clock_offset_s=_of(timeline, "clock")["value"][0],
         meter_notes=tuple(_of(timeline, "meter note")["detail"]),
         noticed=tuple(
-            Finding(cast("Level", row["name"]), row["subject"], row["detail"])
+            Finding(
+                cast("Level", row["name"]), row["subject"], row["detail"], cast("Component | None", row["component"])
+            )
             for row in _of(timeline, "finding").iter_rows(named=True)
         ),
         schema_version=document["schema_version"],

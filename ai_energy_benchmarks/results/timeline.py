@@ -37,7 +37,8 @@ def timeline_frame(result: BenchmarkResult) -> polars.DataFrame:
     - ``request``: ``name`` is ``sent``, ``first token`` or ``finished``, ``subject`` the trial and the request. Passes
       of more than 100,000 requests have none: ``requests.parquet`` holds the same times.
     - without a time: ``clock`` (``value`` is Unix time less monotonic time), ``series`` (one per series, ``detail`` is
-      the device's label), ``meter note``, ``finding`` (``name`` its level, ``subject`` its check, ``detail`` its text).
+      the device's label), ``meter note``, ``finding`` (``name`` its level, ``subject`` its check, ``component`` what
+      it is about, ``detail`` its text).
     """
     import polars
 
@@ -110,7 +111,7 @@ def _facts(result: BenchmarkResult) -> Iterator[Row]:
     for note in result.meter_notes:
         yield "meter note", "", "", None, None, None, None, None, _utf8(note)
     for found in result.noticed:
-        yield "finding", found.level, found.check, None, None, None, None, None, _utf8(found.message)
+        yield "finding", found.level, found.check, found.component, None, None, None, None, _utf8(found.message)
 
 
 def _marks(result: BenchmarkResult) -> Iterator[Row]:

@@ -152,7 +152,8 @@ class Steps:
             return
         if not settling.watches():
             if asked:
-                self._notice(Finding("INFO", "thermal gate", "left out: no meter tells the power of a board in use"))
+                message = "skipped: no meter reports the power of a GPU in use"
+                self._notice(Finding("INFO", "thermal gate", message, "gpu"))
             return
         self.members.progress.begin("thermal gate")
         with self._step("thermal gate"):

@@ -50,9 +50,9 @@ class Settling:
             seen = self._change(now_s - looked_s, now_s) if now_s - begin_s >= looked_s else None
             message = f"after {now_s - begin_s:.0f} s the idle power of the boards changes by {_per_minute(seen)}"
             if seen is not None and abs(seen.power) * looked_s / 60 <= _SETTLED:
-                return Finding("PASS", "idle settled", message)
+                return Finding("PASS", "idle settled", message, "gpu")
             if now_s - begin_s >= cap_s:
-                return Finding("WARN", "idle settled", f"{message}; protocol.settle_cap_s is over")
+                return Finding("WARN", "idle settled", f"{message}; protocol.settle_cap_s is over", "gpu")
 
     async def gate(self, config: ThermalGateConfig, load: Probe) -> Finding:
         """Generate until temperature and power are steady."""
@@ -64,9 +64,9 @@ class Settling:
             seen = self._change(now_s - config.window_s, now_s) if whole else None
             message = f"after {now_s - begin_s:.0f} s under load the boards change by {_per_minute(seen)}"
             if seen is not None and _is_steady(seen, config):
-                return Finding("PASS", "thermal gate", message)
+                return Finding("PASS", "thermal gate", message, "gpu")
             if now_s - begin_s >= config.cap_s:
-                return Finding("WARN", "thermal gate", f"{message}; protocol.thermal_gate.cap_s is over")
+                return Finding("WARN", "thermal gate", f"{message}; protocol.thermal_gate.cap_s is over", "gpu")
 
     async def converge(self, config: WarmupConfig, probe: Probe) -> Finding:
         """Repeat the probe until its time per output token is steady."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from array import array
 
 import pytest
+from attrs import evolve
 
 from ai_energy_benchmarks.analysis.board_checks import board_findings
 from ai_energy_benchmarks.domain.power import Device, Measurement, Quantity, Reading, Samples, Series
 from ai_energy_benchmarks.domain.result import Trial
+from tests.unit.simulated_counter import Counter, read
 
 BOARD = Device("gpu", "GPU-1", "Board")
 
@@ -91,3 +94,28 @@ def test_a_hole_in_the_readings_at_an_edge_is_told(hole_s: float, level: str) ->
     (finding,) = board_findings(samples(*((at, at // 0.1) for at in times_s), quantity="energy_j"), TRIALS)
     assert (finding.level, finding.check) == (level, "edge readings")
     assert "100 ms" in finding.message
+
+
+@pytest.mark.parametrize("tick_s", [0.005, 0.01, 0.012, 0.0149, 0.02, 0.05, 0.1])
+def test_the_pace_of_our_own_readings_is_no_fault(tick_s: float) -> None:
+    """However fast a counter moves, readings that follow the collector's cadence pass."""
+    for seed in range(3):
+        counter = Counter(random.Random(seed), [(60.0, 200.0)], tick_s, 0.005, 60.0)
+        counted = evolve(read(counter, 45.0).series, device=BOARD)
+        (finding,) = board_findings(Samples((counted,)), TRIALS)
+        assert (finding.check, finding.level) == ("edge readings", "PASS"), finding.message
+
+
+@pytest.mark.parametrize(("gap_s", "level"), [(0.019, "PASS"), (0.021, "WARN")])
+def test_the_limit_of_fast_counters_is_20_ms(gap_s: float, level: str) -> None:
+    """A tick of 5 ms that is read every 5 ms, but for one gap where the first trial begins."""
+    times_s = [0.005 * step for step in range(8500)]
+    seen_s = [at for at in times_s if not 10.0 < at < 9.999 + gap_s] + [10.0 + gap_s]
+    readings = samples(*((at, at // 0.005) for at in sorted(seen_s)), quantity="energy_j")
+    (finding,) = board_findings(readings, TRIALS)
+    assert (finding.check, finding.level) == ("edge readings", level)
+
+
+def test_every_line_is_about_the_gpu() -> None:
+    """So that it counts in the level of that component alone."""
+    assert {each.component for each in board_findings(samples((0.0, 8), (50.0, 8)), TRIALS)} == {"gpu"}

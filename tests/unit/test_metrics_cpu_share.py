@@ -93,7 +93,7 @@ def test_a_control_group_that_ends_takes_the_share_with_it(tmp_path: Path) -> No
         measurement = collector.read(start, collector.mark())
         alive = {thread.name for thread in threading.enumerate()}
     assert measurement.shares == ()
-    assert str(stat) in measurement.notes[0]
+    assert str(stat) in measurement.component_notes["cpu"][0]
     assert "cpu_share-cpu" in alive
 
 
@@ -105,7 +105,7 @@ def test_unknown_processes_have_no_share() -> None:
         burn(0.1)
         measurement = collector.read(start, collector.mark())
     assert measurement.shares == ()
-    assert "options.cgroup" in measurement.notes[0]
+    assert "options.cgroup" in measurement.component_notes["cpu"][0]
 
 
 def test_a_longer_poll_looks_less_often() -> None:
@@ -138,7 +138,7 @@ def test_an_engine_elsewhere_has_no_share_here() -> None:
         with pytest.raises(CollectorError, match="marks"):
             collector.read(Mark(0.0), Mark(1.0))
     assert measurement.shares == ()
-    assert "another machine" in measurement.notes[0]
+    assert "another machine" in measurement.component_notes["cpu"][0]
 
 
 PACKAGE = reading(CPU, 50.0, 0, meter="rapl")

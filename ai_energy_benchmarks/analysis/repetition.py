@@ -1,0 +1,90 @@
+"""Whether the trials repeat one another: scatter, drift and trials that stand apart, of J per output token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean, stdev
+
+from attrs import frozen
+
+from ai_energy_benchmarks.analysis.outliers import farthest
+from ai_energy_benchmarks.analysis.tokens import count
+from ai_energy_benchmarks.analysis.trend import holm, trend
+from ai_energy_benchmarks.analysis.windows import counted
+from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.verdict import Finding, Level
+
+# All limits are those of docs/measurement.md, "The verdict": WARN and FAIL of the scatter,
+SCATTER: dict[Component, tuple[float, float]] = {"gpu": (0.02, 0.05), "cpu": (0.05, 0.10), "dram": (0.05, 0.10)}
+# the chance that any of a run's tests errs where nothing is wrong, and the smallest effect that matters.
+ALPHA = 0.05
+EFFECT = 0.01
+
+
+@frozen
+class _Test:
+    """One test of significance, and what its finding says."""
+
+    component: Component
+    check: str
+    p_value: float
+    effect: float
+    if_significant: str
+    otherwise: str
+
+
+def repetition_findings(components: Sequence[Component], trials: Sequence[Trial]) -> Iterator[Finding]:
+    """Scatter over trials, trends and outliers of each component.
+
+    The tests of a run share one chance to err, by Holm's procedure: six lines at 5 % each would warn of
+    every fourth good run.
+    """
+    tests: list[_Test] = []
+    for component in components:
+        of_trials = _per_output_token_j(component, trials)
+        values_j = tuple(of_trials.values())
+        n, name = len(values_j), component.upper()
+        if n < 2 or not (mean_j := fmean(values_j)):
+            message = f"{name}: n = {n}, too few trials to know the scatter"
+            yield Finding("INFO", "repeatability", message, component)
+            continue
+        cv = stdev(values_j) / abs(mean_j)
+        warn, fail = SCATTER[component]
+        level: Level = "FAIL" if cv > fail else "WARN" if cv > warn else "PASS"
+        message = f"{name} J/output token scatters by {cv:.1%} over {n} trials (CV)"
+        yield Finding(level, "repeatability", message, component)
+        if n < 3:
+            yield Finding("INFO", "trend", f"{name}: n = {n}, too few trials to see a trend", component)
+        tests += _tests(component, of_trials)
+    significant = holm([each.p_value for each in tests], ALPHA)
+    for each, surely in zip(tests, significant, strict=True):
+        level = "WARN" if surely and abs(each.effect) >= EFFECT else "PASS"
+        message = each.otherwise if level == "PASS" else each.if_significant
+        yield Finding(level, each.check, message, each.component)
+
+
+def _tests(component: Component, of_trials: Mapping[int, float]) -> Iterator[_Test]:
+    values_j, name = list(of_trials.values()), component.upper()
+    n = len(values_j)
+    if (apart := farthest(values_j)) is not None:
+        trial = list(of_trials)[apart.position]
+        where = f"{name}: J/output token of trial {trial} lies {apart.deviation:+.1%} from the mean"
+        figures = f"Grubbs' test, p = {apart.p_value:.2g}, n = {n}"
+        stands_apart = f"{where}, apart from the others ({figures}); the mean includes it"
+        inside = f"{where}, not apart from the others ({figures})"
+        yield _Test(component, "outliers", apart.p_value, apart.deviation, stands_apart, inside)
+    if (line := trend(values_j)) is not None:
+        message = f"{name} J/output token changes by {line.drift:+.1%} from the first trial to the last"
+        message = f"{message} (p = {line.p_value:.2g}, n = {n})"
+        yield _Test(component, "trend", line.p_value, line.drift, message, message)
+
+
+def _per_output_token_j(component: Component, trials: Sequence[Trial]) -> dict[int, float]:
+    values_j: dict[int, float] = {}
+    for trial in trials:
+        output_tokens = count(trial.outcomes).output_tokens
+        if trial.measurement is not None and output_tokens:
+            energy_j = sum(each.energy_j for each in counted(trial.measurement, (component,)))
+            values_j[trial.number] = energy_j / output_tokens
+    return values_j
