@@ -89,7 +89,11 @@ def guarded(series: Series, level: Level, time_s: float, rest_s: tuple[float, fl
 
 
 def fresh(series: Series, time_s: float, ceiling_per_s: float, stale_s: float = 0.0) -> Level:
-    """Level of a counter that is up to date whenever it is read, such as the processor time of a process.
+    """Level of a counter that is nearly up to date whenever it is read, such as the processor time of a process.
+
+    A reading made between a and b was sampled in ``[a - stale_s, b]``. Each one from the last made before ``time_s``
+    to the first surely sampled after it bounds the level; one made just after ``time_s`` does so closely, even
+    where it may be older than ``time_s``.
 
     Args:
         series: at least one reading, values never falling.
@@ -99,17 +103,41 @@ def fresh(series: Series, time_s: float, ceiling_per_s: float, stale_s: float = 
     before_s, after_s, values = series.before_s, series.after_s, series.values
     last = bisect_right(after_s, time_s) - 1
     first = bisect_left(before_s, time_s + stale_s)
-    low, high = float("-inf"), float("inf")
-    if last >= 0:
-        low, high = values[last], values[last] + ceiling_per_s * (time_s - before_s[last] + stale_s)
-    if first < len(values):
-        low, high = max(low, values[first] - ceiling_per_s * (after_s[first] - time_s)), min(high, values[first])
+    rows = range(max(0, last), min(first + 1, len(values)))
+    low = max(values[row] - _grown(ceiling_per_s, after_s[row] - time_s) for row in rows)
+    high = min(values[row] + _grown(ceiling_per_s, time_s + stale_s - before_s[row]) for row in rows)
     low = min(low, high)
-    if last < 0 or first == len(values):
+    seen_s = time_s + stale_s / 2
+    right = next((row for row in rows if middle_s(series, row, row) > seen_s), None)
+    if right is None or right == rows[0]:
         return low, (low + high) / 2, high
-    begin_s, end_s = middle_s(series, last, last), middle_s(series, first, first)
-    best = on_line(begin_s, values[last], end_s, values[first], time_s + stale_s / 2)
+    begin_s, end_s = middle_s(series, right - 1, right - 1), middle_s(series, right, right)
+    best = on_line(begin_s, values[right - 1], end_s, values[right], seen_s)
     return low, min(max(best, low), high), high
+
+
+def _grown(ceiling_per_s: float, seconds: float) -> float:
+    """What a counter may have grown by; nothing in no time, even where nothing bounds it."""
+    return ceiling_per_s * seconds if seconds > 0 else 0.0
+
+
+def impossible(series: Series, start_s: float, stop_s: float, ceiling_per_s: float, stale_s: float = 0.0) -> bool:
+    """Whether the counter fell, or grew as nothing real can, between readings that the window needs.
+
+    A reset counter that its reader takes for a wrapped one jumps up by its range.
+
+    Args:
+        ceiling_per_s: fastest plausible growth.
+        stale_s: how old a value may be when it is read; of a counter that moves in ticks, the longest of them too.
+    """
+    first = max(0, bisect_right(series.after_s, start_s) - 1)
+    last = min(len(series.values) - 1, bisect_left(series.before_s, stop_s + stale_s))
+    return any(
+        not 0
+        <= series.values[row] - series.values[row - 1]
+        <= ceiling_per_s * (series.after_s[row] - series.before_s[row - 1] + stale_s)
+        for row in range(first + 1, last + 1)
+    )
 
 
 def rise(start: Level, stop: Level) -> Level:

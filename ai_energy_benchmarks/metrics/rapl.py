@@ -16,15 +16,13 @@ from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.options import chosen
-from ai_energy_benchmarks.metrics.rapl_zones import POWERCAP, Zone, open_zones
+from ai_energy_benchmarks.metrics.rapl_zones import CEILING_W, POWERCAP, STALE_S, Zone, open_zones
 from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinning
 from ai_energy_benchmarks.metrics.sampler import Sampler
 
 METER = "rapl"
-# The counters are renewed about every millisecond (Intel SDM vol. 3B, "RAPL Interfaces").
-_STALE_S = 0.002
-# No package or memory of today draws more, even for a moment.
-_CEILING_W = 2000.0
+# After a mark: surely later than the staleness, also where the clock of the sleep is coarse.
+_AGAIN_S = 1.25 * STALE_S
 _LOOK_BACK_S = 2.0
 # A package that is on draws power: no growth over so long means that the counter is dead.
 _ALIVE_WITHIN_S = 0.05
@@ -69,7 +67,7 @@ class RaplCollector:
                 stack.callback(zone.close)
             self._series = tuple(Recorder(zone.device, "energy_j", METER) for zone in self._zones)
             self._wait_for_growth()
-            self._sampler = Sampler(self._sample, self._options.poll_s, METER)
+            self._sampler = Sampler(self._sample, self._options.poll_s, METER, _AGAIN_S)
             stack.callback(self._sampler.stop)
             self._stack = stack.pop_all()
         return self
@@ -88,7 +86,7 @@ class RaplCollector:
                 raise CollectorError(
                     "the RAPL counters stand still", remedy="virtual machines often have none that work"
                 )
-            time.sleep(_STALE_S)
+            time.sleep(STALE_S)
             self._sample()
 
     def _sample(self) -> None:
@@ -119,7 +117,7 @@ class RaplCollector:
     def read(self, start: Mark, stop: Mark) -> Measurement:
         if self._absent is not None:
             return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(self.components(), self._absent))
-        time.sleep(max(0.0, stop.time_s + _STALE_S - time.perf_counter()))
+        time.sleep(max(0.0, stop.time_s + _AGAIN_S - time.perf_counter()))
         self._sample()
         keep_around(self._series, start, stop)
         if self._lost is not None:
@@ -129,13 +127,18 @@ class RaplCollector:
             for zone, recorder in zip(self._zones, self._series, strict=True)
             if not zone.whole
         )
-        dead = {reading.device.component for reading in readings if _is_dead(reading, start, stop)}
-        return Measurement(
-            start.time_s,
-            stop.time_s,
-            tuple(reading for reading in readings if reading.device.component not in dead),
-            dict.fromkeys(sorted(dead), "its RAPL counter stands still"),
-        )
+        absent: dict[Component, str] = {
+            reading.device.component: "its RAPL counter stands still"
+            for reading in readings
+            if _is_dead(reading, start, stop)
+        }
+        absent |= {
+            zone.device.component: f"the RAPL counter of {zone.device.id} was reset during the window"
+            for zone in self._zones
+            if not zone.whole and zone.reset_within(start.time_s, stop.time_s)
+        }
+        kept = tuple(reading for reading in readings if reading.device.component not in absent)
+        return Measurement(start.time_s, stop.time_s, kept, absent)
 
     def _reading(self, zone: Zone, recorder: Recorder, start_s: float, stop_s: float) -> Reading:
         recipe = Recipe(
@@ -144,8 +147,8 @@ class RaplCollector:
             series_id=zone.device.id,
             start_s=start_s,
             stop_s=stop_s,
-            ceiling_per_s=_CEILING_W,
-            stale_s=_STALE_S,
+            ceiling_per_s=CEILING_W,
+            stale_s=STALE_S,
             look_back_s=_LOOK_BACK_S,
         )
         outcome = follow(recipe, recorder.series(start_s - _LOOK_BACK_S))

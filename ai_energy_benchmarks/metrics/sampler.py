@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from threading import Event, Thread
 
 
 class Sampler:
-    """Calls ``sample`` every ``poll_s`` seconds, and right after each ``poke``."""
+    """Calls ``sample`` every ``poll_s`` seconds, and right after each ``poke``.
 
-    def __init__(self, sample: Callable[[], None], poll_s: float, name: str) -> None:
+    Args:
+        again_s: so long after a poke it samples once more: a counter that may be so old when it is read shows only
+            then a value that is surely younger than the poke. 0 for counters that are up to date.
+    """
+
+    def __init__(self, sample: Callable[[], None], poll_s: float, name: str, again_s: float = 0.0) -> None:
         self._sample = sample
         self._poll_s = poll_s
+        self._again_s = again_s
         self._wake = Event()
         self._leaving = False
         self._thread = Thread(target=self._run, name=name, daemon=True)
@@ -29,6 +36,9 @@ class Sampler:
 
     def _run(self) -> None:
         while not self._leaving:
-            self._wake.wait(self._poll_s)
+            poked = self._wake.wait(self._poll_s)
             self._wake.clear()
             self._sample()
+            if poked and self._again_s and not self._leaving:
+                time.sleep(self._again_s)
+                self._sample()

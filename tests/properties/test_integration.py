@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from itertools import accumulate, pairwise
+from random import Random
 
 import pytest
 from attrs import frozen
@@ -182,6 +183,23 @@ def test_a_fresh_counter_holds_the_truth_between_its_readings(drawn: tuple[World
     assert low_j <= best_j <= high_j
 
 
+@given(worlds_and_windows(), st.floats(0.0, 0.1), st.randoms())
+def test_a_counter_that_may_be_stale_holds_the_truth(
+    drawn: tuple[World, float, float], stale_s: float, dice: Random
+) -> None:
+    """Whatever the age of its values, and however many readings lie close after the edge, the bounds hold."""
+    world, start_s, stop_s = drawn
+    begins_s = world.begins_s
+    sampled_s = accumulate((begin - dice.uniform(0, stale_s) for begin in begins_s), max)
+    values = [world.energy_j(at_s) for at_s in sampled_s]
+    series = make_series("energy_j", begins_s, [begin + world.call_s for begin in begins_s], values)
+    levels = [edges.fresh(series, at_s, CEILING_W, stale_s) for at_s in (start_s, stop_s)]
+    for level, at_s in zip(levels, (start_s, stop_s), strict=True):
+        assert level[0] - ROUNDING_J <= world.energy_j(at_s) <= level[2] + ROUNDING_J
+        assert level[0] <= level[1] <= level[2]
+    assert not edges.impossible(series, start_s, stop_s, CEILING_W, stale_s)
+
+
 @given(worlds_and_windows())
 def test_integrated_power_lies_between_its_bounds(drawn: tuple[World, float, float]) -> None:
     """Power that changes at most once between two readings is integrated within the bounds."""
@@ -213,6 +231,18 @@ def test_a_fall_matters_only_inside_the_window(values: list[float], start_s: flo
     times_s = [1.0, 2.0, 3.0, 4.0]
     series = make_series("energy_j", times_s, times_s, values)
     assert edges.falls(series, start_s, 3.5, NO_DELAY) is falls
+
+
+@pytest.mark.parametrize(
+    ("values", "impossible"),
+    [([1.0, 2.0, 3.0, 4.0], False), ([1.0, 2.0, 262_145.0, 262_146.0], True), ([9.0, 2.0, 1.5, 2.5], True)],
+)
+def test_a_growth_that_nothing_can_draw_is_seen(values: list[float], impossible: bool) -> None:
+    """A counter that jumps by its range, as a reset one does that is taken for a wrapped one, or that falls."""
+    times_s = [1.0, 2.0, 3.0, 4.0]
+    series = make_series("energy_j", times_s, times_s, values)
+    assert edges.impossible(series, 1.5, 3.5, CEILING_W) is impossible
+    assert not edges.impossible(make_series("energy_j", times_s, times_s, [5.0, 2.0, 3.0, 4.0]), 2.0, 3.0, CEILING_W)
 
 
 def test_the_peak_of_a_run_that_spans_the_window_is_seen() -> None:
