@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from operator import sub
 
 from attrs import define, field, frozen
 
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.statistics import Distribution, distribution
+from ai_energy_benchmarks.domain.summary import Summary
+from ai_energy_benchmarks.domain.verdict import Finding
 
 # A hundred million gaps as Python floats would need gigabytes; above this many the frame library sorts them in place.
 _MANY = 200_000
@@ -20,30 +22,115 @@ _MOST = 4_000_000
 _STEP = math.log(1.001)
 _LEAST_S = 1e-9
 _SHARES = (0.50, 0.90, 0.95, 0.99)
+# With fewer events than this share of the tokens a gap between events is not one between tokens.
+_ONE_EACH = 0.98
+_NO_EVENT = "showed no token event"
+_ONE_TOKEN = "had one token"
+_UNKNOWN_FIRST = "had a first event with an unknown number of tokens"
+_ONE_EVENT = "had no token after those of the first event"
 
 
 @frozen
 class Latencies:
-    """Distributions in seconds, as measurement.md §5 defines them; None where nothing was seen."""
+    """Distributions in seconds, as "Tokens and times" in docs/measurement.md defines them; None where nothing was seen.
+
+    Attributes:
+        itl_s: gaps between token events; None where events carry several tokens.
+        inter_chunk_s: the same gaps where they do.
+        tokens_per_event: output tokens over token events; None where no event was seen.
+        notes: latency by its field without ``_s`` → of how many requests it is known, and why not of all.
+    """
 
     ttft_s: Distribution | None
     itl_s: Distribution | None
     tpot_s: Distribution | None
     e2e_s: Distribution | None
+    inter_chunk_s: Distribution | None = None
+    tokens_per_event: float | None = None
+    notes: Mapping[str, str] = field(factory=dict)
 
 
 def pooled(completions: Iterable[Completion]) -> Latencies:
     """Pool the latencies of all completions; each gap between two token events counts once."""
-    ttft_s, itl_s, tpot_s, e2e_s = (Pool() for _ in range(4))
+    ttft_s, gaps_s, tpot_s, e2e_s = (Pool() for _ in range(4))
+    requests, rate = 0, _EventRate()
+    unknown: dict[str, Counter[str]] = {"ttft": Counter(), "tpot": Counter()}
     for each in completions:
+        requests += 1
+        rate.add(each)
         times_s = each.token_times_s
-        itl_s.add(map(sub, times_s[1:], times_s))
+        gaps_s.add(map(sub, times_s[1:], times_s))
         e2e_s.add((each.e2e_s,))
         if (first_s := each.ttft_s) is not None:
             ttft_s.add((first_s,))
+        else:
+            unknown["ttft"][_NO_EVENT] += 1
         if (per_token_s := each.tpot_s) is not None:
             tpot_s.add((per_token_s,))
-    return Latencies(*(each.distribution() for each in (ttft_s, itl_s, tpot_s, e2e_s)))
+        else:
+            unknown["tpot"][_why_no_tpot(each)] += 1
+    notes = {name: _note(requests, reasons) for name, reasons in unknown.items() if reasons}
+    gaps, per_event = gaps_s.distribution(), rate.tokens_per_event
+    chunks = several_tokens(per_event)
+    if chunks and per_event is not None:
+        notes["itl"] = f"a token event carries {per_event:.3g} tokens on average, so its gaps are called inter-chunk"
+    return Latencies(
+        ttft_s=ttft_s.distribution(),
+        itl_s=None if chunks else gaps,
+        tpot_s=tpot_s.distribution(),
+        e2e_s=e2e_s.distribution(),
+        inter_chunk_s=gaps if chunks else None,
+        tokens_per_event=per_event,
+        notes=notes,
+    )
+
+
+def tokens_per_event(completions: Iterable[Completion]) -> float | None:
+    """Output tokens over token events of all completions together; None where no event was seen."""
+    rate = _EventRate()
+    for each in completions:
+        rate.add(each)
+    return rate.tokens_per_event
+
+
+def several_tokens(per_event: float | None) -> bool:
+    """Whether token events carry so many tokens that the gaps between them are not those between tokens."""
+    return per_event is not None and per_event * _ONE_EACH > 1
+
+
+def latency_findings(summary: Summary) -> Iterator[Finding]:
+    """That gaps are those between chunks, and which latency is not known of every request."""
+    names = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL"}
+    for name, note in summary.latency_notes.items():
+        yield Finding("INFO", "latency", f"{names[name]}: {note}")
+
+
+@define
+class _EventRate:
+    _events: int = 0
+    _tokens: int = 0
+
+    def add(self, done: Completion) -> None:
+        if len(done.token_times_s):
+            self._events += len(done.token_times_s)
+            self._tokens += done.shown_tokens
+
+    @property
+    def tokens_per_event(self) -> float | None:
+        return self._tokens / self._events if self._events else None
+
+
+def _why_no_tpot(done: Completion) -> str:
+    if not len(done.token_times_s):
+        return _NO_EVENT
+    if done.output_tokens <= 1:
+        return _ONE_TOKEN
+    return _UNKNOWN_FIRST if done.first_event_tokens is None else _ONE_EVENT
+
+
+def _note(requests: int, reasons: Counter[str]) -> str:
+    why = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+    return f"{requests - reasons.total()} of {requests} requests: {why}"
 
 
 @define

@@ -88,6 +88,9 @@ def summarise(
         itl_s=latencies.itl_s,
         tpot_s=latencies.tpot_s,
         e2e_s=latencies.e2e_s,
+        inter_chunk_s=latencies.inter_chunk_s,
+        tokens_per_event=latencies.tokens_per_event,
+        latency_notes=latencies.notes,
         goodput=goodput([(each.outcomes, each.duration_s) for each in chosen], slo),
     )
 

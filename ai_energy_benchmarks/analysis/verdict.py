@@ -13,6 +13,7 @@ from ai_energy_benchmarks.analysis.board_checks import board_findings
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.energy_checks import ENERGY, energy_findings
 from ai_energy_benchmarks.analysis.integration import counter_findings
+from ai_energy_benchmarks.analysis.latency import latency_findings
 from ai_energy_benchmarks.analysis.machine_checks import machine_findings
 from ai_energy_benchmarks.analysis.serving_checks import goodput_findings, serving_findings
 from ai_energy_benchmarks.analysis.tokens import count
@@ -98,6 +99,7 @@ def judge(
         _window_notes(trials),
         serving_findings(trials),
         goodput_findings(summary),
+        latency_findings(summary),
         counter_findings(samples, trials),
         board_findings(samples, trials),
         machine_findings(environment, trials),

@@ -52,7 +52,7 @@ class Row:
     """One request on its way through the engine.
 
     Attributes:
-        times_s: when each token was seen; tokens of one step share its time.
+        times_s: when each step that brought it tokens had ended; one event a step, however many tokens it brought.
         failure: why this request alone has failed; empty if it has not.
     """
 
@@ -65,12 +65,12 @@ class Row:
     finish_reason: str | None = None
     failure: str = ""
 
-    def take(self, token_ids: Sequence[int], finish_reason: str | None) -> None:
-        """Add what one step brought."""
-        now_s = time.perf_counter()
+    def take(self, token_ids: Sequence[int], finish_reason: str | None, time_s: float) -> None:
+        """Add what one step brought, which had ended at ``time_s`` (monotonic seconds)."""
         self.first_tokens = self.first_tokens or len(token_ids)
         self.token_ids.extend(token_ids)
-        self.times_s.extend([now_s] * len(token_ids))
+        if token_ids:
+            self.times_s.append(time_s)
         self.finish_reason = finish_reason
 
 
@@ -185,7 +185,7 @@ class OfflineEngine(InProcessBackend):
             outcomes |= {each.number: each for each in failed}
         else:
             finished_s = time.perf_counter()
-            outcomes |= {each.request.number: _outcome(each, sent_s, finished_s) for each in rows}
+            outcomes |= {each.request.number: as_outcome(each, sent_s, finished_s) for each in rows}
         return tuple(outcomes[request.number] for request in batch.requests)
 
     @abstractmethod
@@ -215,7 +215,8 @@ class OfflineEngine(InProcessBackend):
         return chosen
 
 
-def _outcome(row: Row, sent_s: float, finished_s: float) -> Outcome:
+def as_outcome(row: Row, sent_s: float, finished_s: float) -> Outcome:
+    """A row that the engine is done with, which got its prompt at ``sent_s`` (monotonic seconds)."""
     if row.failure:
         return FailedCompletion(row.request.number, row.failure, sent_s, finished_s)
     return Completion(

@@ -43,6 +43,23 @@ class OpenAIServerOptions:
     extra_body: Mapping[str, str | int | float | bool | None] = field(factory=dict)
 
 
+# Keys of a request that make it another measurement, whatever the server calls them; 1 is what they are anyway.
+_ONE = "one answer a request is measured: its tokens, times and energy belong to one stream; remove it"
+_ONLY_ONE: Mapping[str, str] = {"n": _ONE, "best_of": _ONE, "num_return_sequences": _ONE, "beam_width": _ONE}
+_REFUSED: Mapping[str, str] = {
+    "use_beam_search": "beams are several answers of which one is sent; remove it",
+    "echo": "the prompt would be sent back as if it had been generated; remove it",
+    "stream": "answers are streamed, since times of tokens are known no other way; remove it",
+    "stream_options": "usage is always asked for in the stream; remove it",
+    "model": "set backend.model instead",
+    "messages": "the prompts are those of scenario.dataset_name; remove it",
+    "prompt": "the prompts are those of scenario.dataset_name; remove it",
+    "max_tokens": "set scenario.generate_kwargs.max_new_tokens instead",
+    "max_completion_tokens": "set scenario.generate_kwargs.max_new_tokens instead",
+    "max_new_tokens": "set scenario.generate_kwargs.max_new_tokens instead",
+    "n_predict": "set scenario.generate_kwargs.max_new_tokens instead",
+}
+_HARMLESS: Mapping[str, object] = {"use_beam_search": False, "echo": False, "stream": True}
 _SAMPLING = ("min_new_tokens", "top_k", "top_p", "min_p", "repetition_penalty", "temperature")
 
 
@@ -65,6 +82,19 @@ def refused(name: str, dialect: Mapping[str, str], demand: Demand) -> tuple[str,
         f"scenario.input_shapes.batch_size: {demand.batch_size} was asked for, but a server forms its own "
         "batches; set load.concurrency instead",
     )
+
+
+def refused_keys(extra_body: Mapping[str, FactValue]) -> tuple[str, ...]:
+    """Keys of ``backend.options.extra_body`` under which another thing would be measured than the report says."""
+    found = []
+    for key, value in extra_body.items():
+        if key in _ONLY_ONE:
+            why = None if value in (None, 1) else _ONLY_ONE[key]
+        else:
+            why = None if key in _HARMLESS and value in (None, _HARMLESS[key]) else _REFUSED.get(key)
+        if why is not None:
+            found.append(f"backend.options.extra_body.{key}: {value!r} is refused; {why}")
+    return tuple(found)
 
 
 def unseen(name: str, api: str, continues: bool, sample: Request | None) -> tuple[str, ...]:

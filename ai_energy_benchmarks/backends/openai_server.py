@@ -22,6 +22,7 @@ from ai_energy_benchmarks.backends.openai_requests import (
     OpenAIServerOptions,
     is_chat,
     refused,
+    refused_keys,
     request_body,
     unseen,
     used_parameters,
@@ -96,7 +97,8 @@ class OpenAIServerBackend(EnteredBackend):
     def problems(self, demand: Demand) -> tuple[str, ...]:
         launching = self.launch_problems() if self.settings.launch else ()
         unknown = unseen(self.NAME, self.options.api, self.CONTINUES, demand.sample)
-        return (*refused(self.NAME, self.DIALECT, demand), *unknown, *launching)
+        keys = refused_keys(self.options.extra_body)
+        return (*refused(self.NAME, self.DIALECT, demand), *keys, *unknown, *launching)
 
     def launch_problems(self) -> tuple[str, ...]:
         """Why a server of our own cannot be started."""

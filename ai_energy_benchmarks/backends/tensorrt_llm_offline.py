@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Event
@@ -104,7 +105,7 @@ class TensorRTOfflineBackend(OfflineEngine):
             result = self._in_use(self.model).generate_async(list(row.rendered.token_ids), params, streaming=True)
             async for part in result:
                 (output,) = part.outputs
-                row.take(output.token_ids[len(row.token_ids) :], output.finish_reason)
+                row.take(output.token_ids[len(row.token_ids) :], output.finish_reason, time.perf_counter())
                 row.cached_tokens = getattr(part, "cached_tokens", None)  # since 1.0
                 if cancelled.is_set():
                     result.abort()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Event
@@ -94,9 +95,10 @@ class VllmOfflineBackend(OfflineEngine):
             if cancelled.is_set():
                 engine.abort_request(list(waiting))
                 return
-            for output in engine.step():
+            outputs, stepped_s = engine.step(), time.perf_counter()
+            for output in outputs:
                 row, (part,) = waiting[output.request_id], output.outputs
-                row.take(part.token_ids, part.finish_reason)
+                row.take(part.token_ids, part.finish_reason, stepped_s)
                 if output.num_cached_tokens is not None:
                     row.cached_tokens = output.num_cached_tokens
 

@@ -22,13 +22,14 @@ class Completion:
         token_source: where the counts come from: the engine's token ids, the server's ``usage``, or
             re-tokenised text (which the verdict warns of).
         sent_s: when the request left us (in process: when its batch entered the engine).
-        token_times_s: when each token event was seen; in process one per output token.
+        token_times_s: when each token event was seen: a chunk of a stream that shows output, or in process one step,
+            which brings several tokens where the engine drafts them ahead.
         finished_s: when the request, or its whole batch, was complete.
         finish_reason: ``stop`` (end token or stop string) or ``length`` (budget used up).
         truncated_prompt_tokens: prompt tokens cut away; 0 if none were.
         cached_prompt_tokens: prompt tokens served from a prefix cache; None if not told.
         reasoning_tokens: part of the output that is thinking; None if it cannot be told apart.
-        first_event_tokens: tokens carried by the first token event; None if not told.
+        first_event_tokens: tokens carried by the first token event; None if that is not known.
         rendered_sha256: hash of the prompt as really sent, after the template.
         output_token_ids: the ids themselves where the engine gives them; the runner decodes them to ``text``
             after the window.
@@ -63,6 +64,16 @@ class Completion:
         return last_s - self.sent_s
 
     @property
+    def shown_tokens(self) -> int:
+        """Output tokens that had an event; an end token is counted, but a server shows no text for it."""
+        unseen_end = (
+            self.finish_reason == "stop"
+            and self.token_source != "token_ids"
+            and len(self.token_times_s) == self.output_tokens - 1
+        )
+        return self.output_tokens - unseen_end
+
+    @property
     def tpot_s(self) -> float | None:
         """Mean seconds per output token after the first event; None where it is undefined.
 
@@ -70,9 +81,7 @@ class Completion:
         """
         if self.first_event_tokens is None or len(self.token_times_s) < 2:
             return None
-        later_tokens = self.output_tokens - self.first_event_tokens
-        if self.finish_reason == "stop" and len(self.token_times_s) == self.output_tokens - 1:
-            later_tokens -= 1
+        later_tokens = self.shown_tokens - self.first_event_tokens
         if later_tokens < 1:
             return None
         return (self.token_times_s[-1] - self.token_times_s[0]) / later_tokens

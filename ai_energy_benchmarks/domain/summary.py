@@ -73,6 +73,9 @@ class Summary:
         tokens_in_doubt: why the token counts cannot be trusted, so that nothing is published that tokens are in;
             None if they can.
         ttft_s, itl_s, tpot_s, e2e_s: latencies pooled over trials, None where nothing was seen.
+        inter_chunk_s: the gaps between token events where these carry several tokens; ``itl_s`` is then None.
+        tokens_per_event: output tokens over token events; None where no event was seen.
+        latency_notes: latency by its field without ``_s`` → of how many requests it is known, and why not of all.
         goodput: None if no service-level objective was asked for.
         whole_requests: false in a part of a run: a request that is cut counts there, but is no unit of work.
     """
@@ -97,6 +100,9 @@ class Summary:
     itl_s: Distribution | None = None
     tpot_s: Distribution | None = None
     e2e_s: Distribution | None = None
+    inter_chunk_s: Distribution | None = None
+    tokens_per_event: float | None = None
+    latency_notes: Mapping[str, str] = field(factory=dict)
     goodput: Goodput | None = None
     whole_requests: bool = True
 

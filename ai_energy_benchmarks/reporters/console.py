@@ -154,7 +154,13 @@ def _latency_table(summary: Summary) -> Table:
     table.add_column("Latency, ms", no_wrap=True)
     for heading in ("mean", "p50", "p90", "p95", "p99", "n"):
         table.add_column(heading, justify="right")
-    named = (("TTFT", summary.ttft_s), ("TPOT", summary.tpot_s), ("ITL", summary.itl_s), ("E2E", summary.e2e_s))
+    named = (
+        ("TTFT", summary.ttft_s),
+        ("TPOT", summary.tpot_s),
+        ("ITL", summary.itl_s),
+        ("inter-chunk", summary.inter_chunk_s),
+        ("E2E", summary.e2e_s),
+    )
     for name, seconds in named:
         if seconds is not None:
             table.add_row(name, *_latency_row(seconds))

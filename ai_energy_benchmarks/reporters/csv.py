@@ -51,7 +51,9 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
       and its ``_repeatability_95`` (without); a modelled figure has neither
     - ``wh_per_1000_queries``, ``average_power_w``, ``peak_power_w``
 
-    and ``ttft_``, ``itl_``, ``tpot_`` and ``e2e_`` have ``mean_ms``, ``p50_ms``, ``p90_ms``, ``p95_ms``, ``p99_ms``.
+    and ``ttft_``, ``itl_``, ``tpot_``, ``e2e_`` and ``inter_chunk_`` have ``mean_ms``, ``p50_ms``, ``p90_ms``,
+    ``p95_ms``, ``p99_ms``. Where a token event carries several tokens (``tokens_per_event``) its gaps are
+    ``inter_chunk_`` and ``itl_`` is empty.
     ``wall_energy_wh`` is the total × ``wall_factor``; where that is stated, emissions and cost are of it.
     If the bounds are too far apart, the figures between them are empty; if token counts are in doubt, those that
     tokens are in.
@@ -60,8 +62,9 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
     seen = energies(result.summary)
     for name in ("gpu", "cpu", "dram", "total"):
         row.update({f"{name}_{key}": cell for key, cell in _energy(result.summary, seen.get(name)).items()})
-    for name in ("ttft", "itl", "tpot", "e2e"):
+    for name in ("ttft", "itl", "tpot", "e2e", "inter_chunk"):
         row.update(_latency(name, getattr(result.summary, f"{name}_s")))
+    row["tokens_per_event"] = result.summary.tokens_per_event
     row.update(_goodput(result.summary))
     row.update(_emissions(result), **_machine(result))
     return {key: "" if cell is None else str(cell) for key, cell in row.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.goodput import goodput
-from ai_energy_benchmarks.analysis.latency import pooled
+from ai_energy_benchmarks.analysis.latency import pooled, several_tokens, tokens_per_event
 from ai_energy_benchmarks.analysis.serving_checks import token_doubts
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.completions import Completion
@@ -38,8 +38,15 @@ def _with_whole_latencies(
         if (part := parts.get(trial.number)) is not None
     ]
     whole = pooled(each for outcomes, _ in sent for each in outcomes if isinstance(each, Completion))
+    # Tokens of a cut request are spread over its events, so only the whole trials tell what an event carries.
+    per_event = tokens_per_event(each for trial in recorded for each in trial.completions)
+    chunks, gaps_s = several_tokens(per_event), summary.itl_s or summary.inter_chunk_s
     return evolve(
         summary,
+        itl_s=None if chunks else gaps_s,
+        inter_chunk_s=gaps_s if chunks else None,
+        tokens_per_event=per_event,
+        latency_notes=whole.notes,
         ttft_s=whole.ttft_s,
         tpot_s=whole.tpot_s,
         e2e_s=whole.e2e_s,

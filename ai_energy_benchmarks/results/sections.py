@@ -92,12 +92,19 @@ def _bounded(figure: Bounded | None, factor: float = 1.0) -> dict[str, Any] | No
 
 
 def latency_ms(summary: Summary) -> dict[str, Any]:
-    """Mean and percentiles in milliseconds; null where nothing was seen."""
+    """Mean and percentiles in milliseconds; null where nothing was seen.
+
+    ``notes`` says of how many requests a latency is known, and why not of all. Where token events carry several
+    tokens their gaps are under ``inter_chunk``, and ``itl`` is null.
+    """
     return {
         "ttft": _in_ms(summary.ttft_s),
         "itl": _in_ms(summary.itl_s),
         "tpot": _in_ms(summary.tpot_s),
         "e2e": _in_ms(summary.e2e_s),
+        "inter_chunk": _in_ms(summary.inter_chunk_s),
+        "tokens_per_event": summary.tokens_per_event,
+        "notes": dict(summary.latency_notes),
     }
 
 

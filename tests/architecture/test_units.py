@@ -47,6 +47,7 @@ UNITLESS = {
     "Summary.requests": "a mean count",
     "Summary.succeeded": "a mean count",
     "Summary.failed": "a mean count",
+    "Summary.tokens_per_event": "a ratio",
 }
 
 

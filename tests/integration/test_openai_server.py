@@ -335,6 +335,51 @@ def test_what_is_sent_is_what_was_asked() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "fix"),
+    [
+        ("n", 2, "one answer a request"),
+        ("best_of", 4, "one answer a request"),
+        ("use_beam_search", True, "beams"),
+        ("echo", True, "as if it had been generated"),
+        ("stream", False, "answers are streamed"),
+        ("stream_options", None, "usage is always asked for"),
+        ("max_tokens", 5, "set scenario.generate_kwargs.max_new_tokens instead"),
+        ("max_completion_tokens", 5, "set scenario.generate_kwargs.max_new_tokens instead"),
+        ("model", "other", "set backend.model instead"),
+        ("prompt", "other", "scenario.dataset_name"),
+    ],
+)
+def test_what_would_be_another_measurement_is_refused(key: str, value: object, fix: str) -> None:
+    """Several answers a request are one stream to nobody: the check names the key, its value and the fix."""
+    for kind in (VllmBackend, OpenAIServerBackend):
+        chosen = settings("http://localhost:1/v1", extra_body={key: value})
+        (problem,) = kind(chosen).problems(Demand(Generation()))
+        assert problem.startswith(f"backend.options.extra_body.{key}: {value!r} is refused; ")
+        assert fix in problem
+
+
+def test_what_says_nothing_new_or_is_the_server_s_own_is_sent() -> None:
+    """One answer, streamed, not echoed is what is asked for anyway."""
+    harmless = {"n": 1, "best_of": 1, "echo": False, "stream": True, "use_beam_search": False, "logprobs": True}
+    chosen = settings("http://localhost:1/v1", extra_body=harmless)
+    assert VllmBackend(chosen).problems(Demand(Generation())) == ()
+
+
+def test_several_answers_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    """``validate`` says so too, with the key's path."""
+    file = tmp_path / "config.yaml"
+    with running(three_tokens) as server:
+        file.write_text(
+            f"backend: {{type: openai, model: scripted, endpoint: '{server.endpoint}', "
+            "options: {extra_body: {n: 2}}}\nmetrics: {enabled: false}\nscenario: {num_samples: 2}\n"
+        )
+        done = command("validate", file, cwd=tmp_path)
+        assert [each for each in server.seen if each.method == "POST"] == []
+    assert done.code != 0
+    assert "backend.options.extra_body.n: 2 is refused" in done.out + done.err
+
+
 def test_raw_prompts_go_to_the_completions_path() -> None:
     """``api: completions`` sends the text itself."""
     with running(three_tokens) as server:
