@@ -23,6 +23,7 @@ class BackendSettings:
 
     Attributes:
         model: hub id, directory or file.
+        device_ids: GPUs to use; GPU 0 where the config names none.
         options: the engine's own frozen options class, already structured.
         launch: start a server of our own.
         output_dir: where the log of a launched server goes.

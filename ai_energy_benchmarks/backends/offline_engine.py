@@ -139,6 +139,7 @@ class OfflineEngine(InProcessBackend):
                 model=settings.model,
                 model_source=files.source,
                 settings=arguments,
+                device_ids=settings.device_ids,
                 notes=(files.note,) if files.note else (),
             ),
             Path(files.path_or_id),

@@ -159,6 +159,7 @@ class OpenAIServerBackend(EnteredBackend):
             model=self.settings.model,
             model_source=f"served at {self.address.authority}",
             context_tokens=told.context_tokens,
+            device_ids=self.settings.device_ids if self.settings.launch else None,
             settings={
                 "api": options.api,
                 "endpoint": f"{self.address.authority}{self.address.path}",

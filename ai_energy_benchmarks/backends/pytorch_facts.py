@@ -24,6 +24,7 @@ def facts_of(loaded: Loaded, settings: BackendSettings, options: PyTorchOptions)
         device=", ".join(loaded.devices),
         dtype=str(loaded.model.dtype).removeprefix("torch."),
         board_ids=loaded.board_ids,
+        device_ids=_indices(loaded.devices),
         context_tokens=getattr(config, "max_position_embeddings", None),
         parameters=loaded.model.num_parameters(),
         architecture=architecture_of(config),
@@ -37,6 +38,11 @@ def facts_of(loaded: Loaded, settings: BackendSettings, options: PyTorchOptions)
         },
         notes=(loaded.files.note,) if loaded.files.note else (),
     )
+
+
+def _indices(devices: tuple[str, ...]) -> tuple[int, ...]:
+    """The numbers of torch devices such as ``cuda:1``; a CPU has none."""
+    return tuple(sorted(int(name.partition(":")[2] or 0) for name in devices if name.startswith("cuda")))
 
 
 def _settings_in_use(loaded: Loaded, options: PyTorchOptions) -> dict[str, FactValue]:

@@ -68,11 +68,11 @@ def _backend(backend: BackendConfig) -> Iterator[Problem]:
     elif backend.endpoint is not None:
         text = f"the {backend.type} backend runs in this process and has no endpoint, got {shown(backend.endpoint)}"
         yield Problem(("backend", "endpoint"), text)
-    if not backend.device_ids:
-        yield Problem(("backend", "device_ids"), "must name at least one board, got []")
-    for board, times in Counter(backend.device_ids).items():
+    if backend.device_ids == ():
+        yield Problem(("backend", "device_ids"), "must name at least one GPU, got []")
+    for gpu, times in Counter(backend.device_ids or ()).items():
         if times > 1:
-            yield Problem(("backend", "device_ids"), f"names board {board} {times} times")
+            yield Problem(("backend", "device_ids"), f"names GPU {gpu} {times} times")
 
 
 def _endpoint(config: BenchmarkConfig) -> Iterator[Problem]:

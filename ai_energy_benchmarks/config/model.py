@@ -55,7 +55,8 @@ class BackendConfig:
 
     Attributes:
         device: ``auto`` takes CUDA if there is a board, else the CPU.
-        device_ids: boards to use, as the process sees them.
+        device_ids: GPUs to use, by index as this process sees them; for a server, the GPUs that it runs on. Unset, an
+            engine in process and a launched server use GPU 0, and the GPUs of a running server are found out.
         endpoint: address of a server; refused by engines that run in process.
         launch: start a server of our own instead, and end it afterwards.
         options: settings of this engine alone, structured into its own class.
@@ -66,7 +67,7 @@ class BackendConfig:
     type: str
     model: Text
     device: Text = "auto"
-    device_ids: tuple[Index, ...] = (0,)
+    device_ids: tuple[Index, ...] | None = None
     endpoint: Text | None = None
     launch: bool = False
     task: Literal["text-generation"] = "text-generation"

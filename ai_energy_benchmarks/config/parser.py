@@ -25,7 +25,11 @@ _ENDPOINT = "http://localhost:8000/v1"
 
 @define
 class BackendConfig:
-    """Which engine runs which model; ``endpoint`` left at its default means nothing to an engine in process."""
+    """Which engine runs which model.
+
+    ``endpoint`` left at its default means nothing to an engine in process, and ``device_ids`` left at its default
+    nothing to a server.
+    """
 
     type: str = "vllm"
     device: str = "cuda"
@@ -207,8 +211,11 @@ def _resolved_backend(backend: BackendConfig) -> dict[str, object]:
     found = asdict(backend, recurse=False)
     boards = _plain(backend.device_ids)
     found["device_ids"] = [_typed(board) for board in boards] if isinstance(boards, list) else boards
-    if backend.endpoint == _ENDPOINT and _runs_in_process(backend.type):
+    in_process = _runs_in_process(backend.type)
+    if backend.endpoint == _ENDPOINT and in_process:
         found["endpoint"] = None
+    if found["device_ids"] == [0] and not in_process:
+        found["device_ids"] = None  # the contract's default, which says nothing of where a server runs
     return found
 
 

@@ -21,7 +21,8 @@ class EngineFacts:
         model: what the user asked for.
         model_source: where the weights came from (hub revision, directory, file).
         device: ``cpu``, ``cuda:0`` …; None if the engine does not tell.
-        board_ids: UUIDs of the boards in use; None if unknown.
+        board_ids: UUIDs of the GPUs in use; empty on a CPU; None if unknown.
+        device_ids: indices of the GPUs that the engine was given, as this process sees them; None if it chose them.
         context_tokens: the model's context length.
         parameters: number of weights.
         architecture: the model's shape; None if it is not known.
@@ -45,3 +46,4 @@ class EngineFacts:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     architecture: Architecture | None = None
+    device_ids: tuple[int, ...] | None = None

@@ -8,6 +8,8 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.domain.gpu_choice import GpuChoice
+
 Component = Literal["gpu", "cpu", "dram"]
 Provenance = Literal["measured", "integrated", "modelled"]
 Estimator = Literal["guarded", "continuous", "exact"]
@@ -159,6 +161,7 @@ class Measurement:
         component_notes: component → sentences on its figure alone.
         foreign_processes: sentences on whoever else was on the workload's boards.
         shares: the workload's part of components that others use too, where somebody asked for it.
+        gpu_choice: how it is known which GPUs count; None if the meter sees no GPU, or was not told whose count.
     """
 
     start_s: float
@@ -169,6 +172,7 @@ class Measurement:
     foreign_processes: tuple[str, ...] = ()
     shares: tuple[WorkloadShare, ...] = ()
     component_notes: Mapping[Component, tuple[str, ...]] = field(factory=dict)
+    gpu_choice: GpuChoice | None = None
 
     @property
     def duration_s(self) -> float:
@@ -205,16 +209,19 @@ class Workload:
 
     Attributes:
         process_ids: processes of the engine; empty if unknown, as for a remote server.
-        board_ids: UUIDs of the boards the engine uses; None if unknown: all visible ones count.
+        board_ids: UUIDs of the GPUs that the engine uses, as it reports them itself; None if it does not.
         elsewhere: why the meters of this machine see nothing of the engine, or only a part of it: it then has no
             figure. None if it runs on this machine alone.
-        asked_boards: boards that the user named for a server, counted from 0 as this process sees them.
+        device_ids: indices of the engine's GPUs, counted from 0 as this process sees them; None if they are not known.
+        fastest_first: whether the engine counts GPUs in another order than that of the PCI bus, so that among unlike
+            GPUs ``device_ids`` may mean others.
     """
 
     process_ids: tuple[int, ...]
     board_ids: tuple[str, ...] | None = None
     elsewhere: str | None = None
-    asked_boards: tuple[int, ...] | None = None
+    device_ids: tuple[int, ...] | None = None
+    fastest_first: bool = False
 
     @property
     def local(self) -> bool:

@@ -39,8 +39,8 @@ def counted(workload: Workload, boards: Sequence[NvmlBoard]) -> Counted:
         return Counted(frozenset(), absent=workload.elsewhere)
     if workload.board_ids is not None:
         return Counted(frozenset(workload.board_ids), process_ids=pids)
-    if workload.asked_boards is not None:
-        return _asked(workload.asked_boards, pids, boards)
+    if workload.device_ids is not None:
+        return _asked(workload.device_ids, pids, boards)
     if not pids:
         return Counted(doubt="the engine's processes are unknown: all visible boards count")
     holding = frozenset(board.device.id for board in boards if listed_as(pids, board.process_ids() or ()))

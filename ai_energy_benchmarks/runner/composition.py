@@ -22,7 +22,7 @@ def make_backend(config: BenchmarkConfig, progress: Progress) -> Backend:
     settings = BackendSettings(
         model=wanted.model,
         device=wanted.device,
-        device_ids=wanted.device_ids,
+        device_ids=wanted.device_ids or (0,),
         endpoint=wanted.endpoint,
         task=wanted.task,
         options=wanted.options,

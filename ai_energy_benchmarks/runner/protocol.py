@@ -88,10 +88,9 @@ class Steps:
             record.engine = members.backend.facts()
 
     def _workload(self, engine: EngineFacts) -> Workload:
-        """Whose energy counts; a server's boards are the user's to name, and 0 alone is only the default."""
-        asked, wanted = self.config.backend, self.members.backend
-        named = wanted.needs_endpoint and (asked.launch or asked.device_ids != (0,))
-        return Workload(wanted.process_ids(), engine.board_ids, asked_boards=asked.device_ids if named else None)
+        """Whose energy counts: what the engine reports of itself, else what the config names."""
+        named = self.config.backend.device_ids if engine.device_ids is None else engine.device_ids
+        return Workload(self.members.backend.process_ids(), engine.board_ids, device_ids=named)
 
     def _boards(self, engine: EngineFacts) -> Collection[str] | None:
         """The workload's boards: by the engine's own word, else those that the meter counts; None if nobody knows."""

@@ -11,6 +11,7 @@ from attrs import asdict, define, field
 
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.config.carbon import carbon_for, tariff_for
+from ai_energy_benchmarks.config.checks import needs_endpoint
 from ai_energy_benchmarks.config.loading import config_to_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
@@ -61,7 +62,7 @@ class Record:
             noticed=self.findings,
         )
         return BenchmarkResult(
-            subject=_subject(config),
+            subject=_subject(config, self._device_ids(config)),
             config_yaml=config_to_yaml(config),
             started_utc=self.started.isoformat(timespec="seconds"),
             ending=self.ending,
@@ -85,8 +86,20 @@ class Record:
             noticed=tuple(self.findings),
         )
 
+    def _device_ids(self, config: BenchmarkConfig) -> tuple[int, ...]:
+        """Indices of the GPUs in use: as the config or the engine names them, else of those that count."""
+        backend = config.backend
+        named = backend.device_ids or (self.engine.device_ids if self.engine is not None else None)
+        if named is None and not needs_endpoint(backend.type):
+            named = (0,)
+        if named is not None:
+            return named
+        measured = [each.measurement for each in self.trials if each.measurement is not None]
+        ids = {reading.device.id for each in measured for reading in each.readings if reading.counted}
+        return tuple(each.index for each in self.environment.boards if each.id in ids)
 
-def _subject(config: BenchmarkConfig) -> Subject:
+
+def _subject(config: BenchmarkConfig, device_ids: tuple[int, ...]) -> Subject:
     return Subject(
         name=config.name,
         backend=config.backend.type,
@@ -94,7 +107,7 @@ def _subject(config: BenchmarkConfig) -> Subject:
         dataset=config.scenario.dataset_name,
         num_samples=config.scenario.num_samples,
         batch_size=config.scenario.input_shapes.batch_size,
-        device_ids=config.backend.device_ids,
+        device_ids=device_ids,
         project_name=config.metrics.project_name,
         country=config.metrics.country_iso_code or "",
         region=config.metrics.region or "",

@@ -195,9 +195,9 @@ def test_the_boards_that_the_user_named_count(simulate: Simulate) -> None:
     """Whatever processes they hold; one that is not there leaves the sum absent, with the reason."""
     simulate(Board(A, tick_s=0.01, pids=(os.getpid(),)), Board(B, tick_s=0.01))
     with NvmlCollector() as collector:
-        collector.attach(Workload((os.getpid(),), asked_boards=(1,)))
+        collector.attach(Workload((os.getpid(),), device_ids=(1,)))
         counted = {reading.device.id: reading.counted for reading in measure(collector, 0.05).readings}
-        collector.attach(Workload((os.getpid(),), asked_boards=(1, 2)))
+        collector.attach(Workload((os.getpid(),), device_ids=(1, 2)))
         beyond = measure(collector, 0.05)
     assert counted == {A: False, B: True}
     assert [reading.counted for reading in beyond.readings] == [False, False]
@@ -272,7 +272,7 @@ def test_a_board_that_cannot_be_reached_keeps_its_place(simulate: Simulate) -> N
     with NvmlCollector() as collector:
         collector.attach(Workload(()))
         everything = measure(collector, 0.05)
-        collector.attach(Workload((1,), asked_boards=(1,)))
+        collector.attach(Workload((1,), device_ids=(1,)))
         measurement = measure(collector, 0.05)
         notes = collector.notes()
     assert {reading.device.id: reading.counted for reading in everything.readings} == {B: True, C: True}

@@ -75,8 +75,8 @@ def test_a_member_that_cannot_be_imported_is_a_problem() -> None:
 @pytest.mark.parametrize(
     ("ids", "expected"),
     [
-        ([], "must name at least one board, got []"),
-        ([0, 1, 0], "names board 0 2 times"),
+        ([], "must name at least one GPU, got []"),
+        ([0, 1, 0], "names GPU 0 2 times"),
         ([-1], "must be at least 0, got -1"),
     ],
 )

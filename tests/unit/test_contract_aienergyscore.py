@@ -466,7 +466,7 @@ def test_boards_restrict_a_servers_meter_only_if_they_were_set(
     collector = Attached(journal, clock)
     collector.workloads.clear()
     BenchmarkRunner(config, backend=Server(journal, clock), collector=collector, reporters=[], clock=clock).run()
-    assert {workload.asked_boards for workload in collector.workloads} == {asked}
+    assert {workload.device_ids for workload in collector.workloads} == {asked}
 
 
 # --- 8: base dependencies -------------------------------------------------------------------------------------------
