@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
+from ai_energy_benchmarks.analysis.component_energy import UNRESOLVED
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.repetition import repetition_findings
-from ai_energy_benchmarks.analysis.summary import UNRESOLVED, counting_trials
+from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.windows import BASELINES, COMPONENTS, counted
 from ai_energy_benchmarks.domain.power import Component, Device, Measurement
 from ai_energy_benchmarks.domain.result import Step, Trial

@@ -1,0 +1,141 @@
+"""The energy of one component over several windows: mean, bounds, energy per output token, idle power."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
+from statistics import fmean
+from typing import Literal
+
+from attrs import evolve, frozen
+
+from ai_energy_benchmarks.analysis.sensor_gain import gain_of, known_gain_uncertainty, meters_of_unknown_gain
+from ai_energy_benchmarks.analysis.tokens import TokenBounds
+from ai_energy_benchmarks.analysis.windows import WindowEnergy, counted, devices, idle_power, window_energy
+from ai_energy_benchmarks.domain.power import Component, Measurement, WorkloadShare
+from ai_energy_benchmarks.domain.result import Step, Trial
+from ai_energy_benchmarks.domain.statistics import Estimate, estimate
+from ai_energy_benchmarks.domain.summary import ComponentEnergy
+
+# Wider relative half-widths are reported as bounds only (docs/measurement.md, "Edges of a window").
+UNRESOLVED = 0.20
+
+
+def component_energy(
+    name: Component | Literal["total"],
+    components: Collection[Component],
+    trials: Sequence[Trial],
+    tokens: Sequence[TokenBounds] | None,
+    steps: Sequence[Step],
+) -> ComponentEnergy:
+    """Energy of the components together, the mean over the trials' windows.
+
+    Args:
+        components: each has a figure in every trial (``why_absent`` is None).
+        tokens: output tokens of each window; None withholds energy per token.
+        steps: the baselines that give the idle power.
+    """
+    readings = [counted(each, components) for each in _measurements(trials)]
+    windows = [window_energy(each) for each in readings]
+    whole = window_energy(tuple(chain.from_iterable(readings)))
+    energy_j = fmean(each.energy_j for each in windows)
+    low_j, high_j = fmean(each.energy_low_j for each in windows), fmean(each.energy_high_j for each in windows)
+    peaks_w = [each.peak_power_w for each in windows if each.peak_power_w is not None]
+    idle = idle_power(steps, components, devices(readings[0]), {each.name for each in steps})
+    all_readings = tuple(chain.from_iterable(readings))
+    gain, gain_share = gain_of(all_readings), known_gain_uncertainty(all_readings)
+    per_token = None if tokens is None else _per_output_token(windows, tokens, gain_share)
+    if per_token and whole.provenance == "modelled":
+        per_token = evolve(per_token, energy_j=_without_interval(per_token.energy_j))
+    return ComponentEnergy(
+        component=name,
+        provenance=whole.provenance,
+        meter=whole.meter,
+        energy_j=energy_j,
+        energy_low_j=low_j,
+        energy_high_j=high_j,
+        resolved=energy_j > 0 and (high_j - low_j) / 2 <= UNRESOLVED * energy_j,
+        per_output_token_j=per_token.energy_j if per_token else None,
+        idle_power_w=idle.mean_w if idle else None,
+        idle_half_difference_w=idle.half_difference_w if idle else None,
+        net_energy_j=energy_j - idle.mean_w * fmean(each.duration_s for each in trials) if idle else None,
+        peak_power_w=max(peaks_w) if len(peaks_w) == len(windows) else None,
+        per_output_token_low_j=per_token.low_j if per_token else None,
+        per_output_token_high_j=per_token.high_j if per_token else None,
+        gain_limit=gain.limit if gain else None,
+        gain_source=gain.source if gain else "",
+        gain_unknown=meters_of_unknown_gain(all_readings),
+        per_pass_j=_of_a_window(windows, gain_share),
+        workload_share=_workload_share(name, trials),
+    )
+
+
+def _workload_share(name: str, trials: Sequence[Trial]) -> WorkloadShare | None:
+    """Mean over trials; None if one of them has none."""
+    found = [each for seen in _measurements(trials) for each in seen.shares if each.component == name]
+    if not found or len(found) != len(trials):
+        return None
+    means = (
+        fmean(values) for values in zip(*((each.share, each.share_low, each.share_high) for each in found), strict=True)
+    )
+    return WorkloadShare(found[0].component, *means)
+
+
+@frozen
+class _PerToken:
+    energy_j: Estimate
+    low_j: float
+    high_j: float
+
+
+def _per_output_token(
+    windows: Sequence[WindowEnergy], tokens: Sequence[TokenBounds], gain_share: float | None
+) -> _PerToken | None:
+    """Means over trials of each trial's own ratio; None if a trial brought no output token."""
+    if not all(each.low > 0 for each in tokens):
+        return None
+    pairs = list(zip(windows, tokens, strict=True))
+    bounds_j = [(window.energy_low_j / n.high, window.energy_high_j / n.low) for window, n in pairs]
+    mean_j = estimate([window.energy_j / n.best for window, n in pairs], bounds_j, gain_share)
+    return _PerToken(mean_j, fmean(low_j for low_j, _ in bounds_j), fmean(high_j for _, high_j in bounds_j))
+
+
+def _of_a_window(windows: Sequence[WindowEnergy], gain_share: float | None) -> Estimate:
+    """Energy of one window, with the bounds of each trial and the sensor's gain."""
+    bounds_j = [(window.energy_low_j, window.energy_high_j) for window in windows]
+    return estimate([window.energy_j for window in windows], bounds_j, gain_share)
+
+
+def _without_interval(of_model: Estimate) -> Estimate:
+    """Trials repeat a model's error as it is, so neither their scatter nor the window's edges bound it."""
+    return evolve(of_model, half_width=None, half_width_with_gain=None)
+
+
+def seen_in_part(trials: Sequence[Trial], absent: Collection[Component]) -> tuple[Component, ...]:
+    """The absent components of which some trial has a reading that counts."""
+    return tuple(each for each in absent if any(counted(seen, (each,)) for seen in _measurements(trials)))
+
+
+def why_absent(trials: Sequence[Trial], component: Component) -> str | None:
+    """Why the component has no figure; None if every trial saw the same devices of it."""
+    if not _measurements(trials):
+        return "nothing was measured"
+    first = None
+    for trial in trials:
+        if trial.measurement is None:
+            return f"trial {trial.number} was not measured"
+        own = [each for each in trial.measurement.readings if each.device.component == component]
+        if not own:
+            return trial.measurement.absent.get(component, f"no meter saw it in trial {trial.number}")
+        of_workload = devices(each for each in own if each.counted)
+        if not of_workload:
+            return trial.measurement.absent.get(component, "the workload uses none of the devices that were seen")
+        first = first or of_workload
+        if of_workload != first:
+            missing = ", ".join(sorted(each.label or each.id for each in first ^ of_workload))
+            return f"not every trial saw the same devices; {missing} came or went in trial {trial.number}"
+    return None
+
+
+def _measurements(trials: Iterable[Trial]) -> list[Measurement]:
+    return [each.measurement for each in trials if each.measurement is not None]
