@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 from attrs import field, frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
-from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.engine import EngineFacts, Location
 from ai_energy_benchmarks.domain.progress import Progress, Silent
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Request, Tokenizer
 from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
@@ -128,6 +128,15 @@ class ShowsLoad(Protocol):
 
     async def gauges(self) -> ServerGauges | None:
         """One reading; None where the server does not tell. Called within windows, seconds apart."""
+        ...
+
+
+@runtime_checkable
+class Located(Protocol):
+    """A backend whose engine is another process, which may be elsewhere or hidden behind a proxy."""
+
+    def location(self) -> Location:
+        """Where the engine runs; only while entered."""
         ...
 
 

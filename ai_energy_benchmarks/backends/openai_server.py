@@ -17,7 +17,7 @@ from ai_energy_benchmarks.backends.event_stream import EventStream
 from ai_energy_benchmarks.backends.http_client import HttpClient, json_body
 from ai_energy_benchmarks.backends.http_connection import HttpError, Response
 from ai_energy_benchmarks.backends.launching import LaunchOptions
-from ai_energy_benchmarks.backends.local_processes import listening_on
+from ai_energy_benchmarks.backends.location import locate, of_tree
 from ai_energy_benchmarks.backends.openai_requests import (
     OpenAIServerOptions,
     is_chat,
@@ -41,7 +41,7 @@ from ai_energy_benchmarks.backends.server_tokens import NO_USAGE, LaterCounts, l
 from ai_energy_benchmarks.backends.used import UsedParameters
 from ai_energy_benchmarks.domain.address import Address, parse_address
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
-from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.engine import EngineFacts, Location
 from ai_energy_benchmarks.domain.prompts import Batch, Request, Tokenizer
 from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
 from ai_energy_benchmarks.errors import BackendError
@@ -182,9 +182,13 @@ class OpenAIServerBackend(EnteredBackend):
         return evolve(self._facts, generation=self._used.facts(), notes=(*self.notes, _TRUNCATION, *again, *later))
 
     def process_ids(self) -> tuple[int, ...]:
-        if self._server is not None:
-            return (self._server.pid,) if self._server.pid is not None else ()
-        return listening_on(self.address.port) if self.address.local else ()
+        return self.location().process_ids
+
+    def location(self) -> Location:
+        """Where the server runs (``backends.base.Located``), followed through proxies as far as that is possible."""
+        if self._server is None:
+            return locate(self.address)
+        return of_tree(self._server.pid) if self._server.pid is not None else Location()
 
     def counters(self) -> ServerCounters | None:
         page = fetch_text(self._asked(), self.METRICS.path)

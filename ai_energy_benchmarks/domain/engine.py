@@ -47,3 +47,34 @@ class EngineFacts:
     warnings: tuple[str, ...] = ()
     architecture: Architecture | None = None
     device_ids: tuple[int, ...] | None = None
+
+
+@frozen
+class Location:
+    """Where an engine runs, as far as this machine shows it.
+
+    Attributes:
+        process_ids: its first processes here; empty if they are unknown.
+        elsewhere: why the meters of this machine see nothing of it, or only a part; None if nothing says so.
+        certain: whether ``elsewhere`` is a fact that the user cannot overrule.
+        overruled_by_gpus: whether naming its GPUs says that the engine is here.
+        by_port: whether the processes were found by the port on which they listen, so that workers may be missing.
+        unknown: why the processes are unknown; None if they are not.
+    """
+
+    process_ids: tuple[int, ...] = ()
+    elsewhere: str | None = None
+    certain: bool = False
+    overruled_by_gpus: bool = False
+    by_port: bool = False
+    unknown: str | None = None
+
+    def missed(self, *, assume_local: bool, gpus_named: bool) -> str | None:
+        """``elsewhere``, unless the user has said otherwise.
+
+        Args:
+            assume_local: that the engine runs on this machine alone.
+            gpus_named: on which GPUs of this machine.
+        """
+        overruled = not self.certain and (assume_local or (self.overruled_by_gpus and gpus_named))
+        return None if overruled else self.elsewhere

@@ -215,6 +215,8 @@ class Workload:
         device_ids: indices of the engine's GPUs, counted from 0 as this process sees them; None if they are not known.
         fastest_first: whether the engine counts GPUs in another order than that of the PCI bus, so that among unlike
             GPUs ``device_ids`` may mean others.
+        by_port: whether the processes were found by the port on which they listen, so that workers may be missing.
+        unknown: why the processes are unknown; None if they are not.
     """
 
     process_ids: tuple[int, ...]
@@ -222,6 +224,8 @@ class Workload:
     elsewhere: str | None = None
     device_ids: tuple[int, ...] | None = None
     fastest_first: bool = False
+    by_port: bool = False
+    unknown: str | None = None
 
     @property
     def local(self) -> bool:

@@ -19,6 +19,7 @@ from ai_energy_benchmarks.domain.result import Step, StepName, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.runner.generating import Generating, Members, as_seen
+from ai_energy_benchmarks.runner.locating import elsewhere, location_findings, location_of
 from ai_energy_benchmarks.runner.reasoning import observe
 from ai_energy_benchmarks.runner.record import Record
 from ai_energy_benchmarks.runner.rows import outcome_rows, spilled
@@ -90,7 +91,17 @@ class Steps:
     def _workload(self, engine: EngineFacts) -> Workload:
         """Whose energy counts: what the engine reports of itself, else what the config names."""
         named = self.config.backend.device_ids if engine.device_ids is None else engine.device_ids
-        return Workload(self.members.backend.process_ids(), engine.board_ids, device_ids=named)
+        location = location_of(self.members.backend)
+        missed = elsewhere(self.config, location, gpus_named=named is not None)
+        self.record.findings.extend(location_findings(self.config, location, missed))
+        return Workload(
+            location.process_ids,
+            engine.board_ids,
+            elsewhere=missed,
+            device_ids=named,
+            by_port=location.by_port,
+            unknown=location.unknown,
+        )
 
     def _boards(self, engine: EngineFacts) -> Collection[str] | None:
         """The workload's boards: by the engine's own word, else those that the meter counts; None if nobody knows."""
