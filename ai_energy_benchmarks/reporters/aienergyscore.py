@@ -8,11 +8,12 @@ from pathlib import Path
 from attrs import frozen
 
 from ai_energy_benchmarks.analysis.derived import energies
+from ai_energy_benchmarks.analysis.time_shares import Undivided
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import ComponentEnergy
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.results.document import report_document
-from ai_energy_benchmarks.results.phases import METHOD, PhaseEnergy, Phases, phases_by_time
+from ai_energy_benchmarks.results.phases import METHOD, PhaseEnergy, phases_by_time
 from ai_energy_benchmarks.results.units import kwh, wh
 from ai_energy_benchmarks.results.writing import write_errors, write_text
 
@@ -64,21 +65,22 @@ def gpu_energy_wh(result: BenchmarkResult) -> float | None:
 def gpu_summary(result: BenchmarkResult) -> dict[str, str | float | None]:
     """The content of ``GPU_ENERGY_SUMMARY.json``: the total, each phase, and how it was obtained."""
     gpu = energies(result.summary).get("gpu")
-    phases = _gpu_phases(phases_by_time(result))
-    split = {f"{name}_wh": wh(getattr(phases, f"{name}_j")) for name in PHASES} if phases else {}
+    phases = _gpu_phases(result)
+    divided = isinstance(phases, PhaseEnergy)
     total_wh = gpu_energy_wh(result)
     return {
         "units": "Wh",
         "total": total_wh,
         **_interval(gpu if total_wh is not None else None),
-        **split,
+        **{f"{name}_wh": wh(getattr(phases, f"{name}_j")) if divided else None for name in PHASES},
         "format": "ai_energy_benchmarks",
         "model": result.subject.model,
         "samples": result.summary.requests,
         "runs": result.summary.trials,
         "wh_per_1000_queries": _per_1000(result, total_wh),
         "source": gpu.provenance if gpu else "absent",
-        "split": METHOD if split else None,
+        "split": METHOD if divided else None,
+        **({} if isinstance(phases, PhaseEnergy) else {"split_absent": phases.reason}),
         "verdict": result.verdict.level,
         **({} if total_wh is not None else {"reason": _why_no_score(result)}),
     }
@@ -115,15 +117,21 @@ def _per_1000(result: BenchmarkResult, gpu_wh: float | None) -> float | None:
     return 1000 * gpu_wh / summary.succeeded
 
 
-def _gpu_phases(phases: Phases | None) -> PhaseEnergy | None:
-    return phases.energy.get("gpu") if phases else None
+def _gpu_phases(result: BenchmarkResult) -> PhaseEnergy | Undivided:
+    phases = phases_by_time(result)
+    if isinstance(phases, Undivided):
+        return phases
+    return phases.energy.get("gpu") or Undivided(_why_no_score(result))
 
 
 def _phase_blocks(result: BenchmarkResult) -> dict[str, object]:
-    """Phase → energy in kWh by component, as optimum-benchmark's report has it, without what no meter saw."""
+    """Phase → energy in kWh by component, as optimum-benchmark's report has it, without what no meter saw.
+
+    Where the pass cannot be divided, ``energy`` is null with the reason.
+    """
     phases = phases_by_time(result)
-    if phases is None:
-        return {}
+    if isinstance(phases, Undivided):
+        return {phase: {"energy": None, "split": None, "reason": phases.reason} for phase in PHASES}
     names = {"cpu": "cpu", "ram": "dram", "gpu": "gpu", "total": "total"}
     blocks: dict[str, object] = {}
     for phase in PHASES:

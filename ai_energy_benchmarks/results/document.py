@@ -16,6 +16,7 @@ from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.footprint import footprint
 from ai_energy_benchmarks.analysis.server_figures import server_figures
 from ai_energy_benchmarks.analysis.summary import counting_trials
+from ai_energy_benchmarks.analysis.time_shares import Undivided
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import BenchmarkResult
@@ -62,7 +63,7 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         "wall": sections.wall(result),
         "cost": sections.cost_block(result),
         "efficiency": efficiency(result),
-        "phases_by_time": asdict(phases) if (phases := phases_by_time(result)) else None,
+        **_phases(result),
         "latency_ms": sections.latency_ms(result.summary),
         "goodput": asdict(goodput) if (goodput := result.summary.goodput) else None,
         "server": asdict(server) if (server := server_figures(counting_trials(result.trials))) else None,
@@ -96,6 +97,13 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
             for each in verdict.findings
         ],
     }
+
+
+def _phases(result: BenchmarkResult) -> dict[str, Any]:
+    phases = phases_by_time(result)
+    if isinstance(phases, Undivided):
+        return {"phases_by_time": None, "phases_by_time_absent": phases.reason}
+    return {"phases_by_time": asdict(phases), "phases_by_time_absent": None}
 
 
 def _config(result: BenchmarkResult) -> dict[str, Any]:

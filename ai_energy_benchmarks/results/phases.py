@@ -8,7 +8,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.summary import counting_trials
-from ai_energy_benchmarks.analysis.time_shares import TimeShares, time_shares
+from ai_energy_benchmarks.analysis.time_shares import TimeShares, Undivided, time_shares
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 
@@ -20,7 +20,7 @@ class PhaseEnergy:
     """One component's energy of one pass by phase.
 
     Attributes:
-        preprocess_j: while no request was on its way.
+        preprocess_j: while no request was in flight.
         per_thinking_token_j, per_answer_token_j: each kind's own share of decode; None where they cannot be told apart.
         whole_per_answer_token_j: the energy of the whole pass, thinking included, over the tokens of the answers.
     """
@@ -42,14 +42,15 @@ class Phases:
     method: str = METHOD
 
 
-def phases_by_time(result: BenchmarkResult) -> Phases | None:
-    """Preprocess (no request on its way), prefill and decode of each component, and thinking apart from the answer.
+def phases_by_time(result: BenchmarkResult) -> Phases | Undivided:
+    """Preprocess (no request in flight), prefill and decode of each component, and thinking apart from the answer.
 
-    None where no request showed its first token. A component whose window is not resolved is left out.
+    ``Undivided`` with the reason where several requests were in flight at a time, or the rows of a batch did not begin
+    together. A component whose window is not resolved is left out.
     """
     shares = time_shares(counting_trials(result.trials))
-    if shares is None:
-        return None
+    if isinstance(shares, Undivided):
+        return shares
     split = {
         name: _split(each, shares, result.summary) for name, each in energies(result.summary).items() if each.resolved
     }
