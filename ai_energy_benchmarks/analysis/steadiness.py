@@ -1,87 +1,158 @@
-"""Whether something has come to rest: power and temperature of boards, the speed of a repeated request."""
+"""Whether something has come to rest: power and temperature of GPUs, the speed of a repeated request."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import pairwise
+from math import sqrt
 from statistics import fmean, stdev
 
 from attrs import frozen
 
 from ai_energy_benchmarks.analysis.trend import trend
+from ai_energy_benchmarks.domain.edges import middle_s, on_line
 from ai_energy_benchmarks.domain.power import Quantity, Samples, Series
 
-# Enough points for a slope, whatever the meter's pace.
-_POINTS = 60
+# Means over so many parts of a window: of 5 s each in the thermal gate, longer than the steps of a busy load last.
+_MEANS = 12
+# So many standard errors a slope may lie off by chance (95 %).
+_ERRORS = 2.0
+# Changes of a counter before a window that its first part needs lie no further back.
+_LOOK_BACK_S = 2.0
 _DRIFT, _DRIFT_P = 0.01, 0.05
+
+MeanBetween = Callable[[float, float], float]
+
+
+@frozen
+class Slope:
+    """A straight line through means of equal distance in time.
+
+    Attributes:
+        per_minute: its change in a minute.
+        error: standard error of that, from how far the means lie off the line.
+    """
+
+    per_minute: float
+    error: float
+
+    @property
+    def surely(self) -> float:
+        """The size of the change that its own noise does not explain, in a minute."""
+        return max(0.0, abs(self.per_minute) - _ERRORS * self.error)
 
 
 @frozen
 class Change:
-    """How the boards change by a straight line through the last readings.
+    """How the GPUs change.
 
     Attributes:
-        power: change of their power in a minute, as a share of it.
-        celsius: the largest change of a board's temperature in a minute; None if no board tells it.
+        power: of their power together, as a share of it.
+        celsius: of the GPU whose temperature surely changes most; None if none is known.
     """
 
-    power: float
-    celsius: float | None
+    power: Slope
+    celsius: Slope | None
 
 
 def change(samples: Samples, boards: Collection[str] | None, begin_s: float, end_s: float) -> Change | None:
-    """The change between two times; None if no meter told the power of a board all the while.
+    """The change between two times; None if no meter reported the power of a GPU all the while.
+
+    Power comes from the differences of energy counters where there are any: they hold what happens between two
+    readings, so that a load in bursts does not look like a drift.
 
     Args:
         boards: device ids; None for all.
     """
-    powers_w = _sampled(samples, "power_w", boards, begin_s, end_s)
-    if not powers_w:
+    powers = list(_of_boards(samples, "power_w", boards, begin_s))
+    if not powers:
         return None
-    total_w = [sum(each) for each in zip(*powers_w, strict=True)]
-    mean_w, minute = fmean(total_w), 60.0 / (end_s - begin_s)
+    counters = {each.device: each for each in _of_boards(samples, "energy_j", boards, begin_s)}
+    knots = [_knots(counters.get(each.device), begin_s, end_s) for each in powers]
+    # What a counter has done since it last moved is not known yet, so the window ends there.
+    early_s = max((end_s - each.times_s[-1] for each in knots if each is not None), default=0.0)
+    begin_s, end_s = begin_s - early_s, end_s - early_s
+    means = [_read(power) if moves is None else moves.power_w for power, moves in zip(powers, knots, strict=True)]
+    total_w = [sum(mean(*part) for mean in means) for part in _parts(begin_s, end_s)]
+    mean_w = fmean(total_w)
     if mean_w <= 0:
         return None
-    temperatures = _sampled(samples, "temperature_celsius", boards, begin_s, end_s)
-    celsius = max((_rise(each) * minute for each in temperatures), key=abs, default=None)
-    return Change(_rise(total_w) / mean_w * minute, celsius)
+    temperatures = _of_boards(samples, "temperature_celsius", boards, begin_s)
+    slopes = [_slope([_read(each)(*part) for part in _parts(begin_s, end_s)], end_s - begin_s) for each in temperatures]
+    power_slope = _slope([each / mean_w for each in total_w], end_s - begin_s)
+    return Change(power_slope, max(slopes, key=lambda each: each.surely, default=None))
 
 
 def watched(samples: Samples, boards: Collection[str] | None) -> bool:
-    """Whether a meter tells the power of any of the boards."""
+    """Whether a meter reports the power of any of the GPUs."""
     return any(True for _ in _of_boards(samples, "power_w", boards))
 
 
-def _of_boards(samples: Samples, quantity: Quantity, boards: Collection[str] | None) -> Iterator[Series]:
+def _of_boards(
+    samples: Samples, quantity: Quantity, boards: Collection[str] | None, since_s: float | None = None
+) -> Iterator[Series]:
+    """The GPUs' series that hold readings, since that time at the latest."""
     for series in samples.series:
         ours = series.device.component == "gpu" and (boards is None or series.device.id in boards)
-        if series.quantity == quantity and ours and len(series.values):
+        wanted = ours and series.quantity == quantity and len(series.values)
+        if wanted and (since_s is None or series.after_s[0] <= since_s):
             yield series
 
 
-def _sampled(
-    samples: Samples, quantity: Quantity, boards: Collection[str] | None, begin_s: float, end_s: float
-) -> list[list[float]]:
-    """Each board's series at equal distances in time; those that begin later are left out."""
-    times_s = [begin_s + (end_s - begin_s) * point / (_POINTS - 1) for point in range(_POINTS)]
-    return [
-        [_last(series, at_s) for at_s in times_s]
-        for series in _of_boards(samples, quantity, boards)
-        if series.after_s[0] <= begin_s
-    ]
+def _parts(begin_s: float, end_s: float) -> list[tuple[float, float]]:
+    edges_s = [begin_s + (end_s - begin_s) * i / _MEANS for i in range(_MEANS + 1)]
+    return list(pairwise(edges_s))
 
 
-def _last(series: Series, time_s: float) -> float:
-    return series.values[max(0, bisect_right(series.after_s, time_s) - 1)]
+def _read(series: Series) -> MeanBetween:
+    """Mean of the readings between two times; the last one before, if there was none."""
+
+    def mean(begin_s: float, end_s: float) -> float:
+        first, last = bisect_right(series.after_s, begin_s), bisect_right(series.after_s, end_s)
+        return fmean(series.values[first:last]) if last > first else series.values[max(0, last - 1)]
+
+    return mean
 
 
-def _rise(values: Sequence[float]) -> float:
-    """Change from the first to the last value along the least-squares line."""
-    middle = (len(values) - 1) / 2
-    mean = fmean(values)
-    spread = sum((i - middle) ** 2 for i in range(len(values)))
+@frozen
+class _Knots:
+    """When a counter was seen to move, and to which value."""
+
+    times_s: Sequence[float]
+    values_j: Sequence[float]
+
+    def energy_j(self, time_s: float) -> float:
+        right = min(max(1, bisect_left(self.times_s, time_s)), len(self.times_s) - 1)
+        left = right - 1
+        return on_line(self.times_s[left], self.values_j[left], self.times_s[right], self.values_j[right], time_s)
+
+    def power_w(self, begin_s: float, end_s: float) -> float:
+        return (self.energy_j(end_s) - self.energy_j(begin_s)) / (end_s - begin_s)
+
+
+def _knots(counter: Series | None, begin_s: float, end_s: float) -> _Knots | None:
+    """None if there is no counter, or it fell or moved too rarely to tell the parts of the window from one another."""
+    if counter is None:
+        return None
+    values, first = counter.values, max(1, bisect_left(counter.after_s, begin_s - _LOOK_BACK_S))
+    rows = [row for row in range(first, bisect_right(counter.after_s, end_s)) if values[row] != values[row - 1]]
+    times_s = [middle_s(counter, row - 1, row) for row in rows]
+    often = sum(at_s >= begin_s for at_s in times_s) > 2 * _MEANS
+    if not often or times_s[0] > begin_s or any(values[row] < values[row - 1] for row in rows):
+        return None
+    return _Knots(times_s, [values[row] for row in rows])
+
+
+def _slope(values: Sequence[float], duration_s: float) -> Slope:
+    """The least-squares line through means of a window's parts."""
+    n = len(values)
+    middle, mean = (n - 1) / 2, fmean(values)
+    spread = sum((i - middle) ** 2 for i in range(n))
     slope = sum((i - middle) * (value - mean) for i, value in enumerate(values)) / spread
-    return slope * (len(values) - 1)
+    left = sum((value - mean - slope * (i - middle)) ** 2 for i, value in enumerate(values))
+    per_minute = 60.0 * n / duration_s
+    return Slope(slope * per_minute, sqrt(left / (n - 2) / spread) * per_minute)
 
 
 @frozen

@@ -31,7 +31,9 @@ class WarmupConfig:
 
 @frozen
 class ThermalGateConfig:
-    """Generation without measuring until the boards of the workload are steady.
+    """Generation without measuring until the GPUs of the workload are steady.
+
+    A change counts as far as it exceeds twice its standard error.
 
     Attributes:
         window_s: the time over which changes are looked at.
@@ -53,8 +55,8 @@ class ProtocolConfig:
     Attributes:
         bare_idle_s: seconds of idle before the model is loaded; 0 skips it.
         resident_idle_s: seconds of idle with the model loaded, before and after the trials; 0 skips it.
-        settle_cap_s: how long the first of them may wait until the boards' power has settled; 0 does not wait.
-        thermal_gate: generate until the boards are steady, before the first trial; if not set, where a meter tells
+        settle_cap_s: how long each of them may wait until the GPUs' power has settled; 0 does not wait.
+        thermal_gate: generate until the GPUs are steady, before the first trial; if not set, where a meter reports
             their power and there is a warm-up to repeat. ``true`` takes its defaults and says so where it cannot be.
         trials: measured passes.
         warmup: work before the first trial, on prompts that are not measured.

@@ -74,8 +74,7 @@ class Steps:
         record.findings.extend(observed.findings)
         try:
             settling = Settling(members.collector, members.clock, self._boards(record.engine))
-            await self._settle(settling)
-            await self._idle("resident idle", protocol.resident_idle_s)
+            await self._settled_idle("resident idle", settling)
             await self._warm_up(passes.warmup, settling)
             await self._gate(passes.warmup, settling)
             members.progress.begin("trials", protocol.trials)
@@ -83,7 +82,7 @@ class Steps:
                 await self._trial(number, passes.measured)
                 members.progress.advance()
             members.progress.end()
-            await self._idle("hot idle", protocol.resident_idle_s)
+            await self._settled_idle("hot idle", settling)
         finally:
             # What the engine really used is known in full only once it has generated.
             record.engine = members.backend.facts()
@@ -131,15 +130,15 @@ class Steps:
             await self.members.clock.sleep(duration_s)
         self.members.progress.end()
 
-    async def _settle(self, settling: Settling) -> None:
-        """Loading works the boards; a baseline begins when that has faded."""
-        protocol = self.config.protocol
-        if not protocol.resident_idle_s or not protocol.settle_cap_s or not settling.watches():
-            return
-        self.members.progress.begin("settle")
-        with self._step("settle"):
-            self._notice(await settling.rest(protocol.resident_idle_s, protocol.settle_cap_s))
-        self.members.progress.end()
+    async def _settled_idle(self, name: StepName, settling: Settling) -> None:
+        """Loading and generating work the GPUs; a baseline begins when that has faded."""
+        idle_s, cap_s = self.config.protocol.resident_idle_s, self.config.protocol.settle_cap_s
+        if idle_s and cap_s and settling.watches():
+            self.members.progress.begin("settle")
+            with self._step("settle"):
+                self._notice(await settling.rest(name, idle_s, cap_s))
+            self.members.progress.end()
+        await self._idle(name, idle_s)
 
     async def _warm_up(self, batches: Sequence[Batch], settling: Settling) -> None:
         if not batches:

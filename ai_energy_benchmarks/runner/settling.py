@@ -1,4 +1,4 @@
-"""The waits before measuring: until the speed has converged, the boards are warm, their power has settled."""
+"""The waits before measuring: until the speed has converged, the GPUs are warm, their power has settled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 
-# measurement.md §3: power may change by 1 % in 10 s before a baseline, or within its length if that is shorter.
+# docs/measurement.md, "The order of a benchmark": power may change by 1 % in 10 s before a baseline, or within its
+# length if that is shorter.
 _SETTLED_WITHIN_S = 10.0
 _SETTLED = 0.01
 _LOOK_EVERY_S = 1.0
@@ -23,10 +24,10 @@ Probe = Callable[[], Awaitable[Sequence[Outcome]]]
 
 @define
 class Settling:
-    """Watches one benchmark's boards and its clock.
+    """Watches one benchmark's GPUs and its clock.
 
     Attributes:
-        boards: device ids of the workload's boards; None for all.
+        boards: device ids of the workload's GPUs; None for all.
     """
 
     collector: MetricsCollector
@@ -34,22 +35,23 @@ class Settling:
     boards: Collection[str] | None
 
     def watches(self) -> bool:
-        """Whether a meter tells the power of a board at all."""
+        """Whether a meter reports the power of a GPU at all."""
         return watched(self.collector.samples(), self.boards)
 
-    async def rest(self, window_s: float, cap_s: float) -> Finding:
+    async def rest(self, baseline: str, window_s: float, cap_s: float) -> Finding:
         """Wait until the idle power has settled.
 
         Args:
-            window_s: length of the baseline that follows; no longer time is looked at.
+            baseline: name of the idle that follows.
+            window_s: its length; no longer time is looked at.
         """
         begin_s, looked_s = self.clock.now_s(), min(window_s, _SETTLED_WITHIN_S)
         while True:
             await self.clock.sleep(min(looked_s, _LOOK_EVERY_S))
             now_s = self.clock.now_s()
             seen = self._change(now_s - looked_s, now_s) if now_s - begin_s >= looked_s else None
-            message = f"after {now_s - begin_s:.0f} s the idle power of the boards changes by {_per_minute(seen)}"
-            if seen is not None and abs(seen.power) * looked_s / 60 <= _SETTLED:
+            message = f"before the {baseline}: after {now_s - begin_s:.0f} s at rest {_per_minute(seen)}"
+            if seen is not None and seen.power.surely * looked_s / 60 <= _SETTLED:
                 return Finding("PASS", "idle settled", message, "gpu")
             if now_s - begin_s >= cap_s:
                 return Finding("WARN", "idle settled", f"{message}; protocol.settle_cap_s is over", "gpu")
@@ -62,7 +64,7 @@ class Settling:
             now_s = self.clock.now_s()
             whole = now_s - begin_s >= config.window_s
             seen = self._change(now_s - config.window_s, now_s) if whole else None
-            message = f"after {now_s - begin_s:.0f} s under load the boards change by {_per_minute(seen)}"
+            message = f"after {now_s - begin_s:.0f} s under load {_per_minute(seen)}"
             if seen is not None and _is_steady(seen, config):
                 return Finding("PASS", "thermal gate", message, "gpu")
             if now_s - begin_s >= config.cap_s:
@@ -87,15 +89,18 @@ class Settling:
 
 
 def _is_steady(seen: Change, config: ThermalGateConfig) -> bool:
-    cool = seen.celsius is None or abs(seen.celsius) <= config.most_celsius
-    return cool and abs(seen.power) <= config.most_power
+    cool = seen.celsius is None or seen.celsius.surely <= config.most_celsius
+    return cool and seen.power.surely <= config.most_power
 
 
 def _per_minute(seen: Change | None) -> str:
     if seen is None:
-        return "nobody knows how much yet"
-    celsius = "an unknown temperature" if seen.celsius is None else f"{seen.celsius:+.2f} °C"
-    return f"{seen.power:+.1%} of power and {celsius} a minute"
+        return "the change of the GPUs is not known yet"
+    power = f"{seen.power.per_minute:+.1%} ± {seen.power.error:.1%}"
+    if seen.celsius is None:
+        return f"the power of the GPUs changes by {power} a minute (± standard error)"
+    celsius = f"{seen.celsius.per_minute:+.2f} ± {seen.celsius.error:.2f} °C"
+    return f"the power of the GPUs changes by {power} and their temperature by {celsius} a minute (± standard error)"
 
 
 def _converged(per_token_s: Sequence[float], config: WarmupConfig, seen: Speed | None) -> str:

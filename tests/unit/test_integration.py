@@ -73,6 +73,16 @@ def test_short_windows_are_not_judged() -> None:
     assert list(counter_findings(Samples((counter(300.0), power(100.0))), [trial(10.0, 19.0)])) == []
 
 
+def test_the_counter_of_a_strangers_gpu_is_not_judged() -> None:
+    """It may be as wrong as it likes: its energy is not in the figure."""
+    stranger = Device("gpu", "GPU-2", "Stranger")
+    theirs = series("energy_j", 0.1, [30.0 * n for n in range(600)], stranger)
+    seen = Samples((counter(300.0), power(300.0), theirs, series("power_w", 0.1, [100.0] * 600, stranger)))
+    (finding,) = counter_findings(seen, [trial(10.0, 30.0)])
+    assert (finding.level, finding.component) == ("PASS", "gpu")
+    assert finding.message.startswith("Board")
+
+
 def test_what_cannot_be_compared_is_not_judged() -> None:
     """No power, power of another board, power that ends too early, a counter that fell."""
     fallen = counter(300.0)

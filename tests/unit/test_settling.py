@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable
 
@@ -77,12 +78,15 @@ def bench(power: Curve, temperature: Curve | None = None, **protocol: object) ->
 
 
 def finding(result: BenchmarkResult, check: str) -> Finding:
-    (found,) = (each for each in result.verdict.findings if each.check == check)
+    """The one of that check; of waits for idle, the first."""
+    of_check = [each for each in result.verdict.findings if each.check == check]
+    (found,) = (each for each in of_check if "before the hot idle" not in each.message)
     return found
 
 
 def duration_s(result: BenchmarkResult, name: str) -> float:
-    (found,) = (each for each in result.steps if each.name == name)
+    """Of the first step of that name."""
+    found = next(each for each in result.steps if each.name == name)
     assert found.measurement is not None, "every step has its energy"
     return found.duration_s
 
@@ -90,7 +94,7 @@ def duration_s(result: BenchmarkResult, name: str) -> float:
 def test_the_baseline_waits_until_the_power_of_loading_has_faded() -> None:
     """Power that falls for 30 s is waited for, in a row of its own; the baseline then has its whole length."""
     result = bench(lambda at_s: max(100.0, 400.0 - 10 * at_s)).result()
-    assert [each.name for each in result.steps] == ["load", "settle", "resident idle", "warm-up", "hot idle"]
+    assert [each.name for each in result.steps] == ["load", "settle", "resident idle", "warm-up", "settle", "hot idle"]
     assert 35 <= duration_s(result, "settle") <= 42
     assert duration_s(result, "resident idle") == 20
     assert finding(result, "idle settled").level == "PASS"
@@ -117,6 +121,31 @@ def test_the_boards_of_others_are_not_waited_for() -> None:
     assert duration_s(result, "settle") == pytest.approx(10)
     assert finding(result, "idle settled").level == "PASS"
     assert finding(result, "thermal gate").level == "PASS"
+
+
+def test_the_hot_idle_waits_until_the_power_of_the_work_has_faded() -> None:
+    """GPUs stay raised for seconds after work: without the wait that would pass for a changed idle power."""
+    last_work_s = 0.0
+    made = bench(lambda at_s: 100.0 + 60.0 * math.exp(-max(0.0, at_s - last_work_s) / 4) * (at_s > last_work_s > 0))
+
+    def working(_: Batch) -> None:
+        nonlocal last_work_s
+        last_work_s = made.clock.time_s
+
+    made.backend.before_batch = working
+    result = made.result()
+    settles = [each for each in result.steps if each.name == "settle"]
+    assert [each.name for each in result.steps][-2:] == ["settle", "hot idle"]
+    assert 12 <= settles[-1].duration_s <= 30
+    (waited,) = (each for each in result.verdict.findings if "before the hot idle" in each.message)
+    assert (waited.level, waited.check) == ("PASS", "idle settled")
+
+
+@pytest.mark.parametrize(("share_in_10_s", "level"), [(0.009, "PASS"), (0.012, "WARN"), (0.015, "WARN")])
+def test_idle_power_may_change_by_one_percent_in_ten_seconds(share_in_10_s: float, level: str) -> None:
+    """The limit that the docs name, on both sides."""
+    result = bench(lambda at_s: 100.0 * math.exp(share_in_10_s * at_s / 10), settle_cap_s=20).result()
+    assert finding(result, "idle settled").level == level
 
 
 @pytest.mark.parametrize("protocol", [{"settle_cap_s": 0}, {"resident_idle_s": 0}])
@@ -184,6 +213,7 @@ def test_a_warm_up_converges() -> None:
     found = finding(result, "warm-up")
     assert found.level == "PASS"
     assert "after 7 probes" in found.message
+    assert "took 125 ms per output token" in found.message
 
 
 def test_a_warm_up_with_a_trend_has_not_converged() -> None:

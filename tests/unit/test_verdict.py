@@ -312,3 +312,18 @@ def test_energy_from_a_file_is_never_without_a_warning() -> None:
     played = five(meter="replay")
     assert level(verdict(played), "replayed energy") == "WARN"
     assert "replayed energy" not in [each.check for each in verdict(five()).findings]
+
+
+def test_the_protocol_says_how_the_warm_up_ended() -> None:
+    """A number of requests, or a speed that is steady."""
+    assert "10 warm-up requests" in found(verdict(five()), "protocol").message
+    converged = found(verdict(five(), planned=Planned(warmup_requests=None)), "protocol").message
+    assert "until the speed is steady" in converged
+
+
+@pytest.mark.parametrize("requests", [3, 100_001])
+def test_prompts_that_differ_are_no_repetition(requests: int) -> None:
+    """Also where they are too many to be held in a set."""
+    outcomes = [completion(i, output_tokens=1, rendered_sha256=f"{i:064x}"[::-1]) for i in range(requests)]
+    judged = verdict([trial(1, reading(), outcomes=outcomes)])
+    assert not [each for each in judged.findings if each.check == "repeated prompts"]
