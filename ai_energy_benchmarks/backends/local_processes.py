@@ -12,8 +12,6 @@ from attrs import frozen
 
 PROC = Path("/proc")
 _LISTENING = "0A"
-# Device files of GPUs: NVIDIA's, AMD's, and the kernel's own for rendering and computing.
-_GPU_FILES = ("/dev/nvidia", "/dev/kfd", "/dev/dri/renderD")
 # They start programs of any kind: what else they have started has nothing to do with the server.
 _STARTERS = frozenset(
     (
@@ -110,11 +108,6 @@ def owners(inodes: Collection[str], proc: Path = PROC, among: Collection[int] | 
     wanted = {f"socket:[{inode}]" for inode in inodes}
     pids = process_numbers(proc) if among is None else sorted(among)
     return tuple(pid for pid in pids if wanted and _holds(proc / str(pid) / "fd", lambda link: link in wanted))
-
-
-def holds_gpu(pids: Collection[int], proc: Path = PROC) -> bool:
-    """Whether one of the processes has the device file of a GPU open; false also where that is not shown."""
-    return any(_holds(proc / str(pid) / "fd", lambda link: link.startswith(_GPU_FILES)) for pid in pids)
 
 
 def _holds(descriptors: Path, wanted: Callable[[str], bool]) -> bool:

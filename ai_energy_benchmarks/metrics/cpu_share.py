@@ -36,8 +36,7 @@ METER = "cpu_share"
 _ALL = Device("cpu", "all-processes", "the whole machine")
 _STOLEN = Device("cpu", "stolen-time", "time that the host took")
 _LOOK_BACK_S = 5.0
-# The whole machine's time over itself would always be all of it.
-_UNKNOWN = "the engine's processes are unknown; its control group can be named in options.cgroup"
+_REMEDY = "name the engine's control group in options.cgroup"
 
 
 @frozen
@@ -78,7 +77,7 @@ class CpuShareCollector:
         self._stolen_series = Recorder(_STOLEN, "cpu_time_s", METER)
         self._machine_series = Recorder(_ALL, "cpu_time_s", METER)
         cgroup = None if self._options.cgroup is None else CgroupTime(self._options.cgroup)
-        self._watch = CpuWatch(METER, self._options.poll_s, self._sample_machine, cgroup, _UNKNOWN)
+        self._watch = CpuWatch(METER, self._options.poll_s, self._sample_machine, cgroup, _REMEDY)
         return self
 
     def __exit__(
@@ -115,6 +114,8 @@ class CpuShareCollector:
             return Measurement(start.time_s, stop.time_s, (), component_notes={"cpu": (note,)})
         self._watch.sample()
         low_s, own_s, high_s = self._watch.follow(self._watch.recipe(start, stop, 1.0)).level
+        if (doubt := self._watch.doubt(start, stop, own_s)) is not None:
+            return Measurement(start.time_s, stop.time_s, (), component_notes={"cpu": (f"no CPU share: {doubt}",)})
         least_s, busy_s, most_s = self._busy(start.time_s, stop.time_s)
         if busy_s <= 0:
             return Measurement(start.time_s, stop.time_s, ())

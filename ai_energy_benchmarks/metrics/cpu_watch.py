@@ -16,6 +16,7 @@ from ai_energy_benchmarks.metrics import cpu_time
 from ai_energy_benchmarks.metrics.processes import PROC
 from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinning
 from ai_energy_benchmarks.metrics.sampler import Sampler
+from ai_energy_benchmarks.metrics.worker_doubts import WorkerDoubts, no_gpu_held
 
 _LOOK_BACK_S = 5.0
 _OWN = Device("cpu", "own-process", "this process")
@@ -37,7 +38,7 @@ class CpuWatch:
         poll_s: seconds between two looks at the processes beside our own.
         beside: called at each look, for a meter that reads something else at the same moments.
         asked: a source that takes the place of the workload's processes.
-        unknown: why there is nothing to follow where they are unknown; None follows the whole machine instead.
+        remedy: what the user can do where the workload's processes are unknown.
 
     Attributes:
         absent: why there is nothing to follow; None if there is.
@@ -50,7 +51,7 @@ class CpuWatch:
         poll_s: float,
         beside: Callable[[], None] | None = None,
         asked: cpu_time.CpuTime | None = None,
-        unknown: str | None = None,
+        remedy: str = "run this package with the rights of the server's user",
     ) -> None:
         self.absent: str | None = None
         self._meter = meter
@@ -61,7 +62,8 @@ class CpuWatch:
         self._lock = Lock()
         self._beside = beside
         self._asked = asked
-        self._unknown = unknown
+        self._remedy = remedy
+        self._doubts: WorkerDoubts | None = None
         self._own = cpu_time.OwnTime()
         self._others = cpu_time.Growth(asked or cpu_time.TreeTime([os.getpid()]))
         self._own.count(asked is None)
@@ -86,30 +88,43 @@ class CpuWatch:
             after_s = time.perf_counter()
             self._own_series.add(before_s, after_s, own_s)
             self._other_series.add(before_s, after_s, others_s)
+            if self._doubts is not None:
+                self._doubts.sample()
             if self._beside is not None:
                 self._beside()
 
     def attach(self, workload: Workload) -> None:
         """Follow the workload's processes from now on."""
         own = os.getpid() in workload.process_ids
-        self.absent, local = workload.elsewhere, workload.elsewhere is None
+        self.absent = workload.elsewhere
         if self._asked is not None:
             return
-        if local and not own and not PROC.is_dir():
-            self.absent = "this system tells the CPU time of no process but this one"
-        source: cpu_time.CpuTime = cpu_time.TreeTime(workload.process_ids)
-        if local and not workload.process_ids and PROC.is_dir():
-            if self._unknown is not None:
-                self.absent = self._unknown
-                return
-            source = cpu_time.MachineTime()
-            self.notes.append("the engine's processes are unknown: the CPU time of the whole machine is counted")
+        if self.absent is None:
+            self.absent = self._unseen(workload, own)
         with self._lock:
             self._own.count(own)
-            self._others.follow(source)
+            self._others.follow(cpu_time.TreeTime(workload.process_ids))
+            self._doubts = WorkerDoubts(self._meter, workload) if workload.by_port and self.absent is None else None
         self.sample()
         if self.absent is None and not own and not self._others.source.busy:
             self.absent = f"none of the engine's processes {list(workload.process_ids)} can be seen"
+
+    def _unseen(self, workload: Workload, own: bool) -> str | None:
+        """Why the processor time of the workload cannot be known; None if it can."""
+        if not PROC.is_dir():
+            return None if own else "this system tells the CPU time of no process but this one"
+        if not workload.process_ids:
+            why = "" if workload.unknown is None else f" ({workload.unknown})"
+            return f"the engine's processes are unknown{why}; fix: {self._remedy}"
+        return no_gpu_held(workload) if workload.by_port else None
+
+    def doubt(self, start: Mark, stop: Mark, own_s: float) -> str | None:
+        """Why the workload's processor time in a window may not be the engine's; None if nothing says so.
+
+        Args:
+            own_s: processor time of the processes that are followed.
+        """
+        return None if self._doubts is None else self._doubts.doubt(start, stop, own_s)
 
     def mark(self) -> CpuMark:
         """One edge of a window."""

@@ -76,6 +76,8 @@ class ModelledCpuCollector:
         recipe = self._watch.recipe(start, stop, self._power.watts)
         outcome = self._watch.follow(recipe)
         low_j, best_j, high_j = outcome.level
+        if (doubt := self._watch.doubt(start, stop, best_j / self._power.watts)) is not None:
+            return Measurement(start.time_s, stop.time_s, (), {"cpu": doubt})
         reading = Reading(
             device=self._device,
             energy_j=best_j,

@@ -10,6 +10,8 @@ from pathlib import Path
 from attrs import frozen
 
 PROC = Path("/proc")
+# Device files of GPUs: NVIDIA's, AMD's, and the kernel's own for rendering and computing.
+_GPU_FILES = ("/dev/nvidia", "/dev/kfd", "/dev/dri/renderD")
 # The kernel gives the first PID namespace this inode (PROC_PID_INIT_INO of include/linux/proc_ns.h).
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC
 
@@ -150,6 +152,19 @@ def _namespace(name: str, proc: Path) -> int | None:
         return (proc / name / "ns" / "pid").stat().st_ino
     except OSError:
         return None
+
+
+def hold_gpu(pids: Collection[int], proc: Path = PROC) -> bool | None:
+    """Whether one of the processes has the device file of a GPU open; None if that of none of them is shown."""
+    shown = False
+    for pid in pids:
+        try:
+            if any(str(link.readlink()).startswith(_GPU_FILES) for link in (proc / str(pid) / "fd").iterdir()):
+                return True
+            shown = True
+        except OSError:  # ended, or another user's
+            continue
+    return False if shown else None
 
 
 @frozen

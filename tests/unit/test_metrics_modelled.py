@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,9 @@ from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.cpu_power import rated_cpus, thread_power
 from ai_energy_benchmarks.metrics.cpu_time import Growth
 from ai_energy_benchmarks.metrics.modelled import ModelledCpuCollector, ModelledCpuOptions
+from ai_energy_benchmarks.metrics.processes import hold_gpu
+from ai_energy_benchmarks.metrics.worker_doubts import no_gpu_held
+from tests.fake_proc import FakeProc
 
 WATTS = 4.0
 BURN = """
@@ -107,14 +111,66 @@ def test_a_child_that_ended_is_not_lost(collector: ModelledCpuCollector) -> None
 
 
 @needs_proc
-def test_unknown_processes_mean_the_whole_machine(collector: ModelledCpuCollector) -> None:
-    """A server without process ids: the machine's busy time, and a note that says so."""
-    collector.attach(Workload(()))
-    start = collector.mark()
-    burn(0.3)
-    (reading,) = collector.read(start, collector.mark()).readings
-    assert reading.energy_high_j >= 0.25 * WATTS
-    assert any("whole machine" in note for note in collector.notes())
+def test_unknown_processes_have_no_figure(collector: ModelledCpuCollector) -> None:
+    """The whole machine's time is not the engine's; the reason says why they are unknown, and what helps."""
+    collector.attach(Workload((), unknown="no process listens"))
+    measurement = collector.read(collector.mark(), collector.mark())
+    assert measurement.readings == ()
+    assert "unknown (no process listens); fix: " in measurement.absent["cpu"]
+
+
+@needs_proc
+def test_a_router_beside_the_worker_has_no_figure(collector: ModelledCpuCollector) -> None:
+    """The router used 0 J while a worker beside it used 8 J: where that shows, nothing is reported instead of 0 J."""
+    router, worker = start_burning(0.0), start_burning(0.6)
+    try:
+        collector.attach(Workload((router.pid,), by_port=True))
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        start = collector.mark()
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+        worker.stdout.readline()
+        measurement = collector.read(start, collector.mark())
+    finally:
+        worker.communicate("\n")
+        router.communicate("go\n\n")
+    assert measurement.readings == ()
+    assert f"(process {router.pid}) listens on the port, but did only" in measurement.absent["cpu"]
+
+
+@needs_proc
+def test_a_server_that_does_its_own_work_is_not_doubted(collector: ModelledCpuCollector) -> None:
+    """Found by its port or not."""
+    server = start_burning(0.6)
+    try:
+        collector.attach(Workload((server.pid,), by_port=True))
+        start = collector.mark()
+        server_in, server_out = server.stdin, server.stdout
+        assert server_in is not None
+        assert server_out is not None
+        server_in.write("go\n")
+        server_in.flush()
+        server_out.readline()
+        (reading,) = collector.read(start, collector.mark()).readings
+    finally:
+        server.communicate("\n")
+    assert reading.energy_high_j >= 0.55 * WATTS
+
+
+def test_a_listener_without_a_gpu_is_not_the_engine_of_a_gpu(tmp_path: Path) -> None:
+    """Its processor time is that of a router; one whose open files are not shown may be the engine."""
+    proc, dev = FakeProc(tmp_path / "proc"), tmp_path / "dev"
+    dev.mkdir()
+    workload = Workload((100,), device_ids=(0,), by_port=True)
+    files = proc.add(100, 1, "router") / "fd"
+    assert no_gpu_held(workload, proc.root, dev) is None  # there is no GPU at all
+    (dev / "nvidia0").touch()
+    assert "router (process 100)" in (no_gpu_held(workload, proc.root, dev) or "")
+    (files / "5").symlink_to("/dev/nvidia0")
+    assert no_gpu_held(workload, proc.root, dev) is None
+    assert hold_gpu([100], proc.root)
+    assert hold_gpu([101], proc.root) is None
 
 
 @needs_proc
