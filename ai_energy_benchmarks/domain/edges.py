@@ -121,23 +121,26 @@ def _grown(ceiling_per_s: float, seconds: float) -> float:
     return ceiling_per_s * seconds if seconds > 0 else 0.0
 
 
-def impossible(series: Series, start_s: float, stop_s: float, ceiling_per_s: float, stale_s: float = 0.0) -> bool:
+def impossible(series: Series, start_s: float, stop_s: float, ceiling_per_s: float, late_s: float = 0.0) -> bool:
     """Whether the counter fell, or grew as nothing real can, between readings that the window needs.
 
-    A reset counter that its reader takes for a wrapped one jumps up by its range.
+    A reset counter that its reader takes for a wrapped one jumps up by its range. A counter that moves in ticks
+    grows by a whole tick at once, which began when its last value was not seen yet.
 
     Args:
         ceiling_per_s: fastest plausible growth.
-        stale_s: how old a value may be when it is read; of a counter that moves in ticks, the longest of them too.
+        late_s: how old a value may be when it is read.
     """
+    values = series.values
     first = max(0, bisect_right(series.after_s, start_s) - 1)
-    last = min(len(series.values) - 1, bisect_left(series.before_s, stop_s + stale_s))
-    return any(
-        not 0
-        <= series.values[row] - series.values[row - 1]
-        <= ceiling_per_s * (series.after_s[row] - series.before_s[row - 1] + stale_s)
-        for row in range(first + 1, last + 1)
-    )
+    last = min(len(values) - 1, bisect_left(series.before_s, stop_s + late_s))
+    for row in range(first + 1, last + 1):
+        older = _run_start(series, row - 1) - 1
+        began_s = series.before_s[older] if older >= 0 else series.before_s[0] - _LONGEST_TICK_S
+        grown = values[row] - values[row - 1]
+        if grown < 0 or grown > ceiling_per_s * (series.after_s[row] - began_s + late_s):
+            return True
+    return False
 
 
 def rise(start: Level, stop: Level) -> Level:

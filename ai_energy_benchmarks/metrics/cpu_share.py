@@ -73,7 +73,7 @@ class CpuShareCollector:
                 "cpu_share needs /proc, which only Linux has", remedy="remove cpu_share from metrics.collectors"
             )
         self._source = MachineTime()
-        self._machine = Growth(self._source)
+        self._machine = Growth(self._source, self._threads)
         self._stolen_series = Recorder(_STOLEN, "cpu_time_s", METER)
         self._machine_series = Recorder(_ALL, "cpu_time_s", METER)
         cgroup = None if self._options.cgroup is None else CgroupTime(self._options.cgroup)
@@ -109,10 +109,14 @@ class CpuShareCollector:
     def read(self, start: Mark, stop: Mark) -> Measurement:
         if not isinstance(start, CpuMark) or not isinstance(stop, CpuMark):
             raise CollectorError("the marks of a window must come from the collector that reads it")
-        if self._watch.absent is not None:
-            note = f"no CPU share: {self._watch.absent}"
+        if self._watch.absent is None:
+            self._watch.sample()
+        absent = self._watch.absent or self._watch.lost(start.time_s, stop.time_s)
+        if absent is None and self._machine.broken_within(start.time_s, stop.time_s):
+            absent = "the machine's processor time jumped during the window"
+        if absent is not None:
+            note = f"no CPU share: {absent}"
             return Measurement(start.time_s, stop.time_s, (), component_notes={"cpu": (note,)})
-        self._watch.sample()
         low_s, own_s, high_s = self._watch.follow(self._watch.recipe(start, stop, 1.0)).level
         if (doubt := self._watch.doubt(start, stop, own_s)) is not None:
             return Measurement(start.time_s, stop.time_s, (), component_notes={"cpu": (f"no CPU share: {doubt}",)})

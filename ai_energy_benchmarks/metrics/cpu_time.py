@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Collection
@@ -10,6 +11,9 @@ from typing import Protocol
 
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics import processes
+
+# Some kernels count the work of a tick, or of a processor that was asleep, later than it was done.
+_COUNTED_LATE_S = 0.1
 
 
 class CpuTime(Protocol):
@@ -100,31 +104,57 @@ class Growth:
     """Makes one never-falling sum of sources that follow each other.
 
     A reading of a tree is not atomic: a process that ends in the middle of it is missed once. So a fall is
-    believed only when it is seen twice.
+    believed only when it is seen twice. A rise by more than all processors can work in the time is a process that
+    came with a past, or a counter that was set: it is not added.
+
+    Args:
+        processors: how many can work at once; None if nothing is known of it.
+
+    Attributes:
+        breaks_s: begin and end of the times in which processor time was lost or made up.
     """
 
-    def __init__(self, source: CpuTime) -> None:
+    def __init__(self, source: CpuTime, processors: int | None = None) -> None:
         self.source = source
+        self.breaks_s: list[tuple[float, float]] = []
+        self._processors = math.inf if processors is None else processors
         self._level_s = 0.0
+        self._last_s = time.perf_counter()
         self._origin_s = source.read_s()
         self._fell = False
 
     def follow(self, source: CpuTime) -> None:
         """Go on with another source from the level reached."""
         self._level_s = self.read_s()
-        self.source, self._origin_s, self._fell = source, source.read_s() - self._level_s, False
+        self.source, self._last_s = source, time.perf_counter()
+        self._origin_s, self._fell = source.read_s() - self._level_s, False
 
     def read_s(self) -> float:
         """The level now, from 0."""
-        level_s = self.source.read_s() - self._origin_s
-        if level_s >= self._level_s:
-            self._level_s, self._fell = level_s, False
-        elif self._fell:
-            self._origin_s += level_s - self._level_s
-            self._fell = False
-        else:
+        begin_s = time.perf_counter()
+        rise_s = self.source.read_s() - self._origin_s - self._level_s
+        end_s = time.perf_counter()
+        if rise_s > self._processors * (end_s - self._last_s + _COUNTED_LATE_S) + self.source.slack_s:
+            self._break(rise_s, end_s)
+        elif rise_s >= 0:
+            self._level_s += rise_s
+        elif isinstance(self.source, CgroupTime):  # the kernel's sum never falls: the group began again
+            self._break(rise_s, end_s)
+        elif not self._fell:
             self._fell = True
+            return self._level_s
+        else:
+            self._origin_s += rise_s
+        self._fell, self._last_s = False, begin_s
         return self._level_s
+
+    def _break(self, rise_s: float, end_s: float) -> None:
+        self.breaks_s.append((self._last_s, end_s))
+        self._origin_s += rise_s
+
+    def broken_within(self, start_s: float, stop_s: float) -> bool:
+        """Whether processor time was lost or made up at some time that the window may hold."""
+        return any(begin_s <= stop_s and end_s >= start_s for begin_s, end_s in self.breaks_s)
 
 
 class OwnTime:

@@ -65,7 +65,7 @@ class CpuWatch:
         self._remedy = remedy
         self._doubts: WorkerDoubts | None = None
         self._own = cpu_time.OwnTime()
-        self._others = cpu_time.Growth(asked or cpu_time.TreeTime([os.getpid()]))
+        self._others = cpu_time.Growth(asked or cpu_time.TreeTime([os.getpid()]), self._threads)
         self._own.count(asked is None)
         self._own_series = Recorder(_OWN, "cpu_time_s", meter)
         self._other_series = Recorder(_OTHERS, "cpu_time_s", meter)
@@ -157,6 +157,12 @@ class CpuWatch:
         """What the recipe gives with everything seen so far."""
         keep_around((self._own_series, self._other_series), Mark(recipe.start_s), Mark(recipe.stop_s))
         return follow(recipe, self._other_series.series(recipe.start_s - _LOOK_BACK_S))
+
+    def lost(self, start_s: float, stop_s: float) -> str | None:
+        """Why the window has no processor time; None if it has."""
+        if not self._others.broken_within(start_s, stop_s):
+            return None
+        return "the processor time fell, or grew by more than all processors can work, during the window"
 
     def samples(self) -> Samples:
         """Both series."""

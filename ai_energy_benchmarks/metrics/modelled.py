@@ -70,9 +70,11 @@ class ModelledCpuCollector:
     def read(self, start: Mark, stop: Mark) -> Measurement:
         if not isinstance(start, CpuMark) or not isinstance(stop, CpuMark):
             raise CollectorError("the marks of a window must come from the collector that reads it")
-        if self._watch.absent is not None:
-            return Measurement(start.time_s, stop.time_s, (), {"cpu": self._watch.absent})
-        self._watch.sample()
+        if self._watch.absent is None:
+            self._watch.sample()
+        absent = self._watch.absent or self._watch.lost(start.time_s, stop.time_s)
+        if absent is not None:
+            return Measurement(start.time_s, stop.time_s, (), {"cpu": absent})
         recipe = self._watch.recipe(start, stop, self._power.watts)
         outcome = self._watch.follow(recipe)
         low_j, best_j, high_j = outcome.level

@@ -27,9 +27,13 @@ from ai_energy_benchmarks.metrics.sampler import Sampler
 
 # How far before a window readings are looked at; longer than any poll.
 _LOOK_BACK_POLLS = 4
+# More than a machine of many GPUs draws; a counter that was reset jumps by far more.
+_CEILING_W = 50_000.0
 # Of a counter that moves in ticks, some ticks are needed; and so long its next one may be waited for.
 _LOOK_BACK_TICKS_S = 2.0
 _LONGEST_WAIT_S, _WAIT_POLL_S = 2.0, 0.02
+# After a mark, as a multiple of the staleness: surely later.
+_LATER = 1.25
 
 COMPONENTS: tuple[Component, ...] = ("gpu", "cpu", "dram")
 
@@ -39,13 +43,15 @@ class Counter:
     """One counter.
 
     Attributes:
-        delay: how long after it was sampled a value becomes visible; None for a counter that is up to date
+        delay: how long after it was sampled a value becomes visible; None for a counter that is nearly up to date
             whenever it is read.
+        stale_s: how old a value of such a counter may be.
     """
 
     device: Device
     provenance: Provenance
     delay: edges.Delay | None = None
+    stale_s: float = 0.0
 
 
 class PolledCounters:
@@ -81,6 +87,7 @@ class PolledCounters:
         if self._lost is not None:
             raise self._lost
         self._sampler = Sampler(self.sample, poll_s, meter)
+        self._sampler.again_s = self._later_s = _LATER * max((each.stale_s for each in counters), default=0.0)
 
     def stop(self) -> None:
         """Read no more."""
@@ -124,6 +131,7 @@ class PolledCounters:
         """
         if self._absent is not None:
             return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(COMPONENTS, self._absent))
+        time.sleep(max(0.0, stop.time_s + self._later_s - time.perf_counter()))
         self.sample()
         give_up_s = time.perf_counter() + _LONGEST_WAIT_S
         while not all(self._settled(each, stop) for each in self._counters) and time.perf_counter() < give_up_s:
@@ -136,11 +144,22 @@ class PolledCounters:
         readings = (self._reading(each, start, stop) for each in self._counters if each.device.component not in still)
         absent: dict[Component, str] = {each: self._unseen for each in COMPONENTS if each not in self.components()}
         absent |= dict.fromkeys(still, f"its counter stands still as {self._meter} tells it")
-        return Measurement(start.time_s, stop.time_s, tuple(readings), absent)
+        absent |= {
+            each.device.component: f"the counter of {each.device.id} was reset during the window"
+            for each in self._counters
+            if self._reset(each, start, stop)
+        }
+        kept = tuple(each for each in readings if each.device.component not in absent)
+        return Measurement(start.time_s, stop.time_s, kept, absent)
 
     def _settled(self, counter: Counter, stop: Mark) -> bool:
         series = self._series[counter.device.id].series(stop.time_s - self._look_back_s)
         return counter.delay is None or edges.settled(series, stop.time_s, counter.delay)
+
+    def _reset(self, counter: Counter, start: Mark, stop: Mark) -> bool:
+        series = self._series[counter.device.id].series(start.time_s - self._look_back_s)
+        late_s = counter.delay.high_s if counter.delay else counter.stale_s
+        return edges.impossible(series, start.time_s, stop.time_s, _CEILING_W, late_s)
 
     def _reading(self, counter: Counter, start: Mark, stop: Mark) -> Reading:
         delay = counter.delay
@@ -152,6 +171,7 @@ class PolledCounters:
             stop_s=stop.time_s,
             delay_low_s=delay.low_s if delay else 0.0,
             delay_high_s=delay.high_s if delay else 0.0,
+            stale_s=counter.stale_s,
             look_back_s=self._look_back_s,
         )
         outcome = follow(recipe, self._series[counter.device.id].series(start.time_s - self._look_back_s))

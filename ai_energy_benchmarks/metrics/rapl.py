@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from attrs import field, frozen, validators
 
+from ai_energy_benchmarks.domain import edges
 from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Reading, Recipe, Samples, Workload
 from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
@@ -67,7 +68,8 @@ class RaplCollector:
                 stack.callback(zone.close)
             self._series = tuple(Recorder(zone.device, "energy_j", METER) for zone in self._zones)
             self._wait_for_growth()
-            self._sampler = Sampler(self._sample, self._options.poll_s, METER, _AGAIN_S)
+            self._sampler = Sampler(self._sample, self._options.poll_s, METER)
+            self._sampler.again_s = _AGAIN_S
             stack.callback(self._sampler.stop)
             self._stack = stack.pop_all()
         return self
@@ -134,8 +136,8 @@ class RaplCollector:
         }
         absent |= {
             zone.device.component: f"the RAPL counter of {zone.device.id} was reset during the window"
-            for zone in self._zones
-            if not zone.whole and zone.reset_within(start.time_s, stop.time_s)
+            for zone, recorder in zip(self._zones, self._series, strict=True)
+            if not zone.whole and _was_reset(recorder, start, stop)
         }
         kept = tuple(reading for reading in readings if reading.device.component not in absent)
         return Measurement(start.time_s, stop.time_s, kept, absent)
@@ -165,3 +167,8 @@ class RaplCollector:
 
 def _is_dead(reading: Reading, start: Mark, stop: Mark) -> bool:
     return stop.time_s - start.time_s >= _ALIVE_WITHIN_S and reading.energy_j == 0
+
+
+def _was_reset(recorder: Recorder, start: Mark, stop: Mark) -> bool:
+    series = recorder.series(start.time_s - _LOOK_BACK_S)
+    return edges.impossible(series, start.time_s, stop.time_s, CEILING_W, STALE_S)

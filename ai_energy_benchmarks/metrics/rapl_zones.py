@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,20 +14,17 @@ POWERCAP = Path("/sys/class/powercap")
 STALE_S = 0.002
 # No package or memory of today draws more, even for a moment.
 CEILING_W = 2000.0
-# Emulated counters of virtual machines are renewed as slowly as this (QEMU, "RAPL MSR support").
-_LONGEST_TICK_S = 1.0
 
 
 class Zone:
     """One counter, held open; it wraps, and is made into a sum that does not.
 
-    A counter that was set back to zero looks like one that wrapped, and its sum would grow by almost its range. No
-    processor draws that much in so short a time, so such a growth is not added, and its time is kept.
+    A counter that was set back to zero looks like one that wrapped, so that its sum jumps by almost its range: more
+    than any processor draws, by which ``edges.impossible`` knows it.
 
     Attributes:
         device: the package or its memory.
         whole: whether it counts the whole platform, packages included; such a zone is never part of a sum.
-        resets_s: begin and end of the times in which the counter was reset.
     """
 
     def __init__(self, directory: Path, component: Component, name: str) -> None:
@@ -37,9 +33,6 @@ class Zone:
         self._range_uj = int((directory / "max_energy_range_uj").read_text())
         self._file = os.open(directory / "energy_uj", os.O_RDONLY)
         self._sum_uj = 0
-        self.resets_s: list[tuple[float, float]] = []
-        self._last_s = time.perf_counter()
-        self._older_s = self._last_s - _LONGEST_TICK_S  # begin of a reading that showed an older value than the last
         self._last_uj = self._read_uj()
 
     def _read_uj(self) -> int:
@@ -51,23 +44,11 @@ class Zone:
         Raises:
             OSError: the zone has gone.
         """
-        begin_s = time.perf_counter()
         now_uj = self._read_uj()
-        end_s = time.perf_counter()
         # The counter holds range + 1 values, from 0 to range.
-        grown_uj = (now_uj - self._last_uj) % (self._range_uj + 1)
-        if grown_uj > CEILING_W * (end_s - self._older_s + STALE_S) * 1e6:
-            self.resets_s.append((self._last_s, end_s))
-        else:
-            self._sum_uj += grown_uj
-        if grown_uj:
-            self._older_s = self._last_s
-        self._last_s, self._last_uj = begin_s, now_uj
+        self._sum_uj += (now_uj - self._last_uj) % (self._range_uj + 1)
+        self._last_uj = now_uj
         return self._sum_uj / 1e6
-
-    def reset_within(self, start_s: float, stop_s: float) -> bool:
-        """Whether the counter was reset at some time that the window may hold."""
-        return any(begin_s <= stop_s and end_s >= start_s for begin_s, end_s in self.resets_s)
 
     def close(self) -> None:
         """Close the file."""

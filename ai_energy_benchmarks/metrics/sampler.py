@@ -10,15 +10,15 @@ from threading import Event, Thread
 class Sampler:
     """Calls ``sample`` every ``poll_s`` seconds, and right after each ``poke``.
 
-    Args:
+    Attributes:
         again_s: so long after a poke it samples once more: a counter that may be so old when it is read shows only
             then a value that is surely younger than the poke. 0 for counters that are up to date.
     """
 
-    def __init__(self, sample: Callable[[], None], poll_s: float, name: str, again_s: float = 0.0) -> None:
+    def __init__(self, sample: Callable[[], None], poll_s: float, name: str) -> None:
         self._sample = sample
         self._poll_s = poll_s
-        self._again_s = again_s
+        self.again_s = 0.0
         self._wake = Event()
         self._leaving = False
         self._thread = Thread(target=self._run, name=name, daemon=True)
@@ -39,6 +39,6 @@ class Sampler:
             poked = self._wake.wait(self._poll_s)
             self._wake.clear()
             self._sample()
-            if poked and self._again_s and not self._leaving:
-                time.sleep(self._again_s)
+            if poked and self.again_s and not self._leaving:
+                time.sleep(self.again_s)
                 self._sample()

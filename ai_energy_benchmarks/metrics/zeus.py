@@ -19,6 +19,7 @@ from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.options import chosen
 from ai_energy_benchmarks.metrics.polled import Counter, PolledCollector, PolledCounters
+from ai_energy_benchmarks.metrics.rapl_zones import STALE_S
 
 METER = "zeus"
 INSTALL_LINE = 'pip install "ai_energy_benchmarks[zeus]"'
@@ -126,9 +127,10 @@ def _packages() -> _Found:
     cpus = get_cpus()
     counters = []
     for index in range(len(cpus)):
-        counters.append(Counter(Device("cpu", f"zeus-cpu-{index}", f"package {index}"), "measured"))
+        counters.append(Counter(Device("cpu", f"zeus-cpu-{index}", f"package {index}"), "measured", stale_s=STALE_S))
         if cpus.supports_get_dram_energy_consumption(index):
-            counters.append(Counter(Device("dram", f"zeus-dram-{index}", f"memory of package {index}"), "measured"))
+            memory = Device("dram", f"zeus-dram-{index}", f"memory of package {index}")
+            counters.append(Counter(memory, "measured", stale_s=STALE_S))
     known = {counter.device.id for counter in counters}
 
     def read_j() -> dict[str, float]:

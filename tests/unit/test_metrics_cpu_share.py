@@ -174,3 +174,18 @@ def test_a_modelled_cpu_has_nothing_to_share_out() -> None:
     trials = [sharing(number, model) for number in (1, 2)]
     (finding,) = [each for each in verdict(trials).findings if each.check == "workload share"]
     assert "nothing to share out" in finding.message
+
+
+def test_a_control_group_that_begins_again_has_no_share(tmp_path: Path) -> None:
+    """Its account fell to zero with a restart of the service: what it worked meanwhile is lost, and that is said."""
+    stat = tmp_path / "cpu.stat"
+    stat.write_text("usage_usec 5000000\n")
+    with CpuShareCollector(CpuShareOptions(cgroup=tmp_path)) as collector:
+        collector.attach(Workload((os.getpid(),)))
+        start = collector.mark()
+        restarted = tmp_path / "new"
+        restarted.write_text("usage_usec 0\n")
+        restarted.replace(stat)
+        measurement = collector.read(start, collector.mark())
+    assert measurement.shares == ()
+    assert "fell" in measurement.component_notes["cpu"][0]

@@ -229,6 +229,27 @@ def test_a_lasting_fall_is_believed() -> None:
     assert [growth.read_s() for _ in range(4)] == [2.0, 2.0, 2.0, 3.5]
 
 
+def test_a_process_that_comes_with_a_past_adds_none_of_it() -> None:
+    """An hour of processor time within an instant is no work of the window: it is not added, and the time is kept."""
+    began_s = time.perf_counter()
+    growth = Growth(Told(10.0, 10.1, 3610.0, 3610.1), processors=8)
+    assert [growth.read_s() for _ in range(3)] == [pytest.approx(0.1), pytest.approx(0.1), pytest.approx(0.2)]
+    assert growth.broken_within(began_s, time.perf_counter())
+    assert not growth.broken_within(time.perf_counter(), time.perf_counter() + 1)
+
+
+def test_a_window_with_such_a_jump_has_no_figure() -> None:
+    """Absent with the reason; the window after it is measured."""
+    with ModelledCpuCollector(ModelledCpuOptions(watts_per_thread=4.0)) as collector:
+        collector.attach(Workload((os.getpid(),)))
+        start = collector.mark()
+        collector._watch._others.source = Told(1e6, 1e6, 1e6, 1e6, 1e6, 1e6)
+        lost = collector.read(start, collector.mark())
+        measured = collector.read(collector.mark(), collector.mark())
+    assert "more than all processors can work" in lost.absent["cpu"]
+    assert (len(lost.readings), len(measured.readings)) == (0, 1)
+
+
 def test_another_source_goes_on_from_the_level_reached() -> None:
     """Attaching to another workload neither adds nor removes anything."""
     growth = Growth(Told(10.0, 12.0, 12.0))

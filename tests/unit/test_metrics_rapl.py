@@ -124,21 +124,6 @@ def test_one_wrap_is_exact(tmp_path: Path) -> None:
     zone.close()
 
 
-def test_a_reset_counter_is_no_wrap(tmp_path: Path) -> None:
-    """Set back to zero in a window of 250 J, a counter of 262 kJ range adds nothing, and the time is kept."""
-    zone_at = Tree(tmp_path).zone("intel-rapl:0", "package-0", 0.0, start_uj=1_166_000_000)
-    zone = Zone(zone_at, "cpu", "package-0")
-    before_s = time.perf_counter()
-    (zone_at / "energy_uj").write_text("250000000\n")
-    assert zone.energy_j() == 0.0
-    assert zone.reset_within(before_s, time.perf_counter())
-    assert not zone.reset_within(time.perf_counter(), math.inf)
-    (zone_at / "energy_uj").write_text("250000100\n")
-    assert zone.energy_j() == pytest.approx(100e-6)
-    assert len(zone.resets_s) == 1
-    zone.close()
-
-
 def test_a_window_with_a_reset_is_lost_with_its_reason(tree: Tree) -> None:
     """The package has no figure, its memory keeps its own, and the next window is measured again."""
     package = tree.zone("intel-rapl:0", "package-0", 250.0, start_uj=1_000_000_000)
