@@ -12,6 +12,8 @@ from ai_energy_benchmarks.domain.verdict import Finding
 _SHORTEST_S = 1.0
 STOLEN = 0.01
 OTHERS = 0.05
+# What the services of a machine at rest need; its energy is far below what the meters of a processor resolve.
+FEW_PROCESSORS = 0.1
 # Jitter between two clocks is far below this, any sleep far above.
 _ASLEEP_S = 0.1
 
@@ -26,7 +28,7 @@ def machine_findings(environment: Environment, trials: Sequence[Trial]) -> Itera
             message = f"the machine slept for {trial.machine.asleep_s:.1f} s in trial {trial.number}"
             yield Finding("FAIL", "machine suspended", message)
     yield from _stolen(trials)
-    yield from _others(trials)
+    yield from _others(environment, trials)
 
 
 def _stolen(trials: Sequence[Trial]) -> Iterator[Finding]:
@@ -36,11 +38,23 @@ def _stolen(trials: Sequence[Trial]) -> Iterator[Finding]:
         yield Finding("WARN" if share > STOLEN else "PASS", "steal time", message)
 
 
-def _others(trials: Sequence[Trial]) -> Iterator[Finding]:
+def _others(environment: Environment, trials: Sequence[Trial]) -> Iterator[Finding]:
+    """Against the work of the workload: on a large machine both are small parts of the whole."""
+    machines = [each.machine for each in trials if each.machine is not None]
     share = _share([(each.duration_s, each.machine.others_s) for each in trials if each.machine is not None])
-    if share is not None:
-        share = max(0.0, share)  # the kernel tells the machine's time in coarser steps than the workload's
-        message = f"processes beside the workload took {share:.1%} of this machine's processor time during the trials"
+    if share is None:
+        return
+    share = max(0.0, share)  # the kernel tells the machine's time in coarser steps than the workload's
+    whole = "this machine's processor time"
+    others_s = max(0.0, sum(each.others_s or 0.0 for each in machines))
+    workload_s = sum(each.workload_s or 0.0 for each in machines if each.others_s is not None)
+    busy = share * (environment.cpu_threads or 1)
+    if workload_s > 0:  # older results do not have it
+        share, whole = others_s / (others_s + workload_s), "the processor time that was used"
+    message = f"processes other than the workload's took {share:.1%} of {whole} during the trials"
+    if share > OTHERS and environment.cpu_threads is not None and busy < FEW_PROCESSORS:
+        yield Finding("PASS", "other work", f"{message}, but kept only {busy:.2f} processors busy")
+    else:
         yield Finding("WARN" if share > OTHERS else "PASS", "other work", message)
 
 

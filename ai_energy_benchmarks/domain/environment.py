@@ -67,11 +67,14 @@ class Disturbance:
             not tell.
         others_s: processor time of processes beside the workload, mean over the processors; None if they or the
             workload's cannot be seen.
+        workload_s: that of the workload and of this process, mean over the processors; None as ``others_s``, and in
+            results of older versions.
     """
 
     asleep_s: float
     stolen_s: float | None
     others_s: float | None = None
+    workload_s: float | None = None
 
     def since(self, earlier: Disturbance) -> Disturbance:
         """What lies between two sums."""
@@ -79,6 +82,7 @@ class Disturbance:
             self.asleep_s - earlier.asleep_s,
             _between(earlier.stolen_s, self.stolen_s),
             _between(earlier.others_s, self.others_s),
+            _between(earlier.workload_s, self.workload_s),
         )
 
 

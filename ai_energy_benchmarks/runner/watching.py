@@ -88,4 +88,5 @@ class OtherWork:
         if self._own is None:
             return so_far
         own_s = self._own.read_s() + time.process_time()
-        return evolve(so_far, others_s=(machine_times().work_s - own_s) / (os.cpu_count() or 1))
+        processors = os.cpu_count() or 1
+        return evolve(so_far, others_s=(machine_times().work_s - own_s) / processors, workload_s=own_s / processors)
