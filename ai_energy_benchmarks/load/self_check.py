@@ -9,6 +9,7 @@ from types import TracebackType
 
 from attrs import define, field
 
+from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.serving import ClientLoad
 from ai_energy_benchmarks.domain.statistics import percentile
 
@@ -20,6 +21,7 @@ class SelfCheck:
     """``async with`` around a window: its CPU time, and how late its event loop wakes up."""
 
     concurrency: int
+    clock: Clock
     _lags_s: array[float] = field(factory=lambda: array("d"), init=False)
     _start_cpu_s: float = field(default=0.0, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
@@ -41,6 +43,6 @@ class SelfCheck:
 
     async def _watch(self) -> None:
         while True:
-            asleep_s = time.perf_counter()
-            await asyncio.sleep(_EVERY_S)
-            self._lags_s.append(time.perf_counter() - asleep_s - _EVERY_S)
+            asleep_s = self.clock.now_s()
+            await self.clock.sleep(_EVERY_S)
+            self._lags_s.append(self.clock.now_s() - asleep_s - _EVERY_S)

@@ -185,7 +185,7 @@ class Steps:
         long = len(batches) > MANY_REQUESTS
         outcomes = outcome_rows(self.config, members.backend, batches)
         complete = False
-        watch = TrialWatch(members.backend, self.config.load)
+        watch = TrialWatch(members.backend, self.config.load, members.clock)
         salt = secrets.token_hex(8)
         # A very long pass has no room for all of its batches, so each is made when it leaves.
         salted: Iterable[Batch] = (evolve(batch, salt=salt) for batch in batches)

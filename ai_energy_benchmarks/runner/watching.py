@@ -12,6 +12,7 @@ from attrs import define, evolve, field
 
 from ai_energy_benchmarks.backends.base import Backend, ShowsLoad
 from ai_energy_benchmarks.config.model import LoadConfig
+from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.environment import Disturbance
 from ai_energy_benchmarks.domain.serving import ClientLoad, ServerCounters, ServerLoad
 from ai_energy_benchmarks.environment.disturbance import disturbance_so_far
@@ -30,6 +31,7 @@ class TrialWatch:
 
     backend: Backend
     load: LoadConfig
+    clock: Clock
     _before: ServerCounters | None = field(init=False)
     _client: SelfCheck | None = field(init=False, default=None)
     _server: ServerWatch | None = field(init=False, default=None)
@@ -39,7 +41,7 @@ class TrialWatch:
         self._before = self.backend.counters()
         if not self.backend.needs_endpoint:
             return
-        self._client = SelfCheck(self.load.concurrency)
+        self._client = SelfCheck(self.load.concurrency, self.clock)
         # One request at a time leaves no queue to see, and is where a question beside it would be felt most.
         if isinstance(self.backend, ShowsLoad) and self.load.concurrency > 1:
             self._server = ServerWatch(self.backend.gauges, self.load.watch_server_s)

@@ -24,6 +24,7 @@ from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
 from ai_energy_benchmarks.load.closed_loop import closed_loop
 from ai_energy_benchmarks.load.self_check import SelfCheck
+from ai_energy_benchmarks.runner.event_loop import MonotonicClock
 
 MODEL = "loopback/model-of-no-size"
 
@@ -55,7 +56,7 @@ def _request(number: int) -> Request:
 async def one_pass(backend: OpenAIServerBackend, wanted: Sequence[Batch], concurrency: int) -> Seen:
     """All requests through the closed loop, as the runner sends them."""
     outcomes: list[Outcome] = []
-    check = SelfCheck(concurrency)
+    check = SelfCheck(concurrency, MonotonicClock())
     start_s = time.perf_counter()
     async with check:
         await closed_loop(wanted, backend.generate, concurrency, outcomes.extend)
