@@ -11,14 +11,11 @@ from attrs import evolve, frozen
 
 from ai_energy_benchmarks.analysis.sensor_gain import gain_of, known_gain_uncertainty, meters_of_unknown_gain
 from ai_energy_benchmarks.analysis.tokens import TokenBounds
-from ai_energy_benchmarks.analysis.windows import WindowEnergy, counted, devices, idle_power, window_energy
+from ai_energy_benchmarks.analysis.windows import WindowEnergy, counted, devices, idle_power, is_resolved, window_energy
 from ai_energy_benchmarks.domain.power import Component, Measurement, WorkloadShare
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.statistics import Estimate, estimate
 from ai_energy_benchmarks.domain.summary import ComponentEnergy
-
-# Wider relative half-widths are reported as bounds only (docs/measurement.md, "Edges of a window").
-UNRESOLVED = 0.20
 
 
 def component_energy(
@@ -45,8 +42,10 @@ def component_energy(
     all_readings = tuple(chain.from_iterable(readings))
     gain, gain_share = gain_of(all_readings), known_gain_uncertainty(all_readings)
     per_token = None if tokens is None else _per_output_token(windows, tokens, gain_share)
-    if per_token and whole.provenance == "modelled":
-        per_token = evolve(per_token, energy_j=_without_interval(per_token.energy_j))
+    per_pass_j = _of_a_window(windows, gain_share)
+    if whole.provenance == "modelled":
+        per_pass_j = _without_interval(per_pass_j)
+        per_token = per_token and evolve(per_token, energy_j=_without_interval(per_token.energy_j))
     return ComponentEnergy(
         component=name,
         provenance=whole.provenance,
@@ -54,7 +53,7 @@ def component_energy(
         energy_j=energy_j,
         energy_low_j=low_j,
         energy_high_j=high_j,
-        resolved=energy_j > 0 and (high_j - low_j) / 2 <= UNRESOLVED * energy_j,
+        resolved=is_resolved(energy_j, low_j, high_j),
         per_output_token_j=per_token.energy_j if per_token else None,
         idle_power_w=idle.mean_w if idle else None,
         idle_half_difference_w=idle.half_difference_w if idle else None,
@@ -65,7 +64,7 @@ def component_energy(
         gain_limit=gain.limit if gain else None,
         gain_source=gain.source if gain else "",
         gain_unknown=meters_of_unknown_gain(all_readings),
-        per_pass_j=_of_a_window(windows, gain_share),
+        per_pass_j=per_pass_j,
         workload_share=_workload_share(name, trials),
     )
 

@@ -44,12 +44,13 @@ class Derived:
 
 def derive(summary: Summary, energy: ComponentEnergy) -> Derived:
     """Divide one component's energy (or the total's) by the work of the pass."""
-    # Where J per output token is withheld, so is all else that output tokens are in.
-    known = energy.per_output_token_j is not None
+    # Where J per output token is withheld, so is all else that tokens are in.
+    trusted = summary.tokens_in_doubt is None
+    known = trusted and energy.per_output_token_j is not None
     computed_tokens = summary.prompt_tokens - (summary.cached_prompt_tokens or 0.0)
     return Derived(
         per_output_token_j=_per_output_token(energy),
-        per_prompt_token_j=_share(energy, computed_tokens),
+        per_prompt_token_j=_share(energy, computed_tokens) if trusted else None,
         per_total_token_j=_share(energy, summary.prompt_tokens + summary.output_tokens) if known else None,
         per_request_j=_share(energy, summary.succeeded) if summary.whole_requests else None,
         output_tokens_per_j=_inverse(energy, summary.output_tokens) if known else None,

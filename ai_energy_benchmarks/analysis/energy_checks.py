@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
-from ai_energy_benchmarks.analysis.component_energy import UNRESOLVED
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.repetition import repetition_findings
 from ai_energy_benchmarks.analysis.summary import counting_trials
-from ai_energy_benchmarks.analysis.windows import BASELINES, COMPONENTS, counted
+from ai_energy_benchmarks.analysis.windows import BASELINES, COMPONENTS, UNRESOLVED, counted
 from ai_energy_benchmarks.domain.power import Component, Device, Measurement
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
@@ -74,6 +73,8 @@ def _resolution(component: Component, energy: ComponentEnergy) -> Iterator[Findi
     bounds = f"[{energy.energy_low_j:.4g}, {energy.energy_high_j:.4g}] J"
     longer = "" if level == "PASS" else "; a longer pass narrows them"
     message = f"{name} energy of a pass lies in {bounds}, ±{share:.1%}{longer}"
+    if energy.provenance == "modelled":  # a ± would pass for the model's own error
+        message = f"by its windows' timing alone the model of the {name} energy lies in {bounds}{longer}"
     yield Finding(level, "window resolved", message, component)
 
 
@@ -86,8 +87,9 @@ def _workload_share(component: Component, energy: ComponentEnergy) -> Iterator[F
         yield Finding("INFO", "workload share", message, component)
         return
     share = f"{found.share:.1%} [{found.share_low:.1%}, {found.share_high:.1%}]"
-    message = f"by processor time {share} of the {name} energy, {found.share * energy.energy_j:.4g} J of a pass"
-    message = f"{message}, is the workload's; that is a convention, not a measurement"
+    part = f", {found.share * energy.energy_j:.4g} J of a pass," if energy.resolved else ""
+    message = f"by processor time {share} of the {name} energy{part} is the workload's"
+    message = f"{message}; that is a convention, not a measurement"
     yield Finding("INFO", "workload share", message, component)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from statistics import fmean
 
 from ai_energy_benchmarks.analysis.component_energy import component_energy, seen_in_part, why_absent
+from ai_energy_benchmarks.analysis.doubtful_tokens import without_token_figures
 from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import pooled
 from ai_energy_benchmarks.analysis.serving_checks import token_doubt
@@ -47,7 +48,7 @@ def summarise(
     duration_s = _mean(each.duration_s for each in chosen)
     output_tokens = _mean(each.output_tokens for each in counts)
     doubt = next((doubt for each in chosen if (doubt := token_doubt(each)) is not None), None)
-    tokens = None if doubt else [TokenBounds.exact(each.output_tokens) for each in counts]
+    tokens = [TokenBounds.exact(each.output_tokens) for each in counts]
     reasons = {each: why_absent(chosen, each) for each in COMPONENTS}
     seen = tuple(each for each in COMPONENTS if reasons[each] is None)
     absent = {each: reason for each, reason in reasons.items() if reason is not None}
@@ -56,7 +57,7 @@ def summarise(
     methods = {name: energy.provenance for name, energy in components.items()}
     parts = total_parts(methods, absent, required, seen_in_part(chosen, absent))
     latencies = pooled(each for trial in chosen for each in trial.completions)
-    return Summary(
+    summary = Summary(
         trials=len(chosen),
         requests=_mean(each.succeeded + each.failed for each in counts),
         succeeded=_mean(each.succeeded for each in counts),
@@ -72,7 +73,6 @@ def summarise(
         total=component_energy("total", parts.components, chosen, tokens, idle_steps) if parts.components else None,
         total_absent=parts.absent,
         total_excludes=parts.excluded,
-        tokens_in_doubt=doubt,
         ttft_s=latencies.ttft_s,
         itl_s=latencies.itl_s,
         tpot_s=latencies.tpot_s,
@@ -82,6 +82,7 @@ def summarise(
         latency_notes=latencies.notes,
         goodput=goodput([(each.outcomes, each.duration_s) for each in chosen], slo),
     )
+    return without_token_figures(summary, doubt) if doubt else summary
 
 
 def _mean(values: Iterable[float]) -> float:

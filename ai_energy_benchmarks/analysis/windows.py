@@ -12,6 +12,8 @@ from ai_energy_benchmarks.domain.result import Step, StepName
 
 COMPONENTS: tuple[Component, ...] = ("gpu", "cpu", "dram")
 BASELINES: tuple[StepName, ...] = ("resident idle", "hot idle")
+# Wider relative half-widths are reported as bounds only (docs/measurement.md, "Edges of a window").
+UNRESOLVED = 0.20
 _FROM_WEAK_TO_STRONG: tuple[Provenance, ...] = ("modelled", "integrated", "measured")
 
 
@@ -32,6 +34,11 @@ class WindowEnergy:
     meter: str
     peak_power_w: float | None
 
+    @property
+    def resolved(self) -> bool:
+        """Whether the bounds are close enough for a bare number to be quoted."""
+        return is_resolved(self.energy_j, self.energy_low_j, self.energy_high_j)
+
 
 @frozen
 class IdlePower:
@@ -43,6 +50,11 @@ class IdlePower:
 
     mean_w: float
     half_difference_w: float | None
+
+
+def is_resolved(energy_j: float, low_j: float, high_j: float) -> bool:
+    """Whether an energy may be quoted without its bounds; nothing around zero may."""
+    return energy_j > 0 and (high_j - low_j) / 2 <= UNRESOLVED * energy_j
 
 
 def counted(measurement: Measurement, components: Collection[Component]) -> tuple[Reading, ...]:

@@ -27,8 +27,8 @@ PHASES = ("preprocess", "prefill", "decode")
 class AIEnergyScoreReporter:
     """Writes ``benchmark_report.json``, ``GPU_ENERGY_WH.txt`` and ``GPU_ENERGY_SUMMARY.json``.
 
-    The figures are of one pass, the mean of its runs. Where no meter saw a GPU there is no
-    ``GPU_ENERGY_WH.txt``, an older one is removed, and the summary says why: 0 Wh would be a score.
+    The figures are of one pass, the mean of its runs. Where no meter saw a GPU, or its figure is withheld, there is
+    no ``GPU_ENERGY_WH.txt``, an older one is removed, and the summary says why: 0 Wh would be a score.
 
     Attributes:
         directory: where the files go.
@@ -56,10 +56,9 @@ class AIEnergyScoreReporter:
 
 
 def gpu_energy_wh(result: BenchmarkResult) -> float | None:
-    """The score before it is divided: GPU energy of one whole pass; None if no meter saw it, or not well enough."""
+    """The score before it is divided: GPU energy of one whole pass; None where ``_why_no_score`` has a reason."""
     gpu = energies(result.summary).get("gpu")
-    whole = any(each.complete for each in result.trials)
-    return wh(gpu.energy_j) if gpu is not None and gpu.resolved and whole else None
+    return wh(gpu.energy_j) if gpu is not None and _why_no_score(result) is None else None
 
 
 def gpu_summary(result: BenchmarkResult) -> dict[str, str | float | None]:
@@ -102,12 +101,18 @@ def _interval(gpu: ComponentEnergy | None) -> dict[str, str | float | None]:
     }
 
 
-def _why_no_score(result: BenchmarkResult) -> str:
-    if "gpu" not in energies(result.summary):
-        return result.summary.absent.get("gpu", "nothing was measured")
+def _why_no_score(result: BenchmarkResult) -> str | None:
+    """Why nothing may be ranked by this run's GPU energy; None if it may."""
+    summary, gpu = result.summary, energies(result.summary).get("gpu")
+    if gpu is None:
+        return summary.absent.get("gpu", "nothing was measured")
     if not any(each.complete for each in result.trials):
         return "no pass was complete"
-    return "the bounds of the figure are too wide"
+    if gpu.provenance == "modelled":
+        return "the energy of the GPU is modelled, not measured"
+    if not gpu.resolved:
+        return "the bounds of the figure are too wide"
+    return None if summary.tokens_in_doubt is None else f"token counts are in doubt: {summary.tokens_in_doubt}"
 
 
 def _per_1000(result: BenchmarkResult, gpu_wh: float | None) -> float | None:
@@ -118,10 +123,10 @@ def _per_1000(result: BenchmarkResult, gpu_wh: float | None) -> float | None:
 
 
 def _gpu_phases(result: BenchmarkResult) -> PhaseEnergy | Undivided:
+    if (withheld := _why_no_score(result)) is not None:
+        return Undivided(withheld)
     phases = phases_by_time(result)
-    if isinstance(phases, Undivided):
-        return phases
-    return phases.energy.get("gpu") or Undivided(_why_no_score(result))
+    return phases if isinstance(phases, Undivided) else phases.energy["gpu"]
 
 
 def _phase_blocks(result: BenchmarkResult) -> dict[str, object]:

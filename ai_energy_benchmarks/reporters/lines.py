@@ -26,7 +26,10 @@ from ai_energy_benchmarks.results.efficiency import efficiency
 def named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
     """Name and text of each line under the tables."""
     summary = result.summary
-    yield "Speed", f"{figure(summary.output_tokens_per_s)} output tokens/s"
+    if summary.tokens_in_doubt is None:
+        yield "Speed", f"{figure(summary.output_tokens_per_s)} output tokens/s"
+    else:
+        yield "Speed", "withheld, as is all else that tokens are in: token counts are in doubt"
     prompt, output = f"{summary.prompt_tokens:,.10g} prompt", f"{summary.output_tokens:,.10g} output"
     yield "Per pass", f"{prompt} and {output} tokens in {figure(summary.duration_s)} s"
     yield "Requests", f"{summary.succeeded:,.10g} ok, {summary.failed:,.10g} failed per pass"

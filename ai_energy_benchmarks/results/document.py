@@ -21,7 +21,7 @@ from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.verdict import Verdict
-from ai_energy_benchmarks.results import sections, units
+from ai_energy_benchmarks.results import sections, total_blocks, units
 from ai_energy_benchmarks.results.boards import gpu_stats, gpu_stats_absent
 from ai_energy_benchmarks.results.efficiency import efficiency
 from ai_energy_benchmarks.results.phases import phases_by_time
@@ -54,14 +54,15 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         "tokens": {
             "reasoning": result.summary.reasoning_tokens,
             "cached_prompt": result.summary.cached_prompt_tokens,
+            "in_doubt": result.summary.tokens_in_doubt,
         },
         "reasoning": asdict(result.reasoning) if result.reasoning else None,
         "components": sections.components(result.summary),
         "absent": dict(result.summary.absent),
         "derived": sections.derived(result.summary),
-        "total": sections.total(result),
-        "wall": sections.wall(result),
-        "cost": sections.cost_block(result),
+        "total": total_blocks.total(result),
+        "wall": total_blocks.wall(result),
+        "cost": total_blocks.cost_block(result),
         "efficiency": efficiency(result),
         **_phases(result),
         "latency_ms": sections.latency_ms(result.summary),

@@ -19,7 +19,7 @@ def efficiency(result: BenchmarkResult) -> dict[str, Any]:
     return {
         "energy_delay_product_j_s": _energy_delay(result),
         "flop": _flop(result.engine, work) if result.engine and work else None,
-        "flop_absent": None if work else _why_absent(result.engine),
+        "flop_absent": None if work else _why_absent(result),
         "flop_per_j": {
             name: work.total / each.energy_j
             for name, each in energies(result.summary).items()
@@ -46,7 +46,7 @@ def _work(result: BenchmarkResult) -> flops.Work | None:
     """Mean over the trials that count."""
     trials = counting_trials(result.trials)
     shape = result.engine.architecture if result.engine else None
-    if shape is None or not trials:
+    if shape is None or not trials or result.summary.tokens_in_doubt is not None:
         return None
     works = [flops.requests(shape, each.completions) for each in trials]
     mean = flops.Work(fmean(each.prefill for each in works), fmean(each.decode for each in works))
@@ -69,7 +69,10 @@ def _flop(engine: EngineFacts, work: flops.Work) -> dict[str, Any]:
     }
 
 
-def _why_absent(engine: EngineFacts | None) -> str:
+def _why_absent(result: BenchmarkResult) -> str:
+    engine = result.engine
+    if result.summary.tokens_in_doubt is not None:
+        return f"they follow from token counts, which are in doubt: {result.summary.tokens_in_doubt}"
     if engine is None or engine.architecture is None:
         return "the engine does not tell the model's shape, or its family is not known"
     return "no request succeeded"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
+from ai_energy_benchmarks.analysis.doubtful_tokens import without_token_figures
 from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import pooled, several_tokens, tokens_per_event
 from ai_energy_benchmarks.analysis.serving_checks import token_doubts
@@ -11,7 +12,7 @@ from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.serving import Slo
-from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.summary import Summary
 from ai_energy_benchmarks.domain.verdict import Finding
 
 
@@ -21,7 +22,8 @@ def of_a_part(
     """The summary of the cut trials without what only whole ones tell, and why tokens are withheld if they are."""
     summary = _with_whole_latencies(summary, recorded, cut, slo)
     doubts = token_doubts(recorded)
-    return (_without_token_figures(summary, doubts[0].message) if doubts else summary), doubts
+    # A part of a trial has no counter of its own, so what was said against the whole holds for it.
+    return (without_token_figures(summary, doubts[0].message) if doubts else summary), doubts
 
 
 def _with_whole_latencies(
@@ -52,18 +54,4 @@ def _with_whole_latencies(
         e2e_s=whole.e2e_s,
         goodput=goodput(sent, slo),
         whole_requests=False,
-    )
-
-
-def _without_token_figures(summary: Summary, doubt: str) -> Summary:
-    """A part of a trial has no counter of its own, so what was said against the whole holds for it."""
-
-    def withheld(energy: ComponentEnergy) -> ComponentEnergy:
-        return evolve(energy, per_output_token_j=None, per_output_token_low_j=None, per_output_token_high_j=None)
-
-    return evolve(
-        summary,
-        components=tuple(map(withheld, summary.components)),
-        total=summary.total and withheld(summary.total),
-        tokens_in_doubt=doubt,
     )

@@ -58,7 +58,7 @@ def phases_by_time(result: BenchmarkResult) -> Phases | Undivided:
 
 
 def _split(energy: ComponentEnergy, shares: TimeShares, summary: Summary) -> PhaseEnergy:
-    thinking_tokens = summary.reasoning_tokens
+    thinking_tokens = None if summary.tokens_in_doubt else summary.reasoning_tokens
     answer_tokens = None if thinking_tokens is None else summary.output_tokens - thinking_tokens
     return PhaseEnergy(
         preprocess_j=energy.energy_j * shares.outside,

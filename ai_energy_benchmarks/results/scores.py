@@ -10,6 +10,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.analysis.stars import size_class
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.no_score import MODELLED, number, why_no_score
 from ai_energy_benchmarks.results.reading import load_results
 from ai_energy_benchmarks.results.units import J_PER_WH
 
@@ -65,15 +66,13 @@ def _from_result(document: Mapping[str, object]) -> Score:
     parameters = _block(document, "backend_info").get("parameters")
     per_1000 = _block(_block(_block(document, "derived"), "gpu"), "wh_per_1000_queries")
     failed = _block(document, "verdict").get("level") == "FAIL"
-    ending = document.get("ending", "completed")
-    if ending != "completed":
-        per_1000 = {}
+    withheld = why_no_score(document)
     return _score(
         str(_block(document, "config").get("model")),
         "reasoning" if thinks else "text_generation",
         size_class(parameters) if isinstance(parameters, int) else "",
-        tuple(_number(per_1000.get(name)) for name in ("value", "low", "high")),
-        reason="its run has no GPU energy" if ending == "completed" else f"its run was {ending}",
+        tuple(None if withheld else number(per_1000.get(name)) for name in ("value", "low", "high")),
+        reason=withheld or "",
         note="the verdict of its run is FAIL" if failed else "",
     )
 
@@ -109,14 +108,22 @@ def _from_table(file: Path) -> Iterator[Score]:
         task = _TASKS.get(_cell(row, _TASK), _cell(row, _TASK))
         if task == "text_generation" and _cell(row, _STATE).lower().startswith("on"):
             task = "reasoning"
+        value_wh = number(row[energy])
+        modelled = row.get("gpu_energy_source") == "modelled"
+        sure = value_wh if value_wh is not None and value_wh > 0 and not modelled else None
         yield _score(
             row[model],
             task,
             _cell(row, _CLASS),
-            (_number(row[energy]), None, None),
-            reason=f"no GPU energy in {file}: {row.get('error_message') or 'the cell is empty'}",
+            (sure, None, None),
+            reason=MODELLED if modelled else _why_no_energy(file, row, value_wh),
             note="the verdict of its run is FAIL" if row.get("verdict") == "FAIL" else "",
         )
+
+
+def _why_no_energy(file: Path, row: Mapping[str, str], value_wh: float | None) -> str:
+    why = row.get("error_message") or ("the cell is empty" if value_wh is None else f"{value_wh:g} Wh is no figure")
+    return f"no GPU energy in {file}: {why}"
 
 
 def _column(file: Path, columns: tuple[str, ...], names: tuple[str, ...]) -> str:
@@ -136,10 +143,3 @@ def _cell(row: Mapping[str, str], names: tuple[str, ...]) -> str:
 def _block(document: Mapping[str, object], name: str) -> Mapping[str, object]:
     block = document.get(name)
     return block if isinstance(block, Mapping) else {}
-
-
-def _number(value: object) -> float | None:
-    try:
-        return float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else None
-    except ValueError:
-        return None

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 from attrs import asdict
 
 from ai_energy_benchmarks.analysis.derived import Bounded, derive, energies
-from ai_energy_benchmarks.analysis.footprint import footprint
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.tokens import count
-from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted, window_energy
+from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted, is_resolved, window_energy
 from ai_energy_benchmarks.domain.power import Measurement, Reading, WorkloadShare
-from ai_energy_benchmarks.domain.result import BenchmarkResult, Step, Trial
+from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.results import units
 
 # With more trials than this the document would pass 50 kB; the Parquet files hold every trial.
 MOST_TRIALS = 30
-_WITHOUT_WALL = "measured components only; power supply, fans and network excluded"
 
 
 def components(summary: Summary) -> dict[str, Any]:
@@ -117,7 +115,7 @@ def _in_ms(seconds: Distribution | None) -> dict[str, Any] | None:
 def totals(trials: Sequence[Trial]) -> dict[str, Any]:
     """Sums over all trials, those that were cut short too; a component only if every trial has it."""
     counts = count(outcome for trial in trials for outcome in trial.outcomes)
-    energy = [_energy_j(each.measurement) for each in trials]
+    energy = [_energy(each.measurement) for each in trials]
     return {
         "trials": len(trials),
         "requests": counts.succeeded + counts.failed,
@@ -126,7 +124,7 @@ def totals(trials: Sequence[Trial]) -> dict[str, Any]:
         "prompt_tokens": counts.prompt_tokens,
         "output_tokens": counts.output_tokens,
         "energy_j": {
-            name: sum(each[name] for each in energy)
+            name: _sum_j([each[name] for each in energy])
             for name in COMPONENTS
             if energy and all(name in each for each in energy)
         },
@@ -168,7 +166,10 @@ def step(step: Step, clock_offset_s: float) -> dict[str, Any]:
 
 
 def _energy(measurement: Measurement | None) -> dict[str, Any]:
-    """Component → estimate and bounds of one window in joules; empty if nothing was measured."""
+    """Component → estimate and bounds of one window in joules; empty if nothing was measured.
+
+    The estimate is None where the bounds are too far apart for a bare number.
+    """
     block: dict[str, Any] = {}
     if measurement is None:
         return block
@@ -177,15 +178,17 @@ def _energy(measurement: Measurement | None) -> dict[str, Any]:
         if readings:
             window = window_energy(readings)
             block[component] = {
-                "energy_j": window.energy_j,
+                "energy_j": window.energy_j if window.resolved else None,
                 "energy_low_j": window.energy_low_j,
                 "energy_high_j": window.energy_high_j,
             }
     return block
 
 
-def _energy_j(measurement: Measurement | None) -> dict[str, float]:
-    return {name: each["energy_j"] for name, each in _energy(measurement).items()}
+def _sum_j(windows: Sequence[Mapping[str, float | None]]) -> float | None:
+    """Sum of the estimates; None if one of them is withheld."""
+    known = [energy_j for each in windows if (energy_j := each["energy_j"]) is not None]
+    return sum(known) if len(known) == len(windows) else None
 
 
 def devices(trials: Sequence[Trial]) -> list[dict[str, Any]]:
@@ -202,52 +205,19 @@ def devices(trials: Sequence[Trial]) -> list[dict[str, Any]]:
             "source": own[0].provenance,
             "estimator": own[0].estimator,
             "counted": own[0].counted,
-            "energy_j": fmean(each.energy_j for each in own),
+            **_mean_energy(own),
         }
         for own in readings.values()
     ]
 
 
+def _mean_energy(own: Sequence[Reading]) -> dict[str, float | None]:
+    energy_j, low_j, high_j = (
+        fmean(getattr(each, name) for each in own) for name in ("energy_j", "energy_low_j", "energy_high_j")
+    )
+    resolved = is_resolved(energy_j, low_j, high_j)
+    return {"energy_j": energy_j if resolved else None, "energy_low_j": low_j, "energy_high_j": high_j}
+
+
 def _readings(trials: Iterable[Trial]) -> Iterable[Reading]:
     return (reading for each in trials if each.measurement for reading in each.measurement.readings)
-
-
-def total(result: BenchmarkResult) -> dict[str, Any]:
-    """What the total adds up and leaves out, and why it gives no figure where it gives none."""
-    derived = footprint(result)
-    return {
-        "components": list(result.summary.total_components),
-        "excludes": dict(result.summary.total_excludes),
-        "source": derived.method or "absent",
-        "absent": derived.absent,
-    }
-
-
-def wall(result: BenchmarkResult) -> dict[str, Any]:
-    """Energy of one pass at the wall, and what it covers; no factor is ever guessed."""
-    if result.wall_factor is None:
-        return {"factor": None, "energy_j": None, "covers": _WITHOUT_WALL}
-    wall_j = footprint(result).wall_j
-    return {
-        "factor": result.wall_factor,
-        "energy_j": asdict(wall_j) if wall_j else None,
-        "covers": "components of the total × the wall factor as stated",
-    }
-
-
-def cost_block(result: BenchmarkResult) -> dict[str, Any] | None:
-    """What the energy of one pass and of 1,000 queries costs; null with the reason where there is no figure.
-
-    Returns:
-        None if no price is named.
-    """
-    summary, derived = result.summary, footprint(result)
-    if result.tariff is None:
-        return None
-    priced = derived.cost is not None and summary.succeeded and summary.whole_requests
-    return {
-        "per_pass": derived.cost,
-        "per_1000_queries": 1000 * derived.cost / summary.succeeded if priced and derived.cost is not None else None,
-        "absent": derived.absent,
-        **asdict(result.tariff),
-    }

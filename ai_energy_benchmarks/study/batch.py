@@ -18,6 +18,7 @@ from ai_energy_benchmarks.config.profiles import with_profile
 from ai_energy_benchmarks.config.user_defaults import SWITCH, laid_under
 from ai_energy_benchmarks.config.yaml_text import dump
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.no_score import why_no_score
 from ai_energy_benchmarks.results.writing import write_text
 from ai_energy_benchmarks.study.master_table import failed_row, master_row, write_master
 from ai_energy_benchmarks.study.model_list import TEXT_TASK, ListedModel
@@ -75,8 +76,8 @@ class Batch:
 def run_batch(batch: Batch, rows: Sequence[ListedModel], told: Told, launch: Launch | None = None) -> tuple[int, int]:
     """Measure every row that has no complete result from the same config; the master table is rewritten after each.
 
-    A row that fails has its reason in the table and does not stop the others. An interrupt does; the next call goes
-    on with the row that was interrupted.
+    A row that fails, or whose figure is withheld, has its reason in the table and does not stop the others. An
+    interrupt does; the next call goes on with the row that was interrupted.
 
     Args:
         told: called after each row with its outcome and the reason of a failure.
@@ -125,15 +126,22 @@ def _one(batch: Batch, row: ListedModel, start: Launch) -> tuple[Outcome, str]:
         return "failed", str(error)
     directory = batch.run_directory(row)
     asked = directory / _ASKED
-    if _document_of(directory, text) is not None:
-        return "kept", ""
+    if (kept := _document_of(directory, text)) is not None:
+        return _outcome(kept, "kept")
     (directory / "result.json").unlink(missing_ok=True)  # of another config, or of a run that was cut short
     write_text(asked, text)
     log = batch.directory / "logs" / f"{row.slug}.log"
     code = start(asked, log)
-    if code == 0 and _document(directory) is not None:
-        return "done", ""
+    if code == 0 and (document := _document(directory)) is not None:
+        return _outcome(document, "done")
     return "failed", _reason(log, code)
+
+
+def _outcome(document: Mapping[str, object], finished: Outcome) -> tuple[Outcome, str]:
+    """A complete run whose figure is withheld is refused; a machine without a GPU meter has nothing to refuse."""
+    withheld = why_no_score(document)
+    measured = isinstance(components := document.get("components"), Mapping) and "gpu" in components
+    return ("failed", withheld) if withheld is not None and measured else (finished, "")
 
 
 def _document_of(directory: Path, asked: str) -> dict[str, object] | None:
@@ -169,13 +177,12 @@ def _table(batch: Batch, rows: Sequence[ListedModel], reasons: Mapping[str, str]
     table = []
     for row in rows:
         directory = batch.run_directory(row)
-        if row.slug in reasons:
-            table.append(failed_row(row, reasons[row.slug]))
-            continue
         try:
-            asked = batch.config_text(row)
+            document = _document_of(directory, batch.config_text(row))
         except ConfigError:
-            continue  # its turn, and its reason, are still to come
-        if (document := _document_of(directory, asked)) is not None:
+            document = None
+        if document is not None:
             table.append(master_row(row, document, directory))
+        elif row.slug in reasons:
+            table.append(failed_row(row, reasons[row.slug]))  # without it, its turn is still to come
     return table

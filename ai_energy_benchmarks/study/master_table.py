@@ -7,6 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ai_energy_benchmarks.results.no_score import number, token_doubt_of, why_no_score
+from ai_energy_benchmarks.results.units import wh
 from ai_energy_benchmarks.results.writing import write_text
 from ai_energy_benchmarks.study.model_list import ListedModel
 
@@ -32,33 +34,35 @@ COLUMNS = (
     "avg_energy_per_prompt_wh",
     "timestamp",
     "error_message",
-    # ours: what a figure is worth
+    # beyond the field's columns: what a figure is worth
     "gpu_energy_source",
     "total_energy_wh",
     "verdict",
     "result_dir",
 )
-_J_PER_WH = 3600.0
 
 
 def master_row(row: ListedModel, document: Mapping[str, object], directory: Path) -> dict[str, str]:
-    """One measured model; energy that no meter saw, and all that is divided by it, is empty, not 0."""
+    """One measured model; a figure that its report withholds or does not have is empty, not 0, with the reason."""
     summary, energy, verdict = (_block(document, name) for name in ("summary", "energy", "verdict"))
-    gpu_wh = _number(energy.get("gpu_energy_wh")) if energy.get("gpu_energy_source") != "absent" else None
-    done, output = _number(summary.get("successful_prompts")), _number(summary.get("total_completion_tokens"))
-    per_prompt_wh = gpu_wh / done if gpu_wh is not None and done else None
+    components, derived = _block(document, "components"), _block(_block(document, "derived"), "gpu")
+    gpu, total = _block(components, "gpu"), _block(components, "total")
+    withheld, tokens_doubted = why_no_score(document), token_doubt_of(document) is not None
+    emitted = energy.get("emissions_source") != "absent" and number(total.get("energy_j")) is not None
     figures: dict[str, object] = {
         **_named(row),
         **{name: summary.get(name) for name in COLUMNS if name in summary},
         "avg_total_time": summary.get("avg_latency_seconds"),
-        "gpu_energy_wh": gpu_wh,
-        "wh_per_1000_queries": None if per_prompt_wh is None else 1000 * per_prompt_wh,
-        "co2_emissions_g": energy.get("emissions_g_co2eq") if energy.get("emissions_source") != "absent" else None,
-        "tokens_per_joule": output / (gpu_wh * _J_PER_WH) if gpu_wh and output else None,
-        "avg_energy_per_prompt_wh": per_prompt_wh,
+        "throughput_tokens_per_second": None if tokens_doubted else summary.get("throughput_tokens_per_second"),
+        "gpu_energy_wh": _wh(gpu),
+        "wh_per_1000_queries": None if withheld else _value(derived, "wh_per_1000_queries"),
+        "co2_emissions_g": energy.get("emissions_g_co2eq") if emitted else None,
+        "tokens_per_joule": None if tokens_doubted else _value(derived, "output_tokens_per_j"),
+        "avg_energy_per_prompt_wh": None if withheld else _value(derived, "wh_per_request"),
         "timestamp": document.get("started_utc"),
-        "gpu_energy_source": energy.get("gpu_energy_source"),
-        "total_energy_wh": energy.get("total_energy_wh") if energy.get("total_energy_source") != "absent" else None,
+        "error_message": None if withheld is None else " ".join(withheld.split()),
+        "gpu_energy_source": gpu.get("source", "absent"),
+        "total_energy_wh": _wh(total),
         "verdict": verdict.get("level"),
         "result_dir": str(directory),
     }
@@ -97,5 +101,10 @@ def _block(document: Mapping[str, object], name: str) -> Mapping[str, object]:
     return block if isinstance(block, Mapping) else {}
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None
+def _wh(component: Mapping[str, object]) -> float | None:
+    energy_j = number(component.get("energy_j"))
+    return None if energy_j is None else wh(energy_j)
+
+
+def _value(derived: Mapping[str, object], name: str) -> float | None:
+    return number(_block(derived, name).get("value"))

@@ -28,6 +28,9 @@ from tests.nvml.simulated import Board, Machine, constant, telegraph
 pytest.importorskip("torch", reason="these tests run PyTorch")
 pytest.importorskip("transformers", reason="these tests run PyTorch")
 
+# Windows so long that the GPU's energy, and so the total, is surely resolved.
+LONG = ("scenario.generate_kwargs", {"max_new_tokens": 160, "min_new_tokens": 160})
+
 A, B = "GPU-aaaa1111-0000-0000-0000-000000000000", "GPU-bbbb2222-0000-0000-0000-000000000000"
 
 
@@ -119,7 +122,7 @@ def test_a_recorded_figure_that_the_series_do_not_give_is_told(machine: Machine,
 
 def test_the_energy_at_the_wall_follows_its_factor(machine: Machine, folder: Path) -> None:
     """The config's factor comes back with the files, and another can be tried; the components stay as they are."""
-    measured = ran(folder, ("metrics.wall_factor", 1.2))
+    measured = ran(folder, LONG, ("metrics.wall_factor", 1.2))
     recorded = report_document(measured)
     total_j = recorded["components"]["total"]["energy_j"]
     assert recorded["wall"]["energy_j"]["value"] == pytest.approx(1.2 * total_j)
@@ -152,7 +155,7 @@ def test_brackets_in_the_path_are_no_pattern(machine: Machine, folder: Path) -> 
 
 def test_other_assumptions_change_what_hangs_on_them(machine: Machine, folder: Path) -> None:
     """Carbon, PUE and baseline move their figures; gross energy stays, and the verdict names every change."""
-    measured = ran(folder)
+    measured = ran(folder, LONG)
     recorded = report_document(measured)
     changed = reanalyse(folder / "out", Changes(intensity_g_per_kwh=100.0, pue=1.5, baseline="hot"))
     document = report_document(changed)
@@ -174,7 +177,7 @@ def test_the_cost_of_a_site_follows_its_pue(machine: Machine, folder: Path) -> N
     """One report has one PUE; a price that is not the site's does not know of it."""
     cost = ("metrics.cost", {"price_per_kwh": 0.3, "currency": "EUR", "site_tariff": True})
     carbon = ("metrics.carbon", {"intensity_g_per_kwh": 50.0, "source": "test", "pue": 1.2})
-    recorded = report_document(ran(folder, cost, carbon, ("protocol.trials", 1)))
+    recorded = report_document(ran(folder, LONG, cost, carbon, ("protocol.trials", 1)))
     again = report_document(reanalyse(folder / "out", Changes(pue=1.5)))
     assert again["cost"]["per_pass"] == pytest.approx(recorded["cost"]["per_pass"] * 1.5 / 1.2)
 

@@ -114,6 +114,7 @@ def test_filters(tmp_path: Path, filters: Filters, models: list[str]) -> None:
 
 
 def document(gpu_source: str = "measured") -> dict[str, object]:
+    gpu = {} if gpu_source == "absent" else {"gpu": {"energy_j": 7200.0, "source": gpu_source, "resolved": True}}
     return {
         "ending": "completed",
         "started_utc": "2025-11-01T00:00:00+00:00",
@@ -131,6 +132,18 @@ def document(gpu_source: str = "measured") -> dict[str, object]:
             "total_energy_source": "measured",
             "emissions_g_co2eq": 0.0,
             "emissions_source": "absent",
+        },
+        "components": {"total": {"energy_j": 10800.0, "source": "measured", "resolved": True}, **gpu},
+        "absent": {} if gpu else {"gpu": "nvml: no driver"},
+        "derived": {
+            "gpu": {
+                "wh_per_1000_queries": {"value": 500.0},
+                "wh_per_request": {"value": 0.5},
+                "output_tokens_per_j": {"value": 40 / 7200},
+                "j_per_output_token": {"value": 180.0},
+            }
+            if gpu
+            else {}
         },
         "verdict": {"level": "PASS"},
     }
@@ -181,7 +194,8 @@ def test_each_model_has_its_line(tmp_path: Path) -> None:
     assert float(one["tokens_per_joule"]) == pytest.approx(40 / 7200)
     assert (one["co2_emissions_g"], one["avg_total_time"], one["error_message"]) == ("", "0.5", "")
     assert (two["gpu_energy_wh"], two["wh_per_1000_queries"], two["tokens_per_joule"]) == ("", "", "")
-    assert two["reasoning_state"] == "Off"
+    assert (two["reasoning_state"], two["total_energy_wh"]) == ("Off", "3.0")
+    assert two["error_message"] == "its run has no GPU energy: nvml: no driver"
 
 
 def test_a_model_that_fails_has_its_reason_and_stops_nobody(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import pytest
 from attrs import evolve
 from rich.console import Console
 
+from ai_energy_benchmarks.domain.power import Provenance, WorkloadShare
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Tariff
 from ai_energy_benchmarks.reporters.console import ConsoleReporter
 from ai_energy_benchmarks.reporters.csv import result_row
 from ai_energy_benchmarks.results.document import report_document
-from tests.factories import CPU, GPU, reading, result, trial
+from tests.factories import CPU, GPU, measurement, reading, result, trial
 
 MODELLED = {"provenance": "modelled", "meter": "modelled"}
 
@@ -117,3 +118,12 @@ def test_an_unresolved_total_has_no_emissions_and_no_cost():
     assert (document["energy"]["emissions_g_co2eq"], document["energy"]["emissions_source"]) == (0.0, "absent")
     assert document["cost"]["per_pass"] is None
     assert "only known to lie in" in document["cost"]["absent"]
+
+
+@pytest.mark.parametrize(("method", "share_j"), [("measured", 25), ("integrated", 25), ("modelled", None)])
+def test_modelled_energy_is_not_shared_out_twice(method: Provenance, share_j: float | None):
+    """Half of a measured 50 J is the workload's; a modelled 50 J is the workload's already."""
+    seen = reading(CPU, 50, provenance=method)
+    measured = evolve(measurement(seen), shares=(WorkloadShare("cpu", 0.5, 0.4, 0.6),))
+    document = report_document(result([evolve(trial(1), measurement=measured)]))
+    assert document["components"]["cpu"]["workload_share"]["energy_j"] == share_j

@@ -85,14 +85,16 @@ def test_one_token_a_request_is_an_end_token_and_more_is_doubt(output_tokens: fl
     assert levels(one)["token counts"] == ("FAIL" if doubted else "PASS")
 
 
-def test_every_figure_of_output_tokens_is_withheld_in_doubt() -> None:
-    """What J per output token cannot be told of, its inverse and J per token of any kind cannot either."""
+def test_every_figure_of_tokens_is_withheld_in_doubt() -> None:
+    """Where J per output token is withheld, so are its inverse, J per token of any kind and time per output token."""
     for server, known in ((ServerCounters(output_tokens=128), True), (ServerCounters(output_tokens=400), False)):
         summary = summarise([trial(server=server)], [])
         figures = derive(summary, summary.components[0])
-        withheld = (figures.per_output_token_j, figures.per_total_token_j, figures.output_tokens_per_j)
-        assert [each is not None for each in withheld] == [known] * 3
-        assert figures.per_prompt_token_j is not None
+        of_output = (figures.per_output_token_j, figures.per_total_token_j, figures.output_tokens_per_j)
+        withheld = (*of_output, figures.per_prompt_token_j, summary.tpot_s)
+        assert [each is not None for each in withheld] == [known] * 5
+        assert (summary.tokens_in_doubt is None) is known
+        assert (figures.per_request_j is not None, summary.ttft_s is not None) == (True, True)
 
 
 def test_concurrency_is_counted_until_the_last_request_leaves() -> None:

@@ -53,6 +53,9 @@ def test_no_trials_is_a_summary_without_energy():
     assert summary.total is None
     assert summary.ttft_s is None
     assert set(summary.absent) == {"gpu", "cpu", "dram"}
+    counts = (summary.requests, summary.succeeded, summary.failed, summary.prompt_tokens, summary.output_tokens)
+    assert counts == (0, 0, 0, 0, 0)
+    assert (summary.duration_s, summary.output_tokens_per_s) == (0, 0)
 
 
 def test_boards_add_linearly():

@@ -1,0 +1,60 @@
+"""Why a report document gives no score of AI Energy Score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+MODELLED = "its GPU energy is modelled, not measured, and cannot be ranked"
+
+
+def why_no_score(document: Mapping[str, object]) -> str | None:
+    """Why the GPU energy of 1,000 queries is withheld; None if it is not.
+
+    Energy that no meter saw, that is modelled or not resolved gives none, nor does a run whose token counts are in
+    doubt: the method prescribes the tokens of a query, and who else used the server drew energy too.
+    """
+    ending = document.get("ending", "completed")
+    if ending != "completed":
+        return f"its run was {ending}"
+    gpu, derived = _block(_block(document, "components"), "gpu"), _block(_block(document, "derived"), "gpu")
+    if gpu.get("source") == "modelled":
+        return MODELLED
+    if gpu.get("resolved") is False:
+        bounds = ", ".join(f"{number(gpu.get(f'energy_{end}_j')) or math.nan:.4g}" for end in ("low", "high"))
+        return f"its GPU energy is not resolved: a pass used between the bounds [{bounds}] J"
+    if (doubt := token_doubt_of(document)) is not None:
+        return f"its token counts are in doubt: {doubt}"
+    per_1000_wh = number(_block(derived, "wh_per_1000_queries").get("value"))
+    if per_1000_wh is None or per_1000_wh <= 0:
+        absent = _block(document, "absent").get("gpu")
+        return f"its run has no GPU energy{f': {absent}' if absent else ''}"
+    return None
+
+
+def token_doubt_of(document: Mapping[str, object]) -> str | None:
+    """Why the token counts of a run cannot be trusted; None if they can."""
+    doubt = _block(document, "tokens").get("in_doubt")
+    if isinstance(doubt, str):
+        return doubt
+    # Older documents only leave J per output token null, though tokens were generated.
+    per_token = _block(_block(document, "derived"), "gpu").get("j_per_output_token", "not there")
+    if per_token is None and number(_block(document, "summary").get("total_completion_tokens")):
+        return "J per output token is withheld"
+    return None
+
+
+def number(value: object) -> float | None:
+    """A finite number, also one written as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        found = float(value)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _block(document: Mapping[str, object], name: str) -> Mapping[str, object]:
+    block = document.get(name)
+    return block if isinstance(block, Mapping) else {}
