@@ -83,7 +83,7 @@ class VirtualClock:
     time_s: float = 0.0
     _sleepers: list[tuple[float, int, asyncio.Future[None]]] = field(factory=list)
     _number: Iterator[int] = field(factory=count)
-    _turning: bool = False
+    _turning: asyncio.AbstractEventLoop | None = None
 
     def now_s(self) -> float:
         return self.time_s
@@ -92,8 +92,8 @@ class VirtualClock:
         loop = asyncio.get_running_loop()
         sleeper = loop.create_future()
         heapq.heappush(self._sleepers, (self.time_s + max(0.0, seconds), next(self._number), sleeper))
-        if not self._turning:
-            self._turning = True
+        if self._turning is not loop:
+            self._turning = loop
             loop.call_soon(self._turn, loop)
         await sleeper
 
@@ -102,14 +102,14 @@ class VirtualClock:
         if loop._ready:  # type: ignore[attr-defined] # of BaseEventLoop
             loop.call_soon(self._turn, loop)
             return
-        while self._sleepers and self._sleepers[0][2].done():  # cancelled in its sleep
-            heapq.heappop(self._sleepers)
-        self._turning = bool(self._sleepers)
-        if self._turning:
+        while self._sleepers:
             at_s, _, sleeper = heapq.heappop(self._sleepers)
-            self.time_s = max(self.time_s, at_s)
-            sleeper.set_result(None)
-            loop.call_soon(self._turn, loop)
+            if not sleeper.done() and sleeper.get_loop() is loop:  # else cancelled in its sleep, or its loop has ended
+                self.time_s = max(self.time_s, at_s)
+                sleeper.set_result(None)
+                loop.call_soon(self._turn, loop)
+                return
+        self._turning = None
 
 
 @frozen

@@ -1,0 +1,163 @@
+"""A scripted vLLM on a virtual clock: requests of any length, and the GPU works while one of them runs."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Callable
+from types import TracebackType
+from typing import ClassVar
+
+from attrs import define, field, frozen
+
+from ai_energy_benchmarks.backends.base import BackendSettings, Demand
+from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.prompts import Batch, Prompt, Request, Tokenizer
+from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
+from ai_energy_benchmarks.testing import VirtualClock
+from tests.unit.virtual_gpu import Gpu
+from tests.unit.virtual_meters import GPU_ID
+
+# The beginning of every rendered prompt: one block of vLLM's cache, which a chat template fills alone.
+HEADER_TOKENS = 16
+
+
+@frozen
+class NoOptions:
+    """No options."""
+
+
+@frozen
+class Script:
+    """How the server answers.
+
+    Attributes:
+        output_tokens: of a request, by its number in the pass.
+        prompt_tokens: of every request.
+        cached_tokens: those that are found in the prefix cache, of every request but the first.
+        counted: what its own counter of output tokens says of each that it sent.
+        failing: requests of a pass that fail.
+        slots: how many requests run at once; the others wait.
+        board_ids: GPUs that it says it uses.
+    """
+
+    output_tokens: Callable[[int], int] = lambda _: 250
+    ttft_s: float = 0.05
+    tpot_s: float = 0.02
+    prompt_tokens: int = 150
+    cached_tokens: int = 0
+    failing: int = 0
+    counted: float = 1.0
+    slots: int = 1000
+    board_ids: tuple[str, ...] | None = (GPU_ID,)
+
+
+@define
+class ScriptedServer:
+    """The backend that talks to it."""
+
+    Options: ClassVar[type] = NoOptions
+    needs_endpoint: ClassVar[bool] = True
+
+    clock: VirtualClock
+    gpu: Gpu
+    script: Script = field(factory=Script)
+    tokenizer: Tokenizer | None = None
+    running: int = 0
+    waiting: int = 0
+    sent: int = 0
+    prompt_tokens: int = 0
+    output_tokens: float = 0.0
+    hits: int = 0
+
+    @classmethod
+    def from_settings(cls, settings: BackendSettings) -> ScriptedServer:
+        raise NotImplementedError
+
+    def problems(self, demand: Demand) -> tuple[str, ...]:
+        return ()
+
+    def __enter__(self) -> ScriptedServer:
+        self.clock.time_s += 20.0
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def facts(self) -> EngineFacts:
+        device = "cuda:0" if self.script.board_ids else None
+        return EngineFacts(
+            "vllm",
+            "vLLM 0.11.0",
+            "llama",
+            device=device,
+            board_ids=self.script.board_ids,
+            settings={"salt": "key", "common_prefix_tokens": HEADER_TOKENS},
+        )
+
+    def process_ids(self) -> tuple[int, ...]:
+        return (os.getpid(),)
+
+    def counters(self) -> ServerCounters:
+        return ServerCounters(
+            prompt_tokens=self.prompt_tokens,
+            output_tokens=round(self.output_tokens),
+            prefix_cache_queries_tokens=self.prompt_tokens,
+            prefix_cache_hit_tokens=self.hits,
+            preemptions=0,
+        )
+
+    async def gauges(self) -> ServerGauges:
+        return ServerGauges(float(self.running), float(self.waiting), 0.1)
+
+    async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
+        (request,) = batch.requests
+        sent_s = self.clock.now_s()
+        self.waiting += 1
+        try:
+            while self.running >= self.script.slots:
+                await self.clock.sleep(0.01)
+        finally:
+            self.waiting -= 1
+        self._run(1)
+        try:
+            return (await self._answer(request, sent_s),)
+        finally:
+            self._run(-1)
+
+    def _run(self, change: int) -> None:
+        self.running += change
+        self.gpu.works(self.clock.now_s(), self.running > 0)
+
+    async def _answer(self, request: Request, sent_s: float) -> Outcome:
+        script, begin_s = self.script, self.clock.now_s()
+        if request.number < script.failing:
+            return FailedCompletion(request.number, "the server is overloaded", sent_s, begin_s)
+        tokens = script.output_tokens(request.number)
+        self.prompt_tokens += script.prompt_tokens
+        self.hits += script.cached_tokens if self.sent else 0
+        self.sent += 1
+        await self.clock.sleep(script.ttft_s + (tokens - 1) * script.tpot_s)
+        self.output_tokens += tokens * script.counted
+        times_s = (begin_s + script.ttft_s + script.tpot_s * i for i in range(tokens))
+        return Completion(
+            number=request.number,
+            prompt_tokens=script.prompt_tokens,
+            output_tokens=tokens,
+            token_source="usage",
+            sent_s=sent_s,
+            token_times_s=array("d", times_s),
+            finished_s=self.clock.now_s(),
+            finish_reason="length",
+        )
+
+
+@frozen
+class Prompts:
+    """A dataset of as many different prompts as are wanted."""
+
+    def prompts(self, count: int, tokenizer: Tokenizer | None) -> tuple[Prompt, ...]:
+        return tuple(Prompt(index, f"{index} is a number. What do you know about it?") for index in range(count))
