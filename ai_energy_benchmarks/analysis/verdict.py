@@ -16,6 +16,7 @@ from ai_energy_benchmarks.analysis.integration import counter_findings
 from ai_energy_benchmarks.analysis.latency import latency_findings
 from ai_energy_benchmarks.analysis.machine_checks import machine_findings
 from ai_energy_benchmarks.analysis.serving_checks import goodput_findings, serving_findings
+from ai_energy_benchmarks.analysis.stranger_checks import stranger_findings
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS
 from ai_energy_benchmarks.domain.completions import Completion
@@ -102,6 +103,7 @@ def judge(
         latency_findings(summary),
         counter_findings(samples, trials),
         board_findings(samples, trials),
+        stranger_findings(trials, steps, samples),
         machine_findings(environment, trials),
         (Finding("INFO", "engine", note) for note in (engine.notes if engine else ())),
         (Finding("WARN", "engine", warning) for warning in (engine.warnings if engine else ())),

@@ -9,6 +9,7 @@ from typing import Literal
 from attrs import field, frozen
 
 from ai_energy_benchmarks.domain.gpu_choice import GpuChoice
+from ai_energy_benchmarks.domain.strangers import StrangerCheck
 
 Component = Literal["gpu", "cpu", "dram"]
 Provenance = Literal["measured", "integrated", "modelled"]
@@ -160,6 +161,7 @@ class Measurement:
         notes: sentences for the verdict (a lost board, a shared MIG parent …) on the figures of all components.
         component_notes: component → sentences on its figure alone.
         foreign_processes: sentences on whoever else was on the workload's boards.
+        strangers: for each of the workload's GPUs whether others were looked for, and found.
         shares: the workload's part of components that others use too, where somebody asked for it.
         gpu_choice: how it is known which GPUs count; None if the meter sees no GPU, or was not told whose count.
     """
@@ -171,6 +173,7 @@ class Measurement:
     notes: tuple[str, ...] = ()
     foreign_processes: tuple[str, ...] = ()
     shares: tuple[WorkloadShare, ...] = ()
+    strangers: tuple[StrangerCheck, ...] = ()
     component_notes: Mapping[Component, tuple[str, ...]] = field(factory=dict)
     gpu_choice: GpuChoice | None = None
 

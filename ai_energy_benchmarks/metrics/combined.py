@@ -120,6 +120,7 @@ class CombinedCollector:
             notes=tuple(dict.fromkeys(note for each in parts for note in each.notes)),
             foreign_processes=tuple(dict.fromkeys(line for each in parts for line in each.foreign_processes)),
             shares=tuple(share for each in parts for share in each.shares),
+            strangers=tuple(check for each in parts for check in each.strangers),
             component_notes=_component_notes(parts),
         )
 

@@ -20,9 +20,10 @@ from ai_energy_benchmarks.metrics.nvml_board import METER, WatchedBoard
 from ai_energy_benchmarks.metrics.nvml_library import Nvml, board_at, open_nvml, shut_down
 from ai_energy_benchmarks.metrics.nvml_poller import BoardPoller, poll_due
 from ai_energy_benchmarks.metrics.nvml_process import RemoteSampler
-from ai_energy_benchmarks.metrics.nvml_visible import visible
-from ai_energy_benchmarks.metrics.nvml_workload import Counted, counted, foreign_processes
+from ai_energy_benchmarks.metrics.nvml_visible import visible, whole_gpus
+from ai_energy_benchmarks.metrics.nvml_workload import Counted, counted
 from ai_energy_benchmarks.metrics.options import chosen
+from ai_energy_benchmarks.metrics.strangers import Strangers
 
 # NVML is polled by one collector of a process at a time: two would disturb each other and what they measure.
 _OWNER = Lock()
@@ -82,6 +83,7 @@ class NvmlCollector:
             pollers = [BoardPoller(nvml, each.board, self._options.poll_s, each) for each in self._boards]
             for poller in pollers:
                 poller.poll()
+            self._strangers = Strangers()
             self._leaving = False
             thread = Thread(target=self._keep_reading, args=[pollers], name=METER, daemon=True)
             thread.start()
@@ -150,7 +152,11 @@ class NvmlCollector:
         return ("gpu",)
 
     def attach(self, workload: Workload) -> None:
+        if workload.board_ids is not None:
+            named = whole_gpus(workload.board_ids, [each.board for each in self._boards])
+            workload = evolve(workload, board_ids=named)
         self._counted = counted(workload, [each.board for each in self._boards])
+        self._strangers.attach(workload)
 
     def guard_s(self) -> float:
         return max(board.guard_s for board in self._boards)
@@ -171,9 +177,9 @@ class NvmlCollector:
             raise CollectorError("; ".join(note for _, _, note in found if note))
         notes = [note for _, _, note in found if note] + ([self._counted.doubt] if self._counted.doubt else [])
         notes += [each.shared for each, reading, _ in found if each.shared and reading and reading.counted]
-        foreign = foreign_processes(self._counted, [each.board for each in self._boards if each.lost is None])
-        measurement = Measurement(start.time_s, stop.time_s, readings, {}, tuple(notes), foreign)
-        return self._refuse_part(measurement)
+        own = [each for each in self._boards if each.lost is None and self._counted.has(each.board)]
+        measurement = Measurement(start.time_s, stop.time_s, readings, {}, tuple(notes))
+        return self._strangers.added_to(self._refuse_part(measurement), own)
 
     def _refuse_part(self, measurement: Measurement) -> Measurement:
         """A sum over only some of the workload's boards would pass for the whole, so then none is counted."""

@@ -10,6 +10,7 @@ from ai_energy_benchmarks.domain.power import Mark, Provenance, Quantity, Readin
 from ai_energy_benchmarks.domain.recipes import Outcome, follow
 from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard
 from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinning
+from ai_energy_benchmarks.metrics.strangers import Listings
 
 METER = "nvml"
 # Readings before a window that its first edge may need: some ticks of any board.
@@ -42,12 +43,14 @@ class WatchedBoard:
     Attributes:
         shared: why the board's energy is not the workload's alone; None if it is.
         lost: why nothing can be read any more; None while all is well.
+        listings: which processes the driver listed, and when.
     """
 
     def __init__(self, board: NvmlBoard, delay: Delay, shared: str | None) -> None:
         self.board = board
         self.shared = shared
         self.lost: str | None = None
+        self.listings = Listings()
         if board.counter_problem and board.power_problem:
             self.lost = f"its driver tells neither energy ({board.counter_problem}) nor power ({board.power_problem})"
         self.integrates = board.counter_problem is not None
@@ -65,10 +68,25 @@ class WatchedBoard:
     def reading(self, quantity: Quantity, before_s: float, after_s: float, value: float) -> None:
         """Store one reading."""
         self._recorders[quantity].add(before_s, after_s, value)
+        if quantity == "memory_used_bytes" and self.listings.memory_before_bytes is None:
+            self.listings.memory_before_bytes = value
 
     def tick(self, tick_s: float) -> None:
         """Take note of the counter's tick."""
         self._tick_s = tick_s
+
+    def processes(self, time_s: float, listed: frozenset[int] | None) -> None:
+        """Take note of who runs on it."""
+        self.listings.add(time_s, listed)
+
+    @property
+    def id(self) -> str:
+        """Its UUID."""
+        return self.board.device.id
+
+    def process_ids(self) -> frozenset[int] | None:
+        """Who runs on it now, as the driver counts processes; None if it does not list them."""
+        return self.board.process_ids()
 
     def gone(self, reason: str) -> None:
         """Take note that nothing more will come."""

@@ -157,14 +157,22 @@ class NvmlBoard:
 
         ``metrics.processes.listed_as`` finds those of the engine among them.
         """
+        lists = [self._listed(handle) for handle in (self._handle, *self._slices())]
+        known = [listed for listed in lists if listed is not None]
+        return frozenset[int]().union(*known) if known else None
+
+    def _listed(self, handle: Handle) -> frozenset[int] | None:
+        """Of a GPU or a MIG slice; only the privileged see those of all slices at the GPU (NVML API reference)."""
         try:
-            running = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
+            return frozenset(each.pid for each in self._nvml.nvmlDeviceGetComputeRunningProcesses(handle))
         except self._nvml.NVMLError:
             return None
-        return frozenset(process.pid for process in running)
 
     def mig_slices(self) -> tuple[str, ...]:
         """UUIDs of the board's MIG slices; empty where MIG is off or unknown."""
+        return tuple(self._nvml.nvmlDeviceGetUUID(handle) for handle in self._slices())
+
+    def _slices(self) -> tuple[Handle, ...]:
         nvml = self._nvml
         try:
             current, _ = nvml.nvmlDeviceGetMigMode(self._handle)
@@ -174,10 +182,9 @@ class NvmlBoard:
         slices = []
         for index in range(count):
             try:
-                handle = nvml.nvmlDeviceGetMigDeviceHandleByIndex(self._handle, index)
+                slices.append(nvml.nvmlDeviceGetMigDeviceHandleByIndex(self._handle, index))
             except nvml.NVMLError:
                 continue  # indices of slices that do not exist are refused
-            slices.append(nvml.nvmlDeviceGetUUID(handle))
         return tuple(slices)
 
 

@@ -34,6 +34,10 @@ class Sink(Protocol):
         """The counter's tick has become known."""
         ...
 
+    def processes(self, time_s: float, listed: frozenset[int] | None) -> None:
+        """The driver's list of the processes on the GPU; None if it has none."""
+        ...
+
     def gone(self, reason: str) -> None:
         """The board is lost; nothing will follow."""
         ...
@@ -74,6 +78,7 @@ class BoardPoller:
                 self._slow_gauges_due_s = now_s + _SLOW_GAUGES_EVERY_S
                 for quantity, call in board.gauges.items():
                     self._read(quantity, call)
+                self._sink.processes(time.perf_counter(), board.process_ids())
 
     def _poll_counter(self, now_s: float) -> bool:
         """Whether there is time for other calls now: right after a tick, or where ticks are unknown."""

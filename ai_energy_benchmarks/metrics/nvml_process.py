@@ -46,6 +46,9 @@ class RemoteSampler:
         sink = self._sinks[board_id]
         if kind == "tick":
             sink.tick(*values)
+        elif kind == "processes":
+            time_s, listed = values
+            sink.processes(time_s, None if listed is None else frozenset(listed))
         elif kind == "gone":
             sink.gone(*values)
         else:
@@ -70,7 +73,7 @@ class _LineSink:
         self._board_id = board_id
         self._lines = lines
 
-    def _write(self, kind: str, *values: float | str) -> None:
+    def _write(self, kind: str, *values: float | str | list[int] | None) -> None:
         self._lines.write(json.dumps([self._board_id, kind, *values]) + "\n")
         self._lines.flush()
 
@@ -79,6 +82,9 @@ class _LineSink:
 
     def tick(self, tick_s: float) -> None:
         self._write("tick", tick_s)
+
+    def processes(self, time_s: float, listed: frozenset[int] | None) -> None:
+        self._write("processes", time_s, None if listed is None else sorted(listed))
 
     def gone(self, reason: str) -> None:
         self._write("gone", reason)

@@ -77,6 +77,15 @@ def _find(boards: Sequence[Board], name: str) -> tuple[int, str | None] | None:
     return None
 
 
+def whole_gpus(ids: Sequence[str], boards: Sequence[Board]) -> tuple[str, ...]:
+    """UUIDs of GPUs, where an engine may have named MIG slices; an unknown one is left as it is.
+
+    CUDA gives a slice a UUID of its own (``cuDeviceGetUuid_v2``), which frameworks hand on without a prefix.
+    """
+    parents = {mig.removeprefix("MIG-"): board.device.id for board in boards for mig in board.mig_slices()}
+    return tuple(dict.fromkeys(parents.get(each.removeprefix("GPU-").removeprefix("MIG-"), each) for each in ids))
+
+
 def _only(matches: Sequence[tuple[int, str | None]]) -> tuple[int, str | None] | None:
     """A prefix counts only if it is unique."""
     return matches[0] if len(matches) == 1 else None

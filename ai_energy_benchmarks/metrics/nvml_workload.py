@@ -1,14 +1,14 @@
-"""Which boards are the workload's, and who else runs on them."""
+"""Which boards are the workload's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.power import Workload
 from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard
-from ai_energy_benchmarks.metrics.processes import listed_as, name_of, tree
+from ai_energy_benchmarks.metrics.processes import listed_as
 
 
 @frozen
@@ -57,21 +57,3 @@ def _asked(indices: Sequence[int], pids: tuple[int, ...], boards: Sequence[NvmlB
         absent = f"backend.device_ids names board {missing[0]}, but only {len(boards)} can be seen, counted from 0"
         return Counted(frozenset(), absent=absent, process_ids=pids)
     return Counted(frozenset(boards[index].device.id for index in indices), process_ids=pids)
-
-
-def foreign_processes(workload: Counted, boards: Sequence[NvmlBoard]) -> tuple[str, ...]:
-    """A sentence for each board of the workload on which somebody else runs now."""
-    own = tree(workload.process_ids)
-    return tuple(_foreign(own, [board for board in boards if workload.has(board)])) if own else ()
-
-
-def _foreign(own: frozenset[int], boards: Sequence[NvmlBoard]) -> Iterator[str]:
-    for board in boards:
-        running = board.process_ids() or frozenset()
-        others = sorted(running - own)
-        if others and len(others) < len(running):
-            names = ", ".join(f"{pid} ({name_of(pid)})" for pid in others)
-            yield f"not of the workload, but on its board {board.device.id}: process {names}"
-        elif len(running) > len(own):
-            # In a container the driver tells numbers that mean nothing here; too many are too many all the same.
-            yield f"{len(running)} processes run on the board {board.device.id}, but the workload has {len(own)}"

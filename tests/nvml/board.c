@@ -147,6 +147,9 @@ static void set(Board *b, const char *key, char *rest)
         Slice *s = &b->slice[b->slices++];
         snprintf(s->uuid, sizeof s->uuid, "%s", rest);
         s->parent = b;
+    } else if (!strcmp(key, "slicepid") && b->slices) {
+        Slice *s = &b->slice[b->slices - 1];
+        if (s->pids < 4) s->pid[s->pids++] = (unsigned)v;
     } else if (!strcmp(key, "refuse") && b->refusals < MAX_FAULTS) {
         Refusal *r = &b->refusal[b->refusals++];
         sscanf(rest, "%lf %lf %d", &r->from_s, &r->to_s, &r->code);

@@ -11,7 +11,7 @@ enum { MAX_BOARDS = 16, MAX_STEPS = 65536, MAX_PIDS = 32, MAX_SLICES = 8, MAX_FA
 typedef struct { double from_s, to_s; int code; } Refusal;
 typedef struct { double at_s, fall_mj; } Fall;
 typedef struct Board Board;
-typedef struct { char uuid[96]; Board *parent; } Slice;
+typedef struct { int magic; char uuid[96]; Board *parent; int pids; unsigned pid[4]; } Slice;
 
 struct Board {
     int magic; /* tells a board's handle from a slice's */

@@ -190,13 +190,15 @@ int nvmlDeviceGetCurrentClocksThrottleReasons(const Board *b, unsigned long long
 typedef struct { unsigned pid; unsigned long long memory; unsigned gpu_instance, compute_instance; } Process;
 int nvmlDeviceGetComputeRunningProcesses_v3(const Board *b, unsigned *count, Process *out)
 {
+    const Slice *s = b->magic == BOARD_MAGIC ? NULL : (const Slice *)b;
+    const unsigned *pid = s ? s->pid : b->pid;
     unsigned room = *count;
-    ASK(b);
-    *count = (unsigned)b->pids;
-    if (!b->pids) return SUCCESS;
+    ASK(s ? s->parent : b);
+    *count = (unsigned)(s ? s->pids : b->pids);
+    if (!*count) return SUCCESS;
     if (out == NULL || room < *count) return INSUFFICIENT_SIZE;
     for (unsigned i = 0; i < *count; i++)
-        out[i] = (Process){b->pid[i], 1ULL << 30, 0xffffffffu, 0xffffffffu};
+        out[i] = (Process){pid[i], 1ULL << 30, 0xffffffffu, 0xffffffffu};
     return SUCCESS;
 }
 int nvmlDeviceGetComputeRunningProcesses_v2(const Board *b, unsigned *count, Process *out)

@@ -97,6 +97,7 @@ class Board:
     seed: int = 1
     pids: tuple[int, ...] = ()
     slices: tuple[str, ...] = ()
+    slice_pids: tuple[tuple[str, int], ...] = ()
     refusals: tuple[Refusal, ...] = ()
     falls: tuple[Fall, ...] = ()
 
@@ -142,7 +143,8 @@ class Board:
         lines += [f"{key} {int(getattr(self, key))}" for key in flags]
         lines += [f"lost_at_s {self.lost_at_s}"] * math.isfinite(self.lost_at_s)
         lines += [f"pid {pid}" for pid in self.pids]
-        lines += [f"slice {uuid}" for uuid in self.slices]
+        for uuid in self.slices:
+            lines += [f"slice {uuid}", *(f"slicepid {pid}" for each, pid in self.slice_pids if each == uuid)]
         lines += [f"refuse {each.from_s} {each.to_s} {each.code}" for each in self.refusals]
         lines += [f"fall {each.at_s} {each.by_mj or 0}" for each in self.falls]
         return lines + [f"step {seconds!r} {watts!r}" for seconds, watts in self.trace]

@@ -234,15 +234,38 @@ def test_a_foreign_process_on_a_board_of_the_workload_is_named(simulate: Simulat
     assert own.foreign_processes == ()
     assert A in foreign
     assert f"process {os.getpid()} (" in foreign
+    assert [(check.gpu, check.found) for check in own.strangers] == [(A, None)]
 
 
-def test_more_processes_than_the_workload_has_are_foreign_whatever_their_numbers(simulate: Simulate) -> None:
-    """In a container the driver tells the numbers of the host."""
-    simulate(Board(A, tick_s=0.01, pids=(4_000_001, 4_000_002)), Board(B, tick_s=0.01, pids=(4_000_003,)))
+def test_a_slice_next_to_a_busy_slice_has_no_energy(simulate: Simulate) -> None:
+    """Its neighbour's processes are listed at its own handle only, unless the user is privileged."""
+    stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        slices, engine = ("MIG-1", "MIG-2"), os.getppid()
+        pids = (("MIG-1", stranger.pid), ("MIG-2", engine))
+        simulate(Board(A, tick_s=0.01, slices=slices, slice_pids=pids))
+        with NvmlCollector() as collector:
+            collector.attach(Workload((stranger.pid,)))
+            beside = measure(collector, 0.05)
+        simulate(Board(A, tick_s=0.01, slices=slices, slice_pids=pids[:1]))
+        with NvmlCollector() as collector:
+            collector.attach(Workload((stranger.pid,)))
+            alone = measure(collector, 0.05)
+    finally:
+        stranger.communicate(b"\n")
+    assert [reading.counted for reading in beside.readings] == [False]
+    assert "MIG slice" in beside.absent["gpu"]
+    assert [reading.counted for reading in alone.readings] == [True]
+
+
+def test_the_gpu_of_a_mig_slice_is_found_by_the_slices_name(simulate: Simulate) -> None:
+    """PyTorch calls a slice by its own UUID, which we hand on as that of a GPU."""
+    simulate(Board(A, tick_s=0.01, slices=("MIG-11111111-2222-3333-4444-555555555555",)), Board(B, tick_s=0.01))
     with NvmlCollector() as collector:
-        collector.attach(Workload((4_000_009,), board_ids=(A, B)))
-        (foreign,) = measure(collector, 0.05).foreign_processes
-    assert foreign.startswith(f"2 processes run on the board {A}")
+        collector.attach(Workload((os.getpid(),), board_ids=("GPU-11111111-2222-3333-4444-555555555555",)))
+        measurement = measure(collector, 0.05)
+    assert {reading.device.id: reading.counted for reading in measurement.readings} == {A: True, B: False}
+    assert measurement.absent == {}
 
 
 def test_a_board_that_the_meter_cannot_see_is_not_left_out_of_a_sum(simulate: Simulate) -> None:
@@ -466,12 +489,16 @@ class Told:
         self.quantities: set[str] = set()
         self.ticks_s: list[float] = []
         self.reasons: list[str] = []
+        self.listed: frozenset[int] | None = None
 
     def reading(self, quantity: str, before_s: float, after_s: float, value: float) -> None:
         self.quantities.add(quantity)
 
     def tick(self, tick_s: float) -> None:
         self.ticks_s.append(tick_s)
+
+    def processes(self, time_s: float, listed: frozenset[int] | None) -> None:
+        self.listed = listed
 
     def gone(self, reason: str) -> None:
         self.reasons.append(reason)

@@ -1,0 +1,67 @@
+"""Whether others ran on the workload's GPUs: a line that it was checked, or that it could not be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+
+from ai_energy_benchmarks.domain.power import Samples
+from ai_energy_benchmarks.domain.result import Step, StepName, Trial
+from ai_energy_benchmarks.domain.strangers import StrangerCheck
+from ai_energy_benchmarks.domain.verdict import Finding
+
+CHECK = "foreign process"
+# Utilization of a GPU on which nothing is asked of the engine.
+_BUSY_AT_REST_PERCENT = 5.0
+
+
+def stranger_findings(trials: Sequence[Trial], steps: Sequence[Step], samples: Samples) -> Iterator[Finding]:
+    """One line for each GPU of the workload; who was found has lines of the windows."""
+    gpus: dict[str, list[StrangerCheck]] = {}
+    for trial in trials:
+        for check in trial.measurement.strangers if trial.measurement is not None else ():
+            gpus.setdefault(check.gpu, []).append(check)
+    for gpu, checks in gpus.items():
+        why = next((check.unchecked for check in checks if check.unchecked is not None), None)
+        if why is not None:
+            message = (
+                f"whether other processes ran on GPU {gpu} could not be checked: {why}{_at_rest(gpu, steps, samples)}"
+            )
+            yield Finding("WARN", CHECK, message, "gpu")
+        elif all(check.found is None for check in checks):
+            yield Finding("PASS", CHECK, f"no other process was seen on GPU {gpu} during the trials", "gpu")
+
+
+def _at_rest(gpu: str, steps: Sequence[Step], samples: Samples) -> str:
+    """What else speaks for or against others: power and utilization while nothing was asked of the engine."""
+    bare_w, resident_w = (_power_w(gpu, name, steps) for name in ("bare idle", "resident idle"))
+    said = ""
+    if bare_w is not None and resident_w is not None:
+        said = f"; at rest it drew {bare_w:.0f} W without the model and {resident_w:.0f} W with it"
+    busy = _utilization(gpu, steps, samples)
+    if busy is not None and busy > _BUSY_AT_REST_PERCENT:
+        said += f"; it was busy {busy:.0f} % of the time, though nothing was asked of the engine"
+    return said
+
+
+def _power_w(gpu: str, name: StepName, steps: Sequence[Step]) -> float | None:
+    measurements = [step.measurement for step in steps if step.name == name and step.measurement is not None]
+    powers_w = [
+        reading.energy_j / each.duration_s
+        for each in measurements
+        for reading in each.readings
+        if reading.device.id == gpu and each.duration_s > 0
+    ]
+    return fmean(powers_w) if powers_w else None
+
+
+def _utilization(gpu: str, steps: Sequence[Step], samples: Samples) -> float | None:
+    rests = [(step.start_s, step.stop_s) for step in steps if step.name == "resident idle"]
+    values = [
+        value
+        for series in samples.series
+        if series.quantity == "utilization_percent" and series.device.id == gpu
+        for time_s, value in zip(series.after_s, series.values, strict=True)
+        if any(start_s + 1.0 <= time_s <= stop_s for start_s, stop_s in rests)  # it is a mean over up to a second
+    ]
+    return fmean(values) if values else None
