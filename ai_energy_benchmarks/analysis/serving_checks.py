@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from ai_energy_benchmarks.analysis.prompt_caches import cache_findings
+from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.summary import Summary
 from ai_energy_benchmarks.domain.verdict import Finding, Level
@@ -12,7 +14,6 @@ from ai_energy_benchmarks.domain.verdict import Finding, Level
 _CPU_SHARE = (0.7, 0.95)  # of one core, on which the event loop runs
 _LOOP_LAG_S = (0.010, 0.100)
 _ACHIEVED = (0.9, 0.5)
-_CACHED_SHARE = 0.01
 _TOKEN_SHARE = 0.01
 # A server streams or it does not: the first answers tell, and of a million not all need to be made anew.
 _LOOKED_AT = 1000
@@ -20,10 +21,11 @@ _LOOKED_AT = 1000
 _ENDING_TOKENS = 2
 
 
-def serving_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
-    """The client's self-check, token counts, cache hits and preemptions; nothing for engines in process."""
+def serving_findings(trials: Sequence[Trial], engine: EngineFacts | None = None) -> Iterator[Finding]:
+    """The client's self-check, token counts, cache hits and preemptions; of engines in process only cache hits."""
     served = [trial for trial in trials if trial.client is not None]
     if not served:
+        yield from cache_findings(trials, engine)
         return
     # A part of a trial may be too short for its client to have settled.
     whole = [trial for trial in served if trial.complete] or served
@@ -34,7 +36,7 @@ def serving_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
     yield from _concurrency(served)
     yield from _tokens(served)
     yield from _streams(served)
-    yield from _cache(served)
+    yield from cache_findings(served, engine)
     yield from _preemptions(served)
 
 
@@ -122,21 +124,6 @@ def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
     yield from doubts
     if not doubts and any(trial.server and trial.server.output_tokens is not None for trial in trials):
         yield Finding("PASS", "token counts", "the server's own counter agrees with the tokens of its answers")
-
-
-def _cache(trials: Sequence[Trial]) -> Iterator[Finding]:
-    told = [trial for trial in trials if trial.server and trial.server.prefix_cache_hit_tokens is not None]
-    hits = sum(trial.server.prefix_cache_hit_tokens or 0 for trial in told if trial.server)
-    prompts = sum(trial.prompt_tokens for trial in told)
-    if not told:
-        cached = [each.cached_prompt_tokens for trial in trials for each in trial.completions]
-        if not cached or None in cached:
-            yield Finding("INFO", "prefix cache", "the server does not tell what it found in a cache")
-            return
-        hits, prompts = sum(each or 0 for each in cached), sum(trial.prompt_tokens for trial in trials)
-    share = hits / prompts if prompts else 0.0
-    level: Level = "FAIL" if share > _CACHED_SHARE else "PASS"
-    yield Finding(level, "prefix cache", f"{share:.1%} of the prompt tokens came from a prefix cache")
 
 
 def _preemptions(trials: Sequence[Trial]) -> Iterator[Finding]:

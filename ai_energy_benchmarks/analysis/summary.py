@@ -9,6 +9,7 @@ from ai_energy_benchmarks.analysis.component_energy import component_energy, see
 from ai_energy_benchmarks.analysis.doubtful_tokens import without_token_figures
 from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import pooled
+from ai_energy_benchmarks.analysis.prompt_caches import cached_per_pass
 from ai_energy_benchmarks.analysis.serving_checks import token_doubt
 from ai_energy_benchmarks.analysis.tokens import TokenBounds, count
 from ai_energy_benchmarks.analysis.totals import total_parts
@@ -69,7 +70,7 @@ def summarise(
         components=tuple(components.values()),
         absent=absent,
         reasoning_tokens=_mean_if_all_tell([each.reasoning_tokens for each in counts]),
-        cached_prompt_tokens=_mean_if_all_tell([each.cached_prompt_tokens for each in counts]),
+        cached_prompt_tokens=cached_per_pass(chosen, [each.cached_prompt_tokens for each in counts]),
         total=component_energy("total", parts.components, chosen, tokens, idle_steps) if parts.components else None,
         total_absent=parts.absent,
         total_excludes=parts.excluded,

@@ -15,7 +15,8 @@ class Counts:
 
     Attributes:
         prompt_tokens: of the requests that succeeded, cached ones included.
-        cached_prompt_tokens: None unless every completion tells.
+        cached_prompt_tokens: None unless a completion tells; those that do not then count as 0, since vLLM leaves the
+            field out where nothing was found.
         reasoning_tokens: None unless every completion tells.
         truncated: requests whose prompt was cut.
         retokenised: requests whose tokens were counted by re-tokenising their text.
@@ -47,7 +48,8 @@ class TokenBounds:
 def count(outcomes: Iterable[Outcome]) -> Counts:
     """Count the outcomes; failed requests bring no tokens."""
     succeeded = failed = prompt_tokens = output_tokens = truncated = retokenised = 0
-    cached, reasoning = _Told(), _Told()
+    cached: int | None = None
+    reasoning = _Told()
     for each in outcomes:
         if not isinstance(each, Completion):
             failed += 1
@@ -57,14 +59,15 @@ def count(outcomes: Iterable[Outcome]) -> Counts:
         output_tokens += each.output_tokens
         truncated += each.truncated_prompt_tokens > 0
         retokenised += each.token_source == "retokenised"
-        cached.add(each.cached_prompt_tokens)
+        if each.cached_prompt_tokens is not None:
+            cached = (cached or 0) + each.cached_prompt_tokens
         reasoning.add(each.reasoning_tokens)
     return Counts(
         succeeded=succeeded,
         failed=failed,
         prompt_tokens=prompt_tokens,
         output_tokens=output_tokens,
-        cached_prompt_tokens=cached.sum if succeeded else None,
+        cached_prompt_tokens=cached,
         reasoning_tokens=reasoning.sum if succeeded else None,
         truncated=truncated,
         retokenised=retokenised,

@@ -98,7 +98,7 @@ def judge(
         energy_findings(summary, trials, steps, gpu) if metrics_enabled else _without_meters(),
         _protocol(planned, tuple(planned.shortened(metrics=metrics_enabled, gpu=gpu))),
         _window_notes(trials),
-        serving_findings(trials),
+        serving_findings(trials, engine),
         goodput_findings(summary),
         latency_findings(summary),
         counter_findings(samples, trials),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from attrs import field, frozen
 
@@ -14,6 +15,8 @@ from ai_energy_benchmarks.domain.progress import Progress, Silent
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Request, Tokenizer
 from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
 
+# How a server's prefix cache is kept from serving the prompts of one trial to the next.
+Salt = Literal["auto", "key", "text", "none"]
 _Options = TypeVar("_Options")
 
 
@@ -27,6 +30,7 @@ class BackendSettings:
         options: the engine's own frozen options class, already structured.
         launch: start a server of our own.
         output_dir: where the log of a launched server goes.
+        salt: how prompts are kept apart from what a server's cache holds, as ``load.salt`` says.
         keep_text: whether the text of answers is wanted, which servers' clients otherwise never decode.
         progress: told of downloads, conversion and loading.
     """
@@ -39,6 +43,7 @@ class BackendSettings:
     options: object
     launch: bool = False
     output_dir: Path = Path()
+    salt: Salt = "auto"
     keep_text: bool = False
     progress: Progress = field(factory=Silent)
 
@@ -137,6 +142,15 @@ class Located(Protocol):
 
     def location(self) -> Location:
         """Where the engine runs; only while entered."""
+        ...
+
+
+@runtime_checkable
+class ComparesPrompts(Protocol):
+    """A backend that can say how many tokens its prompts have in common at their beginning."""
+
+    def compare(self, requests: Sequence[Request]) -> None:
+        """Render some prompts of a pass and note the tokens that all begin with, for ``facts``. Outside of windows."""
         ...
 
 

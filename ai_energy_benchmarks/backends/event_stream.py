@@ -13,12 +13,13 @@ import re
 from array import array
 from collections import deque
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 _TEXT = re.compile(rb'"(?:content|text)"\s*:\s*"(?!")')
 _TOOL_CALLS = re.compile(rb'"tool_calls"\s*:\s*\[\s*\{')
 _REASONING = re.compile(rb'"(?:reasoning_content|reasoning)"\s*:\s*"(?!")')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_TIMINGS = re.compile(rb'"timings"\s*:\s*\{')
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
 _ERROR = re.compile(rb'"error"\s*:\s*[{"]')
 # Finish reason and usage come at the end, on the last output event or within a few events after it.
@@ -102,7 +103,8 @@ class EventStream:
         """Decode what was set aside."""
         usage = next((event for event in reversed(self._last) if _USAGE.search(event)), b"")
         finish = next((event for event in reversed(self._last) if _FINISH.search(event)), b"")
-        return StreamSummary(_usage(usage), _finish_reason(finish), _error(self._error))
+        timings = next((event for event in reversed(self._last) if _TIMINGS.search(event)), b"")
+        return StreamSummary(_usage(usage, timings), _finish_reason(finish), _error(self._error))
 
     def text(self) -> str:
         """The output text, thinking first; needs ``keep``."""
@@ -152,8 +154,12 @@ def usage_from(document: dict[str, object]) -> Usage | None:
     return Usage(prompt, output, cached, reasoning)
 
 
-def _usage(event: bytes) -> Usage | None:
-    return usage_from(_decoded(event)) if event else None
+def _usage(event: bytes, timings: bytes) -> Usage | None:
+    """The counts; cached prompt tokens also from ``timings.cache_n``, which llama.cpp has in its last chunks."""
+    usage = usage_from(_decoded(event)) if event else None
+    if usage is None or usage.cached_prompt_tokens is not None or not timings:
+        return usage
+    return evolve(usage, cached_prompt_tokens=_count(_mapping(_decoded(timings).get("timings")).get("cache_n")))
 
 
 def _first_choice(event: bytes) -> dict[str, object]:

@@ -30,7 +30,8 @@ class OpenAIServerOptions:
             as latency.
         tokenizer: directory, ``tokenizer.json`` or hub id of the model's tokenizer, to make synthetic prompts, and to
             count the tokens of a server that sends no usage.
-        extra_body: further keys of the request body, as this server knows them.
+        extra_body: further keys of the request body, as this server knows them; those that would measure another thing
+            than the config says, such as ``n``, are refused.
     """
 
     api: Literal["chat", "completions"] = "chat"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import ClassVar
 
@@ -27,6 +28,7 @@ from ai_energy_benchmarks.backends.openai_requests import (
     unseen,
     used_parameters,
 )
+from ai_energy_benchmarks.backends.prompt_caches import PromptCaches
 from ai_energy_benchmarks.backends.server_metrics import ANY, MetricsPage
 from ai_energy_benchmarks.backends.server_probe import Server, fetch_text, introduction
 from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port, visible_boards
@@ -37,7 +39,12 @@ from ai_energy_benchmarks.backends.server_replies import (
     refusal,
     retry_after_s,
 )
-from ai_energy_benchmarks.backends.server_tokens import NO_USAGE, LaterCounts, local_counter
+from ai_energy_benchmarks.backends.server_tokens import (
+    NO_USAGE,
+    LaterCounts,
+    local_counter,
+    server_counter,
+)
 from ai_energy_benchmarks.backends.used import UsedParameters
 from ai_energy_benchmarks.domain.address import Address, parse_address
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
@@ -83,6 +90,7 @@ class OpenAIServerBackend(EnteredBackend):
         self._retried = 0
         self._texts: dict[int, EventStream] = {}
         self._later: LaterCounts | None = None
+        self._caches = PromptCaches(settings.salt, self.SALT_KEY)
 
     @property
     def options(self) -> OpenAIServerOptions:
@@ -97,8 +105,12 @@ class OpenAIServerBackend(EnteredBackend):
     def problems(self, demand: Demand) -> tuple[str, ...]:
         launching = self.launch_problems() if self.settings.launch else ()
         unknown = unseen(self.NAME, self.options.api, self.CONTINUES, demand.sample)
-        keys = refused_keys(self.options.extra_body)
+        keys = (*refused_keys(self.options.extra_body), *self._caches.problems(self.NAME, self.options.extra_body))
         return (*refused(self.NAME, self.DIALECT, demand), *keys, *unknown, *launching)
+
+    def caching_requested(self) -> str:
+        """The option that asks the server to keep prompts in a cache; empty if none does."""
+        return ""
 
     def launch_problems(self) -> tuple[str, ...]:
         """Why a server of our own cannot be started."""
@@ -150,6 +162,9 @@ class OpenAIServerBackend(EnteredBackend):
         if self.options.tokenizer is not None:
             self._later.counter = counter = local_counter(self.options.tokenizer)
             self.tokenizer = counter.tokenizer
+        if self._caches.salt == "text":
+            self._caches.count_line(self._later.counter or server_counter(self._asked(), self.settings.model))
+        self._caches.requested = self.caching_requested()
         told = introduction(self._asked(), self.settings.model, self.options.api_key_env)
         engine = f"{self.ENGINE} {told.version}" if told.version else self.ENGINE
         options = self.options
@@ -177,9 +192,16 @@ class OpenAIServerBackend(EnteredBackend):
     def facts(self) -> EngineFacts:
         if self._facts is None:
             raise BackendError("the server has not been reached yet")
+        settings = {**self._facts.settings, **self._caches.facts()}
         again = (f"{self._retried} requests were sent again after the server refused them",) if self._retried else ()
         later = self._later.notes if self._later is not None else ()
-        return evolve(self._facts, generation=self._used.facts(), notes=(*self.notes, _TRUNCATION, *again, *later))
+        notes = (*self.notes, _TRUNCATION, *self._caches.notes, *again, *later)
+        return evolve(self._facts, generation=self._used.facts(), settings=settings, notes=notes)
+
+    def compare(self, requests: Sequence[Request]) -> None:
+        """Note what the prompts begin with in common (``backends.base.ComparesPrompts``)."""
+        if self._later is not None:
+            self._caches.compare(requests, partial(self._later.prompt_ids, chat=self.options.api == "chat"))
 
     def process_ids(self) -> tuple[int, ...]:
         return self.location().process_ids
@@ -214,11 +236,10 @@ class OpenAIServerBackend(EnteredBackend):
         later = self._later
         if self._client is None or later is None:
             raise BackendError("the server has not been reached yet")
+        request = self._caches.request(request, batch)
         document = request_body(self.settings.model, self.options, self.DIALECT, request, batch)
         self._used.see(used_parameters(document))
-        if self.SALT_KEY and batch.salt:
-            document.setdefault(self.SALT_KEY, batch.salt)
-        body = json_body(document)
+        body = json_body(document | self._caches.keys(batch))
         path = "/v1/chat/completions" if is_chat(self.options, request) else "/v1/completions"
         sent_s = time.perf_counter()
         attempt = 0

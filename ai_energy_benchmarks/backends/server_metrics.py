@@ -96,7 +96,12 @@ TENSORRT_LLM = MetricsPage(
 
 # A server of which only the protocol is known may be any of these.
 ANY = MetricsPage(
-    counters=VLLM.counters,
+    counters={
+        **VLLM.counters,
+        # SGLang counts all tokens of a prompt, and apart from them those that it found, by kind of memory.
+        "prompt_tokens": (*VLLM.counters["prompt_tokens"], "sglang:prompt_tokens_total"),
+        "prefix_cache_hit_tokens": (*VLLM.counters["prefix_cache_hit_tokens"], "sglang:cached_tokens_total"),
+    },
     gauges={
         "running_requests": ("vllm:num_requests_running", "sglang:num_running_reqs", "llamacpp:requests_processing"),
         "waiting_requests": ("vllm:num_requests_waiting", "sglang:num_queue_reqs", "llamacpp:requests_deferred"),

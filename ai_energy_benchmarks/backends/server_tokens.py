@@ -7,6 +7,7 @@ the verdict warns of them.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -63,7 +64,11 @@ class LocalCounter:
         return len(self.tokenizer.encode(text, add_special_tokens=False))
 
     def prompt_tokens(self, request: Request) -> int:
-        return len(render(self.tokenizer, request, None, truncation=False).token_ids)
+        return len(self.prompt_ids(request))
+
+    def prompt_ids(self, request: Request) -> Sequence[int]:
+        """A request after templating, where the template is known."""
+        return render(self.tokenizer, request, None, truncation=False).token_ids
 
 
 @frozen
@@ -98,6 +103,14 @@ class ServerCounter:
         if count is None:
             raise BackendError(f"the server's {self.path} no longer counts tokens")
         return count
+
+
+def prompt_ids(server: Server, model: str, request: Request, *, chat: bool) -> Sequence[int] | None:
+    """A prompt as the server's ``/tokenize`` renders it (vLLM, SGLang); None where it shows no ids of it."""
+    text = "\n".join(each.content for each in request.messages) or request.prompt.text
+    form = turns(request) if chat else {"prompt": text}
+    ids = (post(server, "/tokenize", {"model": model, **form}) or {}).get("tokens")
+    return ids if isinstance(ids, list) and ids and all(isinstance(each, int) for each in ids) else None
 
 
 def _counted(document: dict[str, object] | None) -> int | None:
@@ -192,6 +205,12 @@ class LaterCounts:
     def notes(self) -> tuple[str, ...]:
         """Who counts, if anybody has to."""
         return (self.counter.note,) if self._asked and self.counter is not None else ()
+
+    def prompt_ids(self, request: Request, *, chat: bool) -> Sequence[int] | None:
+        """A prompt as the model sees it, by the tokenizer here or the server's; None if neither shows it."""
+        if isinstance(self.counter, LocalCounter):
+            return self.counter.prompt_ids(request)
+        return prompt_ids(self.server, self.model, request, chat=chat and bool(request.messages))
 
     async def take(self, request: Request, stream: EventStream) -> bool:
         """Keep an answer for ``recount``; false if nobody will be able to count it."""

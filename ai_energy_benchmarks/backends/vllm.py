@@ -11,10 +11,9 @@ from attrs import frozen
 
 from ai_energy_benchmarks.backends.launching import DIALECT, LaunchOptions, command_names, flags, too_few_boards
 from ai_energy_benchmarks.backends.model_files import resolve_model
-from ai_energy_benchmarks.backends.openai_requests import turns
 from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
 from ai_energy_benchmarks.backends.server_metrics import VLLM, MetricsPage
-from ai_energy_benchmarks.backends.server_probe import post
+from ai_energy_benchmarks.backends.server_tokens import prompt_ids
 from ai_energy_benchmarks.domain.prompts import Request
 
 
@@ -76,9 +75,11 @@ class VllmBackend(OpenAIServerBackend):
 
     def rendered(self, request: Request) -> str | None:
         """The ids of the prompt as the server's template renders it, as text; None if it does not tell them."""
-        answer = post(self._asked(), "/tokenize", {"model": self.settings.model, **turns(request)})
-        ids = (answer or {}).get("tokens")
-        return " ".join(map(str, ids)) if isinstance(ids, list) else None
+        ids = prompt_ids(self._asked(), self.settings.model, request, chat=True)
+        return None if ids is None else " ".join(map(str, ids))
+
+    def caching_requested(self) -> str:
+        return "backend.options.enable_prefix_caching: true" if self.vllm_options.enable_prefix_caching else ""
 
     def launch_problems(self) -> tuple[str, ...]:
         options = self.vllm_options

@@ -41,6 +41,7 @@ def problems(config: BenchmarkConfig) -> tuple[Problem, ...]:
     return (
         *_backend(config.backend),
         *_endpoint(config),
+        *_load(config),
         *_slo(config.scenario.slo),
         *_generation(config.scenario.generate_kwargs),
         *_protocol(config.protocol),
@@ -52,6 +53,15 @@ def problems(config: BenchmarkConfig) -> tuple[Problem, ...]:
 def _slo(slo: SloConfig | None) -> Iterator[Problem]:
     if slo is not None and not slo.limits():
         yield Problem(("scenario", "slo"), "names no limit; set ttft_s, tpot_s or e2e_s, or remove it")
+
+
+def _load(config: BenchmarkConfig) -> Iterator[Problem]:
+    if config.load.salt in ("key", "text") and not needs_endpoint(config.backend.type):
+        text = (
+            f"has no effect: the {config.backend.type} backend runs in this process, where no cache of prompts "
+            f"outlives a batch unless backend.options asks for one, got {shown(config.load.salt)}; remove it"
+        )
+        yield Problem(("load", "salt"), text)
 
 
 def _backend(backend: BackendConfig) -> Iterator[Problem]:

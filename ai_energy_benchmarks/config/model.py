@@ -153,10 +153,14 @@ class LoadConfig:
 
     Attributes:
         concurrency: batches on their way at once; the next one leaves when one has finished (closed loop).
+        salt: what keeps a server's prefix cache from serving the prompts of one trial to the next: a ``key`` of the
+            request where the server has one (``auto`` takes it there, else nothing), a random first line of ``text``
+            before every prompt, whose tokens count as prompt tokens, or ``none``, which lets it.
         watch_server_s: how often a server is asked for its queue and its cache within a window; 0 does not ask.
     """
 
     concurrency: Count = 1
+    salt: Literal["auto", "key", "text", "none"] = "auto"
     watch_server_s: Seconds = 5.0
 
 

@@ -37,10 +37,14 @@ class ServerCounters:
     preemptions: int | None = None
 
     def since(self, earlier: ServerCounters) -> ServerCounters:
-        """The growth since an earlier reading; None where either did not tell, or the server restarted."""
+        """The growth since an earlier reading; None where the server does not report it, or restarted.
+
+        A counter that was not on the page before has not grown until then: the Prometheus client library shows a
+        counter with labels from its first event on.
+        """
         before = asdict(earlier)
         grown = {
-            name: now - before[name] if now is not None and before[name] is not None and now >= before[name] else None
+            name: now - (before[name] or 0) if now is not None and now >= (before[name] or 0) else None
             for name, now in asdict(self).items()
         }
         return ServerCounters(**grown)

@@ -65,7 +65,8 @@ class Summary:
         requests: requests of one pass.
         components: one entry per component that a meter could see.
         absent: component → why it is missing.
-        cached_prompt_tokens: part of the prompt tokens that a prefix cache served; None if not told.
+        cached_prompt_tokens: part of the prompt tokens that a prefix cache served, by the answers or else by the
+            server's counter; None if neither says.
         total: the sum of the components that were measured or integrated, or of the modelled ones if there are no
             others; None for the reason in ``total_absent``.
         total_absent: why there is no total, and so no emissions and no cost; None if there is one.

@@ -28,6 +28,7 @@ def make_backend(config: BenchmarkConfig, progress: Progress) -> Backend:
         options=wanted.options,
         launch=wanted.launch,
         output_dir=config.output_dir,
+        salt=config.load.salt,
         keep_text=config.save_texts,
         progress=progress,
     )

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 
 from attrs import define, evolve, field
 
+from ai_energy_benchmarks.analysis.prompt_caches import cache_was_hit
+from ai_energy_benchmarks.backends.base import ComparesPrompts
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
@@ -25,7 +27,7 @@ from ai_energy_benchmarks.runner.record import Record
 from ai_energy_benchmarks.runner.rows import outcome_rows, spilled
 from ai_energy_benchmarks.runner.settling import Settling
 from ai_energy_benchmarks.runner.watching import OtherWork, TrialWatch
-from ai_energy_benchmarks.runner.workload import make_passes
+from ai_energy_benchmarks.runner.workload import make_passes, some_requests
 
 
 @define
@@ -83,6 +85,8 @@ class Steps:
                 members.progress.advance()
             members.progress.end()
             await self._settled_idle("hot idle", settling)
+            if isinstance(members.backend, ComparesPrompts) and cache_was_hit(record.trials):
+                members.backend.compare(some_requests(passes.measured))
         finally:
             # What the engine really used is known in full only once it has generated.
             record.engine = members.backend.facts()

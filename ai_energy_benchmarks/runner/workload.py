@@ -15,10 +15,11 @@ from ai_energy_benchmarks.datasets.base import Dataset
 from ai_energy_benchmarks.datasets.hashing import dataset_sha256
 from ai_energy_benchmarks.datasets.sampling import take
 from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
-from ai_energy_benchmarks.domain.prompts import Batch, Generation, Prompt, Tokenizer
+from ai_energy_benchmarks.domain.prompts import Batch, Generation, Prompt, Request, Tokenizer
 from ai_energy_benchmarks.errors import BackendError, DatasetError
 from ai_energy_benchmarks.formatters.base import Formatter
 
+_SOME = 32
 _LENGTHS = ("max_new_tokens", "min_new_tokens", "stop_strings")
 
 
@@ -94,6 +95,12 @@ def check_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter
             remedy="remove scenario.dataset_options.output_tokens",
         )
     return passes
+
+
+def some_requests(batches: Sequence[Batch]) -> tuple[Request, ...]:
+    """Requests spread evenly over a pass, the first among them."""
+    step = max(1, len(batches) // _SOME)
+    return tuple(batches[position].requests[0] for position in range(0, len(batches), step))[:_SOME]
 
 
 class _ByteTokenizer:

@@ -17,7 +17,9 @@ import polars
 import pytest
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
+from ai_energy_benchmarks.backends.http_connection import Response
 from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
+from ai_energy_benchmarks.backends.server_replies import asks_to_try_again, retry_after_s
 from ai_energy_benchmarks.backends.vllm import VllmBackend, VllmOptions
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
@@ -264,6 +266,36 @@ def test_a_server_that_dies_midway_is_a_failure_with_how_far_it_came() -> None:
     reason = failure(answer).reason
     assert "closed the connection in the middle" in reason
     assert "after 1 token events" in reason
+
+
+def test_an_answer_that_is_cut_after_its_role_and_some_text_is_a_failure() -> None:
+    """Only ``[DONE]`` ends a stream before its connection does: a chunk without a text does not."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(role="assistant", content=""))
+        await exchange.event(delta(content="a"))
+        await exchange.event(usage(7, 1))
+        await asyncio.sleep(0.05)
+        exchange.writer.transport.abort()
+
+    assert "(after 1 token events)" in failure(answer).reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "attempt", "wait_s"), [("", 1, 1), ("", 4, 8), ("", 9, 30), ("5", 1, 5), ("900", 1, 60)]
+)
+def test_a_busy_server_is_waited_for_twice_as_long_each_time(asked: str, attempt: int, wait_s: float) -> None:
+    """As long as it asks for, at most a minute; else one second, two, four, at most half a minute."""
+    assert retry_after_s(Response(503, {"retry-after": asked} if asked else {}), attempt) == wait_s
+
+
+@pytest.mark.parametrize(
+    ("status", "again"), [(429, True), (502, True), (503, True), (504, True), (500, False), (400, False)]
+)
+def test_only_a_busy_server_is_asked_again(status: int, again: bool) -> None:
+    """A gateway that waited in vain is busy too; a refusal stands."""
+    assert asks_to_try_again(Response(status)) is again
 
 
 def test_a_server_that_hangs_is_a_failure_after_the_stall_limit() -> None:

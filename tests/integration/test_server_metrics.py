@@ -74,6 +74,15 @@ def test_other_servers_have_names_of_their_own(page: Any, text: str) -> None:
     assert page.read_gauges(text) == ServerGauges(4, 2, 0.5)
 
 
+def test_sglang_s_counters_are_read() -> None:
+    """All prompt tokens, and those that were found, by kind of memory."""
+    page = (
+        'sglang:prompt_tokens_total{model_name="m"} 400\n'
+        'sglang:cached_tokens_total{cache_source="device"} 30\nsglang:cached_tokens_total{cache_source="host"} 12\n'
+    )
+    assert ANY.read_counters(page) == ServerCounters(prompt_tokens=400, prefix_cache_hit_tokens=42)
+
+
 def test_cached_tokens_are_summed_over_the_tiers_of_the_cache() -> None:
     """TensorRT-LLM tells them for each kind of memory."""
     page = 'trtllm_prompt_cached_tokens_total{tier="gpu"} 30\ntrtllm_prompt_cached_tokens_total{tier="host"} 12\n'

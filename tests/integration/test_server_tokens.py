@@ -9,6 +9,7 @@ import pytest
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Recounts
 from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
+from ai_energy_benchmarks.backends.server_tokens import local_counter
 from ai_energy_benchmarks.config.model import (
     BackendConfig,
     BenchmarkConfig,
@@ -139,6 +140,22 @@ def test_without_any_source_the_request_fails_with_its_cure() -> None:
     assert "backend.options.tokenizer" in outcomes[0].reason  # type: ignore[union-attr]
 
 
+def test_the_server_s_tokenizer_is_asked_for_no_token_that_opens_a_text() -> None:
+    """vLLM and llama.cpp put one before every text unless they are told not to; an answer has none."""
+
+    async def answer(exchange: Exchange) -> None:
+        if exchange.path == "/tokenize":
+            opened = exchange.body.get("add_special_tokens", True) is not False
+            text = exchange.body.get("prompt")
+            await exchange.document({"count": opened + len(str(text).split())} if text else {}, 200 if text else 400)
+        else:
+            await no_usage(exchange)
+
+    with running(answer) as server:
+        first, _ = generated(server.endpoint)
+    assert tokens([first]) == [("retokenised", 1 + 1, 2)]
+
+
 def test_usage_comes_first() -> None:
     """A server that tells is believed, and its texts are not kept."""
 
@@ -188,6 +205,17 @@ class TestLocalTokenizer:
             outcomes = generated(server.endpoint, tokenizer=str(directory))
         rendered = "<|user|>hello\n<|assistant|>"
         assert tokens(outcomes) == [("retokenised", len(rendered), 11)] * 2
+
+    def test_an_answer_has_no_token_that_opens_a_text(self, tmp_path: Path) -> None:
+        """A tokenizer that puts one before every text must not add it to an answer, which was generated after one."""
+        tokenizers = pytest.importorskip("tokenizers")
+        opening = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<s>": 0, "a": 1, "b": 2}, unk_token="a"))
+        opening.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+        opening.post_processor = tokenizers.processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+        opening.save(str(tmp_path / "tokenizer.json"))
+        counter = local_counter(str(tmp_path / "tokenizer.json"))
+        assert counter.output_tokens("a b") == 2
+        assert counter.prompt_tokens(Request(0, Prompt(0, "a b"))) == 3
 
     def test_a_tokenizer_json_counts_without_a_template(self, directory: Path) -> None:
         """The file alone has no template, so the prompt's own text is counted."""

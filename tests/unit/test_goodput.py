@@ -71,6 +71,14 @@ def test_several_tokens_an_event_leave_the_time_per_token_unknown() -> None:
     assert (found.good_requests, found.unknown_requests, found.requests_per_s, found.share) == (1, 1, None, None)
 
 
+def test_one_pass_with_an_unknown_request_leaves_the_rate_unknown() -> None:
+    """Another pass of which all is known does not make it known."""
+    chunked = evolve(completion(), first_event_tokens=None)
+    found = goodput([([chunked, completion()], 1.0), ([completion(), completion()], 1.0)], KEPT)
+    assert found is not None
+    assert (found.unknown_requests, found.requests_per_s, found.share) == (0.5, None, None)
+
+
 def test_the_rate_is_that_of_one_pass() -> None:
     """Passes of 3 and 1 good requests in 2 s each: 1 a second, two thirds of six."""
     slow = completion(first_s=0.5)

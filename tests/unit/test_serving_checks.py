@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.derived import derive
+from ai_energy_benchmarks.analysis.prompt_caches import cache_use
 from ai_energy_benchmarks.analysis.serving_checks import achieved_concurrency, serving_findings, token_doubt
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.backends.vllm import VllmBackend
@@ -15,6 +16,7 @@ from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.power import Device, Measurement, Reading
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.serving import ClientLoad, ServerCounters
+from tests.factories import ENGINE
 
 PAGE = """\
 # HELP vllm:generation_tokens_total Number of generation tokens processed.
@@ -120,6 +122,116 @@ def test_prompts_from_a_cache_fail() -> None:
     assert levels(trial(server=None, outcomes=told))["prefix cache"] == "FAIL"
     untold = (completion(0, 0, 5, cached=None), completion(1, 5, 10, cached=None))
     assert levels(trial(server=None, outcomes=untold))["prefix cache"] == "INFO"
+
+
+@pytest.mark.parametrize("counters", [ServerCounters(400, 128, preemptions=0), ServerCounters(output_tokens=128)])
+def test_counters_without_one_of_hits_leave_it_to_the_answers(counters: ServerCounters) -> None:
+    """Half of every prompt came from a cache: a server that counts other things does not make that 0 %."""
+    cached = tuple(evolve(each, cached_prompt_tokens=50) for each in trial().completions)
+    (finding,) = (
+        each for each in serving_findings([trial(server=counters, outcomes=cached)]) if each.check == "prefix cache"
+    )
+    assert (finding.level, finding.message.partition(" of")[0]) == ("FAIL", "50.0%")
+    untold = tuple(evolve(each, cached_prompt_tokens=None) for each in cached)
+    assert levels(trial(server=counters, outcomes=untold))["prefix cache"] == "INFO"
+
+
+def test_answers_that_say_nothing_where_nothing_was_found_are_told_by_the_others() -> None:
+    """vLLM leaves the field out of an answer without a hit: 50 of 400 tokens are known, so 350 were computed."""
+    first, *others = trial().completions
+    untold = tuple(evolve(each, cached_prompt_tokens=None) for each in others)
+    one = trial(server=None, outcomes=(evolve(first, cached_prompt_tokens=50), *untold))
+    assert levels(one)["prefix cache"] == "FAIL"
+    assert summarise([one], []).cached_prompt_tokens == 50
+    assert summarise([one, evolve(one, number=2, outcomes=untold)], []).cached_prompt_tokens == 25
+
+
+def test_a_counter_of_hits_is_set_against_what_was_looked_up() -> None:
+    """Filler requests are in the server's counters and in no answer: 300 of 6,000 looked up are 5 %, not 75 %."""
+    counters = ServerCounters(6000, 128, prefix_cache_queries_tokens=6000, prefix_cache_hit_tokens=300)
+    untold = tuple(evolve(each, cached_prompt_tokens=None) for each in trial().completions)
+    for server in (counters, evolve(counters, prefix_cache_queries_tokens=None)):
+        one = trial(server=server, outcomes=untold)
+        use = cache_use([one], None)
+        assert use is not None
+        assert use.share == pytest.approx(0.05)
+        assert summarise([one], []).cached_prompt_tokens == pytest.approx(20)
+
+
+def test_a_common_beginning_explains_hits_of_every_request_and_of_fillers() -> None:
+    """16 of 100 tokens of every prompt, fillers' too: explained if all begin with so many, else too many."""
+    untold = tuple(evolve(each, cached_prompt_tokens=None) for each in trial().completions)
+    one = trial(server=ServerCounters(6000, 128, 6000, 960, 0), outcomes=untold)
+    for common, level in ((16, "INFO"), (14, "FAIL"), (None, "FAIL")):
+        engine = evolve(ENGINE, settings={"salt": "key", "common_prefix_tokens": common})
+        found = {each.check: each.level for each in serving_findings([one], engine)}
+        assert found["prefix cache"] == level, common
+
+
+def first_tokens_after(number: int, *ttfts_s: float) -> Trial:
+    """A trial of a server that says nothing of a cache, by the times to the first tokens of its requests."""
+    outcomes = tuple(
+        Completion(
+            position,
+            100,
+            2,
+            "usage",
+            sent_s=0.0,
+            token_times_s=array("d", (ttft_s, ttft_s + 1)),
+            finished_s=ttft_s + 1,
+            finish_reason="length",
+        )
+        for position, ttft_s in enumerate(ttfts_s)
+    )
+    return trial(number=number, server=None, outcomes=outcomes)
+
+
+@pytest.mark.parametrize(
+    ("first_s", "later_s", "words"),
+    [
+        (0.5, 0.1, "after 20% of the first trial's time"),
+        (0.5, 0.41, "every trial's prompts had a salt"),
+        (0.1, 0.5, "every trial's prompts had a salt"),
+    ],
+)
+def test_first_tokens_that_come_much_sooner_in_later_trials_are_a_sign(
+    first_s: float, later_s: float, words: str
+) -> None:
+    """A server may not know a salt and say nothing of its cache; its times to the first token tell."""
+    salted = evolve(ENGINE, settings={"salt": "key"})
+    trials = [first_tokens_after(1, *[first_s] * 8), *(first_tokens_after(n, *[later_s] * 8) for n in (2, 3))]
+    (finding,) = (each for each in serving_findings(trials, salted) if each.check == "prefix cache")
+    assert words in finding.message
+    assert finding.level == ("WARN" if first_s > 2 * later_s else "INFO")
+
+
+def test_chance_is_no_sign_of_a_cache() -> None:
+    """Six requests that were all faster happen by chance once in 64 times, seven of eight once in 28."""
+    salted = evolve(ENGINE, settings={"salt": "text"})
+    for first_s, later_s in (([0.5] * 6, [0.1] * 6), ([0.5] * 8, [0.1] * 7 + [0.9])):
+        trials = [first_tokens_after(1, *first_s), first_tokens_after(2, *later_s)]
+        (finding,) = (each for each in serving_findings(trials, salted) if each.check == "prefix cache")
+        assert finding.level == "INFO"
+
+
+def test_a_cache_of_an_engine_in_process_is_told_where_it_was_hit() -> None:
+    """As information where its option asks for one; nothing is said of engines without hits."""
+    cached = tuple(evolve(each, cached_prompt_tokens=50) for each in trial().completions)
+    one = trial(client=None, server=None, outcomes=cached)
+    (finding,) = serving_findings([one], evolve(ENGINE, settings={"enable_block_reuse": True}))
+    assert (finding.level, finding.message.partition(", as ")[2]) == (
+        "INFO",
+        "backend.options.enable_block_reuse: true asks",
+    )
+    (finding,) = serving_findings([one], evolve(ENGINE, settings={"enable_block_reuse": False}))
+    assert finding.level == "FAIL"
+
+
+def test_a_counter_that_was_not_on_the_page_had_not_grown() -> None:
+    """SGLang shows its cached tokens from the first hit on; one that is gone has no growth to tell."""
+    before, after = ServerCounters(prompt_tokens=100), ServerCounters(prompt_tokens=300, prefix_cache_hit_tokens=40)
+    assert after.since(before) == ServerCounters(prompt_tokens=200, prefix_cache_hit_tokens=40)
+    assert before.since(after) == ServerCounters()
 
 
 def test_preemptions_warn() -> None:
