@@ -10,7 +10,7 @@ import math
 import re
 import types
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -63,7 +63,7 @@ def structure_fields(
     """
     if not isinstance(value, Mapping):
         raise wrong(f"must be a mapping with keys, got {shown(value)}")
-    hints = get_type_hints(cls, include_extras=True)
+    hints = _type_hints(cls)
     fields = {field.name: field for field in attrs.fields(cls) if field.init}
     problems = [_unknown(key, value[key], fields) for key in value if key not in fields]
     found = {}
@@ -85,6 +85,12 @@ def structure_fields(
     if problems:
         raise InvalidError(*problems)
     return instance
+
+
+@cache
+def _type_hints(cls: type) -> Mapping[str, Any]:
+    """Field → its type; resolving the annotations' text takes most of the time of loading."""
+    return get_type_hints(cls, include_extras=True)
 
 
 def _unknown(key: object, value: object, known: Mapping[str, object]) -> Problem:
