@@ -88,7 +88,7 @@ def structure_fields(
 
 
 @cache
-def _type_hints(cls: type) -> Mapping[str, Any]:
+def _type_hints(cls: type) -> Mapping[str, type]:
     """Field → its type; resolving the annotations' text takes most of the time of loading."""
     return get_type_hints(cls, include_extras=True)
 

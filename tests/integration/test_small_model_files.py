@@ -29,38 +29,36 @@ def bundled() -> small_model.BundledFile:
 
 
 @pytest.fixture(scope="module")
-def cache(bundled: small_model.BundledFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    cache = tmp_path_factory.mktemp("models")
-    assert small_model.converted(Silent(), cache)
-    return cache
+def directory(bundled: small_model.BundledFile) -> Path:
+    """The user's own copy, converted now if it is not there."""
+    found = small_model.converted(Silent())
+    assert found is not None
+    return found.directory
 
 
 def test_a_conversion_is_the_same_bytes_every_time(
-    cache: Path, bundled: small_model.BundledFile, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    directory: Path, bundled: small_model.BundledFile, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Two conversions give the same files, and neither writes to the terminal."""
+    """A second conversion gives the same files, and writes nothing to the terminal."""
     small_model.convert(bundled.path, tmp_path, Silent())
-    (first,) = (path for path in cache.iterdir() if path.is_dir())
-    assert fingerprint(tmp_path) == fingerprint(first)
+    assert fingerprint(tmp_path) == fingerprint(directory)
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_weights_are_plain_bf16(cache: Path) -> None:
+def test_the_weights_are_plain_bf16(directory: Path) -> None:
     """Nothing in the directory says that the weights were ever quantised."""
-    config = json.loads(next(cache.glob("*/config.json")).read_text())
+    config = json.loads((directory / "config.json").read_text())
     assert config["dtype"] == "bfloat16"
     assert "quantization_config" not in config
-    assert next(cache.glob("*/model.safetensors")).stat().st_size > 2 * 134_000_000  # two bytes per weight
+    assert (directory / "model.safetensors").stat().st_size > 2 * 134_000_000  # two bytes per weight
 
 
-def test_the_converted_model_answers(cache: Path) -> None:
+def test_the_converted_model_answers(directory: Path) -> None:
     """It loads like any other directory, has a chat template, and knows the capital of France."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    found = small_model.converted(Silent(), cache)
-    assert found is not None
-    tokenizer = AutoTokenizer.from_pretrained(found.directory)
-    model = AutoModelForCausalLM.from_pretrained(found.directory)
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    model = AutoModelForCausalLM.from_pretrained(directory)
     chat = [{"role": "user", "content": "What is the capital of France?"}]
     inputs = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     output = model.generate(**inputs, max_new_tokens=16, do_sample=False)
