@@ -98,8 +98,8 @@ class VirtualClock:
         await sleeper
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wake the next sleeper, unless a task can still go on; asyncio has no public way to ask for that."""
-        if loop._ready:  # type: ignore[attr-defined] # of BaseEventLoop
+        """Wake the next sleeper, unless a task can still go on or all is over; asyncio shows that only in private."""
+        if loop._ready or loop._stopping:  # type: ignore[attr-defined] # of BaseEventLoop
             loop.call_soon(self._turn, loop)
             return
         while self._sleepers:

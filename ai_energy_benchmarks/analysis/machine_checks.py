@@ -22,7 +22,7 @@ def machine_findings(environment: Environment, trials: Sequence[Trial]) -> Itera
     """All findings on the machine."""
     governor = environment.cpu_governor
     if governor not in (None, "performance"):
-        yield Finding("INFO", "cpu governor", f"the CPU's governor is {governor}: its clocks follow the load")
+        yield Finding("INFO", "cpu governor", f"the CPU's governor is {governor}: its clocks follow the load", "cpu")
     for trial in trials:
         if trial.machine is not None and trial.machine.asleep_s > _ASLEEP_S:
             message = f"the machine slept for {trial.machine.asleep_s:.1f} s in trial {trial.number}"
@@ -53,9 +53,10 @@ def _others(environment: Environment, trials: Sequence[Trial]) -> Iterator[Findi
         share, whole = others_s / (others_s + workload_s), "the processor time that was used"
     message = f"processes other than the workload's took {share:.1%} of {whole} during the trials"
     if share > OTHERS and environment.cpu_threads is not None and busy < FEW_PROCESSORS:
-        yield Finding("PASS", "other work", f"{message}, but kept only {busy:.2f} processors busy")
+        yield Finding("PASS", "other work", f"{message}, but kept only {busy:.2f} processors busy", "cpu")
     else:
-        yield Finding("WARN" if share > OTHERS else "PASS", "other work", message)
+        # Its energy is in the figure of the processors, not in that of a GPU.
+        yield Finding("WARN" if share > OTHERS else "PASS", "other work", message, "cpu")
 
 
 def _share(told: Sequence[tuple[float, float | None]]) -> float | None:

@@ -79,9 +79,13 @@ def test_a_closed_loop_runs_on_it() -> None:
 
 
 def test_it_can_be_used_in_a_second_loop() -> None:
-    """Time goes on where it stood."""
+    """Time goes on where it stood, also where a task was left in its sleep."""
     clock = VirtualClock()
 
-    asyncio.run(clock.sleep(5.0))
+    async def hasty() -> None:
+        asyncio.ensure_future(clock.sleep(3600.0))  # noqa: RUF006 - left behind on purpose
+        await clock.sleep(5.0)
+
+    asyncio.run(hasty())
     asyncio.run(clock.sleep(5.0))
     assert clock.time_s == 10.0
