@@ -6,7 +6,7 @@ the edges of windows, the statistics and the checks.
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import pytest
 from attrs import evolve, field, frozen
@@ -25,7 +25,7 @@ from ai_energy_benchmarks.domain.verdict import Level
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from ai_energy_benchmarks.testing import VirtualClock
 from tests.unit.virtual_gpu import START_S, Gpu, Kind
-from tests.unit.virtual_meters import Meters, meters
+from tests.unit.virtual_meters import ENGINE_PID, OTHER_PID, Meters, meters
 from tests.unit.virtual_server import Prompts, Script, ScriptedServer
 
 CONFIG = BenchmarkConfig(
@@ -50,7 +50,8 @@ class Host:
     requests: int = 96
     concurrency: int = 16
 
-    def run(self) -> BenchmarkResult:
+    def run(self, directory: Path) -> BenchmarkResult:
+        """The whole benchmark on it; a ``/proc`` is made in the directory."""
         clock, gpu = VirtualClock(START_S), Gpu(self.gpu)
         runner = BenchmarkRunner(
             evolve(
@@ -60,7 +61,7 @@ class Host:
                 load=LoadConfig(concurrency=self.concurrency),
             ),
             backend=ScriptedServer(clock, gpu, self.script),
-            collector=meters(clock, gpu, self.meters),
+            collector=meters(clock, gpu, self.meters, directory / "proc"),
             reporters=[],
             dataset=Prompts(),  # type: ignore[arg-type] # made by hand: no from_settings
             clock=clock,
@@ -74,8 +75,8 @@ def levels(result: BenchmarkResult, check: str, component: Component | None) -> 
 
 
 @pytest.fixture(scope="module")
-def good() -> BenchmarkResult:
-    return Host(requests=240).run()
+def good(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkResult:
+    return Host(requests=240).run(tmp_path_factory.mktemp("good"))
 
 
 def test_a_well_run_gpu_server_passes(good: BenchmarkResult) -> None:
@@ -101,7 +102,7 @@ def test_its_figure_is_right(good: BenchmarkResult) -> None:
 SHORT = ProtocolConfig(trials=2)
 COLD = ProtocolConfig(thermal_gate=False)
 RISING = Kind(growth_per_minute=0.02)
-OTHER_PROCESS = frozenset({os.getpid(), 1})
+OTHER_PROCESS = frozenset({ENGINE_PID, OTHER_PID})
 # What is wrong: the host, and the check with its component and level that must say so.
 FAULTS: dict[str, tuple[Host, str, Component | None, Level]] = {
     "no GPU is visible": (Host(meters=Meters(gpu=False)), "energy", "gpu", "FAIL"),
@@ -120,17 +121,17 @@ FAULTS: dict[str, tuple[Host, str, Component | None, Level]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_in_the_verdict(fault: str) -> None:
+def test_a_fault_is_in_the_verdict(fault: str, tmp_path: Path) -> None:
     """By its own check, at the component that it spoils; of the run as a whole where it spoils all."""
     host, check, component, level = FAULTS[fault]
-    result = host.run()
+    result = host.run(tmp_path)
     assert level in levels(result, check, component), result.verdict.findings
     spoiled = component or result.verdict.headline
     assert spoiled is not None
     assert result.verdict.levels[spoiled] == level, result.verdict.findings
 
 
-def test_a_fault_of_the_processors_counter_leaves_the_gpu_alone() -> None:
+def test_a_fault_of_the_processors_counter_leaves_the_gpu_alone(tmp_path: Path) -> None:
     """The headline passes; the report lists the CPU's failure next to it."""
-    result = Host(meters=Meters(reset_s=START_S + 300), requests=240).run()
+    result = Host(meters=Meters(reset_s=START_S + 300), requests=240).run(tmp_path)
     assert (result.verdict.level, result.verdict.levels["cpu"]) == ("PASS", "FAIL")

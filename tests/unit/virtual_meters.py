@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
+from pathlib import Path
 from types import TracebackType
 
 from attrs import define, field, frozen
@@ -17,10 +17,14 @@ from ai_energy_benchmarks.metrics.nvml_board import WatchedBoard
 from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard
 from ai_energy_benchmarks.metrics.rapl import RaplCollector
 from ai_energy_benchmarks.metrics.recording import Recorder
+from ai_energy_benchmarks.metrics.strangers import Strangers
 from ai_energy_benchmarks.testing import VirtualClock
+from tests.fake_proc import FakeProc
 from tests.unit.virtual_gpu import BEGIN_S, Gpu
 
 GPU_ID = "GPU-00000000-0000-0000-0000-000000000001"
+# Above what the kernel numbers by default, so that they are nobody's on the machine of the tests.
+ENGINE_PID, OTHER_PID = 4_194_400, 4_194_401
 POLL_S, GAUGES_S, SLOW_GAUGES_S = 0.01, 0.1, 0.5
 CALL_S = 5e-5
 # So long a meter may wait after a window for what was published late.
@@ -95,6 +99,7 @@ class _Poller:
                 self.slow_due_s = at_s + SLOW_GAUGES_S
                 for name in self.board.gauges:
                     self._read(name, at_s + 4 * CALL_S)
+                self.watched.processes(at_s, self.board.process_ids())
         self.due_s = max(due_s, at_s + 20 * CALL_S) + self.dice.expovariate(1e4)
 
     def _read(self, quantity, at_s: float) -> float:  # type: ignore[no-untyped-def] # any quantity of a board
@@ -108,13 +113,14 @@ class _Poller:
 class VirtualNvml(NvmlCollector):
     """The collector of NVIDIA boards with simulated ones; only opening, marking and waiting are others."""
 
-    def __init__(self, clock: VirtualClock, boards: tuple[VirtualBoard, ...]) -> None:
+    def __init__(self, clock: VirtualClock, boards: tuple[VirtualBoard, ...], proc: Path) -> None:
         super().__init__()
-        self._clock, self._given, self._pollers = clock, boards, tuple[_Poller, ...]()
+        self._clock, self._given, self._pollers, self._proc = clock, boards, tuple[_Poller, ...](), proc
 
     def __enter__(self) -> VirtualNvml:
         self._boards = tuple(WatchedBoard(each, UNKNOWN_DELAY, None) for each in self._given)
         self._pollers = tuple(_Poller(watched, each) for watched, each in zip(self._boards, self._given, strict=True))
+        self._strangers = Strangers(self._proc)
         for poller in self._pollers:
             poller.due_s = poller.gauges_due_s = poller.slow_due_s = self._clock.now_s()
             poller.cadence = Cadence(POLL_S, self._clock.now_s())
@@ -227,23 +233,30 @@ class Meters:
 
     Attributes:
         gpu: whether NVML sees the GPU.
-        processes: those that the driver lists on it; None for the workload's own.
+        processes: those that the driver lists on it.
         reset_s: when the processors' counters are reset.
     """
 
     gpu: bool = True
-    processes: frozenset[int] | None = None
+    processes: frozenset[int] = frozenset({ENGINE_PID})
     reset_s: float = float("inf")
 
 
-def meters(clock: VirtualClock, gpu: Gpu, wanted: Meters) -> VirtualMeters:
-    """NVML and RAPL of a server with one GPU; a package at 150 W and memory at 24 W draw nearly as much at rest."""
-    own = frozenset({os.getpid()}) if wanted.processes is None else wanted.processes
-    board = VirtualBoard(gpu, clock, Device("gpu", GPU_ID, "NVIDIA H100 80GB HBM3"), own)
+def meters(clock: VirtualClock, gpu: Gpu, wanted: Meters, proc: Path) -> VirtualMeters:
+    """NVML and RAPL of a server with one GPU; a package at 150 W and memory at 24 W draw nearly as much at rest.
+
+    Args:
+        proc: where its processes are to be seen; that of the host is made here.
+    """
+    host = FakeProc(proc)
+    for pid in (ENGINE_PID, OTHER_PID):
+        host.add(pid, 1, "python3")
+    host.be(1)
+    board = VirtualBoard(gpu, clock, Device("gpu", GPU_ID, "NVIDIA H100 80GB HBM3"), wanted.processes)
     named: tuple[tuple[Component, float, float], ...] = (("cpu", 150.0, 180.0), ("dram", 24.0, 26.0))
     zones = tuple(
         VirtualZone(Device(component, f"{component}-0"), gpu, idle_w, work_w, wanted.reset_s)
         for component, idle_w, work_w in named
     )
-    of_gpu = [VirtualNvml(clock, (board,))] if wanted.gpu else []
+    of_gpu = [VirtualNvml(clock, (board,), proc)] if wanted.gpu else []
     return VirtualMeters(clock, *of_gpu, VirtualRapl(clock, zones))

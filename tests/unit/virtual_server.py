@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Callable
 from types import TracebackType
@@ -17,7 +16,7 @@ from ai_energy_benchmarks.domain.prompts import Batch, Prompt, Request, Tokenize
 from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
 from ai_energy_benchmarks.testing import VirtualClock
 from tests.unit.virtual_gpu import Gpu
-from tests.unit.virtual_meters import GPU_ID
+from tests.unit.virtual_meters import ENGINE_PID, GPU_ID
 
 # The beginning of every rendered prompt: one block of vLLM's cache, which a chat template fills alone.
 HEADER_TOKENS = 16
@@ -99,7 +98,7 @@ class ScriptedServer:
         )
 
     def process_ids(self) -> tuple[int, ...]:
-        return (os.getpid(),)
+        return (ENGINE_PID,)
 
     def counters(self) -> ServerCounters:
         return ServerCounters(
