@@ -16,6 +16,7 @@ from attrs.validators import and_, ge, gt, le, optional
 from ai_energy_benchmarks.backends.base import Demand
 from ai_energy_benchmarks.backends.launching import too_few_boards
 from ai_energy_benchmarks.backends.offline_engine import OfflineEngine, OfflineOptions, Row
+from ai_energy_benchmarks.backends.pytorch_quantization import checkpoint_method
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.prompts import Batch, Generation
 
@@ -84,7 +85,11 @@ class TensorRTOfflineBackend(OfflineEngine):
             facts,
             dtype=None if options.dtype == "auto" else options.dtype,
             context_tokens=options.max_seq_len or _positions(files),
-            settings={**facts.settings, "enable_block_reuse": options.enable_block_reuse},
+            settings={
+                **facts.settings,
+                "enable_block_reuse": options.enable_block_reuse,
+                "quantization": _quantization(files),
+            },
         )
 
     def _release(self) -> None:
@@ -131,6 +136,12 @@ def _kv_cache(options: TensorRTOfflineOptions) -> KvCacheConfig:
     fraction = options.kv_cache_free_gpu_memory_fraction
     share = {} if fraction is None else {"free_gpu_memory_fraction": fraction}
     return KvCacheConfig(enable_block_reuse=options.enable_block_reuse, **share)
+
+
+def _quantization(directory: Path) -> str | None:
+    """How the checkpoint is quantised; those of NVIDIA's Model Optimizer say so in a file of their own."""
+    own = "modelopt" if (directory / "hf_quant_config.json").is_file() else None
+    return checkpoint_method(directory) or own
 
 
 def _positions(directory: Path) -> int | None:

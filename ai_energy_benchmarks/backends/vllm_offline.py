@@ -75,7 +75,12 @@ class VllmOfflineBackend(OfflineEngine):
         engine = self._in_use(self.model)
         self.tokenizer = engine.get_tokenizer()
         config = engine.llm_engine.model_config
-        return evolve(facts, dtype=str(config.dtype).removeprefix("torch."), context_tokens=config.max_model_len)
+        return evolve(
+            facts,
+            dtype=str(config.dtype).removeprefix("torch."),
+            context_tokens=config.max_model_len,
+            settings={**facts.settings, "quantization": config.quantization},  # that of the checkpoint, if not asked
+        )
 
     def _release(self) -> None:
         if self.model is not None:

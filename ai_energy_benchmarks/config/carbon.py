@@ -33,14 +33,18 @@ class Country:
 
 @cache
 def countries() -> dict[str, Country]:
-    """ISO 3166-1 alpha-3 code → row."""
+    """ISO 3166-1 alpha-3 code → row.
+
+    Rows of 0 g/kWh stand in the source where nothing is known: life-cycle emissions of real power plants are not 0
+    (of hydropower about 24 g/kWh: IPCC AR5, WG III, annex III), so such a country has no intensity.
+    """
     text = files("ai_energy_benchmarks.config").joinpath("carbon_intensity.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines())
     found = (
         Country(row["country_iso_code"], row["country"], float(row["intensity_g_per_kwh"]), int(row["year"]))
         for row in rows
     )
-    return {country.code: country for country in found}
+    return {country.code: country for country in found if country.intensity_g_per_kwh > 0}
 
 
 def unknown_country(code: str) -> str | None:

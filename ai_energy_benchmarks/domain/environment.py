@@ -38,6 +38,8 @@ class Environment:
         libraries: installed version of each library that can change the figure.
         git_revision: of the working directory, with ``+dirty`` if it has changes.
         container: kind of container, if any.
+        variables: environment variable that can change clocks, speed or which GPUs are used → its value, where set;
+            launched engines inherit them, servers that ran already have their own.
     """
 
     platform: str
@@ -55,6 +57,7 @@ class Environment:
     cgroup_memory_bytes: int | None = None
     cgroup_cpus: float | None = None
     cuda_version: str | None = None
+    variables: Mapping[str, str] = field(factory=dict)
 
 
 @frozen

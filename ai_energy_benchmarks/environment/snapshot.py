@@ -33,4 +33,5 @@ def take_snapshot(root: Path = machine.ROOT) -> Environment:
         cgroup_memory_bytes=machine.cgroup_memory_bytes(root),
         cgroup_cpus=machine.cgroup_cpus(root),
         cuda_version=seen.cuda_version,
+        variables=software.variables(),
     )

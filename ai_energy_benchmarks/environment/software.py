@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,7 +18,19 @@ LIBRARIES = (
     *("nvidia-cudnn-cu12", "nvidia-cudnn-cu13", "nvidia-nccl-cu12", "nvidia-nccl-cu13"),
     *("nvidia-ml-py", "pynvml", "zeus", "zeus-ml", "codecarbon", "amdsmi", "datasets", "numpy", "polars"),
 )
+# Environment variables that change a GPU's clocks, the arithmetic, how kernels are launched, or which GPUs and threads
+# are used (CUDA C++ Programming Guide, "CUDA Environment Variables"; cuBLAS, PyTorch and ROCm documentation).
+VARIABLES = (
+    *("CUDA_DISABLE_PERF_BOOST", "CUDA_LAUNCH_BLOCKING", "CUDA_DEVICE_MAX_CONNECTIONS", "CUDA_DEVICE_ORDER"),
+    *("CUDA_VISIBLE_DEVICES", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "CUDA_FORCE_PTX_JIT", "CUDA_MODULE_LOADING"),
+    *("NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
+    *("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE"),
+    *("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_LAUNCH_BLOCKING", "HSA_OVERRIDE_GFX_VERSION"),
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "VLLM_ATTENTION_BACKEND"),
+)
 _GIT_PATIENCE_S = 2
+# A value with anything else in it, such as a path, is not repeated in a report.
+_PLAIN = re.compile(r"[\w.,:;%+=\[\] -]{0,200}")
 
 
 def installed_version(distribution: str) -> str | None:
@@ -31,6 +45,11 @@ def installed_version(distribution: str) -> str | None:
 def library_versions() -> dict[str, str]:
     """Distribution → version, of those in ``LIBRARIES`` that are installed."""
     return {name: found for name in LIBRARIES if (found := installed_version(name))}
+
+
+def variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Name → value of those in ``VARIABLES`` that are set; only ``set`` where the value is no plain setting."""
+    return {name: value if _PLAIN.fullmatch(value) else "set" for name in VARIABLES if (value := environ.get(name))}
 
 
 def package_version() -> str:

@@ -10,8 +10,25 @@ from statistics import median
 
 from attrs import frozen
 
+from ai_energy_benchmarks.errors import CollectorError
+
 _REMEDY = "set `watts_per_thread` in the options of the collector `modelled` if you know it better"
 # Marks and words that a processor's name holds beside its model.
+# A version after a part's name makes another part of it: E5-2660 v2 has ten cores where E5-2660 has eight.
+_VERSION = re.compile(r"v\d+")
+_ARCHITECTURE = re.compile(r"x86_64|amd64|i[3-6]86|aarch64|arm64|armv\d\w*|ppc64\w*|riscv\w*|s390x|loongarch\w*")
+_X86 = frozenset({"x86_64", "amd64", "i386", "i486", "i586", "i686"})
+_NOT_X86 = ("neoverse", "grace", "cortex", "apple", "ampere", "altra", "graviton", "kunpeng", "arm", "power", "risc-v")
+# Where a part's name holds its series and generation: EPYC 7_ _3 (Milan), Xeon Platinum 84_ _ (Sapphire Rapids),
+# Xeon E5-_ v4 (Broadwell).
+_GENERATIONS = (
+    ("EPYC", re.compile(r"\bepyc ([79])[\da-z]\w(\d)")),
+    ("Threadripper", None),
+    ("Ryzen", None),
+    ("Xeon", re.compile(r"\b(?:platinum|gold|silver|bronze) ([3-8]\d)\d\d|\b(e[357])-\d{4}\w?(?: 0)?(?: (v\d))?")),
+    ("Core", None),
+)
+_CORES = re.compile(r"(\d+)-core")
 _NOISE = re.compile(r"\((?:r|tm|c)\)|®|™|@.*|\bcpu\b|\bprocessor\b", re.IGNORECASE)
 
 
@@ -51,12 +68,16 @@ def rated_cpus() -> tuple[RatedCpu, ...]:
     )
 
 
-def thread_power(cpu_model: str | None, asked_w: float | None) -> ThreadPower:
+def thread_power(cpu_model: str | None, asked_w: float | None, platform: str = "") -> ThreadPower:
     """The user's figure; else the table's; else a guess, which its note calls one.
 
     Args:
         cpu_model: the processor's name for itself; None if the machine does not tell.
         asked_w: what the user set.
+        platform: the operating system's name for the machine, which ends in its architecture; empty if not known.
+
+    Raises:
+        CollectorError: the processor is none of those that the table has relatives of.
     """
     if asked_w is not None:
         return ThreadPower(
@@ -64,7 +85,7 @@ def thread_power(cpu_model: str | None, asked_w: float | None) -> ThreadPower:
         )
     rated = rated_cpus()
     words = _words(cpu_model or "")
-    matches = [each for each in rated if _holds(words, _words(each.model))]
+    matches = [each for each in rated if _is_part(words, _words(each.model))]
     if matches:
         best = max(matches, key=lambda each: len(_words(each.model)))
         return ThreadPower(
@@ -72,9 +93,13 @@ def thread_power(cpu_model: str | None, asked_w: float | None) -> ThreadPower:
             f"CPU energy is modelled with {best.thread_w:.3g} W per hardware thread: "
             f"{best.tdp_w:g} W over {best.threads} threads ({best.source})",
         )
-    family, parts = _family(words, rated)
-    guess_w = median(each.thread_w for each in parts)
     name = repr(cpu_model) if cpu_model else "of unknown name"
+    if not _is_x86(words, platform):
+        raise CollectorError(
+            f"no rated power is known of the CPU {name}, nor of any processor like it: {_REMEDY}", remedy=_REMEDY
+        )
+    family, parts = _relatives(words, rated)
+    guess_w = median(each.thread_w for each in parts)
     return ThreadPower(
         guess_w,
         f"the CPU {name} is not in the table of rated powers; {guess_w:.3g} W per hardware thread is a guess, "
@@ -86,13 +111,40 @@ def _words(name: str) -> list[str]:
     return _NOISE.sub(" ", name).lower().split()
 
 
-def _holds(words: Sequence[str], part: Sequence[str]) -> bool:
-    """Whether the words of the part follow each other in the name, each in full."""
-    return any(words[i : i + len(part)] == part for i in range(len(words) - len(part) + 1))
+def _is_part(words: Sequence[str], part: Sequence[str]) -> bool:
+    """Whether the words of the part follow each other in the name, each in full, and no later version follows them."""
+    starts = range(len(words) - len(part) + 1)
+    ends = (i + len(part) for i in starts if list(words[i : i + len(part)]) == list(part))
+    return any(not _VERSION.fullmatch(words[end]) if end < len(words) else True for end in ends)
 
 
-def _family(words: Sequence[str], rated: Sequence[RatedCpu]) -> tuple[str, list[RatedCpu]]:
-    for family in ("EPYC", "Threadripper", "Ryzen", "Xeon", "Core"):
-        if family.lower() in words:
-            return f"{family} parts", [each for each in rated if family in each.model.split()]
+def _is_x86(words: Sequence[str], platform: str) -> bool:
+    """Whether the table's parts are of this processor's kind, by the platform, else by its name."""
+    if found := _ARCHITECTURE.findall(platform.lower()):
+        return found[-1] in _X86
+    return not any(word.startswith(_NOT_X86) for word in words)
+
+
+def _relatives(words: Sequence[str], rated: Sequence[RatedCpu]) -> tuple[str, list[RatedCpu]]:
+    """The parts of the same series and generation, else of the same family, else all.
+
+    Cloud providers' own parts, such as EPYC 7V13 and Xeon Platinum 8481C, differ from the public ones of their
+    generation in cores and clocks, not in kind.
+    """
+    for family, pattern in _GENERATIONS:
+        if family.lower() not in words:
+            continue
+        parts = [each for each in rated if family in each.model.split()]
+        own = _generation(words, pattern)
+        alike = [each for each in parts if own and own == _generation(_words(each.model), pattern)]
+        if not alike:
+            return f"{family} parts", parts
+        cores = next((int(found[1]) for word in words if (found := _CORES.fullmatch(word))), None)
+        as_many = [each for each in alike if cores and each.threads == 2 * cores]
+        return f"{family} parts of its generation{' and cores' if as_many else ''}", as_many or alike
     return "parts", list(rated)
+
+
+def _generation(words: Sequence[str], pattern: re.Pattern[str] | None) -> tuple[str, ...] | None:
+    found = pattern.search(" ".join(words)) if pattern else None
+    return found.groups() if found else None

@@ -35,18 +35,21 @@ class ModelledCpuCollector:
 
     Options: ClassVar[type] = ModelledCpuOptions
 
-    def __init__(self, options: ModelledCpuOptions | None = None, cpu_model: str | None = None) -> None:
+    def __init__(
+        self, options: ModelledCpuOptions | None = None, cpu_model: str | None = None, platform: str = ""
+    ) -> None:
         self._options = options or ModelledCpuOptions()
-        self._cpu_model = cpu_model
+        self._cpu_model, self._platform = cpu_model, platform
         self._device = Device("cpu", "cpu", cpu_model or "CPU")
         self._power = ThreadPower(0.0, "")
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> ModelledCpuCollector:
-        return cls(chosen(settings, ModelledCpuOptions), settings.environment.cpu_model)
+        machine = settings.environment
+        return cls(chosen(settings, ModelledCpuOptions), machine.cpu_model, machine.platform)
 
     def __enter__(self) -> ModelledCpuCollector:
-        self._power = thread_power(self._cpu_model, self._options.watts_per_thread)
+        self._power = thread_power(self._cpu_model, self._options.watts_per_thread, self._platform)
         self._watch = CpuWatch(METER, self._options.poll_s)
         return self
 

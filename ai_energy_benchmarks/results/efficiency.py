@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from ai_energy_benchmarks.analysis import flops
-from ai_energy_benchmarks.analysis.board_peaks import peak
+from ai_energy_benchmarks.analysis.board_peaks import arithmetic_of, peak
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.engine import EngineFacts
@@ -79,11 +79,12 @@ def _why_absent(result: BenchmarkResult) -> str:
 
 
 def _utilisation(result: BenchmarkResult, work: flops.Work) -> dict[str, Any] | None:
-    """Share of the peak of the engine's boards; None if one of them has no known peak."""
+    """Share of the peak of the engine's GPUs for its type of number; None if one of them has no known peak."""
     engine, duration_s = result.engine, result.summary.duration_s
+    arithmetic = arithmetic_of(engine.dtype, engine.settings.get("quantization")) if engine else None
     used = engine.board_ids if engine and engine.board_ids else ()
     boards = [each for each in result.environment.boards if each.id in used]
-    peaks = [peak(each.name, engine.dtype if engine else None) for each in boards]
+    peaks = [peak(each.name, arithmetic) for each in boards]
     known = [each for each in peaks if each is not None]
     if not known or len(known) < len(used) or duration_s <= 0:
         return None
@@ -91,5 +92,6 @@ def _utilisation(result: BenchmarkResult, work: flops.Work) -> dict[str, Any] | 
     return {
         "share_of_peak": work.total / duration_s / peak_flop_per_s,
         "peak_flop_per_s": peak_flop_per_s,
+        "arithmetic": arithmetic,
         "source": "; ".join(dict.fromkeys(each.source for each in known)),
     }

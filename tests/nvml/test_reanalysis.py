@@ -238,8 +238,9 @@ def test_doubt_in_the_tokens_holds_for_every_part(machine: Machine, folder: Path
     part = reanalyse(folder / "out", Changes(from_s=0.0, dropped=frozenset({2})))
     assert {each.component for each in part.summary.components} >= {"cpu"}
     for figures in report_document(part)["derived"].values():
-        assert figures["j_per_prompt_token"] is not None
-        assert {figures[name] for name in ("j_per_output_token", "j_per_total_token", "output_tokens_per_j")} == {None}
+        of_tokens = ("j_per_output_token", "j_per_prompt_token", "j_per_total_token", "output_tokens_per_j")
+        assert {figures[name] for name in of_tokens} == {None}
+        assert figures["average_power_w"] is not None
     (doubt,) = (each for each in part.verdict.findings if each.check == "token counts")
     assert (doubt.level, doubt.message[:8]) == ("FAIL", "trial 1:")
 

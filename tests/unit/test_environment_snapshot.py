@@ -123,3 +123,21 @@ def test_another_package_in_the_place_of_the_binding_is_told(tmp_path: Path, mon
     assert seen.boards == ()
     assert "shadows" in str(seen.problem)
     monkeypatch.delitem(sys.modules, "pynvml")
+
+
+def test_variables_that_change_clocks_and_speed_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their values; others, empty ones, and values that could be a path or a secret are not repeated."""
+    for name in software.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert take_snapshot().variables == {}
+    monkeypatch.setenv("CUDA_DISABLE_PERF_BOOST", "1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-aaaa1111-0000,3")
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "")
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", f"/home/{SECRET}")
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    seen = take_snapshot().variables
+    assert seen == {
+        "CUDA_DISABLE_PERF_BOOST": "1",
+        "CUDA_VISIBLE_DEVICES": "GPU-aaaa1111-0000,3",
+        "PYTORCH_CUDA_ALLOC_CONF": "set",
+    }

@@ -6,7 +6,8 @@ import pytest
 from attrs import evolve, frozen
 
 from ai_energy_benchmarks.analysis import flops
-from ai_energy_benchmarks.analysis.board_peaks import peak
+from ai_energy_benchmarks.analysis.board_peaks import _PEAKS, arithmetic_of, peak
+from ai_energy_benchmarks.backends.pytorch_options import Quantization
 from ai_energy_benchmarks.domain.architecture import Architecture
 
 GPT2 = Architecture(
@@ -131,16 +132,76 @@ def test_a_count_that_does_not_fit_is_doubted(engine: int | None, says: str) -> 
     ("board", "dtype", "tera"),
     [
         ("NVIDIA A100-SXM4-80GB", "bfloat16", 312),
+        ("NVIDIA A100-SXM4-80GB", "int8", 624),
+        ("NVIDIA A100-SXM4-80GB", "float8", None),
+        ("NVIDIA A100-SXM-64GB", "bfloat16", None),
+        ("NVIDIA A100X", "bfloat16", None),
         ("NVIDIA H100 80GB HBM3", "float16", 989),
+        ("NVIDIA H100 80GB HBM3", "float8", 1979),
         ("NVIDIA H100 PCIe", "float16", 756),
+        ("NVIDIA H100 NVL", "bfloat16", 835.5),
+        ("NVIDIA H200", "bfloat16", 989),
+        ("NVIDIA H200 NVL", "bfloat16", 835.5),
+        ("NVIDIA H200 NVL", "float8", 1670.5),
+        ("NVIDIA GH200 480GB", "bfloat16", 990),
+        ("NVIDIA B200", "bfloat16", 2250),
+        ("NVIDIA B200", "int8", 4500),
+        ("NVIDIA GeForce RTX 4090", "float16", 165.2),
+        ("NVIDIA GeForce RTX 4090 D", "float16", None),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", "float16", None),
+        ("NVIDIA GeForce RTX 5090", "bfloat16", 209.5),
+        ("AMD Instinct MI300X", "bfloat16", 1307.4),
+        ("AMD Instinct MI300X", "float8", 2614.9),
         ("Tesla T4", "float16", 65),
         ("Tesla T4", "bfloat16", None),
-        ("NVIDIA L40S", "float16", None),
+        ("NVIDIA L40S", "float16", 362.05),
+        ("NVIDIA L40S-48Q", "float16", None),
         ("NVIDIA L4", "float32", None),
         ("NVIDIA L4", "float16", 121),
+        ("NVIDIA L4", None, None),
     ],
 )
-def test_only_known_boards_have_a_peak(board: str, dtype: str, tera: float | None) -> None:
-    """By the whole name, so that an L40S is no L4; and only for the numbers that the sheet speaks of."""
+def test_only_known_gpus_have_a_peak(board: str, dtype: str | None, tera: float | None) -> None:
+    """By the whole name, so that an H200 NVL is no H200; and only for the numbers that the sheet speaks of."""
     found = peak(board, dtype)
     assert (found and found.flop_per_s) == (tera and tera * 1e12)
+
+
+def test_every_peak_is_dense_and_has_its_sheet() -> None:
+    """Eight bits are twice as fast as sixteen at most four times; every figure names a maker's paper."""
+    for (board, arithmetic), found in _PEAKS.items():
+        assert found.source.endswith(", dense"), board
+        assert found.source.startswith(("NVIDIA", "AMD")), board
+        of_half = found.flop_per_s / _PEAKS[board, "float16"].flop_per_s
+        assert of_half == 1 if arithmetic.endswith("float16") else 1.99 < of_half < 4.01, board
+
+
+@pytest.mark.parametrize(
+    ("dtype", "quantization", "arithmetic"),
+    [
+        ("bfloat16", None, "bfloat16"),
+        (None, None, None),
+        ("float16", "bitsandbytes, 8 bits", "int8"),
+        ("float16", "bitsandbytes, 4 bits, nf4, computed in bfloat16, double", "bfloat16"),
+        ("bfloat16", "bitsandbytes, 4 bits, nf4, computed in float32", "float32"),
+        ("float16", "bitsandbytes", None),
+        ("float16", "gptq", "float16"),
+        ("bfloat16", "fp8", "float8"),
+        ("bfloat16", "fbgemm_fp8", "float8"),
+        ("bfloat16", "compressed-tensors", None),
+        ("bfloat16", "mxfp4", None),
+        ("bfloat16", "GGUF blocks, unpacked while loading", "bfloat16"),
+    ],
+)
+def test_quantised_weights_are_set_against_the_numbers_they_are_multiplied_in(
+    dtype: str | None, quantization: str | None, arithmetic: str | None
+) -> None:
+    """LLM.int8 multiplies whole numbers, FP8 checkpoints eight-bit floats; where that is not known there is no peak."""
+    assert arithmetic_of(dtype, quantization) == arithmetic
+
+
+def test_the_words_for_bitsandbytes_are_those_of_the_engine() -> None:
+    """What the engine calls its own quantisation is understood, whatever is asked of it."""
+    assert arithmetic_of("float16", str(Quantization(8))) == "int8"
+    assert arithmetic_of("float16", str(Quantization(4))) == "bfloat16"
+    assert arithmetic_of("float16", str(Quantization(4, compute_dtype="float16", double=True))) == "float16"

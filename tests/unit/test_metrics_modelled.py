@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -276,7 +277,7 @@ def test_a_known_cpu_has_its_published_power(name: str, thread_w: float) -> None
     assert "product specifications" in power.note
 
 
-@pytest.mark.parametrize("name", ["AMD EPYC", "Intel(R) Xeon(R) Processor @ 2.70GHz", "Neoverse-N1", None])
+@pytest.mark.parametrize("name", ["AMD EPYC", "Intel(R) Xeon(R) Processor @ 2.70GHz", None])
 def test_an_unknown_cpu_is_a_guess_that_says_so(name: str | None) -> None:
     """A stated fallback within the range of real parts, with the setting that replaces it."""
     power = thread_power(name, None)
@@ -284,6 +285,51 @@ def test_an_unknown_cpu_is_a_guess_that_says_so(name: str | None) -> None:
     assert min(watts) < power.watts < max(watts)
     assert "guess" in power.note
     assert "watts_per_thread" in power.note
+
+
+@pytest.mark.parametrize("version", ["v2", "v4"])
+def test_a_later_version_of_a_part_is_another_part(version: str) -> None:
+    """E5-2660 v2 has ten cores and not the eight of its first version; it never takes that row's figure or name."""
+    name = {"v2": "E5-2660 v2", "v4": "E5-2670 v4"}[version]
+    power = thread_power(f"Intel(R) Xeon(R) CPU {name} @ 2.20GHz", None)
+    alike = [each for each in rated_cpus() if each.model.startswith("Xeon E5-") and each.model.endswith(version)]
+    assert power.watts == median(each.thread_w for each in alike)
+    assert "guess" in power.note
+    assert "product specifications" not in power.note
+
+
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [
+        ("AMD EPYC 7V13 64-Core Processor", ("EPYC 7713", "EPYC 7763", "EPYC 7773X")),
+        ("AMD EPYC 9V84 96-Core Processor", ("EPYC 9654", "EPYC 9684X")),
+        ("Intel(R) Xeon(R) Platinum 8480C", ("Xeon Platinum 84",)),
+        ("Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz", ("Xeon Platinum 84",)),
+    ],
+)
+def test_a_cloud_part_is_guessed_from_its_own_generation(name: str, like: tuple[str, ...]) -> None:
+    """Providers' own parts are in no public table: the guess is that of their public relatives, and is called one."""
+    power = thread_power(name, None)
+    assert power.watts == median(each.thread_w for each in rated_cpus() if each.model.startswith(like))
+    assert "guess" in power.note
+
+
+@pytest.mark.parametrize(
+    ("name", "platform"),
+    [
+        ("Neoverse-V2", ""),
+        ("Apple M2", ""),
+        (None, "Linux-6.5.0-1014-nvidia-64k-aarch64-with-glibc2.35"),
+        ("Unknown", "macOS-14.5-arm64-arm-64bit"),
+        (None, "Linux-6.1.0-ppc64le-with-glibc2.36"),
+    ],
+)
+def test_a_cpu_of_another_kind_is_not_guessed_from_x86_parts(name: str | None, platform: str) -> None:
+    """A Grace or another Arm processor has no relatives in the table; only the user's figure counts."""
+    with pytest.raises(CollectorError, match="watts_per_thread"):
+        thread_power(name, None, platform)
+    assert thread_power(name, 2.5, platform).watts == 2.5
+    assert thread_power(None, None, "Linux-6.5.0-x86_64-with-glibc2.35").watts > 0
 
 
 def test_the_users_figure_wins() -> None:

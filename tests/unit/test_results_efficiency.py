@@ -46,6 +46,19 @@ def test_a_model_of_unknown_shape_has_no_operations() -> None:
     assert "not known" in found["flop_absent"]
 
 
+@pytest.mark.parametrize(
+    ("quantization", "tera"),
+    [("bitsandbytes, 8 bits", 1979), ("fp8", 1979), ("gptq", 989), ("compressed-tensors", None)],
+)
+def test_quantised_weights_have_a_peak_of_their_own(quantization: str, tera: float | None) -> None:
+    """An H100 multiplies eight bits twice as fast, so the same work is half the share of its peak; or it has none."""
+    plain = known()
+    assert plain.engine is not None
+    found = efficiency(evolve(plain, engine=evolve(plain.engine, settings={"quantization": quantization})))
+    used = found["utilisation"]
+    assert (used and used["peak_flop_per_s"]) == (tera and tera * 1e12)
+
+
 def test_an_unknown_board_has_no_utilisation() -> None:
     """A share of some of the boards would pass for that of all."""
     whole = known()
