@@ -72,6 +72,7 @@ class Recipe:
         delay_low_s, delay_high_s: from sampling to publication.
         ceiling_per_s: fastest plausible growth of the series; None if nothing bounds it.
         stale_s: how old a value may be when it is read.
+        hold_s: how long the sensor of a power shows one value before it looks again.
         look_back_s: readings so long before the window had a part in it; None for all.
         added_s: what the marks themselves held, in the unit of the series (processor time).
         added_half_width_s: how far that may be from the truth.
@@ -91,6 +92,7 @@ class Recipe:
     delay_high_s: float = 0.0
     ceiling_per_s: float | None = None
     stale_s: float = 0.0
+    hold_s: float = 0.0
     look_back_s: float | None = None
     added_s: float = 0.0
     added_half_width_s: float = 0.0

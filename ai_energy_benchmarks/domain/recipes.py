@@ -84,7 +84,7 @@ def _fresh(recipe: Recipe, series: Series) -> Outcome:
 
 def _integral(recipe: Recipe, series: Series) -> Outcome:
     delay = Delay(recipe.delay_low_s, recipe.delay_high_s)
-    return Outcome(integral.integral(series, recipe.start_s, recipe.stop_s, delay), "continuous")
+    return Outcome(integral.integral(series, recipe.start_s, recipe.stop_s, delay, recipe.hold_s), "continuous")
 
 
 def _ceiling(recipe: Recipe) -> float:

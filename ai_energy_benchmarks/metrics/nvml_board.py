@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ai_energy_benchmarks.domain import edges, integral
 from ai_energy_benchmarks.domain.edges import Delay
@@ -15,6 +15,8 @@ from ai_energy_benchmarks.metrics.strangers import Listings
 METER = "nvml"
 # Readings before a window that its first edge may need: some ticks of any board.
 _LOOK_BACK_S = 2.0
+# From how much of its recent past the period of a power sensor is learned.
+_LEARNING_S = 10.0
 # Gauges are read twice a second at most: hours of them, even if each differs from the last.
 _GAUGE_ROWS = 20_000
 # Beyond the ends of a series growth is bounded by what a board can draw: its limit with room for spikes.
@@ -114,7 +116,10 @@ class WatchedBoard:
         if self._latest_s() <= stop_s + stop.quiet_s:
             return False
         # Power is waited for beside the counter too: it takes over should the counter prove unusable.
-        if self.board.power_problem is None and not _covers(self._power.series(stop_s), stop_s, self._power_delay):
+        hold_s = self._hold_s(stop_s) if self.integrates else 0.0
+        if self.board.power_problem is None and not _covers(
+            self._power.series(stop_s), stop_s, self._power_delay, hold_s
+        ):
             return False
         return self.integrates or edges.settled(self._energy.series(stop_s - _LOOK_BACK_S), stop_s, self._delay)
 
@@ -163,7 +168,13 @@ class WatchedBoard:
         if not _covers(power, stop.time_s, self._power_delay):
             return None
         recipe = self._recipe("integral", "power_w", self._power_delay, start, stop)
+        recipe = evolve(recipe, hold_s=self._hold_s(stop.time_s))
         return Window(follow(recipe, power), recipe, "integrated", note)
+
+    def _hold_s(self, stop_s: float) -> float:
+        """How long the sensor shows one value, learned from what was read until now."""
+        learned_s = integral.hold_s(self._power.series(stop_s - _LEARNING_S))
+        return integral.LONGEST_HOLD_S if learned_s is None else learned_s
 
     def _recipe(self, rule: Rule, quantity: Quantity, delay: Delay, start: Mark, stop: Mark) -> Recipe:
         return Recipe(
@@ -188,5 +199,5 @@ class WatchedBoard:
         return tuple(recorder.series() for recorder in self._recorders.values() if len(recorder))
 
 
-def _covers(power: Series, stop_s: float, delay: Delay) -> bool:
-    return bool(power.before_s) and power.before_s[-1] >= stop_s + delay.high_s
+def _covers(power: Series, stop_s: float, delay: Delay, hold_s: float = 0.0) -> bool:
+    return bool(power.before_s) and power.before_s[-1] >= stop_s + delay.high_s + hold_s

@@ -61,6 +61,7 @@ class ReplayCollector:
     def __init__(self, options: ReplayOptions | None = None) -> None:
         self._options = options or ReplayOptions()
         self._series: tuple[Series, ...] = ()
+        self._holds_s: dict[str, float] = {}  # how long the sensor that was recorded shows one value
         self._read_until_s = -math.inf
 
     @classmethod
@@ -72,6 +73,9 @@ class ReplayCollector:
             raise CollectorError("replay has no trace to play", remedy="set options.path of the collector `replay`")
         path = Path(self._options.path)
         self._series = _parse(path, _rows(path), time.perf_counter())
+        self._holds_s = {
+            series.device.id: integral.hold_s(series) or 0.0 for series in self._series if series.quantity == "power_w"
+        }
         return self
 
     def __exit__(
@@ -109,6 +113,7 @@ class ReplayCollector:
             series_id=series.device.id,
             start_s=start_s,
             stop_s=stop_s,
+            hold_s=self._holds_s.get(series.device.id, 0.0),
         )
         outcome = follow(recipe, series)
         low_j, best_j, high_j = outcome.level
