@@ -57,6 +57,7 @@ class NvmlCollector:
         self._stack = ExitStack()
         self._boards: tuple[WatchedBoard, ...] = ()
         self._counted = Counted()
+        self._strangers = Strangers()
         self._notes: list[str] = []
         self._leaving = False
         self._may_move = os.name == "posix"
@@ -83,7 +84,7 @@ class NvmlCollector:
             pollers = [BoardPoller(nvml, each.board, self._options.poll_s, each) for each in self._boards]
             for poller in pollers:
                 poller.poll()
-            self._strangers = Strangers()
+            self._strangers.begin()
             self._leaving = False
             thread = Thread(target=self._keep_reading, args=[pollers], name=METER, daemon=True)
             thread.start()

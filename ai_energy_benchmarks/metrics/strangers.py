@@ -68,13 +68,17 @@ class Gpu(Protocol):
 
 
 class Strangers:
-    """Looks for processes that are not the workload's; made before the model is loaded."""
+    """Looks for processes that are not the workload's."""
 
     def __init__(self, proc: Path = PROC) -> None:
         self._proc = proc
+        self._own_before = 0
+        self._workload = Workload(())
+
+    def begin(self) -> None:
+        """Take note of the time before the model is loaded."""
         # An engine in this process may have used a GPU before.
         self._own_before = self._holders([os.getpid()])
-        self._workload = Workload(())
 
     def attach(self, workload: Workload) -> None:
         """Say whose processes are no strangers."""
