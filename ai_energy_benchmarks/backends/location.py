@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import evolve
@@ -32,13 +33,17 @@ def locate(address: Address, proc: Path = PROC, gpus: int | None = None) -> Loca
     return _with_spread(found, proc, gpus) if found.process_ids else found
 
 
-def of_tree(pid: int, proc: Path = PROC, gpus: int | None = None) -> Location:
-    """The same of a server whose first process is known."""
-    return _with_spread(Location((pid,)), proc, gpus)
+def of_tree(pid: int, proc: Path = PROC, gpus: int | None = None, arguments: Sequence[str] = ()) -> Location:
+    """The same of an engine whose first process is known.
+
+    Args:
+        arguments: what that was told besides its command line, in the same form.
+    """
+    return _with_spread(Location((pid,)), proc, gpus, arguments)
 
 
-def _with_spread(found: Location, proc: Path, gpus: int | None) -> Location:
-    told = spread(found.process_ids, proc, gpus if gpus is not None else gpus_of_this_machine())
+def _with_spread(found: Location, proc: Path, gpus: int | None, arguments: Sequence[str] = ()) -> Location:
+    told = spread(found.process_ids, proc, gpus if gpus is not None else gpus_of_this_machine(), arguments)
     if told is None:
         return found
     remedy = "" if told.certain else f"; fix: {_OVERRULE}, with the GPUs in backend.device_ids"

@@ -20,12 +20,13 @@ from attrs.validators import ge, optional
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.in_process import InProcessBackend
+from ai_energy_benchmarks.backends.location import of_tree
 from ai_energy_benchmarks.backends.model_files import name_problems, resolve_model
 from ai_energy_benchmarks.backends.pytorch_rows import all_failed, make_rows
 from ai_energy_benchmarks.backends.rendering import Rendered
 from ai_energy_benchmarks.backends.server_process import visible_boards
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, FinishReason, Outcome
-from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.engine import EngineFacts, Location
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Request
 from ai_energy_benchmarks.errors import BackendError
 
@@ -152,6 +153,12 @@ class OfflineEngine(InProcessBackend):
     @abstractmethod
     def _introduce(self, facts: EngineFacts, files: Path) -> EngineFacts:
         """Set the tokenizer, and add what the started engine says of itself."""
+
+    def location(self) -> Location:
+        """Where the engine runs (``backends.base.Located``): its arguments may place workers on other machines."""
+        arguments = self._in_use(self._facts).settings
+        words = tuple(f"--{name.replace('_', '-')}={value}" for name, value in arguments.items())
+        return of_tree(os.getpid(), arguments=words)
 
     def _show_boards(self) -> None:
         """Engines and their workers choose their boards by this variable alone, some as soon as they are imported."""

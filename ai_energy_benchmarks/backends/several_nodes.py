@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ai_energy_benchmarks.backends.local_processes import PROC, Seen, descendants, look_at
 
@@ -42,14 +42,19 @@ class Spread:
     certain: bool
 
 
-def spread(roots: Sequence[int], proc: Path = PROC, gpus: int | None = None) -> Spread | None:
+def spread(
+    roots: Sequence[int], proc: Path = PROC, gpus: int | None = None, arguments: Sequence[str] = ()
+) -> Spread | None:
     """Why not all of an engine runs here; None if nothing says so.
 
     Args:
         roots: its first processes.
         gpus: how many GPUs this machine has; None if unknown.
+        arguments: what the first of the processes was told besides its command line.
     """
     tree = descendants(roots, proc)
+    if arguments and tree:
+        tree = (evolve(tree[0], command=(*tree[0].command, *arguments)), *tree[1:])
     above = [process for root in roots for process in _launchers(root, proc)]
     for process in (*tree, *above):
         surely = chain(_counted_nodes(process), _far_peers(process), _world(_environment(process.pid, proc)))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from ai_energy_benchmarks.backends.base import Backend, Located
+from ai_energy_benchmarks.backends.location import of_tree
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import Location
 from ai_energy_benchmarks.domain.verdict import Finding
 
 
 def location_of(backend: Backend) -> Location:
-    """What the backend shows of it; an engine in process is here."""
-    return backend.location() if isinstance(backend, Located) else Location(backend.process_ids())
+    """What the backend shows of it; an engine in process is here, but may be one of several processes elsewhere."""
+    if isinstance(backend, Located):
+        return backend.location()
+    pids = backend.process_ids()
+    return of_tree(pids[0]) if pids == (os.getpid(),) else Location(pids)
 
 
 def elsewhere(config: BenchmarkConfig, location: Location, *, gpus_named: bool) -> str | None:

@@ -257,6 +257,16 @@ def test_the_workers_of_a_ray_cluster_are_not_the_engines(proc: FakeProc) -> Non
     assert of_tree(201, proc.root).elsewhere is None
 
 
+def test_an_engine_in_process_says_by_its_arguments_where_its_workers_are(proc: FakeProc) -> None:
+    """Its command line is that of this package; the torchrun that has started it is in its environment."""
+    ray = ("--distributed-executor-backend=ray", "--tensor-parallel-size=8")
+    assert "Ray cluster" in (of_tree(CLIENT, proc.root, arguments=ray).elsewhere or "")
+    assert "needs 8 GPUs" in (of_tree(CLIENT, proc.root, 1, arguments=ray[1:]).elsewhere or "")
+    assert of_tree(CLIENT, proc.root).elsewhere is None
+    (proc.root / str(CLIENT) / "environ").write_bytes(b"WORLD_SIZE=16\0LOCAL_WORLD_SIZE=8\0")
+    assert "16 processes of which 8 run here" in (of_tree(CLIENT, proc.root).elsewhere or "")
+
+
 def test_ray_serve_is_a_cluster(proc: FakeProc) -> None:
     """Its proxy is followed to the raylet with all local workers, but other nodes are not seen."""
     proc.add(50, 1, "raylet")
