@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from statistics import fmean
+from collections.abc import Iterator, Sequence
 
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.repetition import repetition_findings
 from ai_energy_benchmarks.analysis.summary import counting_trials
-from ai_energy_benchmarks.analysis.windows import BASELINES, COMPONENTS, UNRESOLVED, counted
-from ai_energy_benchmarks.domain.power import Component, Device, Measurement
+from ai_energy_benchmarks.analysis.windows import COMPONENTS, UNRESOLVED, counted
+from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.domain.verdict import Finding, Level
@@ -20,7 +19,6 @@ IDLE_CHANGE = 0.02
 # The check of figures that are missing: a component that it names is one that the run should have measured.
 ENERGY = "energy"
 IDLE_SHARE = 0.50
-OTHER_BOARD = 0.10
 # Whose devices the workload uses is not known yet in these steps.
 _BEFORE_THE_MODEL = ("bare idle", "load")
 
@@ -34,7 +32,8 @@ def energy_findings(summary: Summary, trials: Sequence[Trial], steps: Sequence[S
         yield Finding("FAIL", ENERGY, f"no meter reported the energy of any component ({reasons})")
     elif gpu and "gpu" not in seen:
         why = summary.absent.get("gpu", "no meter saw it")
-        yield Finding("FAIL", ENERGY, f"the model ran on a GPU whose energy is missing: {why}", "gpu")
+        fix = "fix: let a meter see that GPU, or set backend.device: cpu if the engine runs on a CPU"
+        yield Finding("FAIL", ENERGY, f"the model ran on a GPU whose energy is missing: {why}; {fix}", "gpu")
     else:
         yield from _lost(summary, trials, steps)
     for component in COMPONENTS:
@@ -43,7 +42,6 @@ def energy_findings(summary: Summary, trials: Sequence[Trial], steps: Sequence[S
             yield from _idle(component, seen[component], summary.duration_s)
             yield from _workload_share(component, seen[component])
     yield from repetition_findings([each for each in COMPONENTS if each in seen], chosen)
-    yield from _other_boards(chosen, steps)
 
 
 def _lost(summary: Summary, trials: Sequence[Trial], steps: Sequence[Step]) -> Iterator[Finding]:
@@ -111,28 +109,3 @@ def _idle(component: Component, energy: ComponentEnergy, duration_s: float) -> I
         yield Finding(level, "idle share", f"{message}: its net energy is unreliable", component)
     else:
         yield Finding("PASS", "idle share", message, component)
-
-
-def _other_boards(trials: Sequence[Trial], steps: Sequence[Step]) -> Iterator[Finding]:
-    """Boards beside the workload's that were busy during the trials."""
-    during_w = _uncounted_power_w(each.measurement for each in trials)
-    idle_w = _uncounted_power_w(each.measurement for each in steps if each.name in BASELINES)
-    for device, power_w in during_w.items():
-        at_rest_w = idle_w.get(device)
-        if at_rest_w is not None:
-            busy = power_w > at_rest_w * (1 + OTHER_BOARD)
-            message = f"{device.label or device.id}, not of the workload, drew {power_w:.3g} W; idle {at_rest_w:.3g} W"
-            yield Finding("WARN" if busy else "PASS", "other devices", message)
-
-
-def _uncounted_power_w(measurements: Iterable[Measurement | None]) -> dict[Device, float]:
-    """Of the boards of the meter that counts: another meter beside it reads the workload's own boards too."""
-    powers_w: dict[Device, list[float]] = {}
-    for measurement in measurements:
-        if measurement is not None and measurement.duration_s > 0:
-            boards = [each for each in measurement.readings if each.device.component == "gpu"]
-            meters = {each.meter for each in boards if each.counted} or {each.meter for each in boards[:1]}
-            for each in boards:
-                if each.meter in meters and not each.counted:
-                    powers_w.setdefault(each.device, []).append(each.energy_j / measurement.duration_s)
-    return {device: fmean(values) for device, values in powers_w.items()}

@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from ai_energy_benchmarks.analysis.board_checks import board_findings
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.energy_checks import ENERGY, energy_findings
+from ai_energy_benchmarks.analysis.gpu_checks import gpu_findings, unknown_findings
 from ai_energy_benchmarks.analysis.integration import counter_findings
 from ai_energy_benchmarks.analysis.latency import latency_findings
 from ai_energy_benchmarks.analysis.machine_checks import machine_findings
@@ -77,6 +78,8 @@ def judge(
     metrics_enabled: bool,
     planned: Planned,
     gpu: bool,
+    served: bool = False,
+    gpu_unknown: str | None = None,
     collector_notes: Sequence[str] = (),
     samples: Samples = _NO_SAMPLES,
     extra: Sequence[Finding] = (),
@@ -87,6 +90,8 @@ def judge(
         trials: all trials, partial ones too.
         engine: None if it never loaded.
         gpu: whether the workload runs on a GPU, so that its energy must not be missing.
+        served: whether the engine is a server.
+        gpu_unknown: the backend's name, where it is not known whether the workload runs on a GPU; else None.
         collector_notes: what was picked as a meter and why.
         samples: the meters' raw series, for what only they can show.
         extra: findings of the caller, sorted in with ours.
@@ -96,6 +101,8 @@ def judge(
         _requests(trials),
         _tokens(trials),
         energy_findings(summary, trials, steps, gpu) if metrics_enabled else _without_meters(),
+        gpu_findings(trials, steps, samples, served=served),
+        unknown_findings(summary, gpu_unknown) if metrics_enabled and gpu_unknown is not None else (),
         _protocol(planned, tuple(planned.shortened(metrics=metrics_enabled, gpu=gpu))),
         _window_notes(trials),
         serving_findings(trials, engine),

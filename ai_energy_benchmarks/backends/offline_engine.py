@@ -85,6 +85,7 @@ class OfflineEngine(InProcessBackend):
         NOT_ARGUMENTS: options that are no arguments of its constructor.
     """
 
+    runs_on_gpu: ClassVar[bool] = True
     PACKAGE: ClassVar[str]
     EXTRA: ClassVar[str]
     ENGINE: ClassVar[str]

@@ -55,6 +55,7 @@ class TensorRTBackend(OpenAIServerBackend):
     Options: ClassVar[type] = TensorRTOptions
     NAME: ClassVar[str] = "tensorrt"
     ENGINE: ClassVar[str] = "TensorRT-LLM"
+    runs_on_gpu: ClassVar[bool] = True
     METRICS: ClassVar[MetricsPage] = TENSORRT_LLM
     DIALECT: ClassVar[Mapping[str, str]] = DIALECT
 

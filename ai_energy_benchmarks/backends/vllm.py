@@ -63,6 +63,7 @@ class VllmBackend(OpenAIServerBackend):
     Options: ClassVar[type] = VllmOptions
     NAME: ClassVar[str] = "vllm"
     ENGINE: ClassVar[str] = "vLLM"
+    runs_on_gpu: ClassVar[bool] = True
     METRICS: ClassVar[MetricsPage] = VLLM
     SALT_KEY: ClassVar[str | None] = "cache_salt"
     CONTINUES: ClassVar[bool] = True

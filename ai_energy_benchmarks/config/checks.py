@@ -31,6 +31,11 @@ def needs_endpoint(backend: str) -> bool:
     return bool(getattr(member_class("backends", backend), "needs_endpoint", False))
 
 
+def runs_on_gpu(backend: str) -> bool:
+    """Whether a backend's engine runs on a GPU unless it says otherwise: its class then has ``runs_on_gpu = True``."""
+    return bool(getattr(member_class("backends", backend), "runs_on_gpu", False))
+
+
 def _without_energy(collector: str) -> bool:
     """Whether a collector only stands beside a meter: its class then has ``without_energy = True``."""
     return bool(getattr(member_class("collectors", collector), "without_energy", False))

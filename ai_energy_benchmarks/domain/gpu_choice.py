@@ -6,6 +6,10 @@ from typing import Literal
 
 from attrs import frozen
 
+# By default CUDA counts the fastest GPU first, NVML by the PCI bus; with this order both count alike (CUDA C++
+# Programming Guide, "CUDA Environment Variables").
+ORDER_VARIABLE, BUS_ORDER = "CUDA_DEVICE_ORDER", "PCI_BUS_ID"
+
 GpuBasis = Literal["engine", "device_ids", "processes", "activity", "unknown"]
 
 
@@ -19,9 +23,11 @@ class GpuChoice:
             and rested before. ``unknown``: no GPU counts yet; after the trials this may become ``activity``.
         engine_gpus: device ids of the GPUs on which the driver lists processes of the engine; empty where it lists
             none, or cannot be asked.
-        why: where the basis is ``unknown``, why no earlier one could be used.
+        why: where the basis is ``unknown`` or ``activity``, why no earlier one could be used.
+        by_activity: whether the GPUs that worked may count after the trials, where the basis is ``unknown``.
     """
 
     basis: GpuBasis
     engine_gpus: tuple[str, ...] = ()
     why: str = ""
+    by_activity: bool = False

@@ -20,6 +20,8 @@ class CollectorSettings:
         options: the collector's own frozen options class, already structured.
         output_dir: where a meter that writes files of its own puts them.
         environment: what this machine is; a modelled meter finds its rated power by it.
+        hidden_gpus: read GPUs too that ``CUDA_VISIBLE_DEVICES`` hides from this process; a server that runs already may
+            use them.
         country_iso_code: three letters, for meters that compute carbon themselves.
     """
 
@@ -29,6 +31,7 @@ class CollectorSettings:
     output_dir: Path = Path("emissions")
     country_iso_code: str | None = None
     region: str | None = None
+    hidden_gpus: bool = False
 
 
 @runtime_checkable

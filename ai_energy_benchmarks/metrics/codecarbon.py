@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from attrs import field, frozen
 from attrs.validators import gt
 
-from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY, Delay
+from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY
 from ai_energy_benchmarks.domain.power import (
     Component,
     Device,
@@ -19,6 +19,7 @@ from ai_energy_benchmarks.domain.power import (
 )
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
+from ai_energy_benchmarks.metrics.codecarbon_gpus import CodeCarbonGpus
 from ai_energy_benchmarks.metrics.options import chosen
 from ai_energy_benchmarks.metrics.polled import Counter, PolledCollector, PolledCounters
 
@@ -32,7 +33,6 @@ _J_PER_KWH = 3.6e6
 # CodeCarbon's own scheduler must not read in between: only our readings have their times.
 _NEVER_S = 365 * 24 * 3600.0
 _DEVICES: dict[Component, Device] = {
-    "gpu": Device("gpu", "codecarbon-gpu", "all boards"),
     "cpu": Device("cpu", "codecarbon-cpu", "CPU"),
     "dram": Device("dram", "codecarbon-dram", "memory"),
 }
@@ -88,6 +88,7 @@ class CodeCarbonCollector(PolledCollector):
         self._tracker: OfflineEmissionsTracker | None = None
         self._provenance: dict[Component, Provenance] = {}
         self._notes: list[str] = []
+        self._gpus: CodeCarbonGpus | None = None
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> CodeCarbonCollector:
@@ -132,10 +133,17 @@ class CodeCarbonCollector(PolledCollector):
                 remedy="stop it, or remove its lock file",
             )
         # Of boards it reads counters that move in ticks and are seen late, which its figures do not tell.
-        delays: dict[Component, Delay] = {"gpu": UNKNOWN_DELAY}
-        counters = tuple(Counter(_DEVICES[name], word, delays.get(name)) for name, word in self._provenance.items())
+        gpus = self._gpus
+        counters = tuple(Counter(_DEVICES[name], word) for name, word in self._provenance.items() if name != "gpu")
+        counters += tuple(Counter(each, "measured", UNKNOWN_DELAY) for each in (gpus.devices() if gpus else ()))
         self.counters = PolledCounters(
-            METER, counters, "CodeCarbon does not see it", self._read_j, self._options.measure_s
+            METER,
+            counters,
+            "CodeCarbon does not see it",
+            self._read_j,
+            self._options.measure_s,
+            gpus=gpus.gpus if gpus else (),
+            visible=gpus.visible() if gpus else (),
         )
         return self
 
@@ -157,7 +165,7 @@ class CodeCarbonCollector(PolledCollector):
             kind = type(each).__name__
             if kind == "GPU":
                 found["gpu"] = "measured"
-                self._notes.append("all boards that CodeCarbon sees count, whichever the engine uses")
+                self._gpus = CodeCarbonGpus(each)
             elif kind == "RAM":
                 found["dram"] = "modelled"
                 self._notes.append("CodeCarbon assumes a constant power of the memory from its size")
@@ -175,12 +183,12 @@ class CodeCarbonCollector(PolledCollector):
         total = self._totals.total
         if total is None:
             return {}
-        energies_kwh: dict[Component, float] = {
-            "gpu": total.gpu_energy,
-            "cpu": total.cpu_energy,
-            "dram": total.ram_energy,
+        energies_kwh: dict[Component, float] = {"cpu": total.cpu_energy, "dram": total.ram_energy}
+        of_gpus_kwh = self._gpus.totals_kwh(total.gpu_energy) if self._gpus is not None else {}
+        energies_j = {name: energy_kwh * _J_PER_KWH for name, energy_kwh in of_gpus_kwh.items()}
+        return energies_j | {
+            _DEVICES[name].id: energies_kwh[name] * _J_PER_KWH for name in self._provenance if name != "gpu"
         }
-        return {_DEVICES[name].id: energies_kwh[name] * _J_PER_KWH for name in self._provenance}
 
     def _write_csv(self, folder: Path) -> None:
         from codecarbon.output import FileOutput

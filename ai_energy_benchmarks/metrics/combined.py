@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import ClassVar
@@ -122,7 +122,17 @@ class CombinedCollector:
             shares=tuple(share for each in parts for share in each.shares),
             strangers=tuple(check for each in parts for check in each.strangers),
             component_notes=_component_notes(parts),
+            gpu_choice=next((each.gpu_choice for each in _gpus_first(measurements, counts.get("gpu"))), None),
         )
+
+
+def _gpus_first(
+    measurements: Sequence[tuple[MetricsCollector, Measurement]], owner: MetricsCollector | None
+) -> Iterator[Measurement]:
+    """Those that chose GPUs, that of the meter whose GPUs count before the others."""
+    chose = [(member, each) for member, each in measurements if each.gpu_choice is not None]
+    yield from (each for member, each in chose if member is owner)
+    yield from (each for _, each in chose)
 
 
 def _component_notes(parts: Sequence[Measurement]) -> dict[Component, tuple[str, ...]]:

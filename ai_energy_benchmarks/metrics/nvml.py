@@ -16,12 +16,12 @@ from ai_energy_benchmarks.domain.edges import Delay
 from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
+from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
 from ai_energy_benchmarks.metrics.nvml_board import METER, WatchedBoard
 from ai_energy_benchmarks.metrics.nvml_library import Nvml, board_at, open_nvml, shut_down
 from ai_energy_benchmarks.metrics.nvml_poller import BoardPoller, poll_due
 from ai_energy_benchmarks.metrics.nvml_process import RemoteSampler
 from ai_energy_benchmarks.metrics.nvml_visible import visible, whole_gpus
-from ai_energy_benchmarks.metrics.nvml_workload import Counted, counted
 from ai_energy_benchmarks.metrics.options import chosen
 from ai_energy_benchmarks.metrics.strangers import Strangers
 
@@ -48,12 +48,19 @@ class NvmlOptions:
 
 
 class NvmlCollector:
-    """All boards that this process may see, read by one thread."""
+    """All boards that this process may see, read by one thread.
+
+    Args:
+        hidden_gpus: read those too that ``CUDA_VISIBLE_DEVICES`` hides from this process.
+    """
 
     Options: ClassVar[type] = NvmlOptions
 
-    def __init__(self, options: NvmlOptions | None = None) -> None:
+    def __init__(self, options: NvmlOptions | None = None, *, hidden_gpus: bool = False) -> None:
         self._options = options or NvmlOptions()
+        self._hidden_gpus = hidden_gpus
+        self._visible: tuple[str, ...] = ()
+        self._workload: Workload | None = None
         self._stack = ExitStack()
         self._boards: tuple[WatchedBoard, ...] = ()
         self._counted = Counted()
@@ -65,7 +72,7 @@ class NvmlCollector:
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> NvmlCollector:
-        return cls(chosen(settings, NvmlOptions))
+        return cls(chosen(settings, NvmlOptions), hidden_gpus=settings.hidden_gpus)
 
     def __enter__(self) -> NvmlCollector:
         with ExitStack() as stack:
@@ -109,14 +116,17 @@ class NvmlCollector:
         seen = visible(boards, os.environ)
         if not boards:
             raise CollectorError("NVML sees no board", remedy="check that `nvidia-smi -L` lists one")
-        if not seen.indices:
+        if not seen.indices and not self._hidden_gpus:
             shown = os.environ.get("CUDA_VISIBLE_DEVICES")
             raise CollectorError(
                 f"CUDA_VISIBLE_DEVICES={shown!r} shows none of the {len(boards)} boards",
                 remedy="unset CUDA_VISIBLE_DEVICES, or name boards as `nvidia-smi -L` does",
             )
         delay = Delay(self._options.delay_low_s, self._options.delay_high_s)
-        watched = tuple(WatchedBoard(boards[index], delay, seen.shared.get(index)) for index in seen.indices)
+        self._visible = tuple(boards[index].device.id for index in seen.indices)
+        # Where an index may mean another board to CUDA than to NVML, the engine may use one that seems hidden.
+        hidden = [i for i in range(len(boards)) if i not in seen.indices] if self._hidden_gpus or seen.notes else []
+        watched = tuple(WatchedBoard(boards[i], delay, seen.shared.get(i)) for i in (*seen.indices, *hidden))
         if all(board.lost is not None for board in watched):
             raise CollectorError(f"no board can be measured: {'; '.join(_why(board) for board in watched)}")
         self._notes = [*seen.notes, *seen.shared.values(), *(_why(each) for each in watched if each.lost)]
@@ -156,8 +166,14 @@ class NvmlCollector:
         if workload.board_ids is not None:
             named = whole_gpus(workload.board_ids, [each.board for each in self._boards])
             workload = evolve(workload, board_ids=named)
-        self._counted = counted(workload, [each.board for each in self._boards])
+        self._workload = workload
+        self._counted = self._choose(workload)
         self._strangers.attach(workload)
+
+    def _choose(self, workload: Workload) -> Counted:
+        boards = [each.board for each in self._boards]
+        gpus = [Gpu(each.device.id, each.device.label, each.device.id, each.process_ids) for each in boards]
+        return counted(workload, gpus, self._visible)
 
     def guard_s(self) -> float:
         return max(board.guard_s for board in self._boards)
@@ -171,32 +187,19 @@ class NvmlCollector:
             time.sleep(self._options.poll_s)
         for each in self._boards:
             each.keep_around(start, stop)
-        measured = [each for each in self._boards if each.board.reachable]
-        found = [(each, *each.measure(start, stop, self._counted.has(each.board))) for each in measured]
+        if self._counted.open and self._workload is not None:
+            self._counted = self._choose(self._workload)  # a server may load its model with the first request
+        counts, measured = self._counted, [each for each in self._boards if each.board.reachable]
+        found = [(each, *each.measure(start, stop, counts.has(each.board.device.id))) for each in measured]
         readings = tuple(reading for _, reading, _ in found if reading is not None)
         if not readings:
             raise CollectorError("; ".join(note for _, _, note in found if note))
-        notes = [note for _, _, note in found if note] + ([self._counted.doubt] if self._counted.doubt else [])
+        notes = [note for _, _, note in found if note]
         notes += [each.shared for each, reading, _ in found if each.shared and reading and reading.counted]
-        own = [each for each in self._boards if each.lost is None and self._counted.has(each.board)]
+        own = [each for each in self._boards if each.lost is None and counts.has(each.board.device.id)]
         measurement = Measurement(start.time_s, stop.time_s, readings, {}, tuple(notes))
-        return self._strangers.added_to(self._refuse_part(measurement), own)
-
-    def _refuse_part(self, measurement: Measurement) -> Measurement:
-        """A sum over only some of the workload's boards would pass for the whole, so then none is counted."""
-        if self._counted.absent is not None:
-            return evolve(measurement, absent={"gpu": self._counted.absent})
-        asked = self._counted.board_ids
-        reachable = [each.board for each in self._boards if each.board.reachable]
-        wanted = frozenset(each.device.id for each in reachable) if asked is None else asked
-        missing = wanted - {reading.device.id for reading in measurement.readings}
-        if not missing:
-            return measurement
-        return evolve(
-            measurement,
-            readings=tuple(evolve(reading, counted=False) for reading in measurement.readings),
-            absent={"gpu": f"no figure for {', '.join(sorted(missing))}, which the workload uses"},
-        )
+        measurement = chosen_gpus(measurement, counts, (each.board.device.id for each in measured))
+        return self._strangers.added_to(measurement, own)
 
     def samples(self) -> Samples:
         return Samples(tuple(series for board in self._boards for series in board.series()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 
 from attrs import frozen
@@ -22,6 +22,7 @@ from ai_energy_benchmarks.domain.power import (
 )
 from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
 from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinning
 from ai_energy_benchmarks.metrics.sampler import Sampler
 
@@ -59,6 +60,8 @@ class PolledCounters:
 
     Args:
         unseen: why other components have no counter.
+        gpus: what is known of the GPUs that the counters are of; by default their ids alone.
+        visible: device id at each index as this process counts GPUs; by default ``gpus`` in their order.
         read_j: energy of each counter by the id of its device; a device that is missing keeps its last value. It
             raises ``CollectorError`` once nothing can be read any more.
     """
@@ -70,6 +73,9 @@ class PolledCounters:
         unseen: str,
         read_j: Callable[[], Mapping[str, float]],
         poll_s: float,
+        *,
+        gpus: Sequence[Gpu] | None = None,
+        visible: Sequence[str | None] | None = None,
     ) -> None:
         self._unseen = unseen
         self._absent: str | None = None
@@ -81,7 +87,11 @@ class PolledCounters:
         self._poll_s = poll_s
         self._series = {each.device.id: Recorder(each.device, "energy_j", meter) for each in counters}
         self._lock = Lock()
-        self._boards_count = True
+        found = (each.device for each in counters if each.device.component == "gpu")
+        self._gpus = tuple(Gpu(each.id, each.label) for each in found) if gpus is None else tuple(gpus)
+        self._visible = visible
+        self._counted = Counted()
+        self._workload: Workload | None = None
         self._lost: CollectorError | None = None
         self.sample()
         if self._lost is not None:
@@ -98,9 +108,15 @@ class PolledCounters:
         return tuple(dict.fromkeys(counter.device.component for counter in self._counters))
 
     def attach(self, workload: Workload) -> None:
-        """Boards count unless the engine is known to use none; these libraries do not tell which it uses."""
+        """Choose the GPUs that count, by the rule of all meters."""
         self._absent = workload.elsewhere
-        self._boards_count = workload.board_ids is None or bool(workload.board_ids)
+        self._workload, self._counted = workload, Counted()
+        self._choose()
+
+    def _choose(self) -> None:
+        """Again while it is unknown: a server may load its model with the first request."""
+        if self._workload is not None and self._gpus and (self._counted.choice is None or self._counted.open):
+            self._counted = counted(self._workload, self._gpus, self._visible)
 
     def sample(self) -> None:
         """Read all counters now."""
@@ -124,7 +140,8 @@ class PolledCounters:
     def measure(self, start: Mark, stop: Mark) -> Measurement:
         """The energy of every counter between two marks; waits until late values have come.
 
-        A component of which one counter stands still has no figure: a sum of the others would pass for the whole.
+        A component of which one counter stands still has no figure: a sum of the others would pass for the whole. A
+        GPU that does not count is only missing itself.
 
         Raises:
             CollectorError: the counters cannot be read any more.
@@ -140,17 +157,27 @@ class PolledCounters:
         keep_around(self._series.values(), start, stop)
         if self._lost is not None:
             raise self._lost
-        still = {each.device.component for each in self._counters if not self._settled(each, stop)}
-        readings = (self._reading(each, start, stop) for each in self._counters if each.device.component not in still)
+        self._choose()
+        lost = {each.device: why for each in self._counters if (why := self._why_lost(each, start, stop)) is not None}
         absent: dict[Component, str] = {each: self._unseen for each in COMPONENTS if each not in self.components()}
-        absent |= dict.fromkeys(still, f"its counter stands still as {self._meter} tells it")
         absent |= {
-            each.device.component: f"the counter of {each.device.id} was reset during the window"
-            for each in self._counters
-            if self._reset(each, start, stop)
+            each.component: why for each, why in lost.items() if each.component != "gpu" or self._counted.has(each.id)
         }
-        kept = tuple(each for each in readings if each.device.component not in absent)
-        return Measurement(start.time_s, stop.time_s, kept, absent)
+        readings = tuple(
+            self._reading(each, start, stop)
+            for each in self._counters
+            if each.device not in lost and each.device.component not in absent
+        )
+        measurement = Measurement(start.time_s, stop.time_s, readings, absent)
+        return measurement if "gpu" in absent else chosen_gpus(measurement, self._counted)
+
+    def _why_lost(self, counter: Counter, start: Mark, stop: Mark) -> str | None:
+        """Why the counter gives no figure for the window; None if it does."""
+        if not self._settled(counter, stop):
+            return f"its counter stands still as {self._meter} tells it"
+        if self._reset(counter, start, stop):
+            return f"the counter of {counter.device.id} was reset during the window"
+        return None
 
     def _settled(self, counter: Counter, stop: Mark) -> bool:
         series = self._series[counter.device.id].series(stop.time_s - self._look_back_s)
@@ -184,7 +211,7 @@ class PolledCounters:
             provenance=counter.provenance,
             meter=self._meter,
             estimator=outcome.estimator,
-            counted=counter.device.component != "gpu" or self._boards_count,
+            counted=counter.device.component != "gpu" or self._counted.has(counter.device.id),
             recipe=recipe,
         )
 

@@ -31,6 +31,7 @@ from ai_energy_benchmarks.domain.power import (
 from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
+from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
 from ai_energy_benchmarks.metrics.options import chosen
 
 METER = "replay"
@@ -63,6 +64,7 @@ class ReplayCollector:
         self._series: tuple[Series, ...] = ()
         self._holds_s: dict[str, float] = {}  # how long the sensor that was recorded shows one value
         self._read_until_s = -math.inf
+        self._counted = Counted()
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> ReplayCollector:
@@ -85,7 +87,11 @@ class ReplayCollector:
     def components(self) -> tuple[Component, ...]:
         return tuple(dict.fromkeys(series.device.component for series in self._series))
 
-    def attach(self, workload: Workload) -> None: ...
+    def attach(self, workload: Workload) -> None:
+        """Choose the GPUs that count, by the rule of all meters; a GPU's name in the trace may be its UUID."""
+        names = [series.device.id for series in self._series if series.device.component == "gpu"]
+        used = {*(workload.board_ids or ())}.intersection(names)
+        self._counted = counted(workload, [Gpu(name, uuid=name if used else None) for name in names])
 
     def guard_s(self) -> float:
         return 0.0
@@ -103,7 +109,8 @@ class ReplayCollector:
                 )
         self._read_until_s = max(self._read_until_s, stop.time_s)
         readings = tuple(self._reading(series, start.time_s, stop.time_s) for series in self._series)
-        return Measurement(start.time_s, stop.time_s, readings)
+        measurement = Measurement(start.time_s, stop.time_s, readings)
+        return chosen_gpus(measurement, self._counted) if "gpu" in self.components() else measurement
 
     def _reading(self, series: Series, start_s: float, stop_s: float) -> Reading:
         of_power = series.quantity == "power_w"
@@ -125,6 +132,7 @@ class ReplayCollector:
             provenance=self._options.provenance or ("integrated" if of_power else "measured"),
             meter=METER,
             estimator=outcome.estimator,
+            counted=series.device.component != "gpu" or self._counted.has(series.device.id),
             peak_power_w=integral.peak(series, start_s, stop_s) if of_power else None,
             recipe=recipe,
         )

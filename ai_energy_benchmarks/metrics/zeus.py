@@ -6,6 +6,7 @@ windows near a counter's tick; here its counters get the same bounds as all othe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import ClassVar
@@ -17,6 +18,8 @@ from ai_energy_benchmarks.domain import edges
 from ai_energy_benchmarks.domain.power import Component, Device
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
+from ai_energy_benchmarks.metrics.gpu_bindings import cuda_visible, described, hip_visible, is_nvidia
+from ai_energy_benchmarks.metrics.gpu_choice import Gpu
 from ai_energy_benchmarks.metrics.options import chosen
 from ai_energy_benchmarks.metrics.polled import Counter, PolledCollector, PolledCounters
 from ai_energy_benchmarks.metrics.rapl_zones import STALE_S
@@ -47,10 +50,17 @@ class ZeusOptions:
 
 @frozen
 class _Found:
-    """Counters of one kind of device, and how all of them are read, in joules by device id."""
+    """Counters of one kind of device, and how all of them are read, in joules by device id.
+
+    Attributes:
+        gpus: what is known of the GPUs among them.
+        visible: device id of the GPU at each index as this process counts them, None for one without a counter.
+    """
 
     counters: tuple[Counter, ...]
     read_j: _Totals
+    gpus: tuple[Gpu, ...] = ()
+    visible: tuple[str | None, ...] = ()
 
 
 class ZeusCollector(PolledCollector):
@@ -74,7 +84,7 @@ class ZeusCollector(PolledCollector):
         except ImportError as error:
             raise CollectorError(f"Zeus is not installed: {error}", remedy=INSTALL_LINE) from error
         found = []
-        for find in (_boards, _packages, _chip):
+        for find in (_gpus, _packages, _chip):
             try:
                 found.append(find())
             except (ZeusBaseGPUError, ZeusBaseCPUError, ZeusBaseSoCError, OSError, ValueError) as error:
@@ -84,7 +94,11 @@ class ZeusCollector(PolledCollector):
             raise CollectorError(f"Zeus {zeus.__version__} finds nothing to measure: {'; '.join(self._reasons)}")
         counters = tuple(counter for each in self._found for counter in each.counters)
         unseen = "; ".join(self._reasons) or "Zeus does not see it"
-        self.counters = PolledCounters(METER, counters, unseen, self._read_j, self._options.poll_s)
+        gpus = [gpu for each in self._found for gpu in each.gpus]
+        visible = [name for each in self._found for name in each.visible]
+        self.counters = PolledCounters(
+            METER, counters, unseen, self._read_j, self._options.poll_s, gpus=gpus, visible=visible
+        )
         return self
 
     def __exit__(
@@ -102,10 +116,10 @@ class ZeusCollector(PolledCollector):
 
     def notes(self) -> tuple[str, ...]:
         seen = ", ".join(counter.device.label for each in self._found for counter in each.counters)
-        return (f"Zeus reads {seen}; all of its boards count, whichever the engine uses", *super().notes())
+        return (f"Zeus reads {seen}", *super().notes())
 
 
-def _boards() -> _Found:
+def _gpus() -> _Found:
     from zeus.device import get_gpus
 
     gpus = get_gpus()
@@ -118,7 +132,12 @@ def _boards() -> _Found:
     def read_j() -> dict[str, float]:
         return {f"zeus-gpu-{index}": gpus.get_total_energy_consumption(index) / 1e3 for index in with_counter}
 
-    return _Found(counters, read_j)
+    known = {
+        gpus.gpus[index].gpu_index: described(gpus.gpus[index], f"zeus-gpu-{index}", gpus.get_name(index))
+        for index in with_counter
+    }
+    visible = cuda_visible if any(map(is_nvidia, gpus.gpus)) else hip_visible
+    return _Found(counters, read_j, tuple(known.values()), visible(known, os.environ))
 
 
 def _packages() -> _Found:
@@ -162,4 +181,5 @@ def _chip() -> _Found:
         Counter(Device(component, f"zeus-soc-{component}", f"{component} of the chip"), "measured", edges.UNKNOWN_DELAY)
         for component in present
     )
-    return _Found(counters, totals_j)
+    gpus = tuple(Gpu(each.device.id, each.device.label) for each in counters if each.device.component == "gpu")
+    return _Found(counters, totals_j, gpus, tuple(gpu.id for gpu in gpus))

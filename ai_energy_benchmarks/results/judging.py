@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ai_energy_benchmarks.analysis.gpu_use import gpu_uses
+from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.verdict import Planned, judge
 from ai_energy_benchmarks.analysis.windows import counted
+from ai_energy_benchmarks.config.checks import needs_endpoint, runs_on_gpu
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
@@ -14,7 +17,7 @@ from ai_energy_benchmarks.domain.result import Ending, Step, Trial
 from ai_energy_benchmarks.domain.summary import Summary
 from ai_energy_benchmarks.domain.verdict import Finding, Verdict
 
-_BOARDS: tuple[Component, ...] = ("gpu",)
+_GPUS: tuple[Component, ...] = ("gpu",)
 
 
 def judged(
@@ -31,7 +34,7 @@ def judged(
     noticed: Sequence[Finding],
 ) -> Verdict:
     """Every check of ``analysis/verdict.py``, against the protocol that the config asked for."""
-    protocol = config.protocol
+    protocol, served = config.protocol, needs_endpoint(config.backend.type)
     return judge(
         ending=ending,
         steps=steps,
@@ -47,20 +50,47 @@ def judged(
             warmup_requests=None if protocol.warmup.mode == "converge" else config.warmup_requests,
             thermal_gate=protocol.gate is not None,
         ),
-        gpu=_on_boards(engine, trials),
+        gpu=_on_gpus(config, engine, trials),
+        served=served,
+        gpu_unknown=config.backend.type if served and uses_gpu(config, engine) is None else None,
         collector_notes=meter_notes,
         samples=samples,
         extra=noticed,
     )
 
 
-def required_components(engine: EngineFacts | None) -> tuple[Component, ...]:
+def required_components(
+    config: BenchmarkConfig,
+    engine: EngineFacts | None,
+    trials: Sequence[Trial],
+    steps: Sequence[Step],
+    samples: Samples,
+) -> tuple[Component, ...]:
     """Components that the workload is known to use, so that a total without their energy would be another thing's."""
-    return _BOARDS if engine is not None and engine.board_ids else ()
+    uses = uses_gpu(config, engine)
+    if uses is None:
+        found = gpu_uses(counting_trials(trials), steps, samples)
+        # Whose work it was is not known, so a total without it may leave out most of what the server drew.
+        uses = not any(each.counted for each in found) and any(each.worked is not False for each in found)
+    return _GPUS if uses else ()
 
 
-def _on_boards(engine: EngineFacts | None, trials: Sequence[Trial]) -> bool:
-    """Whether the workload uses boards: by the engine's own word, or by that of a meter where it has none."""
+def uses_gpu(config: BenchmarkConfig, engine: EngineFacts | None) -> bool | None:
+    """Whether the engine runs on a GPU: as it reports itself, else as the config says, else as its kind does.
+
+    Returns:
+        None where none of them says.
+    """
     if engine is not None and engine.board_ids is not None:
         return bool(engine.board_ids)
-    return any(counted(each.measurement, _BOARDS) for each in trials if each.measurement is not None)
+    if config.backend.device.partition(":")[0] == "cpu":
+        return False
+    return True if runs_on_gpu(config.backend.type) else None
+
+
+def _on_gpus(config: BenchmarkConfig, engine: EngineFacts | None, trials: Sequence[Trial]) -> bool:
+    """Whether the workload uses GPUs; where nothing else says, whether any of them counts."""
+    uses = uses_gpu(config, engine)
+    if uses is not None:
+        return uses
+    return any(counted(each.measurement, _GPUS) for each in trials if each.measurement is not None)

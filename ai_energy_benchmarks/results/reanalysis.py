@@ -115,7 +115,7 @@ def _again(stored: Stored, changes: Changes) -> BenchmarkResult:
     steps = tuple(
         evolve(each, measurement=each.measurement and measured_again(each.measurement, of)) for each in recorded.steps
     )
-    required = required_components(recorded.engine)
+    required = required_components(stored.config, recorded.engine, trials, steps, recorded.samples)
     summary = summarise(trials, steps, _STEPS[changes.baseline], stored.config.scenario.slo, required)
     noticed = (*recorded.noticed, *(Finding("INFO", "re-analysis", note) for note in changes.notes()))
     if changes.cuts:

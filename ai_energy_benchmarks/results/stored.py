@@ -57,6 +57,7 @@ def load_stored(directory: Path) -> Stored:
     samples = _samples(timeline)
     steps, trials = _windows(timeline, _outcomes(requests))
     engine = details().structure(document["backend_info"], EngineFacts) if document["backend_info"] else None
+    required = required_components(config, engine, trials, steps, samples)
     result = BenchmarkResult(
         subject=_subject(document),
         config_yaml=config_yaml,
@@ -64,7 +65,7 @@ def load_stored(directory: Path) -> Stored:
         ending=document["ending"],
         steps=steps,
         trials=trials,
-        summary=summarise(trials, steps, slo=config.scenario.slo, required=required_components(engine)),
+        summary=summarise(trials, steps, slo=config.scenario.slo, required=required),
         verdict=Verdict(()),
         environment=details().structure(document["environment"], Environment),
         engine=engine,

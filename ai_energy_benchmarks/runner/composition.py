@@ -6,6 +6,7 @@ from typing import cast
 
 from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.backends.base import Backend, BackendSettings
+from ai_energy_benchmarks.config.checks import needs_endpoint
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.datasets.base import Dataset, DatasetSettings
 from ai_energy_benchmarks.domain.environment import Environment
@@ -49,6 +50,7 @@ def make_collector(config: BenchmarkConfig, environment: Environment) -> Metrics
                 output_dir=wanted.output_dir,
                 country_iso_code=wanted.country_iso_code,
                 region=wanted.region,
+                hidden_gpus=needs_endpoint(config.backend.type) and not config.backend.launch,
             )
         )
         for member in wanted.collectors

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from attrs import define, evolve, field
@@ -14,6 +15,7 @@ from ai_energy_benchmarks.backends.base import ComparesPrompts
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.gpu_choice import BUS_ORDER, ORDER_VARIABLE
 from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.power import Mark, Measurement, Reading, Workload
 from ai_energy_benchmarks.domain.prompts import Batch
@@ -102,6 +104,7 @@ class Steps:
             engine.board_ids,
             elsewhere=missed,
             device_ids=named,
+            fastest_first=_fastest_first(self.config.backend.options),
             by_port=location.by_port,
             unknown=location.unknown,
         )
@@ -112,10 +115,12 @@ class Steps:
         if engine.board_ids is not None or "gpu" not in collector.components():
             return engine.board_ids
         try:
-            readings = collector.read(collector.mark(), collector.mark()).readings
+            seen = collector.read(collector.mark(), collector.mark())
         except CollectorError:
             return None
-        return {each.device.id for each in readings if each.counted and each.device.component == "gpu"}
+        if seen.gpu_choice is not None and seen.gpu_choice.basis == "unknown":
+            return None  # found out after the trials
+        return {each.device.id for each in seen.readings if each.counted and each.device.component == "gpu"}
 
     @contextmanager
     def _step(self, name: StepName) -> Iterator[None]:
@@ -244,6 +249,13 @@ class Steps:
         except CollectorError as error:
             self.record.findings.append(Finding("FAIL", "meter", f"{what} has no energy: {error.message}"))
             return None
+
+
+def _fastest_first(options: object) -> bool:
+    """Whether the user lets CUDA count GPUs in an order of its own; a launched server may have a setting of its own."""
+    own: Mapping[str, str] = getattr(options, "environment", {})
+    order = own.get(ORDER_VARIABLE, os.environ.get(ORDER_VARIABLE, BUS_ORDER))
+    return order != BUS_ORDER
 
 
 def _finite(reading: Reading) -> bool:

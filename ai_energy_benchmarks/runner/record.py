@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import cast
 
 from attrs import asdict, define, field
 
+from ai_energy_benchmarks.analysis.gpu_decision import decide
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.config.carbon import carbon_for, tariff_for
 from ai_energy_benchmarks.config.checks import needs_endpoint
@@ -47,27 +48,29 @@ class Record:
 
     def result(self, config: BenchmarkConfig) -> BenchmarkResult:
         """Everything seen, summarised and judged."""
-        required = required_components(self.engine)
-        summary = summarise(self.trials, self.steps, slo=config.scenario.slo, required=required)
+        decided = decide(self.trials, self.steps, self.samples)
+        trials, steps, noticed = decided.trials, decided.steps, (*self.findings, *decided.findings)
+        required = required_components(config, self.engine, trials, steps, self.samples)
+        summary = summarise(trials, steps, slo=config.scenario.slo, required=required)
         verdict = judged(
             config,
             ending=self.ending,
-            steps=self.steps,
-            trials=self.trials,
+            steps=steps,
+            trials=trials,
             summary=summary,
             environment=self.environment,
             engine=self.engine,
             meter_notes=self.meter_notes,
             samples=self.samples,
-            noticed=self.findings,
+            noticed=noticed,
         )
         return BenchmarkResult(
-            subject=_subject(config, self._device_ids(config)),
+            subject=_subject(config, self._device_ids(config, trials)),
             config_yaml=config_to_yaml(config),
             started_utc=self.started.isoformat(timespec="seconds"),
             ending=self.ending,
-            steps=tuple(self.steps),
-            trials=tuple(self.trials),
+            steps=steps,
+            trials=trials,
             summary=summary,
             verdict=verdict,
             environment=self.environment,
@@ -83,10 +86,10 @@ class Record:
             save_texts=config.save_texts,
             clock_offset_s=self.clock_offset_s,
             meter_notes=self.meter_notes,
-            noticed=tuple(self.findings),
+            noticed=noticed,
         )
 
-    def _device_ids(self, config: BenchmarkConfig) -> tuple[int, ...]:
+    def _device_ids(self, config: BenchmarkConfig, trials: Sequence[Trial]) -> tuple[int, ...]:
         """Indices of the GPUs in use: as the config or the engine names them, else of those that count."""
         backend = config.backend
         named = backend.device_ids or (self.engine.device_ids if self.engine is not None else None)
@@ -94,7 +97,7 @@ class Record:
             named = (0,)
         if named is not None:
             return named
-        measured = [each.measurement for each in self.trials if each.measurement is not None]
+        measured = [each.measurement for each in trials if each.measurement is not None]
         ids = {reading.device.id for each in measured for reading in each.readings if reading.counted}
         return tuple(each.index for each in self.environment.boards if each.id in ids)
 

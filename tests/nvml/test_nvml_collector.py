@@ -202,7 +202,7 @@ def test_the_boards_that_the_user_named_count(simulate: Simulate) -> None:
         beyond = measure(collector, 0.05)
     assert counted == {A: False, B: True}
     assert [reading.counted for reading in beyond.readings] == [False, False]
-    assert "backend.device_ids names board 2, but only 2 can be seen" in beyond.absent["gpu"]
+    assert "backend.device_ids names GPU 2, but only 2 can be seen" in beyond.absent["gpu"]
 
 
 def test_boards_that_hold_a_process_of_the_engine_count(simulate: Simulate) -> None:
@@ -294,7 +294,6 @@ def test_a_board_that_cannot_be_reached_keeps_its_place(simulate: Simulate) -> N
     """The others are measured under their own numbers, and a note names the one that is missing."""
     machine = simulate(Board(A, reachable=False), Board(B, constant(200.0), tick_s=0.01), Board(C, tick_s=0.01))
     with NvmlCollector() as collector:
-        collector.attach(Workload(()))
         everything = measure(collector, 0.05)
         collector.attach(Workload((1,), device_ids=(1,)))
         measurement = measure(collector, 0.05)
