@@ -65,7 +65,8 @@ class MetricsConfig:
     Attributes:
         enabled: false measures tokens and times only; energy is then absent, not 0.
         collectors: ``auto`` picks the first meter that works for each component and says why.
-        assume_local: the server's address means this machine, though its name does not say so.
+        assume_local: the engine runs on this machine alone, though the server's address, a tunnel or a proxy does not
+            say so.
         output_dir: where a meter that writes files of its own puts them.
         wall_factor: energy at the wall over that of the measured components; none is guessed. Emissions and cost are
             then of the energy at the wall.
