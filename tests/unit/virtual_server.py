@@ -45,7 +45,7 @@ class Script:
     ttft_s: float = 0.05
     tpot_s: float = 0.02
     prompt_tokens: int = 150
-    cached_tokens: int = 0
+    cached_tokens: int = HEADER_TOKENS
     failing: int = 0
     counted: float = 1.0
     slots: int = 1000
