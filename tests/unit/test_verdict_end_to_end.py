@@ -87,9 +87,9 @@ def test_a_well_run_gpu_server_passes(good: BenchmarkResult) -> None:
 
 
 def test_its_facts_are_told_without_a_warning(good: BenchmarkResult) -> None:
-    """The power limit with its share, and the idle share of processors and memory."""
+    """The power limit with its share, the idle share of processors and memory, the template's header in the cache."""
     told = {(each.check, each.component) for each in good.verdict.findings if each.level == "INFO"}
-    assert {("throttling", "gpu"), ("idle share", "cpu"), ("idle share", "dram")} <= told
+    assert {("throttling", "gpu"), ("idle share", "cpu"), ("idle share", "dram"), ("prefix cache", None)} <= told
 
 
 def test_its_figure_is_right(good: BenchmarkResult) -> None:
