@@ -122,8 +122,11 @@ def judge(
 
 
 def _judged_components(summary: Summary, findings: Iterable[Finding], gpu: bool) -> tuple[Component, ...]:
-    """The components that have a figure or should have one, in the order in which one of them is the headline."""
-    missing = {each.component for each in findings if each.check == ENERGY}
+    """The components that have a figure or should have one, in the order in which one of them is the headline.
+
+    One of which something fails, such as a GPU that worked and is not counted, should have one.
+    """
+    missing = {each.component for each in findings if each.check == ENERGY or each.level == "FAIL"}
     seen = energies(summary)
     return tuple(each for each in COMPONENTS if each in seen or each in missing or (gpu and each == "gpu"))
 

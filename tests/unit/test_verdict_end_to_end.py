@@ -105,7 +105,15 @@ RISING = Kind(growth_per_minute=0.02)
 OTHER_PROCESS = frozenset({ENGINE_PID, OTHER_PID})
 # What is wrong: the host, and the check with its component and level that must say so.
 FAULTS: dict[str, tuple[Host, str, Component | None, Level]] = {
-    "no GPU is visible": (Host(meters=Meters(gpu=False)), "energy", "gpu", "FAIL"),
+    "no GPU is visible": (Host(meters=Meters(gpus=())), "energy", "gpu", "FAIL"),
+    "no GPU is visible, and none is named": (
+        Host(meters=Meters(gpus=()), script=Script(board_ids=None)),
+        "energy",
+        "gpu",
+        "FAIL",
+    ),
+    "the server's GPU is elsewhere": (Host(meters=Meters(gpus=("rests",))), "counted GPU idle", "gpu", "FAIL"),
+    "the other GPU works": (Host(meters=Meters(gpus=("rests", "works"))), "uncounted GPU worked", "gpu", "FAIL"),
     "two trials": (Host(protocol=SHORT), "protocol", None, "WARN"),
     "the RAPL counter is reset": (Host(meters=Meters(reset_s=START_S + 300)), "energy", "cpu", "FAIL"),
     "a window of 0.2 s": (Host(script=Script(lambda _: 8), requests=16), "window resolved", "gpu", "FAIL"),

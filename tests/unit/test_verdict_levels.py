@@ -63,6 +63,13 @@ def test_a_gpu_that_was_lost_is_the_headline() -> None:
     assert (verdict(trials).headline, verdict(trials).level) == ("gpu", "FAIL")
 
 
+def test_a_gpu_of_which_something_fails_is_the_headline() -> None:
+    """One that worked and is not counted, say: its failure must not hide behind the CPU's figure."""
+    failed = Finding("FAIL", "uncounted GPU worked", "it worked", "gpu")
+    judged = verdict([trial(i, reading(CPU)) for i in range(1, 6)], extra=[failed])
+    assert (judged.headline, judged.level) == ("gpu", "FAIL")
+
+
 def test_a_gpu_lost_before_the_first_trial_fails() -> None:
     """A meter that saw it at rest or in the warm-up, and in no trial, is no reason to forget it."""
     trials = [trial(i, reading(CPU), absent={"gpu": "it fell off the bus"}) for i in range(1, 6)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from attrs import define, field, frozen
 
@@ -22,7 +23,7 @@ from ai_energy_benchmarks.testing import VirtualClock
 from tests.fake_proc import FakeProc
 from tests.unit.virtual_gpu import BEGIN_S, Gpu
 
-GPU_ID = "GPU-00000000-0000-0000-0000-000000000001"
+GPU_IDS = tuple(f"GPU-00000000-0000-0000-0000-00000000000{number}" for number in range(4))
 # Above what the kernel numbers by default, so that they are nobody's on the machine of the tests.
 ENGINE_PID, OTHER_PID = 4_194_400, 4_194_401
 POLL_S, GAUGES_S, SLOW_GAUGES_S = 0.01, 0.1, 0.5
@@ -232,12 +233,12 @@ class Meters:
     """What of the machine the meters see.
 
     Attributes:
-        gpu: whether NVML sees the GPU.
-        processes: those that the driver lists on it.
+        gpus: what the GPUs do that NVML sees, in its order: one that works does so for the server.
+        processes: those that the driver lists on the GPUs that work.
         reset_s: when the processors' counters are reset.
     """
 
-    gpu: bool = True
+    gpus: tuple[Literal["works", "rests"], ...] = ("works",)
     processes: frozenset[int] = frozenset({ENGINE_PID})
     reset_s: float = float("inf")
 
@@ -252,11 +253,16 @@ def meters(clock: VirtualClock, gpu: Gpu, wanted: Meters, proc: Path) -> Virtual
     for pid in (ENGINE_PID, OTHER_PID):
         host.add(pid, 1, "python3")
     host.be(1)
-    board = VirtualBoard(gpu, clock, Device("gpu", GPU_ID, "NVIDIA H100 80GB HBM3"), wanted.processes)
+    boards = []
+    for gpu_id, does in zip(GPU_IDS, wanted.gpus, strict=False):
+        device = Device("gpu", gpu_id, "NVIDIA H100 80GB HBM3")
+        works = does == "works"
+        processes = wanted.processes if works else frozenset()
+        boards.append(VirtualBoard(gpu if works else Gpu(gpu.kind), clock, device, processes))
     named: tuple[tuple[Component, float, float], ...] = (("cpu", 150.0, 180.0), ("dram", 24.0, 26.0))
     zones = tuple(
         VirtualZone(Device(component, f"{component}-0"), gpu, idle_w, work_w, wanted.reset_s)
         for component, idle_w, work_w in named
     )
-    of_gpu = [VirtualNvml(clock, (board,), proc)] if wanted.gpu else []
+    of_gpu = [VirtualNvml(clock, tuple(boards), proc)] if boards else []
     return VirtualMeters(clock, *of_gpu, VirtualRapl(clock, zones))

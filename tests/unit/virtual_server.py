@@ -16,7 +16,7 @@ from ai_energy_benchmarks.domain.prompts import Batch, Prompt, Request, Tokenize
 from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
 from ai_energy_benchmarks.testing import VirtualClock
 from tests.unit.virtual_gpu import Gpu
-from tests.unit.virtual_meters import ENGINE_PID, GPU_ID
+from tests.unit.virtual_meters import ENGINE_PID, GPU_IDS
 
 # The beginning of every rendered prompt: one block of vLLM's cache, which a chat template fills alone.
 HEADER_TOKENS = 16
@@ -49,7 +49,7 @@ class Script:
     failing: int = 0
     counted: float = 1.0
     slots: int = 1000
-    board_ids: tuple[str, ...] | None = (GPU_ID,)
+    board_ids: tuple[str, ...] | None = GPU_IDS[:1]
 
 
 @define
