@@ -29,31 +29,69 @@ static double fixed(uint64_t seed, int64_t k)
     return (double)((z ^ (z >> 31)) >> 11) / 9007199254740992.0;
 }
 
-static int step_at(const Board *b, double inside_s)
+static int step_at(const Steps *of, double inside_s)
 {
-    int low = 0, high = b->steps - 1;
+    int low = 0, high = of->count - 1;
     while (low < high) {
         int middle = (low + high) / 2;
-        if (b->end_s[middle] > inside_s) high = middle; else low = middle + 1;
+        if (of->end_s[middle] > inside_s) high = middle; else low = middle + 1;
     }
     return low;
 }
 
-/* Joules from the origin to t; the trace also reaches back before the origin. */
-static double energy_j(const Board *b, double t)
+/* Where t falls into: the step, and the seconds since it began; the trace also reaches back before the origin. */
+static int inside(const Steps *of, double t, double *since_s, double *cycles)
 {
-    double period_s = b->end_s[b->steps - 1], total_j = b->sum_j[b->steps - 1];
-    double cycles = floor(t / period_s), inside_s = t - cycles * period_s;
-    int i = step_at(b, inside_s);
-    double begin_s = i ? b->end_s[i - 1] : 0, begin_j = i ? b->sum_j[i - 1] : 0;
-    return b->gain * (cycles * total_j + begin_j + (inside_s - begin_s) * b->watts[i]);
+    double period_s = of->end_s[of->count - 1], inside_s;
+    *cycles = floor(t / period_s);
+    inside_s = t - *cycles * period_s;
+    int i = step_at(of, inside_s);
+    *since_s = inside_s - (i ? of->end_s[i - 1] : 0);
+    return i;
 }
 
-static double power_w(const Board *b, double t)
+/* Power behind a first-order lag: y' = (x - y) / lag. */
+static double lagged_w(const Steps *of, int i, double since_s, double lag_s)
 {
-    double period_s = b->end_s[b->steps - 1];
-    return b->gain * b->watts[step_at(b, t - floor(t / period_s) * period_s)];
+    double before_w = of->lagged_w[i ? i - 1 : of->count - 1];
+    return of->watts[i] + (before_w - of->watts[i]) * exp(-since_s / lag_s);
 }
+
+/* Joules from the origin to t as the sensor sees them; what a lag holds back is lag * y. */
+static double energy_j(const Board *b, const Steps *of, double t)
+{
+    double since_s, cycles;
+    int i = inside(of, t, &since_s, &cycles);
+    double j = cycles * of->sum_j[of->count - 1] + (i ? of->sum_j[i - 1] : 0) + since_s * of->watts[i];
+    if (b->lag_s > 0) j -= b->lag_s * (lagged_w(of, i, since_s, b->lag_s) - of->lagged_w[of->count - 1]);
+    return b->gain * j;
+}
+
+static double power_w(const Board *b, const Steps *of, double t)
+{
+    double since_s, cycles;
+    int i = inside(of, t, &since_s, &cycles);
+    return b->gain * (b->lag_s > 0 ? lagged_w(of, i, since_s, b->lag_s) : of->watts[i]);
+}
+
+/* The lagged power at the end of each step; of a trace that has repeated for ever. */
+static void settle(Board *b, Steps *of)
+{
+    double begin_s = 0, w = 0, kept = 1;
+    if (!of->count || b->lag_s <= 0) return;
+    for (int twice = 0; twice < 2; twice++, begin_s = 0)
+        for (int i = 0; i < of->count; begin_s = of->end_s[i++]) {
+            double share = exp(-(of->end_s[i] - begin_s) / b->lag_s);
+            w = of->watts[i] + (w - of->watts[i]) * share;
+            of->lagged_w[i] = w;
+            if (!twice) kept *= share;
+            if (!twice && i == of->count - 1) w /= 1 - kept;
+        }
+}
+
+/* What the power fields show, and what the counter counts. */
+static const Steps *shown(const Board *b) { return b->shown.count ? &b->shown : &b->drawn; }
+static const Steps *counted(const Board *b) { return b->counts_shown && b->shown.count ? &b->shown : &b->drawn; }
 
 static double sampled_s(const Board *b, int64_t k)
 {
@@ -87,11 +125,12 @@ int refused(const Board *b)
 /* What a sensor makes of the energy until tick k that looks only at the last part of each tick. */
 static double seen_mj(Board *b, int64_t k)
 {
-    if (b->duty >= 1) return energy_j(b, sampled_s(b, k)) * 1000;
+    const Steps *of = counted(b);
+    if (b->duty >= 1) return energy_j(b, of, sampled_s(b, k)) * 1000;
     while (b->seen_tick < k) {
         double end_s = sampled_s(b, ++b->seen_tick), begin_s = end_s - b->duty * b->tick_s;
         double tick_s = end_s - sampled_s(b, b->seen_tick - 1);
-        b->seen_mj += (energy_j(b, end_s) - energy_j(b, begin_s)) / (b->duty * b->tick_s) * tick_s * 1000;
+        b->seen_mj += (energy_j(b, of, end_s) - energy_j(b, of, begin_s)) / (b->duty * b->tick_s) * tick_s * 1000;
     }
     return b->seen_mj;
 }
@@ -102,7 +141,7 @@ uint64_t counter_mj(Board *b, int module)
     double t = sampled_s(b, k), mj = b->offset_mj + seen_mj(b, k) + (module ? b->module_w * t * 1000 : 0);
     for (int i = 0; i < b->falls; i++)
         if (t >= b->fall[i].at_s) /* a fall of 0 is a reset: counting starts again there */
-            mj -= b->fall[i].fall_mj > 0 ? b->fall[i].fall_mj : b->offset_mj + energy_j(b, b->fall[i].at_s) * 1000;
+            mj -= b->fall[i].fall_mj > 0 ? b->fall[i].fall_mj : b->offset_mj + energy_j(b, counted(b), b->fall[i].at_s) * 1000;
     return mj > 0 ? (uint64_t)mj : 0;
 }
 
@@ -110,11 +149,41 @@ unsigned power_mw(const Board *b, int average, int module)
 {
     int64_t k = tick_at(b, now_s());
     double t = sampled_s(b, k);
-    double w = average ? (energy_j(b, t) - energy_j(b, t - b->average_s)) / b->average_s : power_w(b, t);
+    double w = average ? (energy_j(b, shown(b), t) - energy_j(b, shown(b), t - b->average_s)) / b->average_s
+                       : power_w(b, shown(b), t);
     w += module ? b->module_w : 0;
     w += b->noise_w * (fixed(b->seed + 2, k) * 2 - 1);
     return w > 0 ? (unsigned)(w * 1000) : 0;
 }
+
+/* Nanoseconds until now in which the clock was held down for a reason. */
+uint64_t violation_ns(const Board *b, int policy)
+{
+    double total_s = 0, t = now_s();
+    for (int i = 0; i < b->violations; i++) {
+        const Violation *v = &b->violation[i];
+        if (v->policy == policy && t > v->from_s) total_s += (t < v->to_s ? t : v->to_s) - v->from_s;
+    }
+    return (uint64_t)(total_s * 1e9);
+}
+
+static void add_step(Steps *to, const char *rest)
+{
+    double seconds = 0, watts = 0;
+    int i = to->count;
+    if (i >= MAX_STEPS) return;
+    if (!to->watts) {
+        to->end_s = calloc(MAX_STEPS, sizeof(double)), to->sum_j = calloc(MAX_STEPS, sizeof(double));
+        to->watts = calloc(MAX_STEPS, sizeof(double)), to->lagged_w = calloc(MAX_STEPS, sizeof(double));
+    }
+    sscanf(rest, "%lf %lf", &seconds, &watts);
+    to->end_s[i] = (i ? to->end_s[i - 1] : 0) + seconds;
+    to->sum_j[i] = (i ? to->sum_j[i - 1] : 0) + seconds * watts;
+    to->watts[i] = watts;
+    to->count++;
+}
+
+static void forget(Steps *of) { free(of->end_s), free(of->sum_j), free(of->watts), free(of->lagged_w); }
 
 static void set(Board *b, const char *key, char *rest)
 {
@@ -131,6 +200,9 @@ static void set(Board *b, const char *key, char *rest)
     else if (!strcmp(key, "gain")) b->gain = v;
     else if (!strcmp(key, "noise_w")) b->noise_w = v;
     else if (!strcmp(key, "duty")) b->duty = v;
+    else if (!strcmp(key, "lag_s")) b->lag_s = v;
+    else if (!strcmp(key, "counts_shown")) b->counts_shown = (int)v;
+    else if (!strcmp(key, "counts_violations")) b->counts_violations = (int)v;
     else if (!strcmp(key, "module_w")) b->module_w = v;
     else if (!strcmp(key, "limit_w")) b->limit_w = v;
     else if (!strcmp(key, "temperature_celsius")) b->temperature = v;
@@ -156,27 +228,21 @@ static void set(Board *b, const char *key, char *rest)
     } else if (!strcmp(key, "fall") && b->falls < MAX_FAULTS) {
         Fall *f = &b->fall[b->falls++];
         sscanf(rest, "%lf %lf", &f->at_s, &f->fall_mj);
-    } else if (!strcmp(key, "step") && b->steps < MAX_STEPS) {
-        double seconds = 0, watts = 0;
-        int i = b->steps++;
-        sscanf(rest, "%lf %lf", &seconds, &watts);
-        b->end_s[i] = (i ? b->end_s[i - 1] : 0) + seconds;
-        b->sum_j[i] = (i ? b->sum_j[i - 1] : 0) + seconds * watts;
-        b->watts[i] = watts;
-    }
+    } else if (!strcmp(key, "violation") && b->violations < MAX_FAULTS) {
+        Violation *w = &b->violation[b->violations++];
+        sscanf(rest, "%d %lf %lf", &w->policy, &w->from_s, &w->to_s);
+    } else if (!strcmp(key, "step")) add_step(&b->drawn, rest);
+    else if (!strcmp(key, "shown")) add_step(&b->shown, rest);
 }
 
 static Board *add_board(void)
 {
     Board *b = &board[boards++];
-    free(b->end_s), free(b->sum_j), free(b->watts);
+    forget(&b->drawn), forget(&b->shown);
     memset(b, 0, sizeof *b);
     b->magic = BOARD_MAGIC;
     b->tick_s = 0.1, b->gain = b->duty = 1, b->average_s = 1, b->limit_w = 700, b->temperature = 40, b->lost_at_s = INFINITY;
-    b->reachable = b->counter = b->instant = b->power = 1, b->architecture = 9;
-    b->end_s = calloc(MAX_STEPS, sizeof(double));
-    b->sum_j = calloc(MAX_STEPS, sizeof(double));
-    b->watts = calloc(MAX_STEPS, sizeof(double));
+    b->reachable = b->counter = b->instant = b->power = b->counts_violations = 1, b->architecture = 9;
     return b;
 }
 
@@ -199,5 +265,6 @@ int read_file(const char *path)
         else if (b) set(b, key, line + length);
     }
     fclose(file);
+    for (int i = 0; i < boards; i++) settle(&board[i], &board[i].drawn), settle(&board[i], &board[i].shown);
     return SUCCESS;
 }

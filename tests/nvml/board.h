@@ -10,24 +10,28 @@ enum { MAX_BOARDS = 16, MAX_STEPS = 65536, MAX_PIDS = 32, MAX_SLICES = 8, MAX_FA
 
 typedef struct { double from_s, to_s; int code; } Refusal;
 typedef struct { double at_s, fall_mj; } Fall;
+typedef struct { int policy; double from_s, to_s; } Violation;
+/* Power in steps that repeat for ever: when each ends, and the sum and the lagged power until there. */
+typedef struct { int count; double *end_s, *watts, *sum_j, *lagged_w; } Steps;
 typedef struct Board Board;
 typedef struct { int magic; char uuid[96]; Board *parent; int pids; unsigned pid[4]; } Slice;
 
 struct Board {
     int magic; /* tells a board's handle from a slice's */
     char uuid[96], name[96];
-    double tick_s, jitter, phase_s, delay_s, delay_jitter_s, offset_mj, average_s, gain, noise_w, duty, module_w, limit_w, temperature;
+    double tick_s, jitter, phase_s, delay_s, delay_jitter_s, offset_mj, average_s, gain, noise_w, duty, lag_s, module_w, limit_w, temperature;
     double lost_at_s;
     int reachable, counter, instant, power, architecture, throttle_reasons;
     uint64_t seed;
-    int steps, pids, slices, refusals, falls;
+    int counts_shown, counts_violations, pids, slices, refusals, falls, violations;
     int64_t seen_tick; /* with a duty below 1: the tick up to which seen_mj has been summed */
     double seen_mj;
-    double *end_s, *watts, *sum_j; /* of each step of the trace, ends and sums from its start */
+    Steps drawn, shown; /* what the board draws; what its power fields show, where that is another trace */
     unsigned pid[MAX_PIDS];
     Slice slice[MAX_SLICES];
     Refusal refusal[MAX_FAULTS];
     Fall fall[MAX_FAULTS];
+    Violation violation[MAX_FAULTS];
 };
 
 enum { BOARD_MAGIC = 0x0b0a4d };
@@ -40,6 +44,7 @@ extern char driver[80];
 double now_s(void); /* seconds after the origin */
 int refused(const Board *b); /* the code with which a call about the board fails now; 0 if it does not */
 uint64_t counter_mj(Board *b, int module);
+uint64_t violation_ns(const Board *b, int policy);
 unsigned power_mw(const Board *b, int average, int module);
 int read_file(const char *path);
 

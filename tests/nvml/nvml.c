@@ -10,7 +10,9 @@
  *     visible at  s(k) + delay_s + delay_jitter_s * w(k)             with w(k) in [0, 1)
  *
  * The power fields are sampled at the same moments and hold the power there (instant), or the mean over the last
- * average_s (average). A sensor with a duty below 1 looks only at the last part of each tick. Fields asked for with
+ * average_s (average). A sensor with a duty below 1 looks only at the last part of each tick; one with a lag_s sees the
+ * power behind a first-order lag. A second trace, of steps called "shown", may take the place of the true power in the
+ * power fields, and with counts_shown in the counter too: the readings of a real driver. Fields asked for with
  * scope 1 are those of the module, which draws module_w beside the board. See simulated.py for the file's writer.
  */
 #include "board.h"
@@ -184,6 +186,16 @@ int nvmlDeviceGetCurrentClocksThrottleReasons(const Board *b, unsigned long long
 {
     ASK(b);
     *out = (unsigned long long)b->throttle_reasons;
+    return SUCCESS;
+}
+
+typedef struct { unsigned long long reference_us, violation_ns; } ViolationTime;
+int nvmlDeviceGetViolationStatus(const Board *b, int policy, ViolationTime *out)
+{
+    ASK(b);
+    if (!b->counts_violations) return NOT_SUPPORTED;
+    out->reference_us = (unsigned long long)((now_s() + origin_s) * 1e6);
+    out->violation_ns = violation_ns(b, policy);
     return SUCCESS;
 }
 

@@ -41,12 +41,32 @@ def telegraph(
     return tuple(steps)
 
 
+def until_j(trace: Trace, time_s: float) -> float:
+    """Energy of a trace that repeats for ever, from 0 until a time."""
+    ends_s = list(accumulate(seconds for seconds, _ in trace))
+    cycles, inside_s = divmod(time_s, ends_s[-1])
+    energy_j = cycles * sum(seconds * watts for seconds, watts in trace)
+    for seconds, watts in trace:
+        energy_j += min(seconds, inside_s) * watts
+        inside_s = max(0.0, inside_s - seconds)
+    return energy_j
+
+
 @frozen
 class Fall:
     """The counter falls by so many mJ; to 0, if None."""
 
     at_s: float
     by_mj: float | None = None
+
+
+@frozen
+class Violation:
+    """The clock was held down for a reason from one time to another; policies as NVML numbers them (1: thermal)."""
+
+    policy: int
+    from_s: float
+    to_s: float
 
 
 @frozen
@@ -64,10 +84,14 @@ class Board:
 
     Attributes:
         tick_s, jitter, phase_s, delay_s, delay_jitter_s: when the counter is sampled and seen; see nvml.c.
-        gain, noise_w, duty: what the sensor makes of the truth; ``energy_j`` here knows only the gain.
+        trace: what the board draws.
+        shown: what its power fields show, if that is another trace: the recorded readings of a real driver.
+        counts_shown: whether its counter integrates that trace instead of what it draws.
+        gain, noise_w, duty, lag_s: what the sensor makes of the truth; ``energy_j`` here knows only the gain.
         module_w: what the rest of the module draws, seen by fields of module scope.
         reachable: false for a board that has fallen off the bus: it is listed, but there is no handle for it.
         counter, instant, power: whether it has an energy counter, the newer power fields, any power at all.
+        violations: when its clock was held down, by its violation counters; None if it has none.
         architecture: as NVML numbers them; 9 is Hopper, 4 Pascal.
     """
 
@@ -84,6 +108,9 @@ class Board:
     gain: float = 1.0
     noise_w: float = 0.0
     duty: float = 1.0
+    lag_s: float = 0.0
+    shown: Trace = ()
+    counts_shown: bool = False
     module_w: float = 0.0
     limit_w: float = 700.0
     temperature_celsius: float = 40.0
@@ -100,19 +127,16 @@ class Board:
     slice_pids: tuple[tuple[str, int], ...] = ()
     refusals: tuple[Refusal, ...] = ()
     falls: tuple[Fall, ...] = ()
+    violations: tuple[Violation, ...] | None = ()
 
     def energy_j(self, start_s: float, stop_s: float) -> float:
-        """The counter's ideal integral between two times after the origin: the truth times the gain."""
-        return self.gain * (self._until_j(stop_s) - self._until_j(start_s))
+        """The counter's ideal integral between two times after the origin: the trace it counts, times the gain."""
+        trace = self.shown if self.counts_shown and self.shown else self.trace
+        return self.gain * (until_j(trace, stop_s) - until_j(trace, start_s))
 
-    def _until_j(self, time_s: float) -> float:
-        ends_s = list(accumulate(seconds for seconds, _ in self.trace))
-        cycles, inside_s = divmod(time_s, ends_s[-1])
-        energy_j = cycles * sum(seconds * watts for seconds, watts in self.trace)
-        for seconds, watts in self.trace:
-            energy_j += min(seconds, inside_s) * watts
-            inside_s = max(0.0, inside_s - seconds)
-        return energy_j
+    def drawn_j(self, start_s: float, stop_s: float) -> float:
+        """What the board really drew between two times after the origin."""
+        return until_j(self.trace, stop_s) - until_j(self.trace, start_s)
 
     def lines(self) -> list[str]:
         """The board's part of the file."""
@@ -131,6 +155,7 @@ class Board:
             "gain",
             "noise_w",
             "duty",
+            "lag_s",
             "module_w",
             "limit_w",
             "temperature_celsius",
@@ -138,7 +163,7 @@ class Board:
             "throttle_reasons",
             "seed",
         )
-        flags = ("reachable", "counter", "instant", "power")
+        flags = ("reachable", "counter", "instant", "power", "counts_shown")
         lines = ["board", *(f"{key} {getattr(self, key)}" for key in plain)]
         lines += [f"{key} {int(getattr(self, key))}" for key in flags]
         lines += [f"lost_at_s {self.lost_at_s}"] * math.isfinite(self.lost_at_s)
@@ -147,6 +172,9 @@ class Board:
             lines += [f"slice {uuid}", *(f"slicepid {pid}" for each, pid in self.slice_pids if each == uuid)]
         lines += [f"refuse {each.from_s} {each.to_s} {each.code}" for each in self.refusals]
         lines += [f"fall {each.at_s} {each.by_mj or 0}" for each in self.falls]
+        lines += [f"violation {each.policy} {each.from_s} {each.to_s}" for each in self.violations or ()]
+        lines += [f"counts_violations {int(self.violations is not None)}"]
+        lines += [f"shown {seconds!r} {watts!r}" for seconds, watts in self.shown]
         return lines + [f"step {seconds!r} {watts!r}" for seconds, watts in self.trace]
 
 
