@@ -16,12 +16,20 @@ _BUSY_AT_REST_PERCENT = 5.0
 
 
 def stranger_findings(trials: Sequence[Trial], steps: Sequence[Step], samples: Samples) -> Iterator[Finding]:
-    """One line for each GPU of the workload; who was found has lines of the windows."""
+    """One line for each GPU of the workload, except that who was found by a meter has lines of the windows."""
     gpus: dict[str, list[StrangerCheck]] = {}
-    for trial in trials:
-        for check in trial.measurement.strangers if trial.measurement is not None else ():
-            gpus.setdefault(check.gpu, []).append(check)
+    told: set[str] = set()
+    for measurement in (trial.measurement for trial in trials if trial.measurement is not None):
+        counted = {reading.device.id for reading in measurement.readings if reading.counted}
+        told.update(measurement.foreign_processes)
+        for check in measurement.strangers:
+            if check.gpu in counted or check.found in told:
+                gpus.setdefault(check.gpu, []).append(check)
     for gpu, checks in gpus.items():
+        # Where it was found out after the trials which GPUs count, only now it is known whose strangers matter.
+        for found in dict.fromkeys(check.found for check in checks if check.found is not None):
+            if found not in told:
+                yield Finding("FAIL", CHECK, found, "gpu")
         why = next((check.unchecked for check in checks if check.unchecked is not None), None)
         if why is not None:
             message = (

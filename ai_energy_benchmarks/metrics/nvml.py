@@ -196,10 +196,10 @@ class NvmlCollector:
             raise CollectorError("; ".join(note for _, _, note in found if note))
         notes = [note for _, _, note in found if note]
         notes += [each.shared for each, reading, _ in found if each.shared and reading and reading.counted]
-        own = [each for each in self._boards if each.lost is None and counts.has(each.board.device.id)]
+        own = [each for each in self._boards if each.lost is None and (counts.open or counts.has(each.id))]
         measurement = Measurement(start.time_s, stop.time_s, readings, {}, tuple(notes))
         measurement = chosen_gpus(measurement, counts, (each.board.device.id for each in measured))
-        return self._strangers.added_to(measurement, own)
+        return self._strangers.added_to(measurement, own, chosen=not counts.open)
 
     def samples(self) -> Samples:
         return Samples(tuple(series for board in self._boards for series in board.series()))

@@ -84,9 +84,15 @@ class Strangers:
         """Say whose processes are no strangers."""
         self._workload = workload
 
-    def added_to(self, measurement: Measurement, gpus: Sequence[Gpu]) -> Measurement:
-        """With the checks of the workload's GPUs; where others use a slice of one, no energy is the workload's."""
+    def added_to(self, measurement: Measurement, gpus: Sequence[Gpu], *, chosen: bool = True) -> Measurement:
+        """With the checks of the workload's GPUs; where others use a slice of one, no energy is the workload's.
+
+        Args:
+            chosen: whether these GPUs are the workload's; if that is found out later, the checks are of all of them.
+        """
         checks = tuple(self._checks(gpus, measurement.start_s))
+        if not chosen:
+            return evolve(measurement, strangers=checks)
         found = tuple(check.found for check in checks if check.found is not None)
         measurement = evolve(measurement, foreign_processes=found, strangers=checks)
         split = {gpu.id for gpu in gpus if gpu.shared is not None}

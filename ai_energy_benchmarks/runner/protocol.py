@@ -112,8 +112,11 @@ class Steps:
     def _boards(self, engine: EngineFacts) -> Collection[str] | None:
         """The workload's boards: by the engine's own word, else those that the meter counts; None if nobody knows."""
         collector = self.members.collector
-        if engine.board_ids is not None or "gpu" not in collector.components():
+        if "gpu" not in collector.components():
             return engine.board_ids
+        read = {series.device.id for series in collector.samples().series}
+        if engine.board_ids is not None and (not read or read >= set(engine.board_ids)):
+            return engine.board_ids  # others are names of MIG slices, of which the meter knows the GPU
         try:
             seen = collector.read(collector.mark(), collector.mark())
         except CollectorError:

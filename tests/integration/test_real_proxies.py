@@ -17,7 +17,9 @@ from ai_energy_benchmarks.backends.location import locate
 from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.domain.address import parse_address
 from ai_energy_benchmarks.domain.engine import Location
+from ai_energy_benchmarks.domain.power import Workload
 from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.metrics.modelled import ModelledCpuCollector, ModelledCpuOptions
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from tests.servers import Exchange, delta, running, usage
 
@@ -51,6 +53,24 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
 listening = socket.create_server(("0.0.0.0", 8000))
 print("listening", flush=True)
 input()
+"""
+# A launcher with two children: one listens, the other works for half a second after a line of input.
+LAUNCHER = """
+import os, socket, sys, time
+listening = socket.create_server(("127.0.0.1", 0))
+if os.fork() == 0:
+    time.sleep(60)
+port = listening.getsockname()[1]
+listening.close()
+print(port, flush=True)
+input()
+if os.fork() == 0:
+    while time.process_time() < 0.5: pass
+    os._exit(0)
+os.wait()
+print("done", flush=True)
+input()
+os.killpg(0, 9)
 """
 
 
@@ -142,3 +162,23 @@ def test_a_server_of_this_process_is_this_process() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         location = locate(parse_address(f"http://127.0.0.1:{listening.getsockname()[1]}"))
     assert location.process_ids == (os.getpid(),)
+
+
+def test_the_workers_beside_a_router_are_in_the_energy(tmp_path: Path) -> None:
+    """The process that listens does nothing; its launcher's other child did the work, 2 J of it, and had 0 J."""
+    with (
+        started(sys.executable, "-S", "-c", LAUNCHER) as (launcher, port),
+        ModelledCpuCollector(ModelledCpuOptions(watts_per_thread=4.0)) as meter,
+    ):
+        assert launcher.stdin is not None
+        assert launcher.stdout is not None
+        location = locate(parse_address(f"http://127.0.0.1:{port}"))
+        meter.attach(Workload(location.process_ids, by_port=location.by_port))
+        start = meter.mark()
+        launcher.stdin.write("\n")
+        launcher.stdin.flush()
+        launcher.stdout.readline()
+        (reading,) = meter.read(start, meter.mark()).readings
+    assert location.process_ids == (launcher.pid,)
+    assert reading.energy_low_j <= 0.55 * 4.0
+    assert reading.energy_high_j >= 0.45 * 4.0

@@ -131,6 +131,8 @@ def test_a_slice_next_to_a_busy_slice_has_no_energy(tmp_path: Path) -> None:
     seen = evolve(WINDOW, readings=(Reading(device, 1.0, 1.0, 1.0, "measured", "nvml", "exact"),))
     alone = strangers.added_to(seen, [evolve(gpu((0.0, {WORKER})), shared="shared_board")])
     assert (alone.absent, alone.readings) == ({}, seen.readings)
+    later = strangers.added_to(seen, [evolve(gpu((0.0, {WORKER, 700})), shared="shared_board")], chosen=False)
+    assert (later.foreign_processes, later.absent, len(later.strangers)) == ((), {}, 1)
     beside = strangers.added_to(seen, [evolve(gpu((0.0, {WORKER, 700})), shared="shared_board")])
     assert [reading.counted for reading in beside.readings] == [False]
     assert "MIG slice" in beside.absent["gpu"]
@@ -140,18 +142,22 @@ def test_a_slice_next_to_a_busy_slice_has_no_energy(tmp_path: Path) -> None:
 def findings(
     *checks: StrangerCheck, steps: tuple[Step, ...] = (), samples: Samples | None = None
 ) -> list[tuple[str, str]]:
-    trials = [Trial(number, 0.0, 1.0, evolve(WINDOW, strangers=(check,)), ()) for number, check in enumerate(checks)]
+    reading = Reading(Device("gpu", "GPU-a"), 1.0, 1.0, 1.0, "measured", "nvml", "exact")
+    window = evolve(WINDOW, readings=(reading,))
+    trials = [Trial(number, 0.0, 1.0, evolve(window, strangers=(check,)), ()) for number, check in enumerate(checks)]
     return [(each.level, each.message) for each in stranger_findings(trials, steps, samples or Samples())]
 
 
 def test_the_verdict_says_whether_it_was_checked() -> None:
-    """Once for each GPU; who was found has lines already, and older results have no line."""
+    """Once for each GPU that counts; older results have no line."""
     nobody, hidden = StrangerCheck("GPU-a"), StrangerCheck("GPU-a", unchecked="no list")
     assert [level for level, _ in findings(nobody, nobody)] == ["PASS"]
     (level, message), *rest = findings(nobody, hidden)
     assert (level, rest) == ("WARN", [])
     assert message == "whether other processes ran on GPU GPU-a could not be checked: no list"
-    assert findings(StrangerCheck("GPU-a", "process 7")) == []
+    elsewhere = StrangerCheck("GPU-b", "process 7 ran on GPU-b")
+    assert findings(elsewhere) == []
+    assert findings(StrangerCheck("GPU-a", "process 7")) == [("FAIL", "process 7")]
     assert list(stranger_findings([Trial(1, 0.0, 1.0, WINDOW, ())], (), Samples())) == []
 
 
