@@ -163,7 +163,7 @@ class OfflineEngine(InProcessBackend):
 
     def _show_boards(self) -> None:
         """Engines and their workers choose their boards by this variable alone, some as soon as they are imported."""
-        shown = visible_boards(self.settings.device_ids)
+        shown = visible_boards(self.settings.device_ids, self.settings.device)
         self._environment = {name: os.environ.get(name) for name in shown}
         os.environ.update(shown)
 

@@ -126,7 +126,8 @@ class OpenAIServerBackend(EnteredBackend):
 
     def launch_environment(self) -> Mapping[str, str]:
         """Environment variables of a launched server."""
-        return {**visible_boards(self.settings.device_ids), **self.settings.chosen(LaunchOptions).environment}
+        own = self.settings.chosen(LaunchOptions).environment
+        return {**visible_boards(self.settings.device_ids, self.settings.device), **own}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -33,14 +33,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def visible_boards(device_ids: Sequence[int]) -> Mapping[str, str]:
+def visible_boards(device_ids: Sequence[int], device: str = "auto") -> Mapping[str, str]:
     """The variables that show a child only these GPUs, which are counted as this process sees them.
 
-    The child counts them in the order of the PCI bus, as the meters do, unless the user has set another order.
+    The child counts them in the order of the PCI bus, as the meters do, unless the user has set another order. With
+    ``device: cpu`` it sees none.
 
     Raises:
         BackendError: this process does not see so many.
     """
+    if device.partition(":")[0] == "cpu":
+        return {"CUDA_VISIBLE_DEVICES": ""}
     seen, order = os.environ.get("CUDA_VISIBLE_DEVICES"), {ORDER_VARIABLE: os.environ.get(ORDER_VARIABLE, BUS_ORDER)}
     if seen is None:
         return {**order, "CUDA_VISIBLE_DEVICES": ",".join(map(str, device_ids))}

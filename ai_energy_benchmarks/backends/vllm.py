@@ -7,13 +7,14 @@ import sys
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ai_energy_benchmarks.backends.launching import DIALECT, LaunchOptions, command_names, flags, too_few_boards
 from ai_energy_benchmarks.backends.model_files import resolve_model
 from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
 from ai_energy_benchmarks.backends.server_metrics import VLLM, MetricsPage
 from ai_energy_benchmarks.backends.server_tokens import prompt_ids
+from ai_energy_benchmarks.backends.vllm_device import on_cpu
 from ai_energy_benchmarks.domain.prompts import Request
 
 
@@ -73,6 +74,12 @@ class VllmBackend(OpenAIServerBackend):
     def vllm_options(self) -> VllmOptions:
         """The options, typed."""
         return self.settings.chosen(VllmOptions)
+
+    def _initialize_model(self) -> None:
+        super()._initialize_model()
+        log = self._server.log_file if self._server is not None else None
+        if self._facts is not None and on_cpu(self._facts.engine, log, self.process_ids()):
+            self._facts = evolve(self._facts, device="cpu", board_ids=())
 
     def rendered(self, request: Request) -> str | None:
         """The ids of the prompt as the server's template renders it, as text; None if it does not tell them."""

@@ -75,6 +75,10 @@ class VllmOfflineBackend(OfflineEngine):
         engine = self._in_use(self.model)
         self.tokenizer = engine.get_tokenizer()
         config = engine.llm_engine.model_config
+        from vllm.platforms import current_platform
+
+        if current_platform.device_type == "cpu":
+            facts = evolve(facts, device="cpu", board_ids=())
         return evolve(
             facts,
             dtype=str(config.dtype).removeprefix("torch."),

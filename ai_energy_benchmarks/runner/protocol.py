@@ -99,9 +99,10 @@ class Steps:
         location = location_of(self.members.backend)
         missed = elsewhere(self.config, location, gpus_named=named is not None)
         self.record.findings.extend(location_findings(self.config, location, missed))
+        on_cpu = self.config.backend.device.partition(":")[0] == "cpu"
         return Workload(
             location.process_ids,
-            engine.board_ids,
+            () if engine.board_ids is None and on_cpu else engine.board_ids,
             elsewhere=missed,
             device_ids=named,
             fastest_first=_fastest_first(self.config.backend.options),

@@ -189,11 +189,20 @@ def test_parallel_sizes_need_as_many_boards(model: Path, tmp_path: Path) -> None
 def test_a_launched_server_sees_the_boards_that_were_asked_for(
     seen: str | None, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``device_ids`` count the boards as this process sees them, so they pass through its own restriction."""
+    """``device_ids`` count the GPUs as this process sees them, so they pass through its own restriction."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
     if seen is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
-    assert visible_boards((0, 2)) == {"CUDA_VISIBLE_DEVICES": shown}
+    assert visible_boards((0, 2)) == {"CUDA_VISIBLE_DEVICES": shown, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
+def test_a_child_counts_gpus_as_the_meters_do_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default CUDA's GPU 0 is the fastest, NVML's the first on the bus; an order of the user is kept."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
+    assert visible_boards((0,))["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
+    assert visible_boards((0,), "cpu") == {"CUDA_VISIBLE_DEVICES": ""}
 
 
 def test_a_board_that_is_not_visible_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
