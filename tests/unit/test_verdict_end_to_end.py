@@ -86,6 +86,13 @@ def test_a_well_run_gpu_server_passes(good: BenchmarkResult) -> None:
     assert good.verdict.levels == {"gpu": "PASS", "cpu": "PASS", "dram": "PASS"}
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_no_fault(seed: int, tmp_path: Path) -> None:
+    """Power readings that scatter by 10 %, and trials that differ by 0.7 %: a good server's are no better."""
+    noisy = Host(Kind(noise=0.10, scatter=0.007, seed=seed), requests=240).run(tmp_path)
+    assert [each for each in noisy.verdict.findings if each.level in ("WARN", "FAIL")] == []
+
+
 def test_its_facts_are_told_without_a_warning(good: BenchmarkResult) -> None:
     """The power limit with its share, the idle share of processors and memory, the template's header in the cache."""
     told = {(each.check, each.component) for each in good.verdict.findings if each.level == "INFO"}

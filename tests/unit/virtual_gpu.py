@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from bisect import bisect_right
 from itertools import pairwise
 
@@ -67,31 +68,36 @@ class Kind:
         tick_s: time between two values of the energy counter.
         delay_s: from a value's time to its publication.
         noise: relative standard deviation of single power readings.
+        scatter: the same of the power under load from one stretch of work to the next.
+        seed: of what is random.
         throttle_reasons: bits shown under load; 0x04 is the power limit.
     """
 
     idle_w: float = 70.0
     work_w: float = 700.0
     growth_per_minute: float = 0.0
-    leak_w_per_celsius: float = 0.15
+    leak_w_per_celsius: float = 0.3
     warm_celsius: float = 68.0
-    warming_s: float = 15.0
+    warming_s: float = 45.0
     fall: Fall = Fall()
     tick_s: float = 0.1
     delay_s: float = 0.03
     noise: float = 0.02
+    scatter: float = 0.0
+    seed: int = 1
     throttle_reasons: int = 0x04
 
 
 @frozen
 class _Phase:
-    """From one change of the work to the next: state at its begin."""
+    """From one change of the work to the next: state at its begin, and the strength of the work."""
 
     begin_s: float
     works: bool
     energy_j: float
     celsius: float
     power_w: float
+    strength: float = 1.0
 
 
 @define
@@ -100,6 +106,11 @@ class Gpu:
 
     kind: Kind = field(factory=Kind)
     _phases: list[_Phase] = field(init=False)
+    _dice: random.Random = field(init=False)
+
+    @_dice.default
+    def _seeded(self) -> random.Random:
+        return random.Random(self.kind.seed)
 
     @_phases.default
     def _rests(self) -> list[_Phase]:
@@ -109,7 +120,8 @@ class Gpu:
         """Take note that work begins or ends."""
         if self._phases[-1].works != working:
             state = self.energy_j(at_s), self.celsius(at_s), self.power_w(at_s)
-            self._phases.append(_Phase(at_s, working, *state))
+            strength = 1 + self._dice.gauss(0, self.kind.scatter) if working else 1.0
+            self._phases.append(_Phase(at_s, working, *state, strength))
 
     def _at(self, time_s: float) -> tuple[_Phase, float]:
         phase = self._phases[max(0, bisect_right(self._phases, time_s, key=lambda each: each.begin_s) - 1)]
@@ -124,7 +136,7 @@ class Gpu:
         phase, since_s = self._at(time_s)
         kind = self.kind
         if phase.works:
-            return kind.work_w * (1 + kind.growth_per_minute * (time_s - START_S) / 60)
+            return kind.work_w * phase.strength * (1 + kind.growth_per_minute * (time_s - START_S) / 60)
         warm_w = kind.leak_w_per_celsius * (self.celsius(time_s) - COLD_CELSIUS)
         return kind.idle_w + warm_w + self._step_w(phase) * kind.fall.share(since_s)
 
@@ -137,7 +149,7 @@ class Gpu:
         kind = self.kind
         if phase.works:
             grown_s = kind.growth_per_minute / 60 * (phase.begin_s - START_S + since_s / 2) * since_s
-            return phase.energy_j + kind.work_w * (since_s + grown_s)
+            return phase.energy_j + kind.work_w * phase.strength * (since_s + grown_s)
         warm_w = kind.leak_w_per_celsius * (phase.celsius - COLD_CELSIUS)
         faded_s = kind.warming_s * (1 - math.exp(-since_s / kind.warming_s))
         rest_j = kind.idle_w * since_s + warm_w * faded_s

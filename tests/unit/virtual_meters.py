@@ -37,7 +37,7 @@ class VirtualBoard(NvmlBoard):
 
     def __init__(self, gpu: Gpu, clock: VirtualClock, device: Device, processes: frozenset[int] | None) -> None:
         self._gpu, self._clock = gpu, clock
-        self._dice = random.Random(7)
+        self._dice = random.Random(gpu.kind.seed)
         self._running = processes
         self.device = device
         self.counter_problem = self.power_problem = None
