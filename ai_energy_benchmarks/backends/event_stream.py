@@ -22,6 +22,8 @@ _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _TIMINGS = re.compile(rb'"timings"\s*:\s*\{')
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
 _ERROR = re.compile(rb'"error"\s*:\s*[{"]')
+# llama.cpp sends a failure in a field named `error` (ggml-org/llama.cpp#16104), others in an event of that name.
+_ERROR_FIELD = re.compile(rb"^(?:error:|event: ?error$)", re.MULTILINE)
 # Finish reason and usage come at the end, on the last output event or within a few events after it.
 _LAST_EVENTS = 8
 
@@ -111,7 +113,9 @@ class EventStream:
         return "".join(map(_text, self.kept))
 
     def _look_closer(self, time_s: float, event: bytes) -> None:
-        if (text := _TEXT.search(event)) is not None:
+        if _ERROR_FIELD.search(event):
+            self._error = event
+        elif (text := _TEXT.search(event)) is not None:
             self._before_text = text[0]
             self.token_times_s.append(time_s)
         elif _TOOL_CALLS.search(event):
@@ -127,7 +131,8 @@ class EventStream:
 
 def _decoded(event: bytes) -> dict[str, object]:
     """The JSON object of an event; empty if it is none."""
-    lines = [line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:")]
+    fields = (line.partition(b":") for line in event.split(b"\n"))
+    lines = [value.strip() for name, _, value in fields if name in (b"data", b"error")]
     try:
         value = json.loads(b"\n".join(lines) if lines else event)
     except ValueError:

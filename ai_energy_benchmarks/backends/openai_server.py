@@ -34,6 +34,7 @@ from ai_energy_benchmarks.backends.server_probe import Server, fetch_text, intro
 from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port, visible_boards
 from ai_energy_benchmarks.backends.server_replies import (
     asks_to_try_again,
+    bad_end,
     completion,
     cut_short,
     refusal,
@@ -261,8 +262,8 @@ class OpenAIServerBackend(EnteredBackend):
         if response.status >= 300:
             return self._failed(request, refusal(response), sent_s)
         summary = stream.summary()
-        if summary.error is not None:
-            return self._failed(request, f"the server reported an error in its stream: {summary.error}", sent_s)
+        if (reason := bad_end(stream, summary)) is not None:
+            return self._failed(request, cut_short(stream, reason), sent_s)
         answer = completion(request, body, stream, summary, sent_s=sent_s)
         if summary.usage is not None:
             later.keep = False

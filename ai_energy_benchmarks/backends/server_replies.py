@@ -12,7 +12,20 @@ from ai_energy_benchmarks.domain.completions import Completion, FinishReason
 from ai_energy_benchmarks.domain.prompts import Request
 
 _BUSY = frozenset({429, 502, 503, 504})
-_FINISH: dict[str, FinishReason] = {"stop": "stop", "tool_calls": "stop", "length": "length"}
+_FINISH: dict[str, FinishReason] = {
+    "stop": "stop",
+    "tool_calls": "stop",
+    "function_call": "stop",
+    # TGI's own names of the same
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+}
+# The engine gave up on the request, or threw away what it had generated (vLLM, SGLang, hosted services).
+_FAILED = frozenset({"abort", "aborted", "cancelled", "canceled", "error", "content_filter"})
+
+
+NO_TOKEN = "the answer has no token, by events and by count"
 
 
 def completion(
@@ -50,6 +63,19 @@ def reasoning_tokens(stream: EventStream, usage: Usage) -> int | None:
     if usage.reasoning_tokens is not None or not stream.reasoning_events:
         return usage.reasoning_tokens
     return stream.reasoning_events if first_event_tokens(stream, usage.output_tokens) == 1 else None
+
+
+def bad_end(stream: EventStream, summary: StreamSummary) -> str | None:
+    """Why a stream that came to its end is no answer; None if it is one."""
+    if summary.error is not None:
+        return f"the server reported an error in its stream: {summary.error}"
+    if summary.finish_reason in _FAILED:
+        return f"the server ended the answer with finish_reason {summary.finish_reason!r}"
+    if summary.finish_reason is None and not stream.ended:
+        return "the stream ended with neither a finish reason nor [DONE]"
+    if summary.usage is not None and not summary.usage.output_tokens and not len(stream.token_times_s):
+        return NO_TOKEN
+    return None
 
 
 def cut_short(stream: EventStream, reason: str) -> str:

@@ -19,7 +19,7 @@ from ai_energy_benchmarks.backends.model_files import resolve_model
 from ai_energy_benchmarks.backends.openai_requests import turns
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, render
 from ai_energy_benchmarks.backends.server_probe import Server, post
-from ai_energy_benchmarks.backends.server_replies import first_event_tokens, reasoning_tokens
+from ai_energy_benchmarks.backends.server_replies import NO_TOKEN, first_event_tokens, reasoning_tokens
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.progress import Silent
 from ai_energy_benchmarks.domain.prompts import Request
@@ -232,6 +232,8 @@ class LaterCounts:
             prompt_tokens, output_tokens = self.counter.prompt_tokens(request), self.counter.output_tokens(text)
         except BackendError as error:
             return FailedCompletion(outcome.number, error.message, outcome.sent_s, outcome.finished_s)
+        if not output_tokens:
+            return FailedCompletion(outcome.number, NO_TOKEN, outcome.sent_s, outcome.finished_s)
         return evolve(
             outcome,
             prompt_tokens=prompt_tokens,

@@ -218,6 +218,96 @@ def test_an_error_event_in_the_stream_is_the_reason() -> None:
     assert "EngineDeadError" in failure(answer).reason
 
 
+@pytest.mark.parametrize("tokens", [0, 4])
+@pytest.mark.parametrize(
+    "failed",
+    [
+        b'error: {"code":400,"message":"the request exceeds the available context size","type":"invalid"}',
+        b'error:{"code":400,"message":"the request exceeds the available context size"}',
+        b'event: error\ndata: {"message":"the request exceeds the available context size"}',
+        b'data: {"error":{"message":"the request exceeds the available context size"}}',
+    ],
+    ids=["llama.cpp's field", "without a space", "an event of that name", "a key"],
+)
+def test_an_error_in_a_stream_is_the_reason_however_it_is_sent(failed: bytes, tokens: int) -> None:
+    """llama.cpp sends it in a field of its own with status 200, before the first token or in the middle."""
+
+    async def answer(exchange: Exchange) -> None:
+        if exchange.path == "/tokenize":  # as llama.cpp's counts, so that no usage is needed
+            await exchange.document({"tokens": list(range(len(str(exchange.body.get("content", "")))))})
+            return
+        await exchange.begin_stream()
+        await exchange.event(delta(role="assistant", content=None))
+        for _ in range(tokens):
+            await exchange.event(delta(content="a"))
+        await exchange.chunk(failed + b"\n\n")
+        await exchange.end_stream()
+
+    after = f" (after {tokens} token events)" if tokens else ""
+    reason = failure(answer).reason
+    assert (
+        reason == f"the server reported an error in its stream: the request exceeds the available context size{after}"
+    )
+
+
+def test_text_that_quotes_an_error_field_is_text() -> None:
+    """Line breaks within a JSON string are escaped, so no line of an event begins with it."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(content="\nerror: {}\nevent: error\n"))
+        await exchange.event(delta(content="b", finish_reason="stop"))
+        await exchange.event(usage(2, 2))
+        await exchange.end_stream()
+
+    assert completion(answer).output_tokens == 2
+
+
+@pytest.mark.parametrize("word", ["abort", "error", "content_filter"])
+def test_an_answer_that_the_engine_gave_up_is_a_failure(word: str) -> None:
+    """vLLM ends an aborted request with usage and ``[DONE]``, as if it were complete (vllm-project/vllm#57082)."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        for _ in range(10):
+            await exchange.event(delta(content="a"))
+        await exchange.event(delta(content="", finish_reason=word))
+        await exchange.event(usage(20, 10))
+        await exchange.end_stream()
+
+    assert failure(answer).reason == f"the server ended the answer with finish_reason {word!r} (after 10 token events)"
+
+
+def test_a_stream_that_just_ends_is_a_failure() -> None:
+    """Neither a finish reason nor ``[DONE]``: a server that was told to stop, or cuts one answer for the next."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(role="assistant", content="a"))
+        await exchange.event(usage(20, 1))
+        await exchange.end_stream(done=False)
+
+    assert failure(answer).reason == ("the stream ended with neither a finish reason nor [DONE] (after 1 token events)")
+
+
+@pytest.mark.parametrize(("counted", "is_answer"), [(0, False), (1, True)])
+def test_an_answer_without_a_token_is_none_and_an_end_token_at_once_is_one(counted: int, is_answer: bool) -> None:
+    """Nothing by events and by count is a failed request; an end token is counted and shows no text."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.event(delta(role="assistant", content=""))
+        await exchange.event(delta(finish_reason="stop"))
+        await exchange.event(usage(20, counted))
+        await exchange.end_stream()
+
+    if is_answer:
+        done = completion(answer)
+        assert (done.output_tokens, done.ttft_s, done.finish_reason) == (1, None, "stop")
+    else:
+        assert failure(answer).reason == "the answer has no token, by events and by count"
+
+
 @pytest.mark.parametrize("status", [400, 404, 422, 500])
 def test_a_refusal_carries_the_server_s_words(status: int) -> None:
     """Status and message of a refusal are the reason."""
@@ -323,7 +413,7 @@ def test_an_answer_until_the_connection_closes_is_complete() -> None:
 
     async def answer(exchange: Exchange) -> None:
         await exchange.head(200)
-        await exchange.raw(event(delta(content="a")) + event(usage(1, 1)))
+        await exchange.raw(event(delta(content="a", finish_reason="stop")) + event(usage(1, 1)))
         exchange.writer.close()
 
     assert completion(answer).output_tokens == 1

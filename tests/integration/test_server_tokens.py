@@ -156,6 +156,25 @@ def test_the_server_s_tokenizer_is_asked_for_no_token_that_opens_a_text() -> Non
     assert tokens([first]) == [("retokenised", 1 + 1, 2)]
 
 
+def test_an_answer_without_a_text_is_no_answer() -> None:
+    """There is nothing to count, so no token by any source."""
+
+    async def answer(exchange: Exchange) -> None:
+        if exchange.path == "/extras/tokenize/count":
+            await exchange.document({"count": len(str(exchange.body.get("input", "")))})
+        else:
+            await exchange.begin_stream()
+            await exchange.event(delta(role="assistant", content=""))
+            await exchange.event(delta(finish_reason="stop"))
+            await exchange.end_stream()
+
+    with running(answer) as server:
+        outcomes = generated(server.endpoint)
+    assert [each.reason for each in outcomes if isinstance(each, FailedCompletion)] == [
+        "the answer has no token, by events and by count"
+    ] * 2
+
+
 def test_usage_comes_first() -> None:
     """A server that tells is believed, and its texts are not kept."""
 
