@@ -117,11 +117,13 @@ class CombinedCollector:
                 for reading in measurement.readings
             ),
             absent={each: "; ".join(dict.fromkeys(why)) for each, why in reasons.items() if each not in counts},
-            notes=tuple(dict.fromkeys(note for each in parts for note in each.notes)),
+            notes=tuple(
+                dict.fromkeys(note for member, each in measurements if _sees(member) is None for note in each.notes)
+            ),
             foreign_processes=tuple(dict.fromkeys(line for each in parts for line in each.foreign_processes)),
             shares=tuple(share for each in parts for share in each.shares),
             strangers=tuple(check for each in parts for check in each.strangers),
-            component_notes=_component_notes(parts),
+            component_notes=_component_notes(measurements),
             gpu_choice=next((each.gpu_choice for each in _gpus_first(measurements, counts.get("gpu"))), None),
         )
 
@@ -135,12 +137,22 @@ def _gpus_first(
     yield from (each for _, each in chose)
 
 
-def _component_notes(parts: Sequence[Measurement]) -> dict[Component, tuple[str, ...]]:
-    merged: dict[Component, tuple[str, ...]] = {}
-    for part in parts:
-        for component, notes in part.component_notes.items():
-            merged[component] = tuple(dict.fromkeys((*merged.get(component, ()), *notes)))
-    return merged
+def _sees(member: MetricsCollector) -> Component | None:
+    """The one component that a meter sees, so that its notes are about that; None if it sees several."""
+    components = member.components()
+    return components[0] if len(components) == 1 else None
+
+
+def _component_notes(
+    measurements: Sequence[tuple[MetricsCollector, Measurement]],
+) -> dict[Component, tuple[str, ...]]:
+    merged: dict[Component, list[str]] = {}
+    for member, measurement in measurements:
+        if measurement.notes and (only := _sees(member)) is not None:
+            merged.setdefault(only, []).extend(measurement.notes)
+        for component, notes in measurement.component_notes.items():
+            merged.setdefault(component, []).extend(notes)
+    return {component: tuple(dict.fromkeys(notes)) for component, notes in merged.items()}
 
 
 def _one_of(members: Sequence[MetricsCollector], owner: MetricsCollector | None) -> MetricsCollector:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ai_energy_benchmarks.domain.power import Component, Device
+from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
 from ai_energy_benchmarks.metrics.combined import CombinedCollector
 from ai_energy_benchmarks.reporters.aienergyscore import AIEnergyScoreReporter, gpu_summary
 from ai_energy_benchmarks.reporters.csv import result_row
 from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.testing import FakeClock, FakeCollector, Journal
 from tests.factories import CPU, DRAM, GPU, completion, measurement, reading, result, step, trial, verdict
 
 IDLE = step("resident idle", reading(GPU, 20), reading(CPU, 90), reading(DRAM, 92))
@@ -127,9 +128,15 @@ def test_every_report_carries_the_headline(tmp_path: Path) -> None:
 
 
 def test_combined_meters_keep_the_notes_of_each_component() -> None:
-    """The same note of two windows stands once."""
-    note = {"cpu": ("a", "b")}
-    parts = [(None, measurement(reading(CPU), component_notes=note)), (None, measurement(component_notes=note))]
-    merged = CombinedCollector(())._merged(0.0, 1.0, parts, {})  # type: ignore[arg-type] # no member is asked
-    assert merged.component_notes == {"cpu": ("a", "b")}
-    assert Device("cpu", "package-0", "Test CPU") in {each.device for each in merged.readings}
+    """What a meter of one component reports is about that; what one of several reports is about all of them."""
+    journal = Journal()
+    gpus, cpus = (FakeCollector(journal, FakeClock(journal), component=each) for each in ("gpu", "cpu"))
+    both = CombinedCollector((gpus, cpus))
+    parts = [
+        (gpus, measurement(reading(GPU), notes=("a GPU was lost",))),
+        (cpus, measurement(reading(CPU), component_notes={"cpu": ("it was reset", "it was reset")})),
+        (both, measurement(notes=("the machine is strange",))),
+    ]
+    merged = both._merged(0.0, 1.0, parts, {})
+    assert merged.component_notes == {"gpu": ("a GPU was lost",), "cpu": ("it was reset",)}
+    assert merged.notes == ("the machine is strange",)
