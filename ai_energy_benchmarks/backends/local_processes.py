@@ -21,6 +21,8 @@ _STARTERS = frozenset(
         *("supervisord", "containerd-shim-runc-v2"),
     )
 )
+# They start nothing but the processes of one engine, each in a session of its own or not.
+_LAUNCHERS = frozenset(("raylet", "text-generation-launcher"))
 
 
 @frozen
@@ -37,6 +39,11 @@ class Seen:
     session: int
     name: str
     command: tuple[str, ...]
+
+    @property
+    def starts_anything(self) -> bool:
+        """Whether it is a shell, a service manager or the like: what it does and has started is no server's."""
+        return bool(self.names & _STARTERS)
 
     @property
     def names(self) -> frozenset[str]:
@@ -121,7 +128,7 @@ def with_parent(pid: int, proc: Path = PROC, client: int | None = None) -> int:
     """The process, or its parent where that belongs to the same server.
 
     A router or a worker is often a child of a launcher that has the other workers as children too
-    (text-generation-launcher, raylet). A parent in the same session and control group is taken for one, unless it
+    (text-generation-launcher, raylet). Another parent in the same session and control group is taken for one, unless it
     starts programs of any kind, as a shell does, or has started the client too.
 
     Args:
@@ -129,9 +136,11 @@ def with_parent(pid: int, proc: Path = PROC, client: int | None = None) -> int:
     """
     process = look_at(pid, proc)
     parent = look_at(process.parent, proc) if process is not None and process.parent > 1 else None
-    if process is None or parent is None or parent.names & _STARTERS or parent.session != process.session:
+    if process is None or parent is None or parent.starts_anything:
         return pid
-    if _control_group(parent.pid, proc) != _control_group(pid, proc):
+    if parent.names & _LAUNCHERS:
+        return parent.pid
+    if parent.session != process.session or _control_group(parent.pid, proc) != _control_group(pid, proc):
         return pid
     return pid if parent.pid in _ancestors(os.getpid() if client is None else client, proc) else parent.pid
 

@@ -57,16 +57,18 @@ def _followed(address: Address, proc: Path, depth: int) -> Location:
     if not listeners:
         return Location(unknown=_unknown(address.port, bool(inodes)))
     found: list[int] = []
-    for listener in listeners:
-        process = look_at(listener, proc)
-        proxy = None if process is None else recognised(process)
-        if process is None or proxy is None:
-            found.append(with_parent(listener, proc))
+    for process in (seen for pid in listeners if (seen := look_at(pid, proc)) is not None):
+        proxy = recognised(process)
+        if proxy is None:
+            # A service manager holds the sockets of the services that it starts (sd_listen_fds(3)).
+            found += [] if process.starts_anything else [with_parent(process.pid, proc)]
             continue
         beyond = _beyond(process, proxy, address.port, proc, depth)
         if beyond.elsewhere is not None or not beyond.process_ids:
             return beyond
         found += beyond.process_ids
+    if not found:
+        return Location(unknown=f"only a service manager is seen to listen on port {address.port}")
     return Location(tuple(dict.fromkeys(found)), by_port=True)
 
 

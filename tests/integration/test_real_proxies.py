@@ -103,10 +103,12 @@ async def answer(exchange: Exchange) -> None:
     await exchange.end_stream()
 
 
-def run(endpoint: str, output_dir: Path, metrics: Mapping[str, object]) -> BenchmarkResult:
+def run(
+    endpoint: str, output_dir: Path, metrics: Mapping[str, object], device_ids: list[int] | None = None
+) -> BenchmarkResult:
     config = config_from_mapping(
         {
-            "backend": {"type": "openai", "model": "scripted", "endpoint": endpoint},
+            "backend": {"type": "openai", "model": "scripted", "endpoint": endpoint, "device_ids": device_ids},
             "scenario": {"num_samples": 2, "generate_kwargs": {"max_new_tokens": 3}},
             "protocol": {"trials": 1, "bare_idle_s": 0, "resident_idle_s": 0, "warmup": {"requests": 0}},
             "metrics": {"collectors": ["modelled"], **metrics},

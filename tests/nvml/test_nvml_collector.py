@@ -461,7 +461,7 @@ def test_a_busy_interpreter_moves_the_readings_to_a_child(simulate: Simulate) ->
 
 def test_a_board_lost_to_the_child_is_lost_here_too(simulate: Simulate) -> None:
     """What the child says of a board reaches the collector."""
-    simulate(Board(A, tick_s=0.01), Board(B, tick_s=0.01, lost_at_s=4.0))
+    simulate(Board(A, tick_s=0.01, pids=(1,)), Board(B, tick_s=0.01, lost_at_s=4.0))
     told = {A: Told(), B: Told()}
     remote = RemoteSampler(told, 0.01)
     give_up_s = time.perf_counter() + 20.0
@@ -470,6 +470,7 @@ def test_a_board_lost_to_the_child_is_lost_here_too(simulate: Simulate) -> None:
     remote.close()
     assert "lost" in told[B].reasons[0]
     assert told[A].quantities == EVERYTHING
+    assert told[A].listed == {1}
     assert told[A].ticks_s[0] == pytest.approx(0.01, rel=0.2)
 
 

@@ -182,6 +182,15 @@ def test_a_parent_of_anything_else_does_not_count(proc: FakeProc) -> None:
         assert found(proc, f"http://localhost:{8000 + pid}").process_ids == (pid,)
 
 
+def test_a_service_manager_that_holds_the_socket_is_not_the_engine(proc: FakeProc) -> None:
+    """With socket activation systemd holds it too, and everything on the machine descends from systemd."""
+    proc.listen(1, 8000)
+    assert "only a service manager" in (found(proc).unknown or "")
+    proc.add(101, 1, "vllm")
+    proc.listen(101, 8000)
+    assert found(proc).process_ids == (101,)
+
+
 def test_a_process_that_is_not_shown_is_unknown(proc: FakeProc) -> None:
     """Another user's or another container's: something listens, but it is not known what."""
     proc.add(101, 1, "vllm")
@@ -270,7 +279,7 @@ def test_an_engine_in_process_says_by_its_arguments_where_its_workers_are(proc: 
 def test_ray_serve_is_a_cluster(proc: FakeProc) -> None:
     """Its proxy is followed to the raylet with all local workers, but other nodes are not seen."""
     proc.add(50, 1, "raylet")
-    proc.add(51, 50, "ray::ProxyActor", session=50)
+    proc.add(51, 50, "ray::ProxyActor")
     proc.listen(51, 8000)
     location = found(proc)
     assert location.process_ids == (50,)
