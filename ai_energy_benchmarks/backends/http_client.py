@@ -67,6 +67,15 @@ class HttpClient:
             self._idle.append(connection)
         return response
 
+    async def text(self, path: str) -> str | None:
+        """GET a text; None where the server has none, or does not answer."""
+        blocks: list[bytes] = []
+        try:
+            answer = await self.request("GET", path, b"", lambda _, block: blocks.append(block))
+        except HttpError:
+            return None
+        return b"".join(blocks).decode("utf-8", "replace") if answer.status == 200 else None
+
     async def _within_stall_limit(self, connection: Connection, answer: asyncio.Future[Response]) -> Response:
         """One timer that looks again when it fires costs nothing per block."""
         while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -12,6 +11,7 @@ from typing import ClassVar
 
 from attrs import evolve
 
+from ai_energy_benchmarks.backends.api_key import ApiKey
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.entering import EnteredBackend
 from ai_energy_benchmarks.backends.event_stream import EventStream
@@ -188,7 +188,7 @@ class OpenAIServerBackend(EnteredBackend):
             connect_timeout_s=options.connect_timeout_s,
             stall_timeout_s=options.stall_timeout_s,
             verify_tls=options.verify_tls,
-            headers=self._authorization(),
+            headers=self._key.headers(),
         )
 
     def facts(self) -> EngineFacts:
@@ -222,12 +222,8 @@ class OpenAIServerBackend(EnteredBackend):
         """How the server stands (``backends.base.ShowsLoad``); on a connection that no request waits for."""
         if self._client is None:
             return None
-        page: list[bytes] = []
-        try:
-            answer = await self._client.request("GET", self.METRICS.path, b"", lambda _, block: page.append(block))
-        except HttpError:
-            return None
-        return self.METRICS.read_gauges(b"".join(page).decode("utf-8", "replace")) if answer.status == 200 else None
+        page = await self._client.text(self.METRICS.path)
+        return None if page is None else self.METRICS.read_gauges(page)
 
     async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
         if len(batch.requests) == 1:
@@ -282,17 +278,11 @@ class OpenAIServerBackend(EnteredBackend):
 
     def _asked(self) -> Server:
         options = self.options
-        return Server(self.address, self._authorization(), options.verify_tls, options.connect_timeout_s)
+        return Server(self.address, self._key.headers(), options.verify_tls, options.connect_timeout_s)
 
     def _failed(self, request: Request, reason: str, sent_s: float) -> FailedCompletion:
-        key = self._key()
-        # Some servers quote the key that they refuse, and reasons are written down.
-        told = reason.replace(key, "(key)") if key else reason
-        return FailedCompletion(request.number, told, sent_s, time.perf_counter())
+        return FailedCompletion(request.number, self._key.hidden_in(reason), sent_s, time.perf_counter())
 
-    def _authorization(self) -> dict[str, str]:
-        key = self._key()
-        return {"Authorization": f"Bearer {key}"} if key else {}
-
-    def _key(self) -> str:
-        return os.environ.get(self.options.api_key_env, "").strip()
+    @property
+    def _key(self) -> ApiKey:
+        return ApiKey(self.options.api_key_env)
