@@ -9,6 +9,7 @@ from itertools import chain
 
 from attrs import evolve, frozen
 
+from ai_energy_benchmarks.analysis.beats import beat_findings
 from ai_energy_benchmarks.analysis.board_checks import board_findings
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.energy_checks import ENERGY, energy_findings
@@ -109,6 +110,7 @@ def judge(
         goodput_findings(summary),
         latency_findings(summary),
         counter_findings(samples, trials),
+        beat_findings(summary, trials),
         board_findings(samples, trials),
         stranger_findings(trials, steps, samples),
         machine_findings(environment, trials),
