@@ -53,7 +53,7 @@ class Listings:
 
 
 class Gpu(Protocol):
-    """What is asked of a GPU here."""
+    """What the checks need of a GPU."""
 
     @property
     def id(self) -> str: ...
@@ -102,7 +102,7 @@ class Strangers:
         readings = (
             evolve(each, counted=each.counted and each.device.component != "gpu") for each in measurement.readings
         )
-        why = f"the energy of a MIG slice cannot be told from that of the slices next to it: {busy}"
+        why = f"the energy of a MIG slice cannot be separated from that of the slices next to it: {busy}"
         return evolve(measurement, readings=tuple(readings), absent={**measurement.absent, "gpu": why})
 
     def _checks(self, gpus: Iterable[Gpu], start_s: float) -> Iterator[StrangerCheck]:
