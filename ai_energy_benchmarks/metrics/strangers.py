@@ -117,6 +117,8 @@ class Strangers:
 
     def _check(self, gpu: Gpu, lists: Sequence[frozenset[int]]) -> StrangerCheck:
         roots, running = self._workload.process_ids, frozenset[int]().union(*lists)
+        if not running:  # as on WSL 2, and on virtual GPUs
+            return StrangerCheck(gpu.id, unchecked="the driver lists no process on it, not even the engine's")
         own = listed_as(roots, running, self._proc) if roots else None
         if own is None:
             return self._by_number(gpu, lists, running)

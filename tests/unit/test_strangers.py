@@ -77,6 +77,8 @@ def test_a_driver_without_a_list_cannot_be_checked(tmp_path: Path) -> None:
     """Which is not the same as an empty list."""
     check = checked(machine(tmp_path / "proc", host=True), gpu((0.0, None)))
     assert check.unchecked == "the driver does not list its processes"
+    empty = checked(machine(tmp_path / "other", host=True), gpu((0.0, set())))
+    assert empty.unchecked == "the driver lists no process on it, not even the engine's"
 
 
 HOST_NUMBERS = (23_001, 23_002)
