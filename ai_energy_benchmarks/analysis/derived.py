@@ -47,11 +47,14 @@ def derive(summary: Summary, energy: ComponentEnergy) -> Derived:
     # Where J per output token is withheld, so is all else that tokens are in.
     trusted = summary.tokens_in_doubt is None
     known = trusted and energy.per_output_token_j is not None
+    prompts = trusted and summary.prompt_tokens_in_doubt is None
     computed_tokens = summary.prompt_tokens - (summary.cached_prompt_tokens or 0.0)
     return Derived(
         per_output_token_j=_per_output_token(energy),
-        per_prompt_token_j=_share(energy, computed_tokens) if trusted else None,
-        per_total_token_j=_share(energy, summary.prompt_tokens + summary.output_tokens) if known else None,
+        per_prompt_token_j=_share(energy, computed_tokens) if prompts else None,
+        per_total_token_j=(
+            _share(energy, summary.prompt_tokens + summary.output_tokens) if known and prompts else None
+        ),
         per_request_j=_share(energy, summary.succeeded) if summary.whole_requests else None,
         output_tokens_per_j=_inverse(energy, summary.output_tokens) if known else None,
         average_power_w=_share(energy, summary.duration_s),

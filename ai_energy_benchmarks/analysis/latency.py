@@ -22,7 +22,8 @@ _MOST = 4_000_000
 _STEP = math.log(1.001)
 _LEAST_S = 1e-9
 _SHARES = (0.50, 0.90, 0.95, 0.99)
-# With fewer events than this share of the tokens a gap between events is not one between tokens.
+# With fewer events than this share of the tokens, or fewer tokens than this of the events, a gap between events is not
+# one between tokens.
 _ONE_EACH = 0.98
 _NO_EVENT = "showed no token event"
 _ONE_TOKEN = "had one token"
@@ -71,7 +72,7 @@ def pooled(completions: Iterable[Completion]) -> Latencies:
             unknown["tpot"][_why_no_tpot(each)] += 1
     notes = {name: _note(requests, reasons) for name, reasons in unknown.items() if reasons}
     gaps, per_event = gaps_s.distribution(), rate.tokens_per_event
-    chunks = several_tokens(per_event)
+    chunks = not_single(per_event)
     if chunks and per_event is not None:
         notes["itl"] = f"a token event carries {per_event:.3g} tokens on average, so its gaps are called inter-chunk"
     return Latencies(
@@ -93,9 +94,9 @@ def tokens_per_event(completions: Iterable[Completion]) -> float | None:
     return rate.tokens_per_event
 
 
-def several_tokens(per_event: float | None) -> bool:
-    """Whether token events carry so many tokens that the gaps between them are not those between tokens."""
-    return per_event is not None and per_event * _ONE_EACH > 1
+def not_single(per_event: float | None) -> bool:
+    """Whether token events carry so many, or so few, tokens that the gaps between them are not those between tokens."""
+    return per_event is not None and not _ONE_EACH <= per_event <= 1 / _ONE_EACH
 
 
 def latency_findings(summary: Summary) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from ai_energy_benchmarks.analysis.prompt_caches import cache_findings
+from ai_energy_benchmarks.analysis.token_counts import count_findings, output_contradiction
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.summary import Summary
@@ -36,6 +37,7 @@ def serving_findings(trials: Sequence[Trial], engine: EngineFacts | None = None)
     yield _worst("client event loop", lags_s, _LOOP_LAG_S, "the event loop woke up {:.4f} s late (99th percentile)")
     yield from _concurrency(served)
     yield from _tokens(served)
+    yield from count_findings(served)
     yield from _streams(served)
     yield from _empty(served)
     yield from cache_findings(served, engine)
@@ -60,9 +62,12 @@ def goodput_findings(summary: Summary) -> Iterator[Finding]:
 def token_doubt(trial: Trial) -> str | None:
     """Why the trial's token count cannot be trusted; None if it can, or nothing speaks against it.
 
+    What answers say of themselves is set against their own events and limits (``analysis/token_counts.py``).
     The server's own counter may differ by one token a request, which an end token explains. Failed requests
     have generated tokens that no completion counts, so then there is nothing to compare.
     """
+    if (contradiction := output_contradiction(trial)) is not None:
+        return contradiction
     counted = trial.server.output_tokens if trial.server else None
     if counted is None or trial.failures or not trial.completions:
         return None

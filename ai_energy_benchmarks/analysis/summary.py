@@ -11,6 +11,7 @@ from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import pooled
 from ai_energy_benchmarks.analysis.prompt_caches import cached_per_pass
 from ai_energy_benchmarks.analysis.serving_checks import token_doubt
+from ai_energy_benchmarks.analysis.token_counts import prompt_contradiction
 from ai_energy_benchmarks.analysis.tokens import TokenBounds, count
 from ai_energy_benchmarks.analysis.totals import total_parts
 from ai_energy_benchmarks.analysis.windows import (
@@ -81,6 +82,7 @@ def summarise(
         inter_chunk_s=latencies.inter_chunk_s,
         tokens_per_event=latencies.tokens_per_event,
         latency_notes=latencies.notes,
+        prompt_tokens_in_doubt=prompt_contradiction(chosen),
         goodput=goodput([(each.outcomes, each.duration_s) for each in chosen], slo),
     )
     return without_token_figures(summary, doubt) if doubt else summary

@@ -61,7 +61,9 @@ def count(outcomes: Iterable[Outcome]) -> Counts:
         retokenised += each.token_source == "retokenised"
         if each.cached_prompt_tokens is not None:
             cached = (cached or 0) + each.cached_prompt_tokens
-        reasoning.add(each.reasoning_tokens)
+        # Thinking is a part of the output; a server that reports more of it is not believed.
+        known = each.reasoning_tokens is not None and each.reasoning_tokens <= each.output_tokens
+        reasoning.add(each.reasoning_tokens if known else None)
     return Counts(
         succeeded=succeeded,
         failed=failed,

@@ -260,9 +260,10 @@ class OpenAIServerBackend(EnteredBackend):
         summary = stream.summary()
         if (reason := bad_end(stream, summary)) is not None:
             return self._failed(request, cut_short(stream, reason), sent_s)
-        answer = completion(request, body, stream, summary, sent_s=sent_s)
+        budget_tokens = batch.generation.max_new_tokens
+        answer = completion(request, body, stream, summary, sent_s=sent_s, budget_tokens=budget_tokens)
         if summary.usage is not None:
-            later.keep = False
+            answer = await later.compared(answer, stream)
             if self.settings.keep_text:
                 self._texts[request.number] = stream
         elif not await later.take(request, stream):

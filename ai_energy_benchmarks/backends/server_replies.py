@@ -29,9 +29,13 @@ NO_TOKEN = "the answer has no token, by events and by count"
 
 
 def completion(
-    request: Request, body: bytes, stream: EventStream, summary: StreamSummary, *, sent_s: float
+    request: Request, body: bytes, stream: EventStream, summary: StreamSummary, *, sent_s: float, budget_tokens: int
 ) -> Completion:
-    """A finished request. Without usage its tokens are still to be counted: the prompt has none yet."""
+    """A finished request. Without usage its tokens are still to be counted: the prompt has none yet.
+
+    Args:
+        budget_tokens: most output tokens that it was asked for.
+    """
     events = len(stream.token_times_s)
     usage = summary.usage or Usage(prompt_tokens=0, output_tokens=events)
     return Completion(
@@ -46,6 +50,7 @@ def completion(
         cached_prompt_tokens=usage.cached_prompt_tokens,
         reasoning_tokens=reasoning_tokens(stream, usage),
         first_event_tokens=first_event_tokens(stream, usage.output_tokens),
+        budget_tokens=budget_tokens,
         rendered_sha256=hashlib.sha256(body).hexdigest(),
     )
 

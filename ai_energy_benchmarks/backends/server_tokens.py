@@ -20,7 +20,7 @@ from ai_energy_benchmarks.backends.openai_requests import turns
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, render
 from ai_energy_benchmarks.backends.server_probe import Server, post
 from ai_energy_benchmarks.backends.server_replies import NO_TOKEN, first_event_tokens, reasoning_tokens
-from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome, exceeds
 from ai_energy_benchmarks.domain.progress import Silent
 from ai_energy_benchmarks.domain.prompts import Request
 from ai_energy_benchmarks.errors import BackendError
@@ -191,12 +191,14 @@ class LaterCounts:
     Attributes:
         counter: None if there is none, or none has been needed.
         keep: whether texts have to be kept; until the server has shown that it sends usage.
+        finer: whether its events are known to be finer than tokens, so that there may be more of them.
     """
 
     server: Server
     model: str
     counter: TokenCounter | None = None
     keep: bool = True
+    finer: bool = False
     _asked: bool = False
     _asking: asyncio.Lock = field(factory=asyncio.Lock)
     _waiting: dict[int, tuple[Request, EventStream]] = field(factory=dict)
@@ -211,6 +213,29 @@ class LaterCounts:
         if isinstance(self.counter, LocalCounter):
             return self.counter.prompt_ids(request)
         return prompt_ids(self.server, self.model, request, chat=chat and bool(request.messages))
+
+    async def compared(self, answer: Completion, stream: EventStream) -> Completion:
+        """An answer with usage; of the first ones, which are the warm-up's, more events than tokens are looked into.
+
+        Where the text has as many tokens as usage says, the events are finer than tokens and usage is right.
+        """
+        more_events = exceeds(len(answer.token_times_s), answer.output_tokens)
+        if more_events and self.keep and stream.keep:
+            self.keep = False
+            self.finer = await asyncio.to_thread(self._agrees, stream, answer.output_tokens)
+        self.keep = False
+        return evolve(answer, first_event_tokens=None) if more_events and self.finer else answer
+
+    def _agrees(self, stream: EventStream, output_tokens: int) -> bool:
+        """Whether the text of an answer has about so many tokens; false if nobody can count them."""
+        counter = self.counter or server_counter(self.server, self.model)
+        if counter is None:
+            return False
+        try:
+            tokens = counter.output_tokens(stream.text())
+        except BackendError:
+            return False
+        return not exceeds(tokens, output_tokens) and not exceeds(output_tokens, tokens)
 
     async def take(self, request: Request, stream: EventStream) -> bool:
         """Keep an answer for ``recount``; false if nobody will be able to count it."""

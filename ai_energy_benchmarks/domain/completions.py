@@ -11,6 +11,11 @@ TokenSource = Literal["token_ids", "usage", "retokenised"]
 FinishReason = Literal["stop", "length", "unknown"]
 
 
+def exceeds(count: int, other: int) -> bool:
+    """Whether a count of one request is larger than another of the same by more than one token and 1 %."""
+    return count - other > max(1.0, 0.01 * other)
+
+
 @frozen
 class Completion:
     """One finished request. Times are seconds on the monotonic clock (``time.perf_counter``).
@@ -30,6 +35,7 @@ class Completion:
         cached_prompt_tokens: prompt tokens served from a prefix cache; None if not told.
         reasoning_tokens: part of the output that is thinking; None if it cannot be told apart.
         first_event_tokens: tokens carried by the first token event; None if that is not known.
+        budget_tokens: most output tokens that a server was asked for; None if that was not noted.
         rendered_sha256: hash of the prompt as really sent, after the template.
         output_token_ids: the ids themselves where the engine gives them; the runner decodes them to ``text``
             after the window.
@@ -48,6 +54,7 @@ class Completion:
     cached_prompt_tokens: int | None = None
     reasoning_tokens: int | None = None
     first_event_tokens: int | None = 1
+    budget_tokens: int | None = None
     rendered_sha256: str = ""
     output_token_ids: Sequence[int] = field(default=(), repr=False)
     text: str = field(default="", repr=False)

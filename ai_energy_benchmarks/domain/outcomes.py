@@ -36,6 +36,7 @@ WHOLE = {
     "cached_prompt_tokens": "i",
     "reasoning_tokens": "i",
     "first_event_tokens": "i",
+    "budget_tokens": "q",
 }
 HASH_BYTES = 32
 _values = attrgetter(*WHOLE)

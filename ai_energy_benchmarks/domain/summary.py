@@ -71,6 +71,7 @@ class Summary:
             others; None for the reason in ``total_absent``.
         total_absent: why there is no total, and so no emissions and no cost; None if there is one.
         total_excludes: component with an energy of its own → why it is not in the total.
+        prompt_tokens_in_doubt: why those of the prompts cannot be; only what they are in is withheld then.
         tokens_in_doubt: why the token counts cannot be trusted, so that nothing is published that tokens are in;
             None if they can.
         ttft_s, itl_s, tpot_s, e2e_s: latencies pooled over trials, None where nothing was seen.
@@ -97,6 +98,7 @@ class Summary:
     total_absent: str | None = None
     total_excludes: Mapping[Component, str] = field(factory=dict)
     tokens_in_doubt: str | None = None
+    prompt_tokens_in_doubt: str | None = None
     ttft_s: Distribution | None = None
     itl_s: Distribution | None = None
     tpot_s: Distribution | None = None

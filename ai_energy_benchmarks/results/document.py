@@ -55,6 +55,7 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
             "reasoning": result.summary.reasoning_tokens,
             "cached_prompt": result.summary.cached_prompt_tokens,
             "in_doubt": result.summary.tokens_in_doubt,
+            "prompt_in_doubt": result.summary.prompt_tokens_in_doubt,
         },
         "reasoning": asdict(result.reasoning) if result.reasoning else None,
         "components": sections.components(result.summary),

@@ -46,11 +46,15 @@ def _work(result: BenchmarkResult) -> flops.Work | None:
     """Mean over the trials that count."""
     trials = counting_trials(result.trials)
     shape = result.engine.architecture if result.engine else None
-    if shape is None or not trials or result.summary.tokens_in_doubt is not None:
+    if shape is None or not trials or _doubt(result) is not None:
         return None
     works = [flops.requests(shape, each.completions) for each in trials]
     mean = flops.Work(fmean(each.prefill for each in works), fmean(each.decode for each in works))
     return mean if mean.total > 0 else None
+
+
+def _doubt(result: BenchmarkResult) -> str | None:
+    return result.summary.tokens_in_doubt or result.summary.prompt_tokens_in_doubt
 
 
 def _flop(engine: EngineFacts, work: flops.Work) -> dict[str, Any]:
@@ -71,8 +75,8 @@ def _flop(engine: EngineFacts, work: flops.Work) -> dict[str, Any]:
 
 def _why_absent(result: BenchmarkResult) -> str:
     engine = result.engine
-    if result.summary.tokens_in_doubt is not None:
-        return f"they follow from token counts, which are in doubt: {result.summary.tokens_in_doubt}"
+    if (doubt := _doubt(result)) is not None:
+        return f"they follow from token counts, which are in doubt: {doubt}"
     if engine is None or engine.architecture is None:
         return "the engine does not tell the model's shape, or its family is not known"
     return "no request succeeded"

@@ -6,9 +6,10 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.doubtful_tokens import without_token_figures
 from ai_energy_benchmarks.analysis.goodput import goodput
-from ai_energy_benchmarks.analysis.latency import pooled, several_tokens, tokens_per_event
+from ai_energy_benchmarks.analysis.latency import not_single, pooled, tokens_per_event
 from ai_energy_benchmarks.analysis.serving_checks import token_doubts
 from ai_energy_benchmarks.analysis.summary import counting_trials
+from ai_energy_benchmarks.analysis.token_counts import prompt_contradiction, prompt_doubts
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.serving import Slo
@@ -21,9 +22,11 @@ def of_a_part(
 ) -> tuple[Summary, tuple[Finding, ...]]:
     """The summary of the cut trials without what only whole ones tell, and why tokens are withheld if they are."""
     summary = _with_whole_latencies(summary, recorded, cut, slo)
-    doubts = token_doubts(recorded)
+    withheld = token_doubts(recorded)
     # A part of a trial has no counter of its own, so what was said against the whole holds for it.
-    return (without_token_figures(summary, doubts[0].message) if doubts else summary), doubts
+    summary = evolve(summary, prompt_tokens_in_doubt=prompt_contradiction(recorded))
+    summary = without_token_figures(summary, withheld[0].message) if withheld else summary
+    return summary, (*withheld, *prompt_doubts(recorded))
 
 
 def _with_whole_latencies(
@@ -42,7 +45,7 @@ def _with_whole_latencies(
     whole = pooled(each for outcomes, _ in sent for each in outcomes if isinstance(each, Completion))
     # Tokens of a cut request are spread over its events, so only the whole trials tell what an event carries.
     per_event = tokens_per_event(each for trial in recorded for each in trial.completions)
-    chunks, gaps_s = several_tokens(per_event), summary.itl_s or summary.inter_chunk_s
+    chunks, gaps_s = not_single(per_event), summary.itl_s or summary.inter_chunk_s
     return evolve(
         summary,
         itl_s=None if chunks else gaps_s,

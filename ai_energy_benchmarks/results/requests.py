@@ -22,8 +22,9 @@ def requests_frame(result: BenchmarkResult) -> polars.DataFrame:
 
     Columns: ``trial``, ``trial_complete``, ``number`` (of the request in its pass), ``prompt_index`` (in the data
     set), ``ok``, ``reason``, token counts, latencies in seconds, ``sent_s`` and ``finished_s`` on the monotonic clock
-    of ``timeline.parquet``, ``sent_unix_s``, hashes, lengths in characters, ``first_event_tokens``, ``token_times_s``
-    (when each token event was seen, on the monotonic clock); with ``save_texts`` also ``prompt`` and ``output``.
+    of ``timeline.parquet``, ``sent_unix_s``, hashes, lengths in characters, ``first_event_tokens``, ``budget_tokens``
+    (most output tokens that a server was asked for), ``token_times_s`` (when each token event was seen, on the
+    monotonic clock); with ``save_texts`` also ``prompt`` and ``output``.
     """
     import polars
 
@@ -73,6 +74,7 @@ def _plain_schema(save_texts: bool) -> dict[str, polars.DataType]:
         "prompt_characters": Int64,
         "output_characters": Int64,
         "first_event_tokens": Int64,
+        "budget_tokens": Int64,
     }
     if save_texts:
         columns |= {"prompt": String, "output": String}
@@ -121,6 +123,7 @@ def _row(trial: Trial, outcome: Outcome, result: BenchmarkResult) -> tuple[objec
         None if prompt is None else len(prompt),
         len(done.text) if done and _text_known(done) else None,
         done and done.first_event_tokens,
+        done and done.budget_tokens,
     )
     if not result.save_texts:
         return row

@@ -165,6 +165,7 @@ def _outcome(row: Mapping[str, Any]) -> Outcome:
         cached_prompt_tokens=row["cached_prompt_tokens"],
         reasoning_tokens=row["reasoning_tokens"],
         first_event_tokens=row["first_event_tokens"],
+        budget_tokens=row.get("budget_tokens"),
         rendered_sha256=row["rendered_sha256"] or "",
     )
 
