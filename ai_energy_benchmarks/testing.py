@@ -200,6 +200,7 @@ class FakeCollector:
     """One device at constant power, so that the energy of a window is ``power_w`` times its duration.
 
     Attributes:
+        further_s: what ``further_rest_s`` returns, one call after another; 0 when it is empty.
         lost: ``read`` raises ``CollectorError``, as a meter does that was unplugged.
     """
 
@@ -211,6 +212,7 @@ class FakeCollector:
     component: Component = "gpu"
     quiet_s: float = 0.0
     lost: bool = False
+    further_s: list[float] = field(factory=list)
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> FakeCollector:
@@ -234,6 +236,9 @@ class FakeCollector:
 
     def guard_s(self) -> float:
         return self.quiet_s
+
+    def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        return self.further_s.pop(0) if self.further_s else 0.0
 
     def mark(self) -> Mark:
         self.journal.note("mark")

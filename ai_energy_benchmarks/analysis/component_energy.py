@@ -53,7 +53,7 @@ def component_energy(
         energy_j=energy_j,
         energy_low_j=low_j,
         energy_high_j=high_j,
-        resolved=is_resolved(energy_j, low_j, high_j),
+        resolved=is_resolved(energy_j, low_j, high_j) and all(each.settled for each in all_readings),
         per_output_token_j=per_token.energy_j if per_token else None,
         idle_power_w=idle.mean_w if idle else None,
         idle_half_difference_w=idle.half_difference_w if idle else None,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.repetition import repetition_findings
 from ai_energy_benchmarks.analysis.summary import counting_trials
-from ai_energy_benchmarks.analysis.windows import COMPONENTS, UNRESOLVED, counted
+from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
@@ -67,7 +67,7 @@ def _resolution(component: Component, energy: ComponentEnergy) -> Iterator[Findi
         yield Finding("FAIL", "window resolved", message, component)
         return
     share = (energy.energy_high_j - energy.energy_low_j) / 2 / energy.energy_j
-    level: Level = "FAIL" if share > UNRESOLVED else "WARN" if share > WIDE else "PASS"
+    level: Level = "FAIL" if not energy.resolved else "WARN" if share > WIDE else "PASS"
     bounds = f"[{energy.energy_low_j:.4g}, {energy.energy_high_j:.4g}] J"
     longer = "" if level == "PASS" else "; a longer pass narrows them"
     message = f"{name} energy of a pass lies in {bounds}, ±{share:.1%}{longer}"

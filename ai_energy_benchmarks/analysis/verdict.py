@@ -9,9 +9,9 @@ from itertools import chain
 
 from attrs import evolve, frozen
 
-from ai_energy_benchmarks.analysis.beats import beat_findings
 from ai_energy_benchmarks.analysis.board_checks import board_findings
 from ai_energy_benchmarks.analysis.derived import energies
+from ai_energy_benchmarks.analysis.edge_checks import edge_findings
 from ai_energy_benchmarks.analysis.energy_checks import ENERGY, energy_findings
 from ai_energy_benchmarks.analysis.gpu_checks import gpu_findings, unknown_findings
 from ai_energy_benchmarks.analysis.integration import counter_findings
@@ -110,8 +110,8 @@ def judge(
         goodput_findings(summary),
         latency_findings(summary),
         counter_findings(samples, trials),
-        beat_findings(summary, trials),
         board_findings(samples, trials),
+        edge_findings(trials),
         stranger_findings(trials, steps, samples),
         machine_findings(environment, trials),
         (Finding("INFO", "engine", note) for note in (engine.notes if engine else ())),

@@ -25,6 +25,7 @@ class WindowEnergy:
         energy_low_j, energy_high_j: bounds add linearly, since nothing says that edge errors cancel.
         provenance: the weakest of the readings' words.
         peak_power_w: sum of the devices' peaks; None if any is unknown.
+        settled: False if a rest beside the window was none.
     """
 
     energy_j: float
@@ -33,11 +34,12 @@ class WindowEnergy:
     provenance: Provenance
     meter: str
     peak_power_w: float | None
+    settled: bool = True
 
     @property
     def resolved(self) -> bool:
         """Whether the bounds are close enough for a bare number to be quoted."""
-        return is_resolved(self.energy_j, self.energy_low_j, self.energy_high_j)
+        return self.settled and is_resolved(self.energy_j, self.energy_low_j, self.energy_high_j)
 
 
 @frozen
@@ -77,6 +79,7 @@ def window_energy(readings: Sequence[Reading]) -> WindowEnergy:
         provenance=min((each.provenance for each in readings), key=_FROM_WEAK_TO_STRONG.index),
         meter=" + ".join(dict.fromkeys(each.meter for each in readings)),
         peak_power_w=sum(peaks_w) if len(peaks_w) == len(readings) else None,
+        settled=all(each.settled for each in readings),
     )
 
 

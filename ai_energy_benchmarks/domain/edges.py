@@ -60,7 +60,7 @@ def latched(series: Series, time_s: float, delay: Delay, ceiling_per_s: float) -
         ceiling_per_s: fastest plausible growth; used only beyond the ends of the series.
     """
     low, high = _latched_bounds(series, time_s, delay, ceiling_per_s)
-    best = _between_knots(series, time_s + delay.middle_s)
+    best = curve(series, time_s + delay.middle_s)
     return low, (low + high) / 2 if best is None else min(max(best, low), high), high
 
 
@@ -207,8 +207,8 @@ def middle_s(series: Series, begin: int, end: int) -> float:
     return (series.before_s[begin] + series.after_s[end]) / 2
 
 
-def _between_knots(series: Series, seen_s: float) -> float | None:
-    """Value on the curve through the changes next to ``seen_s``; None if fewer than two were seen.
+def curve(series: Series, seen_s: float) -> float | None:
+    """What a smooth counter would have shown at ``seen_s``, by the changes next to it; None if fewer than two exist.
 
     The first run is no knot: its value had been there before anybody looked.
     """

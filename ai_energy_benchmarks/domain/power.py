@@ -17,14 +17,10 @@ Estimator = Literal["guarded", "continuous", "exact"]
 Quantity = Literal[
     "energy_j",
     "power_w",
-    "average_power_w",
     "temperature_celsius",
     "cpu_time_s",
     "clock_hz",
     "throttle_reasons",
-    "thermal_violation_s",
-    "power_violation_s",
-    "board_violation_s",
     "utilization_percent",
     "memory_used_bytes",
     "power_limit_w",
@@ -61,6 +57,30 @@ class Device:
 
 
 Rule = Literal["latched", "fresh", "integral"]
+EdgeState = Literal["flat", "raised", "late", "unsettled"]
+
+
+@frozen
+class WindowEdges:
+    """What the rests beside a window showed of its edges.
+
+    Attributes:
+        state: ``flat``: power was at rest within the known delay. ``raised``: it was, but at another level than
+            before the window. ``late``: it came to rest later than the known delay explains. ``unsettled``: it did
+            not come to rest in time, so that the window is unresolved.
+        delay_high_s: the longest delay between the power and the counter that the bounds allow for.
+        step_w: mean power of the window above the rests.
+        idle_change_w: power of the rest after the window less that of the rest before it.
+        rise_s: by how much the counter seems to follow the begin of the work; None if that was not seen.
+        fall_s: by how much it seems to follow the end: delay, lag of the sensor and slow fall look alike.
+    """
+
+    state: EdgeState
+    delay_high_s: float
+    step_w: float
+    idle_change_w: float
+    rise_s: float | None = None
+    fall_s: float | None = None
 
 
 @frozen
@@ -83,6 +103,9 @@ class Recipe:
         added_from: device id of the series that shows the same, for windows that are cut later.
         slack_s: how far a growing series may lie from the truth.
         per_unit_j: joules per unit of the series.
+        flat_within: changes of power within a rest, over the step between rest and work, that count as flat; None
+            in results from before rests were checked, whose figures are made as they were then.
+        widest_delay_s: the longest delay that is allowed for where a rest is not flat at once.
     """
 
     rule: Rule
@@ -103,6 +126,8 @@ class Recipe:
     added_from: str | None = None
     slack_s: float = 0.0
     per_unit_j: float = 1.0
+    flat_within: float | None = None
+    widest_delay_s: float = 0.0
 
 
 @frozen
@@ -121,6 +146,7 @@ class Reading:
         counted: whether the device belongs to the workload; others are listed apart.
         peak_power_w: highest power seen inside the window, None if the meter has no power.
         recipe: how the energy follows from the raw series; None if the meter keeps none.
+        edges: what the rests beside the window showed; None if they were not looked at.
     """
 
     device: Device
@@ -133,6 +159,12 @@ class Reading:
     counted: bool = True
     peak_power_w: float | None = None
     recipe: Recipe | None = None
+    edges: WindowEdges | None = None
+
+    @property
+    def settled(self) -> bool:
+        """False if a rest beside the window was none, so that only the bounds can be quoted."""
+        return self.edges is None or self.edges.state != "unsettled"
 
     @property
     def relative_half_width(self) -> float:

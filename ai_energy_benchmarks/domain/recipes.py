@@ -9,7 +9,9 @@ from attrs import evolve, frozen
 
 from ai_energy_benchmarks.domain import edges, integral
 from ai_energy_benchmarks.domain.edges import Delay, Level
-from ai_energy_benchmarks.domain.power import Estimator, Recipe, Series
+from ai_energy_benchmarks.domain.guarded import between_rests
+from ai_energy_benchmarks.domain.power import Estimator, Recipe, Series, WindowEdges
+from ai_energy_benchmarks.domain.rests import Window
 
 
 @frozen
@@ -19,10 +21,12 @@ class Outcome:
     Attributes:
         level: low, best and high, in J.
         estimator: how the edges were treated.
+        edges: what the rests beside the window showed; None if they were not looked at.
     """
 
     level: Level
     estimator: Estimator
+    edges: WindowEdges | None = None
 
 
 def follow(recipe: Recipe, series: Series) -> Outcome:
@@ -46,6 +50,10 @@ def cut(recipe: Recipe, start_s: float, stop_s: float, others: Mapping[str, Seri
         None if what the marks held cannot be told for a part.
     """
     shorter = evolve(recipe, start_s=start_s, stop_s=stop_s, rest_before_s=0.0, rest_after_s=0.0)
+    own = others.get(recipe.series_id)
+    if recipe.flat_within is not None and own is not None and len(own.values):
+        # What the edges of the full window showed of the counter's delay holds inside it too.
+        shorter = evolve(shorter, delay_high_s=delay_high_s(recipe, own))
     if recipe.added_from is None:
         return shorter
     held = others.get(recipe.added_from)
@@ -55,8 +63,36 @@ def cut(recipe: Recipe, start_s: float, stop_s: float, others: Mapping[str, Seri
     return evolve(shorter, added_s=best_s, added_half_width_s=max(best_s - low_s, high_s - best_s))
 
 
+def delay_high_s(recipe: Recipe, series: Series) -> float:
+    """The longest delay that the bounds of a recipe's window allow for."""
+    beside = follow(recipe, series).edges
+    return recipe.delay_high_s if beside is None else beside.delay_high_s
+
+
 def _latched(recipe: Recipe, series: Series) -> Outcome:
     delay = Delay(recipe.delay_low_s, recipe.delay_high_s)
+    if recipe.flat_within is None:
+        return _unchecked(recipe, series, delay)
+    between = None
+    if recipe.rest_before_s and recipe.rest_after_s:
+        rests_s = recipe.rest_before_s, recipe.rest_after_s
+        limits = recipe.flat_within, recipe.widest_delay_s
+        between = between_rests(series, Window(recipe.start_s, recipe.stop_s, *rests_s, delay, *limits))
+    if between is None:
+        return Outcome(_ticks(recipe, series, delay), "continuous")
+    if between.level is None:
+        wider = evolve(delay, high_s=between.edges.delay_high_s)
+        return Outcome(_ticks(recipe, series, wider), "continuous", between.edges)
+    return Outcome(between.level, "guarded", between.edges)
+
+
+def _ticks(recipe: Recipe, series: Series, delay: Delay) -> Level:
+    edge_times_s = recipe.start_s, recipe.stop_s
+    return edges.rise(*(edges.latched(series, at_s, delay, _ceiling(recipe)) for at_s in edge_times_s))
+
+
+def _unchecked(recipe: Recipe, series: Series, delay: Delay) -> Outcome:
+    """As windows were measured before their rests were looked at."""
     start_s, stop_s = recipe.start_s, recipe.stop_s
     first, last = (edges.latched(series, at_s, delay, _ceiling(recipe)) for at_s in (start_s, stop_s))
     resting = edges.guarded(series, first, start_s, (start_s - recipe.rest_before_s, start_s), delay)

@@ -97,6 +97,9 @@ class AutoCollector:
     def guard_s(self) -> float:
         return self._chosen.guard_s()
 
+    def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        return self._chosen.further_rest_s(start, stop)
+
     def mark(self) -> Mark:
         return self._chosen.mark()
 

@@ -65,6 +65,18 @@ class MetricsCollector(Protocol):
         """How long the workload should rest on each side of a window, for the best estimate of its edges."""
         ...
 
+    def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        """How much longer the workload should rest, because what was seen of its rest is not flat yet.
+
+        Args:
+            start: begin of the window that ``stop`` ends; None before a window.
+            stop: since when the workload rests; its ``quiet_s`` says for how long.
+
+        Returns:
+            Seconds; 0 once it is enough, or nothing more is to be gained.
+        """
+        ...
+
     def mark(self) -> Mark:
         """Take one edge of a window; at most 20 µs."""
         ...

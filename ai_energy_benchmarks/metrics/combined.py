@@ -65,6 +65,17 @@ class CombinedCollector:
     def guard_s(self) -> float:
         return max((member.guard_s() for member in self._members), default=0.0)
 
+    def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        firsts = [None] * len(self._members) if start is None else self._of_members(start)
+        marks = zip(self._members, firsts, self._of_members(stop), strict=True)
+        return max((member.further_rest_s(first, last) for member, first, last in marks), default=0.0)
+
+    def _of_members(self, mark: Mark) -> Sequence[Mark]:
+        """Each member's own mark of an edge; a rest before a window begins at no edge, but at the same time for all."""
+        if not isinstance(mark, CombinedMark):
+            return [mark] * len(self._members)
+        return [evolve(each, quiet_s=mark.quiet_s) for each in mark.members]
+
     def mark(self) -> CombinedMark:
         return CombinedMark(time.perf_counter(), 0.0, tuple(member.mark() for member in self._members))
 

@@ -101,6 +101,9 @@ class CpuShareCollector:
     def guard_s(self) -> float:
         return 0.0
 
+    def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        return 0.0
+
     def mark(self) -> CpuMark:
         mark = self._watch.mark()
         self._watch.poke()

@@ -67,6 +67,9 @@ class ModelledCpuCollector:
     def guard_s(self) -> float:
         return 0.0
 
+    def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        return 0.0
+
     def mark(self) -> CpuMark:
         return self._watch.mark()
 

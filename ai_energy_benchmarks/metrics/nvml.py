@@ -17,7 +17,7 @@ from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samp
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
-from ai_energy_benchmarks.metrics.nvml_board import METER, WatchedBoard
+from ai_energy_benchmarks.metrics.nvml_board import METER, RestLimits, WatchedBoard
 from ai_energy_benchmarks.metrics.nvml_library import Nvml, board_at, open_nvml, shut_down
 from ai_energy_benchmarks.metrics.nvml_poller import BoardPoller, poll_due
 from ai_energy_benchmarks.metrics.nvml_process import RemoteSampler
@@ -39,12 +39,18 @@ class NvmlOptions:
         delay_low_s, delay_high_s: bounds of the time from a sample to its publication, where it is known for
             the model of board; the default holds for all that is unknown.
         settle_s: how long a reading may wait after a window for the counter to move.
+        flat_within: changes of power in a rest that count as flat, over the step between rest and work.
+        widest_delay_s: where a rest is not flat at once, the longest delay that the bounds allow for.
+        longest_rest_s: how long the rest beside a window may become while it is not flat.
     """
 
     poll_s: float = field(default=0.01, validator=validators.gt(0))
     delay_low_s: float = field(default=0.0, validator=validators.ge(0))
     delay_high_s: float = field(default=0.055, validator=validators.ge(0))
     settle_s: float = field(default=2.0, validator=validators.gt(0))
+    flat_within: float = field(default=0.05, validator=validators.gt(0))
+    widest_delay_s: float = field(default=1.6, validator=validators.gt(0))
+    longest_rest_s: float = field(default=3.0, validator=validators.gt(0))
 
 
 class NvmlCollector:
@@ -122,11 +128,13 @@ class NvmlCollector:
                 f"CUDA_VISIBLE_DEVICES={shown!r} shows none of the {len(boards)} boards",
                 remedy="unset CUDA_VISIBLE_DEVICES, or name boards as `nvidia-smi -L` does",
             )
-        delay = Delay(self._options.delay_low_s, self._options.delay_high_s)
+        options = self._options
+        delay = Delay(options.delay_low_s, options.delay_high_s)
+        limits = RestLimits(options.flat_within, options.widest_delay_s, options.longest_rest_s)
         self._visible = tuple(boards[index].device.id for index in seen.indices)
         # Where an index may mean another board to CUDA than to NVML, the engine may use one that seems hidden.
         hidden = [i for i in range(len(boards)) if i not in seen.indices] if self._hidden_gpus or seen.notes else []
-        watched = tuple(WatchedBoard(boards[i], delay, seen.shared.get(i)) for i in (*seen.indices, *hidden))
+        watched = tuple(WatchedBoard(boards[i], delay, seen.shared.get(i), limits) for i in (*seen.indices, *hidden))
         if all(board.lost is not None for board in watched):
             raise CollectorError(f"no board can be measured: {'; '.join(_why(board) for board in watched)}")
         self._notes = [*seen.notes, *seen.shared.values(), *(_why(each) for each in watched if each.lost)]
@@ -178,12 +186,16 @@ class NvmlCollector:
     def guard_s(self) -> float:
         return max(board.guard_s for board in self._boards)
 
+    def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        own = (board for board in self._boards if self._counted.open or self._counted.has(board.id))
+        return max((board.further_rest_s(start, stop) for board in own), default=0.0)
+
     def mark(self) -> Mark:
         return Mark(time.perf_counter())
 
     def read(self, start: Mark, stop: Mark) -> Measurement:
         give_up_s = max(time.perf_counter(), stop.time_s) + self._options.settle_s
-        while not all(board.settled(stop) for board in self._boards) and time.perf_counter() < give_up_s:
+        while not all(board.settled(start, stop) for board in self._boards) and time.perf_counter() < give_up_s:
             time.sleep(self._options.poll_s)
         for each in self._boards:
             each.keep_around(start, stop)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from ai_energy_benchmarks.domain import edges, integral
+from ai_energy_benchmarks.domain import edges, integral, rests
 from ai_energy_benchmarks.domain.edges import Delay
 from ai_energy_benchmarks.domain.power import Mark, Provenance, Quantity, Reading, Recipe, Rule, Series
-from ai_energy_benchmarks.domain.recipes import Outcome, follow
+from ai_energy_benchmarks.domain.recipes import Outcome, delay_high_s, follow
 from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard
 from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinning
 from ai_energy_benchmarks.metrics.strangers import Listings
 
 METER = "nvml"
 # Readings before a window that its first edge may need: some ticks of any board.
-_LOOK_BACK_S = 2.0
+_LOOK_BACK_S = 4.0
 # From how much of its recent past the period of a power sensor is learned.
 _LEARNING_S = 10.0
 # Gauges are read twice a second at most: hours of them, even if each differs from the last.
@@ -22,7 +22,23 @@ _GAUGE_ROWS = 20_000
 # Beyond the ends of a series growth is bounded by what a board can draw: its limit with room for spikes.
 _CEILING_PER_LIMIT = 2.0
 _CEILING_UNKNOWN_W = 2000.0
-_GUARD_LEAST_S, _GUARD_UNKNOWN_S, _GUARD_MARGIN_S = 0.2, 0.4, 0.02
+# A delay of 0.3 s still shows in a rest of 0.4 s, one of 0.1 s in six ticks of 20 ms.
+_GUARD_LEAST_S, _GUARD_TICKS, _GUARD_MARGIN_S = 0.4, 6, 0.02
+
+
+@frozen
+class RestLimits:
+    """What makes a rest a rest.
+
+    Attributes:
+        flat_within: changes of power, over the step between rest and work, that count as flat.
+        widest_delay_s: the longest delay that is allowed for where a rest is not flat at once.
+        longest_s: how long a rest may become that is not one yet.
+    """
+
+    flat_within: float = 0.05
+    widest_delay_s: float = 1.6
+    longest_s: float = 3.0
 
 
 @frozen
@@ -48,7 +64,10 @@ class WatchedBoard:
         listings: which processes the driver listed, and when.
     """
 
-    def __init__(self, board: NvmlBoard, delay: Delay, shared: str | None) -> None:
+    def __init__(self, board: NvmlBoard, delay: Delay, shared: str | None, limits: RestLimits = RestLimits()) -> None:
+        self._limits = limits
+        # What the edges of earlier windows showed; it holds for windows without a rest too.
+        self._late_s, self._step_w = delay.high_s, 0.0
         self.board = board
         self.shared = shared
         self.lost: str | None = None
@@ -100,20 +119,38 @@ class WatchedBoard:
 
     @property
     def guard_s(self) -> float:
-        """How much rest beside a window makes its edge exact: some ticks that surely fall into it."""
+        """How much rest beside a window makes its edge exact: enough ticks that surely fall into it."""
         if self.integrates:
             return 0.0
-        if self._tick_s is None:
-            return _GUARD_UNKNOWN_S
-        return max(_GUARD_LEAST_S, self._delay.high_s + 3 * self._tick_s + _GUARD_MARGIN_S)
+        ticks_s = self._late_s + _GUARD_TICKS * (self._tick_s or 0.0)
+        return max(_GUARD_LEAST_S, min(ticks_s, self._limits.longest_s)) + _GUARD_MARGIN_S
 
-    def settled(self, stop: Mark) -> bool:
+    def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        """How much longer the workload should rest, which rests since ``stop`` for its ``quiet_s``.
+
+        Args:
+            start: begin of the window that ``stop`` ends; None if the rest lies before a window.
+        """
+        more_s = min(stop.quiet_s, self._limits.longest_s - stop.quiet_s)
+        if self.integrates or self.lost is not None or more_s <= 0 or self._is_rest(start, stop):
+            return 0.0
+        return more_s
+
+    def _is_rest(self, start: Mark | None, stop: Mark) -> bool:
+        if start is None:
+            series = self._energy.series(stop.time_s - _LOOK_BACK_S)
+            end_s, within = stop.time_s + stop.quiet_s, self._limits.flat_within
+            return rests.is_calm(series, stop.time_s, end_s, self._step_w, within)
+        found = self._outcome(self._energy.series(start.time_s - _LOOK_BACK_S), start, stop).edges
+        return found is not None and found.state in ("flat", "late")
+
+    def settled(self, start: Mark, stop: Mark) -> bool:
         """Whether everything that the energy until ``stop`` needs has been read, or never will be."""
         if self.lost is not None:
             return True
         stop_s = stop.time_s
         # What is read of the rest later must not change the figure: re-analysis sees it too.
-        if self._latest_s() <= stop_s + stop.quiet_s:
+        if self._latest_s() <= stop_s + stop.quiet_s + self._delay.low_s:
             return False
         # Power is waited for beside the counter too: it takes over should the counter prove unusable.
         hold_s = self._hold_s(stop_s) if self.integrates else 0.0
@@ -121,7 +158,23 @@ class WatchedBoard:
             self._power.series(stop_s), stop_s, self._power_delay, hold_s
         ):
             return False
-        return self.integrates or edges.settled(self._energy.series(stop_s - _LOOK_BACK_S), stop_s, self._delay)
+        if self.integrates or not len(self._energy):
+            return self.integrates
+        series = self._energy.series(start.time_s - _LOOK_BACK_S)
+        return edges.settled(series, stop_s, self._delay_at(series, start, stop))
+
+    def _outcome(self, series: Series, start: Mark, stop: Mark) -> Outcome:
+        return follow(self._recipe("latched", "energy_j", self._known(start, stop), start, stop), series)
+
+    def _known(self, start: Mark, stop: Mark) -> Delay:
+        """The delay as far as it is known; between rests the window itself shows it."""
+        rests_beside = start.quiet_s and stop.quiet_s
+        return self._delay if rests_beside else Delay(self._delay.low_s, self._late_s)
+
+    def _delay_at(self, series: Series, start: Mark, stop: Mark) -> Delay:
+        """The delay that the window's bounds allow for."""
+        recipe = self._recipe("latched", "energy_j", self._known(start, stop), start, stop)
+        return Delay(self._delay.low_s, delay_high_s(recipe, series))
 
     def keep_around(self, start: Mark, stop: Mark) -> None:
         """Leave the readings around a window's edges when older ones are thinned."""
@@ -147,21 +200,32 @@ class WatchedBoard:
             counted=counted,
             peak_power_w=integral.peak(power, start.time_s, stop.time_s),
             recipe=window.recipe,
+            edges=outcome.edges,
         )
+        self._learn(outcome)
         return reading, window.note and f"{name}: {window.note}"
+
+    def _learn(self, outcome: Outcome) -> None:
+        beside = outcome.edges
+        if beside is not None:
+            self._late_s = max(self._late_s, beside.delay_high_s)
+            self._step_w = max(self._step_w, beside.step_w)
 
     def _window(self, power: Series, start: Mark, stop: Mark) -> Window | None:
         if self.integrates:
             return self._integrated(power, start, stop, None)
         series = self._energy.series(start.time_s - _LOOK_BACK_S)
-        if edges.falls(series, start.time_s, stop.time_s, self._delay):
+        if not len(series.values):
+            return None
+        delay = self._delay_at(series, start, stop)
+        if edges.falls(series, start.time_s, stop.time_s, delay):
             return self._integrated(power, start, stop, "its energy counter went backwards; power was integrated")
-        if edges.settled(series, stop.time_s, self._delay):
+        if edges.settled(series, stop.time_s, delay):
             return self._counted(series, start, stop)
         return self._integrated(power, start, stop, "its energy counter stands still; power was integrated")
 
     def _counted(self, series: Series, start: Mark, stop: Mark) -> Window:
-        recipe = self._recipe("latched", "energy_j", self._delay, start, stop)
+        recipe = self._recipe("latched", "energy_j", self._known(start, stop), start, stop)
         return Window(follow(recipe, series), recipe, "measured")
 
     def _integrated(self, power: Series, start: Mark, stop: Mark, note: str | None) -> Window | None:
@@ -189,6 +253,8 @@ class WatchedBoard:
             delay_high_s=delay.high_s,
             ceiling_per_s=self._ceiling_w,
             look_back_s=_LOOK_BACK_S,
+            flat_within=self._limits.flat_within,
+            widest_delay_s=self._limits.widest_delay_s,
         )
 
     def _latest_s(self) -> float:

@@ -238,6 +238,9 @@ class PolledCollector:
     def guard_s(self) -> float:
         return 0.0
 
+    def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        return 0.0
+
     def mark(self) -> Mark:
         return self.counters.mark()
 

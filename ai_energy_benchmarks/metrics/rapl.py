@@ -111,6 +111,9 @@ class RaplCollector:
     def guard_s(self) -> float:
         return 0.0
 
+    def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        return 0.0
+
     def mark(self) -> Mark:
         mark = Mark(time.perf_counter())
         self._sampler.poke()

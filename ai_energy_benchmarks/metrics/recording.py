@@ -12,7 +12,7 @@ from ai_energy_benchmarks.domain.power import Device, Mark, Quantity, Series
 # 3 MB a series: more than an hour of ticks, and the counters of eight boards for a day within 50 MB.
 MOST_ROWS = 120_000
 # So much around an edge of a window is kept: what its figure was made of.
-_KEPT_S = 2.5
+_KEPT_S = 3.5
 
 
 class Recorder:

@@ -96,6 +96,9 @@ class ReplayCollector:
     def guard_s(self) -> float:
         return 0.0
 
+    def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        return 0.0
+
     def mark(self) -> Mark:
         return Mark(time.perf_counter())
 

@@ -75,6 +75,8 @@ def _followed(reading: Reading, recipe: Recipe, of: SeriesByName) -> Reading | N
         estimator=outcome.estimator,
         peak_power_w=_peak_power_w(reading, recipe, of),
         recipe=recipe,
+        # What the rests beside a trial showed of its counter holds for a part of it too.
+        edges=reading.edges if outcome.edges is None else outcome.edges,
     )
 
 

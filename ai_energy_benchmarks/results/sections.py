@@ -215,7 +215,7 @@ def _mean_energy(own: Sequence[Reading]) -> dict[str, float | None]:
     energy_j, low_j, high_j = (
         fmean(getattr(each, name) for each in own) for name in ("energy_j", "energy_low_j", "energy_high_j")
     )
-    resolved = is_resolved(energy_j, low_j, high_j)
+    resolved = is_resolved(energy_j, low_j, high_j) and all(each.settled for each in own)
     return {"energy_j": energy_j if resolved else None, "energy_low_j": low_j, "energy_high_j": high_j}
 
 

@@ -26,6 +26,7 @@ from ai_energy_benchmarks.runner.generating import Generating, Members, as_seen
 from ai_energy_benchmarks.runner.locating import elsewhere, location_findings, location_of
 from ai_energy_benchmarks.runner.reasoning import observe
 from ai_energy_benchmarks.runner.record import Record
+from ai_energy_benchmarks.runner.resting import rest
 from ai_energy_benchmarks.runner.rows import outcome_rows, spilled
 from ai_energy_benchmarks.runner.settling import Settling
 from ai_energy_benchmarks.runner.watching import OtherWork, TrialWatch
@@ -194,7 +195,7 @@ class Steps:
 
     async def _trial(self, number: int, batches: Sequence[Batch]) -> None:
         """One window: between its marks nothing happens but generation."""
-        members, guard_s = self.members, self.members.collector.guard_s()
+        members = self.members
         long = len(batches) > MANY_REQUESTS
         outcomes = outcome_rows(self.config, members.backend, batches)
         complete = False
@@ -205,9 +206,9 @@ class Steps:
         if not long:
             salted = tuple(salted)
         # Last of all, so that reading the server's counters does not break the rest before the window.
-        await members.clock.sleep(guard_s)
+        rested_s = await rest(members.collector, members.clock, None, Mark(members.clock.now_s()))
         before = self._others.disturbance()
-        start = members.collector.mark()
+        start = evolve(members.collector.mark(), quiet_s=rested_s)
         try:
             async with watch:
                 await self._generating.run(salted, outcomes.extend)
@@ -220,10 +221,9 @@ class Steps:
             try:
                 try:
                     if complete:
-                        await members.clock.sleep(guard_s)
-                        quiet_s = guard_s
+                        quiet_s = await rest(members.collector, members.clock, start, stop)
                 finally:
-                    edges = evolve(start, quiet_s=guard_s), evolve(stop, quiet_s=quiet_s)
+                    edges = start, evolve(stop, quiet_s=quiet_s)
                     measurement = self._read(f"trial {number}", *edges)
                     rows = self._generating.finished(outcomes)
             finally:

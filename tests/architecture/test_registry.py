@@ -10,7 +10,18 @@ from ai_energy_benchmarks.errors import ConfigError
 MEMBERS = [(kind, name) for kind, members in registry.BUILTIN.items() for name in members]
 NEEDED = {
     "backends": {"Options", "from_settings", "problems", "facts", "process_ids", "generate"},
-    "collectors": {"Options", "from_settings", "components", "attach", "guard_s", "mark", "read", "samples", "notes"},
+    "collectors": {
+        "Options",
+        "from_settings",
+        "components",
+        "attach",
+        "guard_s",
+        "further_rest_s",
+        "mark",
+        "read",
+        "samples",
+        "notes",
+    },
     "datasets": {"from_settings", "prompts"},
     "reporters": {"from_settings", "report"},
 }

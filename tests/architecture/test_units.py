@@ -47,6 +47,8 @@ UNITLESS = {
     "Summary.requests": "a mean count",
     "Summary.succeeded": "a mean count",
     "Summary.failed": "a mean count",
+    "Recipe.flat_within": "a ratio: change of power over the step between rest and work",
+    "Window.flat_within": "a ratio: change of power over the step between rest and work",
     "Summary.tokens_per_event": "a ratio",
 }
 

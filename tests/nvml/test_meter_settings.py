@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from attrs import evolve
 
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
@@ -69,3 +70,25 @@ def test_delays_and_waiting_are_those_asked_for(simulate: Simulate) -> None:
         (reading,) = collector.read(start, collector.mark()).readings
     assert reading.recipe is not None
     assert (reading.recipe.delay_low_s, reading.recipe.delay_high_s) == (0.01, 0.07)
+
+
+def test_rests_are_judged_by_the_limits_asked_for(simulate: Simulate) -> None:
+    """A GPU that never comes to rest is rested for the longest time; the recipe holds the other limits."""
+    simulate(Board("GPU-0", ((0.3, 400.0), (0.3, 100.0)), tick_s=0.02))
+    limits = NvmlOptions(flat_within=0.04, widest_delay_s=0.3, longest_rest_s=0.5)
+    with NvmlCollector(limits) as collector:
+        time.sleep(0.5)
+        start = collector.mark()
+        time.sleep(0.5)
+        stop = evolve(collector.mark(), quiet_s=0.45)
+        time.sleep(0.45)
+        further_s = collector.further_rest_s(None, evolve(start, quiet_s=0.45))
+        rested = evolve(start, quiet_s=0.45)
+        assert collector.further_rest_s(rested, stop) == pytest.approx(0.05)
+        assert collector.further_rest_s(rested, evolve(stop, quiet_s=0.5)) == 0.0
+        (reading,) = collector.read(rested, stop).readings
+    assert further_s == pytest.approx(0.05)
+    assert reading.edges is not None
+    assert (reading.edges.state, reading.edges.delay_high_s) == ("unsettled", 0.3)
+    assert reading.recipe is not None
+    assert (reading.recipe.flat_within, reading.recipe.widest_delay_s) == (0.04, 0.3)

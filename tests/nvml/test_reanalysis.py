@@ -77,8 +77,9 @@ output_dir: out
 
 @pytest.fixture
 def machine(simulate: Simulate) -> Machine:
-    """A board of wild power, and one without a counter."""
-    return simulate(Board(A, telegraph(), tick_s=0.02), Board(B, constant(80.0), counter=False, tick_s=0.02))
+    """A board whose power is never the same but always at rest, and one without a counter."""
+    resting = telegraph((299.0, 300.0, 301.0))
+    return simulate(Board(A, resting, tick_s=0.02), Board(B, constant(80.0), counter=False, tick_s=0.02))
 
 
 @pytest.fixture

@@ -1,0 +1,65 @@
+"""What the rests beside the trials showed: whether each GPU came to rest in time, and how late its counter seems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
+
+from ai_energy_benchmarks.domain.power import Device, EdgeState, WindowEdges
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.verdict import Finding, Level
+
+CHECK = "window edges"
+_BY_STATE: Mapping[EdgeState, Level] = {"unsettled": "FAIL", "late": "WARN", "raised": "WARN", "flat": "PASS"}
+
+
+def edge_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
+    """One line on the rests of each counted device, and one on the delay that its edges suggest."""
+    found: dict[Device, list[WindowEdges]] = {}
+    for trial in trials:
+        for reading in () if trial.measurement is None else trial.measurement.readings:
+            if reading.counted and reading.edges is not None:
+                found.setdefault(reading.device, []).append(reading.edges)
+    for device, seen in found.items():
+        name = device.label or device.id
+        states: list[EdgeState] = [each.state for each in seen]
+        for state, level in _BY_STATE.items():
+            number = states.count(state)
+            if number and (state != "flat" or number == len(seen)):
+                those = [each for each in seen if each.state == state]
+                message = f"{name}: {_message(state, those)} ({number} of {len(seen)} trials)"
+                yield Finding(level, CHECK, message, device.component)
+        yield from _apparent(name, device, seen)
+
+
+def _message(state: EdgeState, seen: Sequence[WindowEdges]) -> str:
+    longest_ms = 1e3 * max(each.delay_high_s for each in seen)
+    if state == "unsettled":
+        return (
+            "its power did not come to rest beside the trials, so that their energy is known by its bounds only; "
+            "fix: let nothing else run on it"
+        )
+    if state == "late":
+        return (
+            f"it showed power above that of its rest for up to {longest_ms:.0f} ms after the work: a slow fall, a late "
+            "counter or a sensor that lags; the bounds allow for all three"
+        )
+    if state == "raised":
+        change_w = max((each.idle_change_w for each in seen), key=abs)
+        return f"its rest after a trial drew up to {change_w:+.3g} W against the one before; the bounds allow for it"
+    return f"it was at rest within {longest_ms:.0f} ms beside the trials"
+
+
+def _apparent(name: str, device: Device, seen: Sequence[WindowEdges]) -> Iterator[Finding]:
+    rise, fall = (_median_ms(values) for values in ((each.rise_s for each in seen), (each.fall_s for each in seen)))
+    if rise is None and fall is None:
+        return
+    begin = "an unknown time" if rise is None else f"{rise:.0f} ms"
+    end = "an unknown time" if fall is None else f"{fall:.0f} ms"
+    message = f"{name}: its counter seems to follow the begin of the work after {begin} and its end after {end}"
+    yield Finding("INFO", "apparent delay", f"{message} (medians)", device.component)
+
+
+def _median_ms(values: Iterable[float | None]) -> float | None:
+    known = [1e3 * each for each in values if each is not None]
+    return median(known) if known else None
