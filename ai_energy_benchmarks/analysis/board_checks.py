@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
@@ -10,6 +9,7 @@ from statistics import median
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.integration import workload_boards
+from ai_energy_benchmarks.analysis.throttling import held, throttling_findings
 from ai_energy_benchmarks.domain.power import Device, Quantity, Samples, Series
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Level
@@ -18,14 +18,6 @@ from ai_energy_benchmarks.domain.verdict import Finding, Level
 WARMER_CELSIUS = 3.0
 CLOCK_CHANGE = 0.02
 
-# Bits of nvmlClocksThrottleReasons (NVML API reference) that change what is measured, and what each says of a run.
-_REASONS: tuple[tuple[int, str, Level], ...] = (
-    (0x08, "a hardware slowdown", "FAIL"),
-    (0x20, "the driver's thermal limit", "FAIL"),
-    (0x40, "the hardware's thermal limit", "FAIL"),
-    (0x80, "the hardware's power brake", "FAIL"),
-    (0x04, "the power limit", "INFO"),
-)
 # Ticks next to an edge in which the readings matter.
 _NEAR_TICKS = 3
 # Counters that move more often than every 15 ms are read less often on purpose (metrics/cadence.py): with the default
@@ -46,31 +38,11 @@ def board_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Findin
 
 
 def _of_one(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
-    if "throttle_reasons" in told:
-        yield from _throttling(name, told["throttle_reasons"], trials)
+    yield from throttling_findings(name, told, trials)
     if "energy_j" in told:
         yield from _edges(name, told["energy_j"], trials)
     yield from _warmer(name, told, trials)
     yield from _changed(name, told, trials)
-
-
-def _throttling(name: str, series: Series, trials: Sequence[Trial]) -> Iterator[Finding]:
-    """One line for each reason seen during a trial, or one that none was."""
-    clear = True
-    for bit, reason, level in _REASONS:
-        share = _share(series, trials, bit)
-        if share > 0:
-            clear = clear and level == "INFO"
-            yield Finding(level, "throttling", f"{name}: {reason} held its clocks down for {share:.1%} of the trials")
-    if clear:
-        yield Finding("PASS", "throttling", f"{name}: no thermal limit or hardware brake was seen")
-
-
-def _share(series: Series, trials: Sequence[Trial], bit: int) -> float:
-    """Share of the trials' time in which the last reading had the bit set."""
-    whole_s = sum(trial.duration_s for trial in trials)
-    held_s = sum(seconds for trial in trials for seconds, value in _held(series, trial) if int(value) & bit)
-    return held_s / whole_s if whole_s > 0 else 0.0
 
 
 def _edges(name: str, series: Series, trials: Sequence[Trial]) -> Iterator[Finding]:
@@ -113,7 +85,7 @@ def _changed(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]
 
 def _constant(name: str, what: str, unit: str, series: Series | None, trials: Sequence[Trial]) -> Iterator[Finding]:
     """A setting that should be the same in all trials."""
-    seen = sorted({value for trial in trials for _, value in _held(series, trial)}) if series is not None else []
+    seen = sorted({value for trial in trials for _, value in held(series, trial)}) if series is not None else []
     if len(seen) > 1:
         values = " and ".join(f"{value:g}{unit}" for value in seen)
         yield Finding("WARN", what, f"{name}: its {what} changed during the trials: {values}")
@@ -133,17 +105,6 @@ def _first_and_last(
 
 
 def _mean(series: Series, trial: Trial) -> float | None:
-    held = list(_held(series, trial))
-    seconds = sum(each_s for each_s, _ in held)
-    return sum(each_s * value for each_s, value in held) / seconds if seconds > 0 else None
-
-
-def _held(series: Series, trial: Trial) -> Iterator[tuple[float, float]]:
-    """How long each value was the latest one within a trial, from the first reading on."""
-    after_s = series.after_s
-    first = max(0, bisect_right(after_s, trial.start_s) - 1)
-    for row in range(first, bisect_left(after_s, trial.stop_s)):
-        until_s = after_s[row + 1] if row + 1 < len(after_s) else trial.stop_s
-        seconds = min(trial.stop_s, until_s) - max(trial.start_s, after_s[row])
-        if seconds > 0:
-            yield seconds, series.values[row]
+    parts = list(held(series, trial))
+    seconds = sum(each_s for each_s, _ in parts)
+    return sum(each_s * value for each_s, value in parts) / seconds if seconds > 0 else None

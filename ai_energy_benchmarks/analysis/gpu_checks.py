@@ -71,7 +71,7 @@ def _counted(uses: Sequence[GpuUse], choice: GpuChoice | None) -> Iterator[Findi
 def _uncounted(use: GpuUse, choice: GpuChoice | None, *, served: bool, none_worked: bool) -> Iterator[Finding]:
     """The lines of a GPU that does not count; none if it rested, or nothing is known of its rest."""
     of_engine = choice is not None and use.device.id in choice.engine_gpus
-    if use.worked or (use.worked is None and none_worked):
+    if use.worked or (use.worked is None and use.busy and none_worked):
         level: Level = "FAIL" if served and (of_engine or none_worked) else "WARN"
         whose = "; the driver lists processes of the engine on it" if of_engine else ""
         nothing = " and no counted GPU did" if none_worked else ""

@@ -86,14 +86,19 @@ class GpuUse:
         return None if None in highest and any(each.highest_percent is not None for each in self.rests) else True
 
     @property
+    def busy(self) -> bool | None:
+        """Whether it worked in the trials, whatever it did before; None if that is not known."""
+        if self.trials and sum(map(self._busy, self.trials)) >= min(WORKED_TRIALS, len(self.trials)):
+            return True
+        known = self.idle_w is not None or all(each.mean_percent is not None for each in self.trials)
+        return False if known else None
+
+    @property
     def worked(self) -> bool | None:
         """Whether it worked in the trials and rested at rest; None if that is not known."""
-        needed = min(WORKED_TRIALS, len(self.trials))
-        if not self.trials or sum(map(self._busy, self.trials)) < needed:
-            return False
-        if not self.rests:
-            return None
-        return not any(map(self._restless, self.rests))
+        if self.busy and self.rests:
+            return not any(map(self._restless, self.rests))
+        return None if self.busy else self.busy
 
     def _busy(self, trial: Window) -> bool:
         if trial.mean_percent is not None and trial.mean_percent > WORKED_PERCENT:

@@ -20,6 +20,8 @@ WARN, FAIL = 0.03, 0.10
 # Power is shown late, and by some drivers as the mean of the last second: the lag that agrees best is taken.
 _LAGS_S = tuple(step * 0.05 for step in range(23))
 _CEILING_W = 2000.0
+# Over what time the driver's averaged field goes (NVML API reference, NVML_FI_DEV_POWER_AVERAGE), in how many parts.
+_AVERAGED_S, _LEVELS = 1.0, 20
 
 
 @frozen
@@ -29,6 +31,7 @@ class Agreement:
     Attributes:
         counter_j: by its energy counter.
         power_j: by its power, integrated with the lag that agrees best.
+        averaged: whether that is the driver's mean of the last second, which leaves out nothing.
         scatter: two relative standard errors of the mean of the power readings: power that jumps between few
             readings proves nothing about the counter.
     """
@@ -37,6 +40,7 @@ class Agreement:
     counter_j: float
     power_j: float
     scatter: float
+    averaged: bool = False
 
     @property
     def difference(self) -> float:
@@ -69,6 +73,34 @@ def compare(counter: Series, power: Series, start_s: float, stop_s: float) -> Ag
     return Agreement(counter.device, counter_j, power_j, scatter)
 
 
+def compare_averaged(counter: Series, average: Series, start_s: float, stop_s: float) -> Agreement | None:
+    """The counter against the driver's mean power of the last second; None as for ``compare``.
+
+    The integral of that mean over a window is the growth of the counter's own mean over a second, so the edges of the
+    work change both alike.
+
+    Args:
+        average: the board's ``average_power_w``.
+    """
+    delay = edges.UNKNOWN_DELAY
+    covered = average.before_s[0] <= start_s and average.after_s[-1] >= stop_s
+    covered = covered and counter.before_s[0] <= start_s - _AVERAGED_S
+    if not covered or not edges.settled(counter, stop_s, delay) or edges.falls(counter, start_s, stop_s, delay):
+        return None
+    first_j, last_j = (_mean_level_j(counter, at_s, delay) for at_s in (start_s, stop_s))
+    power_j = integral.integral(average, start_s, stop_s, delay)[1]
+    return Agreement(counter.device, last_j - first_j, power_j, 0.0, averaged=True)
+
+
+def _mean_level_j(counter: Series, until_s: float, delay: edges.Delay) -> float:
+    """Mean level of a counter over the second before a moment, by the trapezoidal rule."""
+    step_s = _AVERAGED_S / _LEVELS
+    levels_j = [
+        edges.latched(counter, until_s - number * step_s, delay, _CEILING_W)[1] for number in range(_LEVELS + 1)
+    ]
+    return (sum(levels_j) - (levels_j[0] + levels_j[-1]) / 2) / _LEVELS
+
+
 def workload_boards(trials: Iterable[Trial]) -> frozenset[Device]:
     """The boards whose energy counted in any trial."""
     readings = (reading for trial in trials if trial.measurement for reading in trial.measurement.readings)
@@ -80,22 +112,30 @@ def counter_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Find
     own = workload_boards(trials)
     of = {(series.device, series.quantity): series for series in samples.series}
     for counter in samples.series:
-        power = of.get((counter.device, "power_w"))
-        if counter.quantity != "energy_j" or counter.device not in own or power is None:
+        if counter.quantity != "energy_j" or counter.device not in own:
             continue
+        average, power = of.get((counter.device, "average_power_w")), of.get((counter.device, "power_w"))
         found = [
             (agreement, trial.number)
             for trial in trials
-            if trial.duration_s >= SHORTEST_S
-            and (agreement := compare(counter, power, trial.start_s, trial.stop_s)) is not None
+            if trial.duration_s >= SHORTEST_S and (agreement := _agreement(counter, average, power, trial)) is not None
         ]
         if found:
             yield _finding(*max(found, key=lambda each: each[0].excess))
+
+
+def _agreement(counter: Series, average: Series | None, power: Series | None, trial: Trial) -> Agreement | None:
+    """Against the averaged power where the driver has it: that of the moment shares the counter's blind spots."""
+    seen = compare_averaged(counter, average, trial.start_s, trial.stop_s) if average and average.values else None
+    if seen is not None or power is None or not power.values:
+        return seen
+    return compare(counter, power, trial.start_s, trial.stop_s)
 
 
 def _finding(worst: Agreement, trial: int) -> Finding:
     level: Level = "FAIL" if worst.excess > FAIL else "WARN" if worst.excess > WARN else "PASS"
     name = worst.device.label or worst.device.id
     scatter = f", of which scatter explains {worst.scatter:.1%}" if worst.scatter else ""
-    message = f"{name}: integrated power differs from the energy counter by {worst.difference:+.1%} in trial {trial}"
+    power = "the driver's 1 s average power" if worst.averaged else "power"
+    message = f"{name}: integrated {power} differs from the energy counter by {worst.difference:+.1%} in trial {trial}"
     return Finding(level, "counter against power", message + scatter, worst.device.component)

@@ -11,24 +11,30 @@ from ai_energy_benchmarks.domain.strangers import StrangerCheck
 from ai_energy_benchmarks.domain.verdict import Finding
 
 CHECK = "foreign process"
-# Utilization of a GPU on which nothing is asked of the engine.
+# Utilization of a GPU while no request is in flight.
 _BUSY_AT_REST_PERCENT = 5.0
+# Meters of GPUs whose libraries have no list of the processes on them.
+_WITHOUT_LISTS = frozenset(("zeus", "codecarbon"))
 
 
 def stranger_findings(trials: Sequence[Trial], steps: Sequence[Step], samples: Samples) -> Iterator[Finding]:
     """One line for each GPU of the workload, except that who was found by a meter has lines of the windows."""
     gpus: dict[str, list[StrangerCheck]] = {}
-    told: set[str] = set()
+    reported: set[str] = set()
     for measurement in (trial.measurement for trial in trials if trial.measurement is not None):
         counted = {reading.device.id for reading in measurement.readings if reading.counted}
-        told.update(measurement.foreign_processes)
+        reported.update(measurement.foreign_processes)
+        for reading in measurement.readings:
+            if reading.counted and reading.device.component == "gpu" and reading.meter in _WITHOUT_LISTS:
+                check = StrangerCheck(reading.device.id, unchecked=f"{reading.meter} has no list of processes")
+                gpus.setdefault(reading.device.id, []).append(check)
         for check in measurement.strangers:
-            if check.gpu in counted or check.found in told:
+            if check.gpu in counted or check.found in reported:
                 gpus.setdefault(check.gpu, []).append(check)
     for gpu, checks in gpus.items():
         # Where it was found out after the trials which GPUs count, only now it is known whose strangers matter.
         for found in dict.fromkeys(check.found for check in checks if check.found is not None):
-            if found not in told:
+            if found not in reported:
                 yield Finding("FAIL", CHECK, found, "gpu")
         why = next((check.unchecked for check in checks if check.unchecked is not None), None)
         if why is not None:
@@ -41,15 +47,15 @@ def stranger_findings(trials: Sequence[Trial], steps: Sequence[Step], samples: S
 
 
 def _at_rest(gpu: str, steps: Sequence[Step], samples: Samples) -> str:
-    """What else speaks for or against others: power and utilization while nothing was asked of the engine."""
+    """What else speaks for or against others: power and utilization while no request was in flight."""
     bare_w, resident_w = (_power_w(gpu, name, steps) for name in ("bare idle", "resident idle"))
-    said = ""
+    witnesses = ""
     if bare_w is not None and resident_w is not None:
-        said = f"; at rest it drew {bare_w:.0f} W without the model and {resident_w:.0f} W with it"
+        witnesses = f"; at rest it drew {bare_w:.0f} W without the model and {resident_w:.0f} W with it"
     busy = _utilization(gpu, steps, samples)
     if busy is not None and busy > _BUSY_AT_REST_PERCENT:
-        said += f"; it was busy {busy:.0f} % of the time, though nothing was asked of the engine"
-    return said
+        witnesses += f"; it was busy {busy:.0f} % of the time, though no request was in flight"
+    return witnesses
 
 
 def _power_w(gpu: str, name: StepName, steps: Sequence[Step]) -> float | None:

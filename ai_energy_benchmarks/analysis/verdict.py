@@ -9,6 +9,7 @@ from itertools import chain
 
 from attrs import evolve, frozen
 
+from ai_energy_benchmarks.analysis.beats import beat_findings
 from ai_energy_benchmarks.analysis.board_checks import board_findings
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.edge_checks import edge_findings
@@ -110,6 +111,7 @@ def judge(
         goodput_findings(summary),
         latency_findings(summary),
         counter_findings(samples, trials),
+        beat_findings(summary, trials),
         board_findings(samples, trials),
         edge_findings(trials),
         stranger_findings(trials, steps, samples),

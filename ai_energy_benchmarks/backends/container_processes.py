@@ -7,11 +7,11 @@ from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
 
-from ai_energy_benchmarks.backends.local_processes import Seen, descendants, owners, process_numbers, sockets_on
+from ai_energy_benchmarks.backends.local_processes import LocalProcess, descendants, owners, process_numbers, sockets_on
 from ai_energy_benchmarks.backends.proxies import argument
 
 
-def behind(forwarder: Seen, proc: Path) -> tuple[int, ...]:
+def behind(forwarder: LocalProcess, proc: Path) -> tuple[int, ...]:
     """The processes that listen at the other end, or all of its container where that is not shown; empty if unknown."""
     address, port = argument(forwarder, "container-ip"), argument(forwarder, "container-port")
     if address is not None:
@@ -44,7 +44,7 @@ def _has_address(net: Path, address: str) -> bool:
     return any(line.split()[-1:] == [str(wanted)] and "host LOCAL" in below for line, below in pairwise(lines))
 
 
-def _namespace_of(forwarder: Seen, proc: Path) -> int | None:
+def _namespace_of(forwarder: LocalProcess, proc: Path) -> int | None:
     """Inode of the network namespace that a rootless forwarder serves: of its arguments, or of a child of its own."""
     for word in (argument(forwarder, "netns"), *reversed(forwarder.command[1:])):
         if word is not None and word.isdecimal() and (inode := _inode(proc / word / "ns" / "net")) is not None:

@@ -26,7 +26,7 @@ _LAUNCHERS = frozenset(("raylet", "text-generation-launcher"))
 
 
 @frozen
-class Seen:
+class LocalProcess:
     """One process as proc(5) shows it.
 
     Attributes:
@@ -54,7 +54,7 @@ class Seen:
         return frozenset((self.name, *words))
 
 
-def look_at(pid: int, proc: Path = PROC) -> Seen | None:
+def local_process(pid: int, proc: Path = PROC) -> LocalProcess | None:
     """A process; None if it has ended or is not shown."""
     folder = proc / str(pid)
     try:
@@ -65,7 +65,7 @@ def look_at(pid: int, proc: Path = PROC) -> Seen | None:
     # The name, in brackets, may hold spaces and brackets too. proc(5): field 4 is the parent, 6 the session.
     name, fields = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
     words = tuple(word for word in command if word)
-    return Seen(pid, int(fields[1]), int(fields[3]), name, words)
+    return LocalProcess(pid, int(fields[1]), int(fields[3]), name, words)
 
 
 def process_numbers(proc: Path = PROC) -> tuple[int, ...]:
@@ -134,8 +134,8 @@ def with_parent(pid: int, proc: Path = PROC, client: int | None = None) -> int:
     Args:
         client: the process that measures; this one if not given.
     """
-    process = look_at(pid, proc)
-    parent = look_at(process.parent, proc) if process is not None and process.parent > 1 else None
+    process = local_process(pid, proc)
+    parent = local_process(process.parent, proc) if process is not None and process.parent > 1 else None
     if process is None or parent is None or parent.starts_anything:
         return pid
     if parent.names & _LAUNCHERS:
@@ -156,19 +156,19 @@ def _ancestors(pid: int, proc: Path) -> frozenset[int]:
     found: set[int] = set()
     while pid > 0 and pid not in found:
         found.add(pid)
-        process = look_at(pid, proc)
+        process = local_process(pid, proc)
         pid = 0 if process is None else process.parent
     return frozenset(found)
 
 
-def descendants(roots: Collection[int], proc: Path = PROC) -> tuple[Seen, ...]:
+def descendants(roots: Collection[int], proc: Path = PROC) -> tuple[LocalProcess, ...]:
     """The processes with all that descend from them."""
-    children: dict[int, list[Seen]] = {}
+    children: dict[int, list[LocalProcess]] = {}
     for pid in process_numbers(proc):
-        if (process := look_at(pid, proc)) is not None:
+        if (process := local_process(pid, proc)) is not None:
             children.setdefault(process.parent, []).append(process)
-    found: dict[int, Seen] = {}
-    waiting = [process for process in (look_at(pid, proc) for pid in roots) if process is not None]
+    found: dict[int, LocalProcess] = {}
+    waiting = [process for process in (local_process(pid, proc) for pid in roots) if process is not None]
     while waiting:
         process = waiting.pop()
         if process.pid not in found:

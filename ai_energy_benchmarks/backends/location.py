@@ -8,7 +8,14 @@ from pathlib import Path
 from attrs import evolve
 
 from ai_energy_benchmarks.backends.container_processes import behind
-from ai_energy_benchmarks.backends.local_processes import PROC, Seen, look_at, owners, sockets_on, with_parent
+from ai_energy_benchmarks.backends.local_processes import (
+    PROC,
+    LocalProcess,
+    local_process,
+    owners,
+    sockets_on,
+    with_parent,
+)
 from ai_energy_benchmarks.backends.proxies import Proxy, recognised, targets
 from ai_energy_benchmarks.backends.several_nodes import gpus_of_this_machine, spread
 from ai_energy_benchmarks.domain.address import Address
@@ -37,18 +44,18 @@ def of_tree(pid: int, proc: Path = PROC, gpus: int | None = None, arguments: Seq
     """The same of an engine whose first process is known.
 
     Args:
-        arguments: what that was told besides its command line, in the same form.
+        arguments: what that was given in addition to its command line, in the same form.
     """
     return _with_spread(Location((pid,)), proc, gpus, arguments)
 
 
 def _with_spread(found: Location, proc: Path, gpus: int | None, arguments: Sequence[str] = ()) -> Location:
-    told = spread(found.process_ids, proc, gpus if gpus is not None else gpus_of_this_machine(), arguments)
-    if told is None:
+    part = spread(found.process_ids, proc, gpus if gpus is not None else gpus_of_this_machine(), arguments)
+    if part is None:
         return found
-    remedy = "" if told.certain else f"; fix: {_OVERRULE}, with the GPUs in backend.device_ids"
-    reason = f"only a part of the engine can be seen: {told.reason}{remedy}"
-    return evolve(found, elsewhere=reason, certain=told.certain)
+    remedy = "" if part.certain else f"; fix: {_OVERRULE}, with the GPUs in backend.device_ids"
+    reason = f"only a part of the engine can be seen: {part.reason}{remedy}"
+    return evolve(found, elsewhere=reason, certain=part.certain)
 
 
 def _followed(address: Address, proc: Path, depth: int) -> Location:
@@ -56,23 +63,23 @@ def _followed(address: Address, proc: Path, depth: int) -> Location:
     listeners = owners(inodes, proc)
     if not listeners:
         return Location(unknown=_unknown(address.port, bool(inodes)))
-    found: list[int] = []
-    for process in (seen for pid in listeners if (seen := look_at(pid, proc)) is not None):
+    roots: list[int] = []
+    for process in (entry for pid in listeners if (entry := local_process(pid, proc)) is not None):
         proxy = recognised(process)
         if proxy is None:
             # A service manager holds the sockets of the services that it starts (sd_listen_fds(3)).
-            found += [] if process.starts_anything else [with_parent(process.pid, proc)]
+            roots += [] if process.starts_anything else [with_parent(process.pid, proc)]
             continue
         beyond = _beyond(process, proxy, address.port, proc, depth)
         if beyond.elsewhere is not None or not beyond.process_ids:
             return beyond
-        found += beyond.process_ids
-    if not found:
+        roots += beyond.process_ids
+    if not roots:
         return Location(unknown=f"only a service manager is seen to listen on port {address.port}")
-    return Location(tuple(dict.fromkeys(found)), by_port=True)
+    return Location(tuple(dict.fromkeys(roots)), by_port=True)
 
 
-def _beyond(process: Seen, proxy: Proxy, port: int, proc: Path, depth: int) -> Location:
+def _beyond(process: LocalProcess, proxy: Proxy, port: int, proc: Path, depth: int) -> Location:
     """What is behind a proxy."""
     listens = f"{process.name} (process {process.pid}) listens on port {port} and passes requests on to"
     there = f"fix: run this package on the machine that serves, or {_OVERRULE}"

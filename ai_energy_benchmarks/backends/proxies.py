@@ -1,4 +1,4 @@
-"""Programs that listen on a port for somebody else: tunnels, port forwarders of containers, proxies and routers.
+"""Programs that listen on a port for another one: tunnels, port forwarders of containers, proxies and routers.
 
 One table. What each kind means, and how it is followed:
 
@@ -15,7 +15,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from ai_energy_benchmarks.backends.local_processes import Seen
+from ai_energy_benchmarks.backends.local_processes import LocalProcess
 from ai_energy_benchmarks.domain.address import Address, parse_address
 
 Kind = Literal["remote", "container", "target", "balancer"]
@@ -71,12 +71,12 @@ _TARGETS = (
 )
 
 
-def recognised(process: Seen) -> Proxy | None:
+def recognised(process: LocalProcess) -> Proxy | None:
     """The row of a process; None if it is no known proxy."""
     return next((row for row in TABLE if row.names & process.names), None)
 
 
-def argument(process: Seen, name: str) -> str | None:
+def argument(process: LocalProcess, name: str) -> str | None:
     """The value of an argument, be it ``-name value``, ``--name value`` or ``--name=value``."""
     words = process.command
     for position, word in enumerate(words):
@@ -86,7 +86,7 @@ def argument(process: Seen, name: str) -> str | None:
     return None
 
 
-def targets(process: Seen) -> tuple[Address, ...]:
+def targets(process: LocalProcess) -> tuple[Address, ...]:
     """The addresses to which the arguments send requests on."""
     words = [part for word in process.command[1:] for part in word.split(",")]
     found = [_address(word, "systemd-socket-proxyd" in process.names) for word in words]

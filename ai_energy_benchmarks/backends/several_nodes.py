@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from ai_energy_benchmarks.backends.local_processes import PROC, Seen, descendants, look_at
+from ai_energy_benchmarks.backends.local_processes import PROC, LocalProcess, descendants, local_process
 
 # Arguments that count nodes: of vLLM, SGLang and torchrun (docs.vllm.ai/en/latest/serving/parallelism_scaling,
 # docs.sglang.ai multi-node deployment, pytorch.org/docs/stable/elastic/run.html) and DeepSpeed's launcher.
@@ -50,7 +50,7 @@ def spread(
     Args:
         roots: its first processes.
         gpus: how many GPUs this machine has; None if unknown.
-        arguments: what the first of the processes was told besides its command line.
+        arguments: what the first of the processes was given in addition to its command line.
     """
     tree = descendants(roots, proc)
     if arguments and tree:
@@ -65,16 +65,16 @@ def spread(
     return _ray(tree)
 
 
-def _launchers(pid: int, proc: Path) -> Iterator[Seen]:
+def _launchers(pid: int, proc: Path) -> Iterator[LocalProcess]:
     """The processes above that start an engine on many machines."""
-    process = look_at(pid, proc)
+    process = local_process(pid, proc)
     while process is not None and process.parent > 0:
-        process = look_at(process.parent, proc)
+        process = local_process(process.parent, proc)
         if process is not None and process.names & _LAUNCHERS:
             yield process
 
 
-def _counted_nodes(process: Seen) -> Iterator[str]:
+def _counted_nodes(process: LocalProcess) -> Iterator[str]:
     for name in _NODES:
         value = _value(process.command, name) or ""
         if value.partition(":")[0].isdecimal() and int(value.rpartition(":")[2] or 0) > 1:  # torchrun: least:most
@@ -91,7 +91,7 @@ def _counted_nodes(process: Seen) -> Iterator[str]:
             yield f"was started on the hosts of {file}"
 
 
-def _far_peers(process: Seen) -> Iterator[str]:
+def _far_peers(process: LocalProcess) -> Iterator[str]:
     """vLLM's data parallelism with a part of its copies elsewhere (docs.vllm.ai, Data Parallel Deployment)."""
     command = process.command
     size, local = (_number(command, name) for name in ("--data-parallel-size", "--data-parallel-size-local"))
@@ -103,7 +103,7 @@ def _far_peers(process: Seen) -> Iterator[str]:
         yield "places copies of the model in a Ray cluster (--data-parallel-backend ray)"
 
 
-def _too_many(process: Seen, gpus: int | None) -> Iterator[str]:
+def _too_many(process: LocalProcess, gpus: int | None) -> Iterator[str]:
     # SGLang's attention copies share the GPUs of its tensor parallelism (docs.sglang.ai, DP attention).
     shared = "--enable-dp-attention" in process.command
     wanted = 1
@@ -128,17 +128,19 @@ def _more(size: str | None, local: str | None) -> bool:
     return bool(size and local and size.isdecimal() and local.isdecimal() and int(size) > int(local) > 0)
 
 
-def _ray(tree: Sequence[Seen]) -> Spread | None:
+def _ray(tree: Sequence[LocalProcess]) -> Spread | None:
     """Workers of a Ray cluster are children of its raylet, wherever that is, and not of the engine.
 
     A raylet that the engine has started itself is among its descendants, and its cluster is this machine's.
     """
     where = "its workers are not in the engine's process tree, and the cluster's other nodes cannot be seen from here"
-    asked = [process for process in tree if _value(process.command, "--distributed-executor-backend") == "ray"]
+    by_flag = [process for process in tree if _value(process.command, "--distributed-executor-backend") == "ray"]
     raylets = [process for process in tree if "raylet" in process.names]
     titles = [process for process in tree if any(name.startswith("ray::") for name in process.names)]
-    if asked and not raylets:
-        return Spread(f"{_named(asked[0])} runs in a Ray cluster (--distributed-executor-backend ray): {where}", False)
+    if by_flag and not raylets:
+        return Spread(
+            f"{_named(by_flag[0])} runs in a Ray cluster (--distributed-executor-backend ray): {where}", False
+        )
     if titles and (not raylets or raylets[0] is tree[0]):
         return Spread(
             f"{_named(titles[0])} is an actor of a Ray cluster, whose other nodes cannot be seen from here", False
@@ -168,7 +170,7 @@ def _environment(pid: int, proc: Path) -> Mapping[str, str]:
     return {name: value for name, equals, value in (word.partition("=") for word in words) if equals}
 
 
-def _named(process: Seen) -> str:
+def _named(process: LocalProcess) -> str:
     return f"{process.name} (process {process.pid})"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ai_energy_benchmarks.domain.power import Device, Quantity
@@ -14,7 +16,11 @@ Nvml = Any
 Handle = Any
 
 AVERAGED_S = 1.0
-INSTANT_POWER_FIELD = 186  # NVML_FI_DEV_POWER_INSTANT, in mW; driver 530 and newer
+# NVML_FI_DEV_POWER_AVERAGE and NVML_FI_DEV_POWER_INSTANT, in mW; driver 530 and newer
+AVERAGE_POWER_FIELD, INSTANT_POWER_FIELD = 185, 186
+# Of the GPUs since Ampere only those with the GA100 chip tell instantaneous power (NVML API reference,
+# nvmlDeviceGetPowerUsage); the recording of an A100 in docs/validation.md shows it too.
+_GA100 = re.compile(r"\b(A100|A30|A800)\b")
 
 
 def open_nvml() -> Nvml:
@@ -77,6 +83,10 @@ class NvmlBoard:
             "temperature_celsius": self.temperature_celsius,
             "clock_hz": self.clock_hz,
             "throttle_reasons": self.throttle_reasons,
+            "average_power_w": self.average_power_w,
+            "thermal_violation_s": partial(self._violation_s, "NVML_PERF_POLICY_THERMAL"),
+            "power_violation_s": partial(self._violation_s, "NVML_PERF_POLICY_POWER"),
+            "board_violation_s": partial(self._violation_s, "NVML_PERF_POLICY_BOARD_LIMIT"),
             "memory_used_bytes": self.memory_used_bytes,
             "utilization_percent": self.utilization_percent,
             "power_limit_w": self.limit_w,
@@ -94,6 +104,8 @@ class NvmlBoard:
 
     def _averages(self) -> bool:
         """NVML API reference, nvmlDeviceGetPowerUsage: instantaneous before Ampere, then a mean over one second."""
+        if _GA100.search(self.device.label):
+            return False
         try:
             architecture: int = self._nvml.nvmlDeviceGetArchitecture(self._handle)
         except self._nvml.NVMLError:
@@ -115,11 +127,25 @@ class NvmlBoard:
 
     def instant_power_w(self) -> float:
         """The field of newer drivers that is not averaged."""
-        (field,) = self._nvml.nvmlDeviceGetFieldValues(self._handle, [INSTANT_POWER_FIELD])
+        return self._field_w(INSTANT_POWER_FIELD)
+
+    def average_power_w(self) -> float:
+        """The field of newer drivers that is the mean of the last second."""
+        return self._field_w(AVERAGE_POWER_FIELD)
+
+    def _field_w(self, number: int) -> float:
+        (field,) = self._nvml.nvmlDeviceGetFieldValues(self._handle, [number])
         if field.nvmlReturn:
             raise self._nvml.NVMLError(field.nvmlReturn)
         milliwatts: int = field.value.uiVal
         return milliwatts / 1000
+
+    def _violation_s(self, policy: str) -> float:
+        """How long a limit has held the clocks down so far (NVML API reference, nvmlViolationTime_t: nanoseconds)."""
+        nanoseconds: int = self._nvml.nvmlDeviceGetViolationStatus(
+            self._handle, getattr(self._nvml, policy)
+        ).violationTime
+        return nanoseconds * 1e-9
 
     def temperature_celsius(self) -> float:
         """Temperature of the chip."""

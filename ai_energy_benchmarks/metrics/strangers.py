@@ -53,7 +53,7 @@ class Listings:
 
 
 class Gpu(Protocol):
-    """What is asked of a GPU here."""
+    """What the checks need of a GPU."""
 
     @property
     def id(self) -> str: ...
@@ -102,7 +102,7 @@ class Strangers:
         readings = (
             evolve(each, counted=each.counted and each.device.component != "gpu") for each in measurement.readings
         )
-        why = f"the energy of a MIG slice cannot be told from that of the slices next to it: {busy}"
+        why = f"the energy of a MIG slice cannot be separated from that of the slices next to it: {busy}"
         return evolve(measurement, readings=tuple(readings), absent={**measurement.absent, "gpu": why})
 
     def _checks(self, gpus: Iterable[Gpu], start_s: float) -> Iterator[StrangerCheck]:
@@ -117,6 +117,8 @@ class Strangers:
 
     def _check(self, gpu: Gpu, lists: Sequence[frozenset[int]]) -> StrangerCheck:
         roots, running = self._workload.process_ids, frozenset[int]().union(*lists)
+        if not running:  # as on WSL 2, and on virtual GPUs
+            return StrangerCheck(gpu.id, unchecked="the driver lists no process on it, not even the engine's")
         own = listed_as(roots, running, self._proc) if roots else None
         if own is None:
             return self._by_number(gpu, lists, running)

@@ -1,6 +1,6 @@
 """Whether the processes found behind a port are those that do the engine's work.
 
-The process that listens may be a router or a proxy that is not known as one, with the workers beside it.
+The process that listens may be a router or a proxy that is not known as one, with the workers next to it.
 """
 
 from __future__ import annotations

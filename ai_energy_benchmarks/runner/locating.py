@@ -35,5 +35,5 @@ def location_findings(config: BenchmarkConfig, location: Location, missed: str |
         keys = "metrics.assume_local" if config.metrics.assume_local else "backend.device_ids"
         yield Finding("INFO", "engine location", f"{location.elsewhere.partition('; fix:')[0]}; {keys} overrules this")
     elif location.unknown is not None:
-        message = f"the engine's processes are unknown: {location.unknown}; other work cannot be told from theirs"
+        message = f"the engine's processes are unknown: {location.unknown}; other work cannot be separated from theirs"
         yield Finding("WARN", "engine location", message)

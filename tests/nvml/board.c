@@ -12,6 +12,7 @@ int boards, users;
 double origin_s;
 char driver[80];
 static double gone_at_s;
+static char work_file[512];
 
 double now_s(void)
 {
@@ -57,6 +58,21 @@ static double lagged_w(const Steps *of, int i, double since_s, double lag_s)
     return of->watts[i] + (before_w - of->watts[i]) * exp(-since_s / lag_s);
 }
 
+/* Seconds until t in which work was running, and whether it is at t: a file of times at which it began and ended. */
+static double work_s(double t, int *running)
+{
+    double times_s[4096], total_s = 0;
+    FILE *file = work_file[0] ? fopen(work_file, "rb") : NULL;
+    size_t count = file ? fread(times_s, sizeof(double), 4096, file) : 0;
+    if (file) fclose(file);
+    *running = 0;
+    for (size_t i = 0; i < count && times_s[i] < t; i += 2) {
+        *running = i + 1 == count || times_s[i + 1] > t;
+        total_s += (*running ? t : times_s[i + 1]) - times_s[i];
+    }
+    return total_s;
+}
+
 /* Joules from the origin to t as the sensor sees them; what a lag holds back is lag * y. */
 static double energy_j(const Board *b, const Steps *of, double t)
 {
@@ -64,14 +80,17 @@ static double energy_j(const Board *b, const Steps *of, double t)
     int i = inside(of, t, &since_s, &cycles);
     double j = cycles * of->sum_j[of->count - 1] + (i ? of->sum_j[i - 1] : 0) + since_s * of->watts[i];
     if (b->lag_s > 0) j -= b->lag_s * (lagged_w(of, i, since_s, b->lag_s) - of->lagged_w[of->count - 1]);
+    int running;
+    if (b->work_w > 0) j += b->work_w * work_s(t, &running);
     return b->gain * j;
 }
 
 static double power_w(const Board *b, const Steps *of, double t)
 {
     double since_s, cycles;
-    int i = inside(of, t, &since_s, &cycles);
-    return b->gain * (b->lag_s > 0 ? lagged_w(of, i, since_s, b->lag_s) : of->watts[i]);
+    int i = inside(of, t, &since_s, &cycles), running = 0;
+    if (b->work_w > 0) work_s(t, &running);
+    return b->gain * (running * b->work_w) + b->gain * (b->lag_s > 0 ? lagged_w(of, i, since_s, b->lag_s) : of->watts[i]);
 }
 
 /* The lagged power at the end of each step; of a trace that has repeated for ever. */
@@ -156,6 +175,13 @@ unsigned power_mw(const Board *b, int average, int module)
     return w > 0 ? (unsigned)(w * 1000) : 0;
 }
 
+double utilization(const Board *b)
+{
+    int running = 0;
+    if (b->work_w > 0) work_s(now_s(), &running);
+    return running ? 100 : b->utilization;
+}
+
 /* Nanoseconds until now in which the clock was held down for a reason. */
 uint64_t violation_ns(const Board *b, int policy)
 {
@@ -197,6 +223,8 @@ static void set(Board *b, const char *key, char *rest)
     else if (!strcmp(key, "delay_jitter_s")) b->delay_jitter_s = v;
     else if (!strcmp(key, "offset_mj")) b->offset_mj = v;
     else if (!strcmp(key, "average_s")) b->average_s = v;
+    else if (!strcmp(key, "utilization")) b->utilization = v;
+    else if (!strcmp(key, "work_w")) b->work_w = v;
     else if (!strcmp(key, "gain")) b->gain = v;
     else if (!strcmp(key, "noise_w")) b->noise_w = v;
     else if (!strcmp(key, "duty")) b->duty = v;
@@ -241,7 +269,7 @@ static Board *add_board(void)
     forget(&b->drawn), forget(&b->shown);
     memset(b, 0, sizeof *b);
     b->magic = BOARD_MAGIC;
-    b->tick_s = 0.1, b->gain = b->duty = 1, b->average_s = 1, b->limit_w = 700, b->temperature = 40, b->lost_at_s = INFINITY;
+    b->tick_s = 0.1, b->gain = b->duty = 1, b->average_s = 1, b->limit_w = 700, b->utilization = 50, b->temperature = 40, b->lost_at_s = INFINITY;
     b->reachable = b->counter = b->instant = b->power = b->counts_violations = 1, b->architecture = 9;
     return b;
 }
@@ -253,7 +281,7 @@ int read_file(const char *path)
     Board *b = NULL;
     FILE *file = path ? fopen(path, "r") : NULL;
     if (!file) return DRIVER_NOT_LOADED;
-    boards = 0, origin_s = 0, gone_at_s = INFINITY;
+    boards = 0, origin_s = 0, gone_at_s = INFINITY, work_file[0] = 0;
     snprintf(driver, sizeof driver, "550.00");
     while (fgets(line, sizeof line, file)) {
         line[strcspn(line, "\n")] = 0;
@@ -261,6 +289,7 @@ int read_file(const char *path)
         if (!strcmp(key, "board")) b = boards < MAX_BOARDS ? add_board() : b;
         else if (!strcmp(key, "origin_s")) origin_s = atof(line + length);
         else if (!strcmp(key, "gone_at_s")) gone_at_s = atof(line + length);
+        else if (!strcmp(key, "work_file")) snprintf(work_file, sizeof work_file, "%s", line + length);
         else if (!strcmp(key, "driver")) snprintf(driver, sizeof driver, "%s", line + length);
         else if (b) set(b, key, line + length);
     }

@@ -20,6 +20,7 @@ struct Board {
     int magic; /* tells a board's handle from a slice's */
     char uuid[96], name[96];
     double tick_s, jitter, phase_s, delay_s, delay_jitter_s, offset_mj, average_s, gain, noise_w, duty, lag_s, module_w, limit_w, temperature;
+    double utilization, work_w; /* percent at rest; watts that it draws more while it works */
     double lost_at_s;
     int reachable, counter, instant, power, architecture, throttle_reasons;
     uint64_t seed;
@@ -46,6 +47,7 @@ int refused(const Board *b); /* the code with which a call about the board fails
 uint64_t counter_mj(Board *b, int module);
 uint64_t violation_ns(const Board *b, int policy);
 unsigned power_mw(const Board *b, int average, int module);
+double utilization(const Board *b);
 int read_file(const char *path);
 
 #endif

@@ -47,7 +47,7 @@ def simulate(simulated_library: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
     def make(*boards: Board, gone_at_s: float = math.inf) -> Machine:
         _forget()
-        machine = Machine(boards, time.perf_counter(), gone_at_s)
+        machine = Machine(boards, time.perf_counter(), gone_at_s, tmp_path / "work")
         machine.write(tmp_path / "boards")
         monkeypatch.setenv("SIMULATED_NVML", str(tmp_path / "boards"))
         monkeypatch.setenv("LD_LIBRARY_PATH", str(simulated_library.parent))  # for child processes

@@ -165,7 +165,7 @@ typedef struct { unsigned gpu, memory; } Utilization;
 int nvmlDeviceGetUtilizationRates(const Board *b, Utilization *out)
 {
     ASK(b);
-    out->gpu = 50, out->memory = 10;
+    out->gpu = (unsigned)utilization(b), out->memory = 10;
     return SUCCESS;
 }
 int nvmlDeviceGetClockInfo(const Board *b, int kind, unsigned *out)

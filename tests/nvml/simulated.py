@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import random
 import subprocess
-from collections.abc import Sequence
+import time
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 
@@ -93,6 +96,8 @@ class Board:
         counter, instant, power: whether it has an energy counter, the newer power fields, any power at all.
         violations: when its clock was held down, by its violation counters; None if it has none.
         architecture: as NVML numbers them; 9 is Hopper, 4 Pascal.
+        utilization: percent that it reports at rest.
+        work_w: what it draws in addition to its trace while ``Machine.work`` runs; it then reports 100 %.
     """
 
     uuid: str
@@ -121,6 +126,8 @@ class Board:
     power: bool = True
     architecture: int = 9
     throttle_reasons: int = 0
+    utilization: float = 50.0
+    work_w: float = 0.0
     seed: int = 1
     pids: tuple[int, ...] = ()
     slices: tuple[str, ...] = ()
@@ -156,6 +163,8 @@ class Board:
             "noise_w",
             "duty",
             "lag_s",
+            "utilization",
+            "work_w",
             "module_w",
             "limit_w",
             "temperature_celsius",
@@ -180,21 +189,50 @@ class Board:
 
 @frozen
 class Machine:
-    """Simulated boards from ``origin_s`` on the monotonic clock; the whole driver may go at a time."""
+    """Simulated boards from ``origin_s`` on the monotonic clock; the whole driver may go at a time.
+
+    Attributes:
+        work_file: where the times of work are written, which the boards with ``work_w`` follow.
+    """
 
     boards: tuple[Board, ...]
     origin_s: float
     gone_at_s: float = math.inf
+    work_file: Path | None = None
 
     def write(self, path: Path) -> None:
         """The file for ``SIMULATED_NVML``."""
         lines = [f"origin_s {self.origin_s!r}"]
         lines += [f"gone_at_s {self.gone_at_s}"] * math.isfinite(self.gone_at_s)
+        lines += [f"work_file {self.work_file}"] * (self.work_file is not None)
         path.write_text("\n".join([*lines, *(line for board in self.boards for line in board.lines()), ""]))
+
+    @contextmanager
+    def work(self) -> Iterator[None]:
+        """Let the boards with ``work_w`` work; one piece of work at a time."""
+        self._note(time.perf_counter())
+        try:
+            yield
+        finally:
+            self._note(time.perf_counter())
+
+    def _note(self, time_s: float) -> None:
+        assert self.work_file is not None
+        with self.work_file.open("ab") as file:
+            file.write(array("d", [time_s - self.origin_s]).tobytes())
+
+    def work_s(self, start_s: float, stop_s: float) -> float:
+        """How long work ran between two times on the monotonic clock."""
+        times_s = array("d", self.work_file.read_bytes() if self.work_file and self.work_file.exists() else b"")
+        pieces = zip(times_s[::2], times_s[1::2], strict=True)
+        start_s, stop_s = start_s - self.origin_s, stop_s - self.origin_s
+        return sum(max(0.0, min(end_s, stop_s) - max(begin_s, start_s)) for begin_s, end_s in pieces)
 
     def energy_j(self, board: int, start_s: float, stop_s: float) -> float:
         """The true energy of a board between two times on the monotonic clock."""
-        return self.boards[board].energy_j(start_s - self.origin_s, stop_s - self.origin_s)
+        drawn = self.boards[board]
+        worked_j = drawn.gain * drawn.work_w * self.work_s(start_s, stop_s)
+        return drawn.energy_j(start_s - self.origin_s, stop_s - self.origin_s) + worked_j
 
 
 def compile_library(compiler: str, directory: Path) -> Path:

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from tests.nvml.conftest import Simulate
-from tests.nvml.simulated import Board, square
+from tests.nvml.simulated import Board, constant, square
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("codecarbon") is None, reason="codecarbon is not installed")
 
 CHILD = """
 import json, sys, time
+from ai_energy_benchmarks.domain.power import Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.codecarbon import CodeCarbonCollector
@@ -27,6 +28,8 @@ from tests.factories import ENVIRONMENT
 settings = CollectorSettings(CodeCarbonCollector.Options(measure_s=0.1), ENVIRONMENT, country_iso_code="FRA")
 with CodeCarbonCollector.from_settings(settings) as collector:
     time.sleep(float(sys.argv[1]))
+    if sys.argv[3:]:
+        collector.attach(Workload((), **json.loads(sys.argv[3])))
     start = collector.mark()
     time.sleep(float(sys.argv[2]))
     said = {"start_s": start.time_s}
@@ -36,6 +39,10 @@ with CodeCarbonCollector.from_settings(settings) as collector:
         said["error"] = error.message
     else:
         said |= {"stop_s": measurement.stop_s, "absent": dict(measurement.absent)}
+        said["gpus"] = {each.device.id: [each.counted, each.energy_j] for each in measurement.readings}
+        collector.counters.stop()  # so that nothing is read between the two totals
+        said["codecarbon_j"] = collector._totals.total.gpu_energy * 3.6e6
+        said["all_j"] = {each.device.id: each.values[-1] for each in collector.samples().series}
         said |= {
             each.device.component: [each.energy_low_j, each.energy_j, each.energy_high_j, each.provenance]
             for each in measurement.readings
@@ -44,14 +51,14 @@ print(json.dumps(said))
 """
 
 
-def measured(root: Path, tmp_path: Path, settle_s: float, window_s: float) -> dict[str, Any]:
+def measured(root: Path, tmp_path: Path, settle_s: float, window_s: float, *workload: str) -> dict[str, Any]:
     """What CodeCarbon says of one window; it looks for boards only where there is an ``nvidia-smi``."""
     tool = tmp_path / "bin" / "nvidia-smi"
     tool.parent.mkdir()
     tool.write_text("#!/bin/sh\nexit 0\n")
     tool.chmod(0o755)
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(settle_s), str(window_s)],
+        [sys.executable, "-c", CHILD, str(settle_s), str(window_s), *workload],
         cwd=root,
         env=os.environ | {"PATH": f"{tool.parent}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(tmp_path)},
         capture_output=True,
@@ -80,3 +87,24 @@ def test_a_board_that_is_lost_has_no_figure(simulate: Simulate, root: Path, tmp_
     said = measured(root, tmp_path, 8.0, 0.5)
     assert "gpu" not in said
     assert "gpu" in said.get("absent", {}) or "error" in said
+
+
+@pytest.mark.parametrize(
+    ("workload", "used"),
+    [('{"board_ids": ["GPU-2"]}', {"codecarbon-gpu-2"}), ('{"device_ids": [1]}', {"codecarbon-gpu-1"}), ("{}", set())],
+)
+def test_only_the_gpus_of_the_engine_count(
+    simulate: Simulate, root: Path, tmp_path: Path, workload: str, used: set[str]
+) -> None:
+    """One of eight at work: its energy alone, not the sum that CodeCarbon publishes; none where it is not known."""
+    machine = simulate(*(Board(f"GPU-{n}", constant(650.0 if n in (1, 2) else 140.0)) for n in range(8)))
+    said = measured(root, tmp_path, 1.0, 1.0, workload)
+    assert {name for name, (is_counted, _) in said["gpus"].items() if is_counted and "gpu" in name} == used
+    assert ("gpu" in said["absent"]) == (not used)
+    for name in used:
+        _, energy_j = said["gpus"][name]
+        truth_j = machine.energy_j(int(name[-1]), said["start_s"], said["stop_s"])
+        assert energy_j == pytest.approx(truth_j, rel=0.15)
+    of_gpus_j = [energy_j for name, energy_j in said["all_j"].items() if "gpu" in name]
+    assert len(of_gpus_j) == 8
+    assert sum(of_gpus_j) == pytest.approx(said["codecarbon_j"], rel=1e-3)

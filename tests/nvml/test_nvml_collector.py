@@ -14,10 +14,11 @@ from attrs import evolve
 from ai_energy_benchmarks.domain.power import Measurement, Reading, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.nvml import NvmlCollector, NvmlOptions
+from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard
 from ai_energy_benchmarks.metrics.nvml_process import RemoteSampler
 from ai_energy_benchmarks.metrics.processes import processes, tree
 from tests.nvml.conftest import Simulate
-from tests.nvml.simulated import Board, Fall, Machine, Refusal, constant, square, telegraph
+from tests.nvml.simulated import Board, Fall, Machine, Refusal, Violation, constant, square, telegraph
 
 A, B, C = "GPU-aaaa1111-0000-0000-0000-000000000000", "GPU-aaaa2222-0000-0000-0000-000000000000", "GPU-bbbb3333-0000"
 # The counter counts whole mJ.
@@ -502,3 +503,23 @@ class Told:
 
     def gone(self, reason: str) -> None:
         self.reasons.append(reason)
+
+
+def test_averaged_power_and_violation_counters_are_read(simulate: Simulate) -> None:
+    """The driver's mean of the last second, and how long limits held the clocks down, are among the gauges."""
+    simulate(Board("GPU-0", constant(250.0), violations=(Violation(1, 0.0, 0.25),)), Board("GPU-1", violations=None))
+    with NvmlCollector() as collector:
+        time.sleep(0.6)
+        found = {(series.device.id, series.quantity): series.values for series in collector.samples().series}
+    assert found["GPU-0", "average_power_w"][-1] == pytest.approx(250.0, abs=1.0)
+    assert found["GPU-0", "thermal_violation_s"][-1] == pytest.approx(0.25)
+    assert found["GPU-0", "power_violation_s"][-1] == 0.0
+    assert ("GPU-1", "thermal_violation_s") not in found
+
+
+@pytest.mark.parametrize(("name", "average_s"), [("NVIDIA A100-SXM4-80GB", 0.0), ("NVIDIA GeForce RTX 3090", 1.0)])
+def test_older_drivers_average_the_power_of_all_but_ga100(simulate: Simulate, name: str, average_s: float) -> None:
+    """Without the newer fields the bounds of an RTX 3090 allow for a mean of a second, those of an A100 do not."""
+    simulate(Board("GPU-0", name=name, architecture=7, instant=False))
+    pynvml.nvmlInit()
+    assert NvmlBoard(pynvml, pynvml.nvmlDeviceGetHandleByIndex(0)).power_average_s == average_s

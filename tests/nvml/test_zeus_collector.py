@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -37,6 +38,59 @@ def test_boards_have_energy_with_bounds(collector: ZeusCollector) -> None:
         assert reading.energy_j == pytest.approx(truth_j, rel=0.1)
         assert reading.provenance == "measured"
     assert set(measurement.absent) == {"cpu", "dram"}
+
+
+@pytest.mark.parametrize(
+    ("workload", "used"),
+    [
+        (Workload((), ("GPU-2",)), "zeus-gpu-2"),
+        (Workload((), device_ids=(2,)), "zeus-gpu-2"),
+        (Workload((os.getpid(),)), "zeus-gpu-2"),
+        (Workload(()), None),
+    ],
+)
+def test_one_gpu_of_eight_counts(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, workload: Workload, used: str | None
+) -> None:
+    """650 W of an engine on one GPU, not the 1630 W of all eight; none where it is not known which it uses."""
+    import zeus.device.gpu
+
+    monkeypatch.setattr(zeus.device.gpu, "_gpus", None)
+    machine = simulate(
+        *(
+            Board(f"GPU-{n}", constant(650.0 if n == 2 else 140.0), pids=(os.getpid(),) if n == 2 else ())
+            for n in range(8)
+        )
+    )
+    with ZeusCollector() as collector:
+        collector.attach(workload)
+        time.sleep(0.4)
+        start = collector.mark()
+        time.sleep(1.0)
+        measurement = collector.read(start, collector.mark())
+    counted = [each for each in measurement.readings if each.counted]
+    assert len(measurement.readings) == 8
+    assert [each.device.id for each in counted] == ([used] if used else [])
+    assert ("gpu" in measurement.absent) is (used is None)
+    for each in counted:
+        truth_j = machine.energy_j(2, measurement.start_s, measurement.stop_s)
+        assert each.energy_low_j <= truth_j <= each.energy_high_j
+
+
+def test_an_index_is_that_of_the_visible_gpus(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zeus lists only those that ``CUDA_VISIBLE_DEVICES`` shows, in its order; so does CUDA."""
+    import zeus.device.gpu
+
+    monkeypatch.setattr(zeus.device.gpu, "_gpus", None)
+    simulate(*(Board(f"GPU-{n}", constant(100.0 + n)) for n in range(4)))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
+    with ZeusCollector() as collector:
+        collector.attach(Workload((), device_ids=(1,)))
+        by_index = collector.read(collector.mark(), collector.mark())
+        collector.attach(Workload((), ("GPU-3",)))
+        by_uuid = collector.read(collector.mark(), collector.mark())
+    assert [each.counted for each in by_index.readings] == [False, True]
+    assert [each.counted for each in by_uuid.readings] == [True, False]
 
 
 def test_boards_do_not_count_for_an_engine_on_the_cpu(collector: ZeusCollector) -> None:

@@ -91,3 +91,40 @@ def test_what_cannot_be_compared_is_not_judged() -> None:
     short = series("power_w", 0.1, [100.0] * 250)
     for samples in ((counter(300.0),), (counter(300.0), other), (counter(300.0), short), (fallen, power(100.0))):
         assert list(counter_findings(Samples(samples), [trial(10.0, 30.0)])) == []
+
+
+def averaged(truth_w: list[float], gain: float = 1.0) -> Series:
+    """The mean of the last second of a power with a value every 0.1 s, read twice a second."""
+    means_w = [gain * fmean(truth_w[max(0, number - 10) : max(1, number)]) for number in range(0, len(truth_w), 5)]
+    return series("average_power_w", 0.5, means_w)
+
+
+def energy_of(truth_w: list[float]) -> Series:
+    return series("energy_j", 0.1, [0.1 * sum(truth_w[:number]) for number in range(len(truth_w))])
+
+
+@pytest.mark.parametrize(("gain", "level"), [(1.0, "PASS"), (1.05, "WARN"), (0.85, "FAIL")])
+def test_the_averaged_power_is_the_witness_where_the_driver_has_it(gain: float, level: str) -> None:
+    """Work of 11 s between rests: its edges change the mean of a second and the counter's own mean alike."""
+    truth_w = [100.0] * 200 + [500.0] * 110 + [100.0] * 290
+    samples = Samples((energy_of(truth_w), averaged(truth_w, gain), power(55.0)))
+    (finding,) = counter_findings(samples, [trial(20.0, 31.0)])
+    assert (finding.level, "1 s average power" in finding.message) == (level, True)
+
+
+def test_a_counter_with_blind_spots_is_found_by_the_average_alone() -> None:
+    """Power of the moment shares the counter's duty and agrees with it; the mean of the last second does not."""
+    truth_w = [400.0] * 600
+    blind = [700.0] * 600
+    samples = Samples((energy_of(blind), averaged(truth_w), power(700.0)))
+    (finding,) = counter_findings(samples, [trial(20.0, 40.0)])
+    assert finding.level == "FAIL"
+    (without,) = counter_findings(Samples((energy_of(blind), power(700.0))), [trial(20.0, 40.0)])
+    assert without.level == "PASS"
+
+
+def test_an_average_that_does_not_cover_the_trial_is_no_witness() -> None:
+    """Then power of the moment is compared, as where the driver has no average."""
+    samples = Samples((energy_of([300.0] * 600), averaged([300.0] * 300), power(300.0)))
+    (finding,) = counter_findings(samples, [trial(20.0, 40.0)])
+    assert (finding.level, "average" in finding.message) == ("PASS", False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,3 +59,22 @@ def test_the_hosts_proc_in_a_container_shows_whose_the_numbers_are(tmp_path: Pat
 def test_without_proc_nothing_can_be_matched(tmp_path: Path) -> None:
     """As on other systems."""
     assert listed_as([1], [1], tmp_path / "missing") is None
+
+
+@needs_linux
+def test_a_real_pid_namespace_with_the_hosts_proc_is_seen_through() -> None:
+    """The process in it calls itself by another number than the /proc of the host does."""
+    unshare = ["unshare", "-r", "--pid", "--fork"]
+    if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], check=False).returncode:
+        pytest.skip("this user may not make a PID namespace")
+    if not counts_as_host():
+        pytest.skip("/proc is not that of the host")
+    code = """
+import os
+from ai_energy_benchmarks.metrics.processes import listed_as
+outer = int(os.readlink("/proc/self"))
+assert outer != os.getpid()
+assert listed_as([os.getpid()], [outer, 1_000_000]) == {outer}
+assert listed_as([os.getpid()], [os.getpid()]) == {os.getpid()}
+"""
+    subprocess.run([*unshare, sys.executable, "-c", code], check=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars
 import pytest
 
-from ai_energy_benchmarks.domain.power import Mark
+from ai_energy_benchmarks.domain.power import Mark, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.replay import ReplayCollector, ReplayOptions
 
@@ -102,3 +102,30 @@ def test_no_trace_is_an_error_with_a_cure(path: Path | None) -> None:
     with pytest.raises(CollectorError) as caught, ReplayCollector(ReplayOptions(path)):
         pass
     assert "options.path" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("workload", "counted"),
+    [
+        (Workload((), ("gpu-3",)), {"gpu-3"}),
+        (Workload((), device_ids=(3,)), {"gpu-3"}),
+        (Workload((), ("GPU-of-another-machine",), device_ids=(3,)), {"gpu-3"}),
+        (Workload((), ()), set()),
+        (Workload(()), set()),
+    ],
+)
+def test_one_gpu_of_eight_counts(tmp_path: Path, workload: Workload, counted: set[str]) -> None:
+    """The GPUs of a trace are named, indexed or unknown as those of any meter; the CPU counts in any case."""
+    rows = [f"{time_s},cpu,cpu,50" for time_s in (0, 9)]
+    rows += [f"{time_s},gpu-{n},gpu,{650 if n == 3 else 140}" for n in range(8) for time_s in (0, 9)]
+    trace = tmp_path / "trace.csv"
+    trace.write_text("time_s,device,component,power_w\n" + "\n".join(rows) + "\n")
+    with ReplayCollector(ReplayOptions(trace)) as collector:
+        collector.attach(workload)
+        start = collector.mark()
+        measurement = collector.read(start, Mark(start.time_s + 1))
+    used = [each for each in measurement.readings if each.counted and each.device.component == "gpu"]
+    assert {each.device.id for each in used} == counted
+    assert sum(each.energy_j for each in used) == pytest.approx(650.0 * len(counted), rel=1e-6)
+    assert [each.counted for each in measurement.readings if each.device.component == "cpu"] == [True]
+    assert ("gpu" in measurement.absent) is (workload.board_ids is None and not counted)

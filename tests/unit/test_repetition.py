@@ -64,6 +64,12 @@ def test_a_sure_drift_of_one_component_warns_for_it_alone() -> None:
     assert warned(trials, "gpu", "cpu", "dram") == [("gpu", "trend")]
 
 
+def test_a_sure_drift_warns_from_one_percent_on() -> None:
+    """A line without residuals, on both sides of the limit."""
+    assert warned(run(gpu=[100.0, 100.25, 100.5, 100.75, 101.0]), "gpu") == []
+    assert warned(run(gpu=[100.0, 100.3, 100.6, 100.9, 101.2]), "gpu") == [("gpu", "trend")]
+
+
 def test_a_trial_that_surely_stands_apart_warns() -> None:
     """5 % off where the others agree within 0.1 %; it stays in the mean."""
     trials = run(gpu=[100.0, 100.1, 105.0, 99.9, 100.05])

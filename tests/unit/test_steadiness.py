@@ -10,7 +10,7 @@ from itertools import accumulate
 
 import pytest
 
-from ai_energy_benchmarks.analysis.steadiness import Change, change, speed
+from ai_energy_benchmarks.analysis.steadiness import Change, Slope, change, speed
 from ai_energy_benchmarks.config.model import ThermalGateConfig
 from ai_energy_benchmarks.domain.power import Device, Samples, Series
 from tests.factories import GPU, OTHER_GPU
@@ -145,3 +145,16 @@ def test_a_sure_drift_of_the_speed_below_one_percent_does_not_matter() -> None:
     much = speed([0.100, 0.1005, 0.101, 0.1015, 0.102])
     assert much is not None
     assert much.drifts
+
+
+@pytest.mark.parametrize(("per_minute", "surely"), [(0.05, 0.03), (-0.05, 0.03), (0.01, 0.0)])
+def test_a_change_counts_as_far_as_it_exceeds_two_standard_errors(per_minute: float, surely: float) -> None:
+    """In either direction; less is noise."""
+    assert Slope(per_minute, 0.01).surely == pytest.approx(surely)
+
+
+def test_the_error_of_a_slope_is_that_of_least_squares() -> None:
+    """Means that scatter by σ around a level: in 60 s the slope's error is σ · √(12 / (n² − 1) / n) · n, n = 12."""
+    errors = [of(power(lambda _: 600.0, 0.10, seed)).power.error for seed in range(100)]
+    of_means = 0.10 / math.sqrt(600 / 12)
+    assert sum(errors) / 100 == pytest.approx(of_means * math.sqrt(12 / (12**2 - 1) / 12) * 12, rel=0.1)

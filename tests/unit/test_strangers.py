@@ -74,9 +74,11 @@ def test_who_came_and_went_within_the_window_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_driver_without_a_list_cannot_be_checked(tmp_path: Path) -> None:
-    """Which is not the same as nobody."""
+    """Which is not the same as an empty list."""
     check = checked(machine(tmp_path / "proc", host=True), gpu((0.0, None)))
     assert check.unchecked == "the driver does not list its processes"
+    empty = checked(machine(tmp_path / "other", host=True), gpu((0.0, set())))
+    assert empty.unchecked == "the driver lists no process on it, not even the engine's"
 
 
 HOST_NUMBERS = (23_001, 23_002)
@@ -116,7 +118,7 @@ def test_in_a_container_a_server_that_ran_before_cannot_be_told_from_strangers(t
 def test_where_the_driver_hides_others_memory_is_the_witness(
     tmp_path: Path, before_bytes: float, by_port: bool, checks: bool
 ) -> None:
-    """Newer drivers list only what the container can see; a GPU that was empty before has nobody else on it."""
+    """Newer drivers list only what the container can see; a GPU that was empty before has no one else on it."""
     subject = gpu((0.0, set()), (5.0, {WORKER}), memory_before_bytes=before_bytes)
     check = checked(machine(tmp_path / "proc", host=False), subject, by_port=by_port)
     assert check.found is None
@@ -150,15 +152,24 @@ def findings(
 
 def test_the_verdict_says_whether_it_was_checked() -> None:
     """Once for each GPU that counts; older results have no line."""
-    nobody, hidden = StrangerCheck("GPU-a"), StrangerCheck("GPU-a", unchecked="no list")
-    assert [level for level, _ in findings(nobody, nobody)] == ["PASS"]
-    (level, message), *rest = findings(nobody, hidden)
+    alone, hidden = StrangerCheck("GPU-a"), StrangerCheck("GPU-a", unchecked="no list")
+    assert [level for level, _ in findings(alone, alone)] == ["PASS"]
+    (level, message), *rest = findings(alone, hidden)
     assert (level, rest) == ("WARN", [])
     assert message == "whether other processes ran on GPU GPU-a could not be checked: no list"
     elsewhere = StrangerCheck("GPU-b", "process 7 ran on GPU-b")
     assert findings(elsewhere) == []
     assert findings(StrangerCheck("GPU-a", "process 7")) == [("FAIL", "process 7")]
     assert list(stranger_findings([Trial(1, 0.0, 1.0, WINDOW, ())], (), Samples())) == []
+
+
+def test_a_meter_without_process_lists_cannot_check() -> None:
+    """As on AMD's GPUs through Zeus."""
+    reading = Reading(Device("gpu", "gpu-0"), 1.0, 1.0, 1.0, "measured", "zeus", "exact")
+    trial = Trial(1, 0.0, 1.0, evolve(WINDOW, readings=(reading,)), ())
+    ((level, message),) = [(each.level, each.message) for each in stranger_findings([trial], (), Samples())]
+    assert level == "WARN"
+    assert message.endswith("on GPU gpu-0 could not be checked: zeus has no list of processes")
 
 
 def test_power_and_utilization_at_rest_are_second_witnesses() -> None:

@@ -98,6 +98,7 @@ class _Phase:
     celsius: float
     power_w: float
     strength: float = 1.0
+    worked_s: float = 0.0
 
 
 @define
@@ -121,7 +122,7 @@ class Gpu:
         if self._phases[-1].works != working:
             state = self.energy_j(at_s), self.celsius(at_s), self.power_w(at_s)
             strength = 1 + self._dice.gauss(0, self.kind.scatter) if working else 1.0
-            self._phases.append(_Phase(at_s, working, *state, strength))
+            self._phases.append(_Phase(at_s, working, *state, strength, self.worked_s(at_s)))
 
     def _at(self, time_s: float) -> tuple[_Phase, float]:
         phase = self._phases[max(0, bisect_right(self._phases, time_s, key=lambda each: each.begin_s) - 1)]
@@ -154,6 +155,11 @@ class Gpu:
         faded_s = kind.warming_s * (1 - math.exp(-since_s / kind.warming_s))
         rest_j = kind.idle_w * since_s + warm_w * faded_s
         return phase.energy_j + rest_j + self._step_w(phase) * kind.fall.integral_s(since_s)
+
+    def worked_s(self, time_s: float) -> float:
+        """How long it has worked."""
+        phase, since_s = self._at(time_s)
+        return phase.worked_s + since_s * phase.works
 
     def is_working(self, time_s: float) -> bool:
         return self._at(time_s)[0].works

@@ -51,6 +51,9 @@ class VirtualBoard(NvmlBoard):
             "utilization_percent": lambda: 100.0 * gpu.is_working(self.read_at_s),
             "power_limit_w": lambda: gpu.kind.work_w,
             "performance_state": lambda: 0.0,
+            "average_power_w": lambda: gpu.energy_j(self.read_at_s) - gpu.energy_j(self.read_at_s - 1.0),
+            "power_violation_s": lambda: gpu.worked_s(self.read_at_s) * bool(gpu.kind.throttle_reasons & 0x04),
+            "thermal_violation_s": lambda: gpu.worked_s(self.read_at_s) * bool(gpu.kind.throttle_reasons & 0x60),
         }
 
     def energy_j(self) -> float:

@@ -1,0 +1,93 @@
+"""What held a GPU's clocks down during the trials: by the reasons seen now and then, and by counters of the time."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+
+from ai_energy_benchmarks.domain.power import Quantity, Series
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.verdict import Finding, Level
+
+_CHECK = "throttling"
+# Bits of nvmlClocksThrottleReasons (NVML API reference) that change what is measured, and what each says of a run.
+_REASONS: tuple[tuple[int, str, Level], ...] = (
+    (0x08, "a hardware slowdown", "FAIL"),
+    (0x20, "the driver's thermal limit", "FAIL"),
+    (0x40, "the hardware's thermal limit", "FAIL"),
+    (0x80, "the hardware's power brake", "FAIL"),
+    (0x04, "the power limit", "INFO"),
+)
+# The violation counters (NVML API reference, nvmlPerfPolicyType_t) that say the same.
+_COUNTERS: tuple[tuple[Quantity, str, Level], ...] = (
+    ("thermal_violation_s", "a thermal limit", "FAIL"),
+    ("board_violation_s", "a limit of the board", "WARN"),
+    ("power_violation_s", "the power limit", "INFO"),
+)
+# Counters are exact to some milliseconds of their own.
+_LEAST_S = 0.001
+
+
+def throttling_findings(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
+    """One line for each reason that held the clocks down during a trial, or one that none did.
+
+    Violation counters grow between two readings too, so a brake of milliseconds shows; the reasons are what was in
+    force when they were read, twice a second.
+    """
+    if "throttle_reasons" not in told and not any(quantity in told for quantity, _, _ in _COUNTERS):
+        return
+    findings = [*_counted(name, told, trials), *_seen(name, told.get("throttle_reasons"), trials)]
+    yield from findings
+    if all(each.level == "INFO" for each in findings):
+        how = "by its violation counters" if "thermal_violation_s" in told else "in readings twice a second"
+        yield Finding("PASS", _CHECK, f"{name}: no thermal limit or hardware brake was seen {how}")
+
+
+def _counted(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
+    for quantity, reason, level in _COUNTERS:
+        series = told.get(quantity)
+        if series is None or not trials:
+            continue
+        sure_s, possible_s = (sum(each) for each in zip(*(_growth_s(series, trial) for trial in trials), strict=True))
+        share = min(1.0, max(sure_s, possible_s) / sum(trial.duration_s for trial in trials))
+        by = "(violation counter)"
+        if sure_s > _LEAST_S or (possible_s > _LEAST_S and level == "INFO"):
+            yield Finding(level, _CHECK, f"{name}: {reason} held its clocks down for {share:.2%} of the trials {by}")
+        elif possible_s > _LEAST_S:
+            message = f"{name}: {reason} held its clocks down for {1e3 * possible_s:.3g} ms at the edges of trials {by}"
+            yield Finding("WARN", _CHECK, message)
+
+
+def _growth_s(series: Series, trial: Trial) -> tuple[float, float]:
+    """By how much a counter grew surely within a trial, and between the readings around it."""
+    values, last = series.values, len(series.values) - 1
+    before = max(0, bisect_right(series.after_s, trial.start_s) - 1)
+    first = min(last, bisect_left(series.before_s, trial.start_s))
+    final = max(0, bisect_right(series.after_s, trial.stop_s) - 1)
+    after = min(last, bisect_left(series.before_s, trial.stop_s))
+    return max(0.0, values[max(first, final)] - values[first]), max(0.0, values[after] - values[before])
+
+
+def _seen(name: str, series: Series | None, trials: Sequence[Trial]) -> Iterator[Finding]:
+    for bit, reason, level in _REASONS if series is not None else ():
+        share = _share(series, trials, bit) if series is not None else 0.0
+        if share > 0:
+            yield Finding(level, _CHECK, f"{name}: {reason} held its clocks down for {share:.1%} of the trials")
+
+
+def _share(series: Series, trials: Sequence[Trial], bit: int) -> float:
+    """Share of the trials' time in which the last reading had the bit set."""
+    whole_s = sum(trial.duration_s for trial in trials)
+    held_s = sum(seconds for trial in trials for seconds, value in held(series, trial) if int(value) & bit)
+    return held_s / whole_s if whole_s > 0 else 0.0
+
+
+def held(series: Series, trial: Trial) -> Iterator[tuple[float, float]]:
+    """How long each value was the latest one within a trial, from the first reading on."""
+    after_s = series.after_s
+    first = max(0, bisect_right(after_s, trial.start_s) - 1)
+    for row in range(first, bisect_left(after_s, trial.stop_s)):
+        until_s = after_s[row + 1] if row + 1 < len(after_s) else trial.stop_s
+        seconds = min(trial.stop_s, until_s) - max(trial.start_s, after_s[row])
+        if seconds > 0:
+            yield seconds, series.values[row]
