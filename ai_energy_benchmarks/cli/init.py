@@ -101,7 +101,7 @@ def _device(boards: list[Line]) -> str:
         return "  device: auto                 # no NVIDIA board is seen here, so this means the CPU"
     seen = [f"  # {_one_line(line)}" for line in boards]
     return "\n".join([*seen, "  device: auto                 # CUDA if there is a board, else the CPU",
-                      "  device_ids: [0]              # boards to use; only these are counted"])  # fmt: skip
+                      "  device_ids: [0]              # GPUs to use; only these are counted"])  # fmt: skip
 
 
 def _one_line(line: Line) -> str:

@@ -54,7 +54,8 @@ class BackendConfig:
     """Which engine runs which model.
 
     Attributes:
-        device: ``auto`` takes CUDA if there is a board, else the CPU.
+        device: ``auto`` takes CUDA if there is a GPU, else the CPU. For a server ``cpu`` says that it uses no GPU; one
+            that is launched then sees none.
         device_ids: GPUs to use, by index as this process sees them; for a server, the GPUs that it runs on. Unset, an
             engine in process and a launched server use GPU 0, and the GPUs of a running server are found out.
         endpoint: address of a server; refused by engines that run in process.

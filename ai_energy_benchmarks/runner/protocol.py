@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from attrs import define, evolve, field
@@ -15,7 +14,6 @@ from ai_energy_benchmarks.backends.base import ComparesPrompts
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
-from ai_energy_benchmarks.domain.gpu_choice import BUS_ORDER, ORDER_VARIABLE
 from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.power import Mark, Measurement, Reading, Workload
 from ai_energy_benchmarks.domain.prompts import Batch
@@ -23,6 +21,7 @@ from ai_energy_benchmarks.domain.result import Step, StepName, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.runner.generating import Generating, Members, as_seen
+from ai_energy_benchmarks.runner.gpus import fastest_first, named_gpus, reported_gpus
 from ai_energy_benchmarks.runner.locating import elsewhere, location_findings, location_of
 from ai_energy_benchmarks.runner.reasoning import observe
 from ai_energy_benchmarks.runner.record import Record
@@ -96,17 +95,16 @@ class Steps:
 
     def _workload(self, engine: EngineFacts) -> Workload:
         """Whose energy counts: what the engine reports of itself, else what the config names."""
-        named = self.config.backend.device_ids if engine.device_ids is None else engine.device_ids
+        named = named_gpus(self.config, engine)
         location = location_of(self.members.backend)
         missed = elsewhere(self.config, location, gpus_named=named is not None)
         self.record.findings.extend(location_findings(self.config, location, missed))
-        on_cpu = self.config.backend.device.partition(":")[0] == "cpu"
         return Workload(
             location.process_ids,
-            () if engine.board_ids is None and on_cpu else engine.board_ids,
+            reported_gpus(self.config, engine),
             elsewhere=missed,
             device_ids=named,
-            fastest_first=_fastest_first(self.config.backend.options),
+            fastest_first=fastest_first(self.config),
             by_port=location.by_port,
             unknown=location.unknown,
         )
@@ -253,13 +251,6 @@ class Steps:
         except CollectorError as error:
             self.record.findings.append(Finding("FAIL", "meter", f"{what} has no energy: {error.message}"))
             return None
-
-
-def _fastest_first(options: object) -> bool:
-    """Whether the user lets CUDA count GPUs in an order of its own; a launched server may have a setting of its own."""
-    own: Mapping[str, str] = getattr(options, "environment", {})
-    order = own.get(ORDER_VARIABLE, os.environ.get(ORDER_VARIABLE, BUS_ORDER))
-    return order != BUS_ORDER
 
 
 def _finite(reading: Reading) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import socket
 import ssl
@@ -603,6 +604,15 @@ def test_a_connection_closed_while_the_loop_was_blocked_is_not_used_again() -> N
     with running(answer) as server:
         outcomes = asyncio.run(conversation(server))
     assert [type(each) for each in outcomes] == [Completion, Completion]
+
+
+@pytest.mark.parametrize(("version", "board_ids"), [("0.11.0+cpu", ()), ("0.11.0", None)])
+def test_a_vllm_server_for_cpus_uses_no_gpu(version: str, board_ids: tuple[str, ...] | None) -> None:
+    """By the version that it reports; of any other build it is not known which GPUs it uses."""
+    with running(three_tokens) as server:
+        server.pages["/version"] = lambda: json.dumps({"version": version})
+        with VllmBackend(settings(server.endpoint)) as backend:
+            assert backend.facts().board_ids == board_ids
 
 
 def test_nothing_is_missing_after_done() -> None:

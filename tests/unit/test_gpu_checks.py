@@ -145,6 +145,13 @@ def test_a_counted_gpu_that_stayed_idle_fails() -> None:
     assert found("GPUs counted", trials, steps) == []
 
 
+def test_an_engine_whose_workers_are_not_seen_fails_twice() -> None:
+    """Rank 0 is in the driver of a cluster: its GPU is listed and idles, and the others work uncounted."""
+    trials, steps = run([(140, 650)] * 2, counted=(A,), choice=GpuChoice("processes", ("GPU-A",)))
+    assert [each.level for each in found("counted GPU idle", trials, steps)] == ["FAIL"]
+    assert [each.level for each in found("uncounted GPU worked", trials, steps)] == ["FAIL"]
+
+
 @pytest.mark.parametrize(
     ("a_w", "engine_gpus", "served", "level"),
     [

@@ -6,9 +6,14 @@ import os
 
 import pytest
 
+from ai_energy_benchmarks.config import parser
+from ai_energy_benchmarks.config.loading import config_from_mapping
+from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.power import Workload
 from ai_energy_benchmarks.metrics.gpu_bindings import cuda_visible, hip_visible
 from ai_energy_benchmarks.metrics.gpu_choice import Gpu, counted
+from ai_energy_benchmarks.runner.gpus import fastest_first, named_gpus
 
 OWN = os.getpid()
 
@@ -129,3 +134,41 @@ def test_an_index_of_cuda_may_be_a_uuid() -> None:
     """And a GPU that the meter does not read keeps its place."""
     known = {0: Gpu("a", uuid="GPU-aa"), 2: Gpu("c", uuid="GPU-cc")}
     assert cuda_visible(known, {"CUDA_VISIBLE_DEVICES": "GPU-cc,1,0"}) == ("c", None, "a")
+
+
+def launched(**environment: str) -> BenchmarkConfig:
+    options = {"python": "/opt/python", "environment": environment}
+    return config_from_mapping({"backend": {"type": "vllm", "model": "m", "launch": True, "options": options}})
+
+
+def test_a_launched_server_that_chooses_its_gpus_itself_is_given_none() -> None:
+    """A variable in ``options.environment`` is laid over that of ``device_ids``, so the index says nothing any more."""
+    engine = EngineFacts("vllm", "vLLM", "m", device_ids=(0,))
+    assert named_gpus(launched(), engine) == (0,)
+    assert named_gpus(launched(CUDA_VISIBLE_DEVICES="3"), engine) is None
+
+
+def test_an_order_of_the_users_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a launched server before that of this process; the default is the order of the bus."""
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    assert not fastest_first(launched())
+    assert fastest_first(launched(CUDA_DEVICE_ORDER="FASTEST_FIRST"))
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
+    assert fastest_first(launched())
+    assert not fastest_first(launched(CUDA_DEVICE_ORDER="PCI_BUS_ID"))
+
+
+@pytest.mark.parametrize(
+    ("given", "backend", "expected"), [([0], "vllm", None), ([1], "vllm", (1,)), ([0], "pytorch", (0,))]
+)
+def test_the_contracts_default_names_no_gpu_of_a_server(
+    given: list[int], backend: str, expected: tuple[int, ...] | None
+) -> None:
+    """``[0]`` is what ``config.parser`` has where nothing was set; in process it is GPU 0 all the same."""
+    facade = parser.BenchmarkConfig(backend=parser.BackendConfig(type=backend, device_ids=given))
+    assert parser.resolve(facade).backend.device_ids == expected
+
+
+def test_the_strict_config_names_no_gpu_by_default() -> None:
+    """What YAML, the command line and the library give an engine then is GPU 0."""
+    assert launched().backend.device_ids is None
