@@ -28,8 +28,8 @@ GPU_IDS = tuple(f"GPU-00000000-0000-0000-0000-00000000000{number}" for number in
 ENGINE_PID, OTHER_PID = 4_194_400, 4_194_401
 POLL_S, GAUGES_S, SLOW_GAUGES_S = 0.01, 0.1, 0.5
 CALL_S = 5e-5
-# So long a meter may wait after a window for what was published late.
-WAIT_S = 1.6
+# So long the meter waits after a window for what is published late, and so often it looks for it.
+LONGEST_WAIT_S, LOOK_S = 1.9, 0.02
 
 
 class VirtualBoard(NvmlBoard):
@@ -143,12 +143,19 @@ class VirtualNvml(NvmlCollector):
         self._catch_up()
         return super().guard_s()
 
+    def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        self._catch_up()
+        return super().further_rest_s(start, stop)
+
     def mark(self) -> Mark:
         return Mark(self._clock.now_s())
 
     def read(self, start: Mark, stop: Mark) -> Measurement:
-        self._clock.time_s = max(self._clock.time_s, stop.time_s + stop.quiet_s + WAIT_S)
+        latest_s = max(self._clock.time_s, stop.time_s) + LONGEST_WAIT_S
         self._catch_up()
+        while not all(board.settled(start, stop) for board in self._boards) and self._clock.time_s < latest_s:
+            self._clock.time_s += LOOK_S
+            self._catch_up()
         return super().read(start, stop)
 
     def samples(self) -> Samples:
