@@ -22,6 +22,7 @@ from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.codecarbon_gpus import CodeCarbonGpus
 from ai_energy_benchmarks.metrics.options import chosen
 from ai_energy_benchmarks.metrics.polled import Counter, PolledCollector, PolledCounters
+from ai_energy_benchmarks.metrics.rapl_zones import STALE_S
 
 if TYPE_CHECKING:
     from codecarbon import OfflineEmissionsTracker
@@ -134,7 +135,12 @@ class CodeCarbonCollector(PolledCollector):
             )
         # Of boards it reads counters that move in ticks and are seen late, which its figures do not tell.
         gpus = self._gpus
-        counters = tuple(Counter(_DEVICES[name], word) for name, word in self._provenance.items() if name != "gpu")
+        counters = tuple(
+            # Where it measures a processor, it reads RAPL.
+            Counter(_DEVICES[name], word, stale_s=STALE_S if word == "measured" else 0.0)
+            for name, word in self._provenance.items()
+            if name != "gpu"
+        )
         counters += tuple(Counter(each, "measured", UNKNOWN_DELAY) for each in (gpus.devices() if gpus else ()))
         self.counters = PolledCounters(
             METER,
