@@ -23,10 +23,12 @@ import metering_virtual as virtual
 from attrs import asdict
 from docs_table import machine, markdown, replace_section
 from metering_parts import PEERS, Simulation, environments
+from metering_sensors import sensor_rows
 from ratios import report
 
 LIVE_WINDOWS = {1.0: 20, 3.0: 6, 10.0: 2}
 BUSY_WINDOWS = {1.0: 10, 3.0: 5}
+SENSOR_WINDOWS_S = (3.0, 1.0, 3.0, 1.0, 3.0, 10.0, 1.0, 3.0)
 COMMAND = "python scripts/perf/metering.py --docs docs/validation.md"
 
 
@@ -51,6 +53,8 @@ def main() -> int:
         rows += live.accuracy_rows(simulation, pythons, {1.0: 3} if arguments.quick else LIVE_WINDOWS)
         own = {name: python for name, python in pythons.items() if name not in PEERS}
         rows += live.accuracy_rows(simulation, own, {1.0: 3} if arguments.quick else BUSY_WINDOWS, "loop")
+        lengths_s = SENSOR_WINDOWS_S[:1] if arguments.quick else SENSOR_WINDOWS_S
+        rows += list(sensor_rows(simulation, pythons["ours"], lengths_s))
         rows += live.day_rows(simulation, 1.0 if arguments.quick else 24.0)
         faults, faults_right = metering_faults.fault_table(simulation, pythons)
     status = report(rows, None)

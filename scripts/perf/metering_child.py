@@ -49,21 +49,51 @@ class Ours:
 
         self.start, self.stop = evolve(self.start, time_s=start_s), evolve(self.stop, time_s=stop_s)
 
-    def figures(self, rest_s: float) -> list[Figure]:
+    def figures(self, rest_s: float | str) -> list[Figure]:
+        """Each board's figure.
+
+        Args:
+            rest_s: how long the work rests on both sides, for two figures, with it and without; ``as needed`` rests
+                for as long as the collector wants to, as the runner does.
+        """
         from attrs import evolve
 
+        if isinstance(rest_s, str):
+            return self._rested()
         found = []
         for quiet_s in (rest_s, 0.0) if rest_s else (0.0,):
             if quiet_s:
                 time.sleep(quiet_s)
             start, stop = evolve(self.start, quiet_s=quiet_s), evolve(self.stop, quiet_s=quiet_s)
             measurement = self.collector.read(start, stop)
-            for each in measurement.readings:
-                bounds = {"low_j": each.energy_low_j, "high_j": each.energy_high_j, "notes": measurement.notes}
-                # By identity, for boards may have been left out; the simulation calls them GPU-0, GPU-1 …
-                board = int(each.device.id.rsplit("-", 1)[-1])
-                found.append({"by": each.estimator, "board": board, "energy_j": each.energy_j, **bounds})
+            found += [self._figure(each, measurement) for each in measurement.readings]
         return found
+
+    def _rested(self) -> list[Figure]:
+        from attrs import evolve
+
+        start = evolve(self.start, quiet_s=self.collector.guard_s())
+        stop = self.stop
+        more_s = self.collector.guard_s()
+        while more_s > 0:
+            stop = evolve(stop, quiet_s=stop.quiet_s + more_s)
+            time.sleep(max(0.0, stop.time_s + stop.quiet_s - time.perf_counter()))
+            more_s = self.collector.further_rest_s(start, stop)
+        measurement = self.collector.read(start, stop)
+        return [self._figure(each, measurement) for each in measurement.readings]
+
+    def _figure(self, reading: Any, measurement: Any) -> Figure:
+        # By identity, for boards may have been left out; the simulation calls them GPU-0, GPU-1 …
+        return {
+            "by": reading.estimator,
+            "board": int(reading.device.id.rsplit("-", 1)[-1]),
+            "energy_j": reading.energy_j,
+            "low_j": reading.energy_low_j,
+            "high_j": reading.energy_high_j,
+            "notes": measurement.notes,
+            "settled": reading.settled,
+            "edges": reading.edges.state if reading.edges else "",
+        }
 
 
 class Zeus:
@@ -133,7 +163,7 @@ def resident_bytes() -> int:
     return total
 
 
-def window(meter: Any, start_s: float, stop_s: float, rest_s: float) -> dict[str, Any]:
+def window(meter: Any, start_s: float, stop_s: float, rest_s: float | str) -> dict[str, Any]:
     """One window, at the times given on the monotonic clock."""
     planned_s = start_s, stop_s
     time.sleep(max(0.0, start_s - time.perf_counter()))

@@ -80,7 +80,7 @@ class Measured:
 
 
 @define
-class _Reader:
+class Reader:
     """The collector's thread on a virtual clock: calls of some 50 µs, and some 100 µs late."""
 
     counter: Counter
@@ -142,15 +142,15 @@ def measure(
     trace = [(lead_s, IDLE_W), *warm, *gpu.after(warm[-1][1] - IDLE_W)]
     counter = Counter(dice, trace, tick_s, delay_s, seconds + lead_s + 14.0, lag_s=gpu.lag_s)
     board = watched(delay)
-    reader = _Reader(counter, board)
+    reader = Reader(counter, board)
     begin_s = lead_s + _WARM_S
     reader.read_until(begin_s)
-    start_s = begin_s + _rest(reader, None, Mark(begin_s))
+    start_s = begin_s + rest(reader, None, Mark(begin_s))
     start, stop = Mark(start_s, start_s - begin_s), Mark(start_s + seconds)
     inside = work(dice, seconds)
     tail = gpu.after(inside[-1][1] - IDLE_W)
     counter.work_at(start_s, [*inside, *tail])
-    stop = evolve(stop, quiet_s=_rest(reader, start, stop))
+    stop = evolve(stop, quiet_s=rest(reader, start, stop))
     reader.read_until(stop.time_s + stop.quiet_s + 0.1)
     while not board.settled(start, stop):
         reader.read_until(reader.time_s + tick_s)
@@ -168,7 +168,7 @@ def measure(
     )
 
 
-def _rest(reader: _Reader, start: Mark | None, begin: Mark) -> float:
+def rest(reader: Reader, start: Mark | None, begin: Mark) -> float:
     """Rest as long as the meter needs it, as the runner does."""
     rested_s = reader.board.guard_s
     reader.read_until(begin.time_s + rested_s)

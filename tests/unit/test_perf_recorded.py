@@ -10,7 +10,9 @@ from pathlib import Path
 import polars
 import pytest
 import recorded
+import recorded_counter
 import recorded_windows
+from attrs import evolve
 from docs_table import replace_section
 
 from tests.nvml.recorded import Recording, RecordingError, load, shared_folder
@@ -71,11 +73,30 @@ def test_the_script_writes_its_section(folder: Path, monkeypatch: pytest.MonkeyP
     """A table between the marks of the page, a JSON file, and exit status 0."""
     page, file = folder / "page.md", folder / "found.json"
     page.write_text("<!-- recorded:begin -->\n<!-- recorded:end -->\n")
-    monkeypatch.setattr(sys, "argv", ["recorded.py", str(folder), "--docs", str(page), "--json", str(file)])
+    monkeypatch.setattr(
+        sys, "argv", ["recorded.py", str(folder), "--runs", "1", "--docs", str(page), "--json", str(file)]
+    )
     assert recorded.main() == 0
     assert "| some_gpu | `power_instant_w` | -5.0%" in page.read_text()
     assert json.loads(file.read_text())["windows"][0]["recording"] == "some_gpu"
     replace_section(page, "recorded", "")
+
+
+def test_bounds_of_a_simulated_counter_hold_what_it_integrates(folder: Path) -> None:
+    """What the card drew and what its driver showed, at both ticks; work in many stretches has no such window."""
+    (recording,) = load(folder)
+    rows = list(recorded_counter.counter_rows(recording, 2))
+    assert [(row.integrates, row.tick_s) for row in rows] == [
+        ("external", 0.02),
+        ("external", 0.1),
+        ("power_instant_w", 0.02),
+        ("power_instant_w", 0.1),
+    ]
+    for row in rows:
+        assert row.held == 1.0
+        assert abs(row.bias) < 0.02
+    stretches = ((0.0, 0.05), (0.1, 0.15))
+    assert not list(recorded_counter.counter_rows(evolve(recording, work_s=stretches), 2))
 
 
 def lacking_column(folder: Path) -> None:
