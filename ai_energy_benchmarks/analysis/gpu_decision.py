@@ -40,10 +40,12 @@ class _Picked:
 
     def mark(self, measurement: Measurement | None) -> Measurement | None:
         """The measurement with these GPUs counted, where it left open which count."""
-        if measurement is None or not _open(measurement.gpu_choice):
+        if measurement is None or not _left_open(measurement):
             return measurement
         readings = tuple(
-            evolve(each, counted=True) if each.device.id in self.ids and each.meter == self.meter else each
+            evolve(each, counted=each.device.id in self.ids and each.meter == self.meter)
+            if each.device.component == "gpu"
+            else each
             for each in measurement.readings
         )
         absent: dict[Component, str] = {name: why for name, why in measurement.absent.items() if name != "gpu"}
@@ -53,45 +55,43 @@ class _Picked:
 def decide(trials: Sequence[Trial], steps: Sequence[Step], samples: Samples) -> Decided:
     """Mark the GPUs that count where the meters left that open; everything else stays as it was.
 
-    A server may load its model with the first request, so that its processes are found only then: what the last trial
-    knew holds for all windows before it. Where even that is unknown, the GPUs count that worked and had rested.
+    Windows before the model was loaded count every GPU, and a server may load its model with the first request, so that
+    its processes are found only then: what the last trial knew holds for all windows before it. Where even that is
+    unknown, the GPUs count that worked and had rested.
     """
     measured = [each.measurement for each in trials if each.measurement is not None]
-    if not any(_open(each.gpu_choice) for each in measured) and not any(
-        _open(each.measurement.gpu_choice) for each in steps if each.measurement is not None
-    ):
+    last = measured[-1] if measured else None
+    if last is None or last.gpu_choice is None:
         return Decided(tuple(trials), tuple(steps))
-    known = _known_later(measured)
-    if known is not None:
-        return _marked(trials, steps, known)
+    if not _open(last.gpu_choice):
+        return _marked(trials, steps, _known(last, last.gpu_choice))
     uses = gpu_uses(counting_trials(trials), steps, samples)
     working = [each for each in uses if each.worked]
     if not working:
-        why = _why_none(uses)
-        return Decided(tuple(_without(each, why) for each in trials), tuple(steps))
+        return _without(trials, steps, last.gpu_choice, _why_none(uses))
     meter = working[0].meter
     mine = [each for each in working if each.meter == meter]
-    choice = next(each.gpu_choice for each in reversed(measured) if each.gpu_choice is not None)
-    picked = _Picked(frozenset(each.device.id for each in mine), meter, evolve(choice, basis="activity"))
+    choice = evolve(last.gpu_choice, basis="activity")
     names = ", ".join(each.name for each in mine)
     message = f"by activity: {names} worked in the trials and rested before; which GPUs the engine uses is not known"
     finding = Finding("WARN", CHECK, f"{message}: {choice.why}; {FIX}", "gpu")
-    return evolve(_marked(trials, steps, picked), findings=(finding,))
+    marked = _marked(trials, steps, _Picked(frozenset(each.device.id for each in mine), meter, choice))
+    return evolve(marked, findings=(finding,))
 
 
 def _open(choice: GpuChoice | None) -> bool:
     return choice is not None and choice.basis == "unknown" and choice.by_activity
 
 
-def _known_later(measured: Sequence[Measurement]) -> _Picked | None:
-    """What the last window knew for sure; None if that is nothing."""
-    if not measured:
-        return None
-    last = measured[-1]
+def _left_open(measurement: Measurement) -> bool:
+    """Whether the meter did not know which GPUs count, or had not been told yet."""
+    gpus = any(each.device.component == "gpu" for each in measurement.readings)
+    return _open(measurement.gpu_choice) or (measurement.gpu_choice is None and gpus)
+
+
+def _known(last: Measurement, choice: GpuChoice) -> _Picked:
     gpus = [each for each in last.readings if each.counted and each.device.component == "gpu"]
-    if last.gpu_choice is None or _open(last.gpu_choice) or not gpus:
-        return None
-    return _Picked(frozenset(each.device.id for each in gpus), gpus[0].meter, last.gpu_choice)
+    return _Picked(frozenset(each.device.id for each in gpus), gpus[0].meter if gpus else "", choice)
 
 
 def _marked(trials: Sequence[Trial], steps: Sequence[Step], picked: _Picked) -> Decided:
@@ -110,10 +110,15 @@ def _why_none(uses: Collection[GpuUse]) -> str:
     return "and no GPU worked in the trials and rested before"
 
 
-def _without(trial: Trial, why: str) -> Trial:
+def _without(trials: Sequence[Trial], steps: Sequence[Step], choice: GpuChoice, why: str) -> Decided:
+    """No GPU counts in any window; the trials say why."""
+    absent = f"which GPUs the engine uses is not known: {choice.why}, {why}; {FIX}"
+    decided = _marked(trials, steps, _Picked(frozenset(), "", choice))
+    return evolve(decided, trials=tuple(_absent(each, absent) for each in decided.trials))
+
+
+def _absent(trial: Trial, why: str) -> Trial:
     measurement = trial.measurement
     if measurement is None or not _open(measurement.gpu_choice):
         return trial
-    reason = measurement.gpu_choice.why if measurement.gpu_choice is not None else ""
-    absent = f"which GPUs the engine uses is not known: {reason}, {why}; {FIX}"
-    return evolve(trial, measurement=evolve(measurement, absent={**measurement.absent, "gpu": absent}))
+    return evolve(trial, measurement=evolve(measurement, absent={**measurement.absent, "gpu": why}))

@@ -92,6 +92,8 @@ class NvmlCollector:
             stack.callback(shut_down, nvml)
             try:
                 self._boards = self._find_boards(nvml)
+                reachable = frozenset(each.board.device.id for each in self._boards if each.board.reachable)
+                self._counted = Counted(reachable.intersection(self._visible) or None)
             except nvml.NVMLError as error:
                 raise CollectorError(f"NVML does not list its boards: {error}") from error
             pollers = [BoardPoller(nvml, each.board, self._options.poll_s, each) for each in self._boards]

@@ -73,6 +73,10 @@ def test_what_worked_and_rested_counts(
     for each in (*decided.trials, *decided.steps):
         assert each.measurement is not None
         assert {one.device.id for one in each.measurement.readings if one.counted} == counted
+        assert each.measurement.gpu_choice is not None
+        assert each.measurement.gpu_choice.basis == ("activity" if counted else "unknown")
+    for each in decided.trials:
+        assert each.measurement is not None
         assert ("gpu" in each.measurement.absent) is not bool(counted)
     assert [each.level for each in decided.findings] == ["WARN"] * bool(counted)
     if not counted:
@@ -103,6 +107,17 @@ def test_what_the_last_trial_knows_holds_for_the_windows_before_it() -> None:
         assert each.measurement is not None
         assert each.measurement.gpu_choice == found
         assert [one.counted for one in each.measurement.readings] == [False, True]
+
+
+def test_the_windows_before_loading_have_the_same_gpus() -> None:
+    """Nobody knew them then; loading a model on one of eight GPUs is not the energy of all eight."""
+    trials, steps = run([(140, 650)], counted=(B,), choice=GpuChoice("device_ids"))
+    loading = step("load", reading(A, 1400.0), reading(B, 3000.0), reading(CPU, 500.0))
+    decided = decide(trials, [loading, *steps], Samples())
+    first = decided.steps[0].measurement
+    assert first is not None
+    assert [(each.device, each.counted) for each in first.readings] == [(A, False), (B, True), (CPU, True)]
+    assert (decided.trials, decided.steps[1:]) == (tuple(trials), tuple(steps))
 
 
 def test_what_is_known_is_left_as_it_is() -> None:
