@@ -8,6 +8,8 @@ from statistics import fmean, median
 
 from attrs import frozen
 
+from ai_energy_benchmarks.analysis.repeats import repeated_prompts
+from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.verdict import Finding
@@ -94,14 +96,24 @@ def cache_use(trials: Sequence[Trial], engine: EngineFacts | None) -> CacheUse |
 
 
 def _by_answers(trials: Sequence[Trial], policy: _Policy) -> CacheUse | None:
-    found = [(done.cached_prompt_tokens, done.prompt_tokens) for trial in trials for done in trial.completions]
-    hits = [hit or 0 for hit, _ in found]
-    if all(hit is None for hit, _ in found):
+    known, cached_tokens, prompt_tokens, smallest = False, 0, 0, 0
+    for done in _answers(trials):
+        prompt_tokens += done.prompt_tokens
+        if done.cached_prompt_tokens is not None:
+            known = True
+            if done.cached_prompt_tokens:
+                cached_tokens += done.cached_prompt_tokens
+                smallest = min(smallest or done.cached_prompt_tokens, done.cached_prompt_tokens)
+    if not known:
         return None
-    common = _common_tokens(trials, policy, hits)
-    prompt_tokens = sum(prompt for _, prompt in found)
-    beyond = sum(max(0.0, hit - common) for hit in hits)
-    return CacheUse(_share(sum(hits), prompt_tokens), _share(beyond, prompt_tokens), common)
+    common = float(_common_tokens(trials, policy, smallest))
+    beyond = sum(max(0.0, (done.cached_prompt_tokens or 0) - common) for done in _answers(trials) if cached_tokens)
+    return CacheUse(_share(cached_tokens, prompt_tokens), _share(beyond, prompt_tokens), common)
+
+
+def _answers(trials: Sequence[Trial]) -> Iterator[Completion]:
+    """All of them, one after the other: of a very long pass there is no room for all at once."""
+    return (done for trial in trials for done in trial.completions)
 
 
 def cached_per_pass(trials: Sequence[Trial], by_answers: Sequence[float | None]) -> float | None:
@@ -143,39 +155,34 @@ def _by_counter(trials: Sequence[Trial], policy: _Policy) -> CacheUse | None:
     return CacheUse(share, max(0.0, share - explained), common)
 
 
-def _common_tokens(trials: Sequence[Trial], policy: _Policy, hits: Sequence[int]) -> float:
+def _common_tokens(trials: Sequence[Trial], policy: _Policy, smallest_hit: int) -> int:
     """With how many tokens all prompts begin: as rendered, else by the smallest hit, if every trial was salted.
 
     With a salt nothing is found of earlier trials, so the smallest hit is what all prompts of one share, as long as
     none of them is sent twice in it.
     """
     if policy.common_prefix_tokens is not None:
-        return float(policy.common_prefix_tokens)
-    found = [hit for hit in hits if hit]
-    return float(min(found)) if found and policy.salt != "none" and not _repeat(trials) else 0.0
+        return policy.common_prefix_tokens
+    return smallest_hit if smallest_hit and policy.salt != "none" and not _repeat(trials) else 0
 
 
 def _repeat(trials: Sequence[Trial]) -> bool:
     """Whether a trial sent a prompt twice."""
-    for trial in trials:
-        hashes = [done.rendered_sha256 for done in trial.completions if done.rendered_sha256]
-        if len(set(hashes)) < len(hashes):
-            return True
-    return False
+    return any(repeated_prompts(trial.completions) for trial in trials)
 
 
 def _reported(use: CacheUse, policy: _Policy) -> Finding:
-    told = f"{use.share:.1%} of the prompt tokens came from a prefix cache"
+    message = f"{use.share:.1%} of the prompt tokens came from a prefix cache"
     if policy.requested and use.share > _CACHED_SHARE:
-        return Finding("INFO", _CHECK, f"{told}, as {policy.requested} asks")
+        return Finding("INFO", _CHECK, f"{message}, as {policy.requested} asks")
     if use.unexplained_share > _CACHED_SHARE:
         beyond = ""
         if use.common_tokens:
             beyond = f", {use.unexplained_share:.1%} beyond the {use.common_tokens:.0f} tokens that all begin with"
-        return Finding("FAIL", _CHECK, f"{told}{beyond}; {_FIX}")
+        return Finding("FAIL", _CHECK, f"{message}{beyond}; {_FIX}")
     if use.share > _CACHED_SHARE:
-        return Finding("INFO", _CHECK, f"{told}: the {use.common_tokens:.0f} tokens with which all prompts begin")
-    return Finding("PASS", _CHECK, told)
+        return Finding("INFO", _CHECK, f"{message}: the {use.common_tokens:.0f} tokens with which all prompts begin")
+    return Finding("PASS", _CHECK, message)
 
 
 def _unreported(trials: Sequence[Trial], policy: _Policy) -> Finding:

@@ -44,11 +44,13 @@ def prompt_contradiction(trials: Sequence[Trial]) -> str | None:
     """
     served = [trial for trial in trials if trial.client is not None and trial.completions]
     for trial in served:
-        count = len(trial.completions)
-        none = sum(not done.prompt_tokens for done in trial.completions)
+        count = none = more = 0
+        for done in trial.completions:
+            count += 1
+            none += not done.prompt_tokens
+            more += exceeds(done.cached_prompt_tokens or 0, done.prompt_tokens)
         if none > _SHARE * count:
             return f"trial {trial.number}: {none} of {count} answers report 0 prompt tokens, which no prompt has"
-        more = sum(exceeds(done.cached_prompt_tokens or 0, done.prompt_tokens) for done in trial.completions)
         if more > _SHARE * count:
             return f"trial {trial.number}: {more} of {count} answers report more cached tokens than prompt tokens"
     # The same prompts, if all of them were answered.
@@ -73,19 +75,23 @@ def prompt_doubts(trials: Sequence[Trial]) -> tuple[Finding, ...]:
 def count_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
     """Contradictions of prompts and thinking, limits that a server ignores, and events finer than tokens."""
     yield from prompt_doubts(trials)
-    answers = [done for trial in trials for done in trial.completions if done.token_source == "usage"]
-    longer = [done for done in answers if _ignores_limit(done)]
+    longer = finer = thinking = answers = 0
+    example = ""
+    for done in (done for trial in trials for done in trial.completions if done.token_source == "usage"):
+        answers += 1
+        thinking += (done.reasoning_tokens or 0) > done.output_tokens
+        finer += _finer(done) and exceeds(len(done.token_times_s), done.output_tokens)
+        if _ignores_limit(done):
+            longer += 1
+            example = f"{done.output_tokens:,} tokens for {done.budget_tokens:,}"
     if longer:
-        example = f"{longer[0].output_tokens:,} tokens for {longer[0].budget_tokens:,}"
-        message = f"{len(longer)} of {len(answers)} answers are longer than their limit: {example}"
-        yield Finding("FAIL", "output limit", f"{message}; the server ignores it")
-    finer = sum(exceeds(len(done.token_times_s), done.output_tokens) for done in answers if _finer(done))
+        message = f"{longer} of {answers} answers are longer than their limit: {example}; the server ignores it"
+        yield Finding("FAIL", "output limit", message)
     if finer:
-        message = f"{finer} of {len(answers)} answers have more events than tokens: the server's events are finer"
+        message = f"{finer} of {answers} answers have more events than tokens: the server's events are finer"
         yield Finding("INFO", "token events", message)
-    thinking = sum((done.reasoning_tokens or 0) > done.output_tokens for done in answers)
     if thinking:
-        message = f"{thinking} of {len(answers)} answers report more thinking tokens than output tokens; none are used"
+        message = f"{thinking} of {answers} answers report more thinking tokens than output tokens; none are used"
         yield Finding("WARN", "thinking tokens", message)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -18,14 +17,13 @@ from ai_energy_benchmarks.analysis.gpu_checks import gpu_findings, unknown_findi
 from ai_energy_benchmarks.analysis.integration import counter_findings
 from ai_energy_benchmarks.analysis.latency import latency_findings
 from ai_energy_benchmarks.analysis.machine_checks import machine_findings
+from ai_energy_benchmarks.analysis.repeats import repeated_prompts
 from ai_energy_benchmarks.analysis.serving_checks import goodput_findings, serving_findings
 from ai_energy_benchmarks.analysis.stranger_checks import stranger_findings
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS
-from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
-from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.power import Component, Samples
 from ai_energy_benchmarks.domain.result import Ending, Step, Trial
 from ai_energy_benchmarks.domain.summary import Summary
@@ -177,18 +175,8 @@ def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
         yield Finding("WARN", "token counts", message)
     if truncated := sum(each.truncated for each in counts):
         yield Finding("WARN", "truncation", f"{truncated} of {succeeded} prompts were cut to fit the context")
-    if repeated := _repeated(next(each for each in trials if each.completions).completions):
+    if repeated := repeated_prompts(next(each for each in trials if each.completions).completions):
         yield Finding("INFO", "repeated prompts", f"{repeated} prompts of a pass had been sent before in it")
-
-
-def _repeated(completions: Sequence[Completion]) -> int:
-    """By the first 64 bits of their hashes: of a million prompts no two share those by chance (one in 30 million)."""
-    seen = array("Q", (int(each.rendered_sha256[:16], 16) for each in completions if each.rendered_sha256))
-    if len(seen) < MANY_REQUESTS:
-        return len(seen) - len(set(seen))
-    import polars
-
-    return len(seen) - polars.Series(seen, dtype=polars.UInt64).n_unique()
 
 
 def _protocol(planned: Planned, shortened: Sequence[str]) -> Iterator[Finding]:
