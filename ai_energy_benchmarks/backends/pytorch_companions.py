@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os.path
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_energy_benchmarks.backends.model_files import resolve_model
+from ai_energy_benchmarks.backends.pytorch_checkpoint import refuse_other_kinds, weights_fit
 from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.errors import BackendError
@@ -40,9 +42,14 @@ def load_assistant(model: PreTrainedModel, options: PyTorchOptions, progress: Pr
             f"assistant model {options.assistant_model!r} is a GGUF file",
             remedy="give backend.options.assistant_model a directory or hub model with safetensors",
         )
-    assistant = AutoModelForCausalLM.from_pretrained(
-        files.path_or_id, dtype=model.dtype, trust_remote_code=options.trust_remote_code
+    refuse_other_kinds(Path(files.path_or_id))
+    assistant, info = AutoModelForCausalLM.from_pretrained(
+        files.path_or_id,
+        dtype=model.dtype,
+        trust_remote_code=options.trust_remote_code,
+        output_loading_info=True,
     )
+    weights_fit(assistant, info, Path(files.path_or_id), quantised=False)
     ours, theirs = (each.config.get_text_config().vocab_size for each in (model, assistant))
     if ours != theirs:
         raise BackendError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ai_energy_benchmarks.backends.base import BackendSettings
 from ai_energy_benchmarks.backends.model_architecture import architecture_of
 from ai_energy_benchmarks.backends.model_hash import files_sha256
+from ai_energy_benchmarks.backends.pytorch_generation import cache_in_use, saved_defaults
 from ai_energy_benchmarks.backends.pytorch_loading import Loaded
 from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
@@ -36,8 +37,21 @@ def facts_of(loaded: Loaded, settings: BackendSettings, options: PyTorchOptions)
             "files_sha256": files_sha256(loaded.files),
             **_settings_in_use(loaded, options),
         },
-        notes=(loaded.files.note,) if loaded.files.note else (),
+        notes=(*((loaded.files.note,) if loaded.files.note else ()), *loaded.fit.notes),
+        warnings=(*_saved_defaults(loaded, options), *loaded.fit.warnings),
     )
+
+
+def _saved_defaults(loaded: Loaded, options: PyTorchOptions) -> tuple[str, ...]:
+    """That the checkpoint itself asks for another way of generating."""
+    saved = saved_defaults(loaded.model, options)
+    if not saved:
+        return ()
+    listed = ", ".join(
+        f"{name}: {str(value).lower() if isinstance(value, bool) else value}" for name, value in saved.items()
+    )
+    fix = "; set backend.options.cache_implementation: dynamic for a cache" if "use_cache" in saved else ""
+    return (f"generation_config.json of the model has {listed}, which changes what a token costs; it was kept{fix}",)
 
 
 def _indices(devices: tuple[str, ...]) -> tuple[int, ...]:
@@ -50,7 +64,7 @@ def _settings_in_use(loaded: Loaded, options: PyTorchOptions) -> dict[str, FactV
     assistant = loaded.assistant.generation_config if loaded.assistant is not None else None
     return {
         "quantization": loaded.quantization,
-        "cache_implementation": options.cache or loaded.model.generation_config.cache_implementation or "dynamic",
+        "cache_implementation": cache_in_use(loaded.model, options),
         "compile": options.compile,
         "assistant_model": options.assistant_model,
         "num_assistant_tokens": assistant.num_assistant_tokens if assistant is not None else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ai_energy_benchmarks.backends.base import Demand
@@ -19,6 +19,28 @@ _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cut
 # What transformers falls back on while it generates; set openly, so that what is recorded is what is used.
 _DEFAULTS: dict[str, float] = {"temperature": 1.0, "top_k": 50, "top_p": 1.0}
 _RECORDED = ("do_sample", "num_beams", "max_new_tokens", "min_new_tokens", "temperature", "top_k", "top_p", "min_p")
+# Settings that a checkpoint's generation_config.json may bring along and that make a token cost another amount, with
+# the values that change nothing. Names and defaults are those of transformers' GenerationConfig.
+_COSTLY: Mapping[str, tuple[object, ...]] = {
+    "use_cache": (None, True),
+    "guidance_scale": (None, 1, 1.0),
+    "penalty_alpha": (None, 0, 0.0),
+    "dola_layers": (None,),
+    "prompt_lookup_num_tokens": (None,),
+    "assistant_early_exit": (None,),
+    "prefill_chunk_size": (None,),
+    "cache_implementation": (None, "dynamic"),
+    "cache_config": (None,),
+    "token_healing": (None, False),
+    "watermarking_config": (None,),
+    "no_repeat_ngram_size": (None, 0),
+    "sequence_bias": (None,),
+    "max_time": (None,),
+    "output_scores": (None, False),
+    "output_logits": (None, False),
+    "output_attentions": (None, False),
+    "output_hidden_states": (None, False),
+}
 
 
 def generation_problems(demand: Demand) -> tuple[str, ...]:
@@ -71,6 +93,7 @@ def _set_cache(config: GenerationConfig, options: PyTorchOptions, device: torch.
     """Cache and compilation as asked; transformers compiles by itself with a static cache unless it is told not to."""
     if options.cache is not None:
         config.cache_implementation = options.cache
+        config.use_cache = True
     config.disable_compile = options.compile is None
     if options.compile is None:
         return
@@ -103,7 +126,32 @@ def _padding(tokenizer: PreTrainedTokenizerBase, ends: int | list[int] | None) -
 def used_parameters(config: GenerationConfig) -> dict[str, FactValue]:
     """The sampling parameters really in force, the model's own defaults included."""
     used: dict[str, FactValue] = {name: getattr(config, name, None) for name in (*_RECORDED, "repetition_penalty")}
-    return {name: value for name, value in used.items() if value is not None}
+    return {**{name: value for name, value in used.items() if value is not None}, **costly(config)}
+
+
+def costly(config: GenerationConfig) -> dict[str, FactValue]:
+    """Settings in force that make a token cost another amount than plain generation does."""
+    found = {name: getattr(config, name, None) for name, plain in _COSTLY.items()}
+    return {name: _fact(value) for name, value in found.items() if value not in _COSTLY[name]}
+
+
+def saved_defaults(model: PreTrainedModel, options: PyTorchOptions) -> dict[str, FactValue]:
+    """Those of ``costly`` that the checkpoint's own generation config brings along and nothing replaces."""
+    replaced = {"use_cache", "cache_implementation"} if options.cache is not None else set()
+    return {name: value for name, value in costly(model.generation_config).items() if name not in replaced}
+
+
+def cache_in_use(model: PreTrainedModel, options: PyTorchOptions) -> str:
+    """How keys and values are kept while tokens are generated; ``none`` where each token recomputes all before it."""
+    if options.cache is not None:
+        return options.cache
+    if model.generation_config.use_cache is False:
+        return "none"
+    return model.generation_config.cache_implementation or "dynamic"
+
+
+def _fact(value: object) -> FactValue:
+    return value if isinstance(value, (str, int, float)) else str(value)
 
 
 def end_ids(config: GenerationConfig) -> frozenset[int]:

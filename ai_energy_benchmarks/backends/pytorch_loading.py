@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ai_energy_benchmarks.backends.base import BackendSettings
 from ai_energy_benchmarks.backends.model_files import ModelFiles, resolve_model
+from ai_energy_benchmarks.backends.pytorch_checkpoint import Fit, refuse_other_kinds, weights_fit
 from ai_energy_benchmarks.backends.pytorch_companions import load_assistant, with_adapter
 from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions, runs_on_cpu
 from ai_energy_benchmarks.backends.pytorch_quantization import (
@@ -34,6 +35,7 @@ class Loaded:
 
     Attributes:
         quantization: how the weights are quantised, in words; None for plain weights.
+        fit: what of the checkpoint is not in the model.
     """
 
     model: PreTrainedModel
@@ -43,6 +45,7 @@ class Loaded:
     board_ids: tuple[str, ...]
     assistant: PreTrainedModel | None = None
     quantization: str | None = None
+    fit: Fit = field(factory=Fit)
 
 
 def missing_packages() -> tuple[str, ...]:
@@ -99,11 +102,12 @@ def load(settings: BackendSettings, options: PyTorchOptions) -> Loaded:
         raise BackendError(f"the pytorch backend needs {' and '.join(missing)}", remedy=INSTALL_LINE)
     devices = placement(settings)
     files = resolve_model(settings.model, settings.progress, revision=options.revision)
+    refuse_other_kinds(Path(files.path_or_id))
     method = _method(files, options)
     settings.progress.begin("load model")
     try:
         with quiet() if files.gguf_file else _quiet_progress():
-            model, tokenizer = _from_pretrained(options, files, devices, method)
+            model, tokenizer, fit = _from_pretrained(options, files, devices, method)
             assistant = load_assistant(model, options, settings.progress)
     except (OSError, ValueError, ImportError, RuntimeError, KeyError) as error:
         raise BackendError(
@@ -124,7 +128,7 @@ def load(settings: BackendSettings, options: PyTorchOptions) -> Loaded:
     # With tp_plan each process holds a slice, but the energy is that of all boards.
     boards = used | set(devices) if options.tp_plan else used
     words = str(options.quantization) if options.quantization else method
-    return Loaded(model, tokenizer, files, tuple(sorted(used)), _board_ids(boards), assistant, words)
+    return Loaded(model, tokenizer, files, tuple(sorted(used)), _board_ids(boards), assistant, words, fit)
 
 
 def _method(files: ModelFiles, options: PyTorchOptions) -> str | None:
@@ -151,7 +155,7 @@ def _method(files: ModelFiles, options: PyTorchOptions) -> str | None:
 
 def _from_pretrained(
     options: PyTorchOptions, files: ModelFiles, devices: tuple[str, ...], method: str | None
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Fit]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     shared: dict[str, object] = {"trust_remote_code": options.trust_remote_code}
@@ -161,10 +165,12 @@ def _from_pretrained(
         shared["gguf_file"] = files.gguf_file
     tokenizer = AutoTokenizer.from_pretrained(files.path_or_id, **shared)
     arguments = model_arguments(options, devices, gguf=files.gguf_file is not None, quantised=method is not None)
-    model = AutoModelForCausalLM.from_pretrained(files.path_or_id, **shared, **arguments)
+    shared["output_loading_info"] = True
+    model, info = AutoModelForCausalLM.from_pretrained(files.path_or_id, **shared, **arguments)
+    fit = weights_fit(model, info, Path(files.path_or_id), method is not None and files.gguf_file is None)
     if "device_map" not in arguments and options.tp_plan is None:
         model.to(devices[0])
-    return with_adapter(model, options), tokenizer
+    return with_adapter(model, options), tokenizer, fit
 
 
 def model_arguments(
