@@ -15,8 +15,10 @@ from ai_energy_benchmarks.backends.server_process import ServerProcess, free_por
 from ai_energy_benchmarks.backends.tensorrt_llm import TensorRTBackend, TensorRTOptions
 from ai_energy_benchmarks.backends.vllm import VllmBackend, VllmOptions
 from ai_energy_benchmarks.domain.completions import Completion
+from ai_energy_benchmarks.domain.power import Workload
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.metrics.gpu_choice import Gpu, counted
 from tests.servers import Exchange, running
 
 # A stand-in with the command line of trtllm-serve: it forks a worker, takes a moment to be ready, and answers.
@@ -26,6 +28,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 port = int(sys.argv[sys.argv.index("--port") + 1])
 print("arguments:", sys.argv[1:], flush=True)
+print("sees:", os.environ["CUDA_VISIBLE_DEVICES"], os.environ.get("CUDA_DEVICE_ORDER"), flush=True)
 if "--fail" in sys.argv:
     print("out of memory while building the engine", flush=True)
     sys.exit(3)
@@ -122,6 +125,20 @@ def test_a_server_is_started_used_and_ended_with_its_workers(model: Path, comman
     assert isinstance(server, int)
     assert gone(server)
     assert gone(worker_of(log))
+
+
+def test_a_launched_server_and_its_meters_mean_the_same_gpu(
+    model: Path, command: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of unlike GPUs CUDA's 0 is the fastest, NVML's the first on the bus: the server is given the order of the bus."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    with TensorRTBackend(settings(model, tmp_path, TensorRTOptions(command=str(command)))) as backend:
+        facts = backend.facts()
+    assert "sees: 0 PCI_BUS_ID" in (tmp_path / "results" / "server.log").read_text()
+    unlike = [Gpu("GPU-slow", "GTX 1050", "GPU-slow"), Gpu("GPU-fast", "RTX 4090", "GPU-fast")]
+    assert facts.device_ids == (0,)
+    assert counted(Workload((), facts.board_ids, device_ids=facts.device_ids), unlike).ids == {"GPU-slow"}
 
 
 def test_the_health_check_goes_past_a_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
