@@ -149,7 +149,10 @@ def _together(outcomes: Sequence[Outcome]) -> Iterator[Sequence[Outcome]]:
 
 
 def _end_s(outcome: Outcome) -> float:
-    return outcome.sent_s + outcome.e2e_s if isinstance(outcome, Completion) else outcome.finished_s
+    """Its last token event; not ``sent_s + e2e_s``, which rounding may put behind the next request's sending."""
+    if isinstance(outcome, Completion) and len(outcome.token_times_s):
+        return outcome.token_times_s[-1]
+    return outcome.finished_s
 
 
 def _in_few_chunks(done: Completion) -> bool:

@@ -134,6 +134,13 @@ def test_one_request_at_a_time_on_a_server_has_phases() -> None:
     assert (shares.outside, shares.prefill, shares.decode) == pytest.approx((0.2, 0.3, 0.5))
 
 
+def test_a_request_that_leaves_as_the_last_one_ends_does_not_overlap_it() -> None:
+    """0.3 + (0.9 - 0.3) is more than 0.9 in floating point; a simulated clock sends the next request at 0.9."""
+    first, second = done(0.3, (0.5, 0.9)), done(0.9, (1.4, 1.6), number=1)
+    assert first.sent_s + first.e2e_s > second.sent_s
+    assert isinstance(time_shares([window(first, second)]), TimeShares)
+
+
 def test_batches_one_after_another_have_phases() -> None:
     """The next batch begins where the last one ended."""
     first = (done(0.0, (1.0, 4.0)), done(0.0, (1.0, 5.0), number=1))
