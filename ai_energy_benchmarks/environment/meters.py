@@ -13,6 +13,10 @@ from ai_energy_benchmarks.environment.lines import Line
 
 _NVIDIA_VENDOR = "0x10de"
 _DISPLAY_CLASS = "0x03"  # PCI base class of display controllers, which accelerators without a screen share
+_MOUNT_RAPL = (
+    "start the container with -v /sys/class/powercap/intel-rapl:/rapl:ro and set options.root: /rapl of the meter rapl "
+    "(metrics.collectors)"
+)
 _OPTIONAL = (
     ("zeus", ("zeus", "zeus-ml"), ""),
     ("codecarbon", ("codecarbon",), "; a run with it needs metrics.country_iso_code"),
@@ -81,23 +85,24 @@ def _nvidia_on_bus(root: Path) -> bool:
 def rapl_line(root: Path, readable: Callable[[Path], bool] = _readable) -> Line:
     """The processor's energy counters under ``/sys/class/powercap``."""
     powercap = root / "sys/class/powercap"
-    domains = sorted(each.parent for each in powercap.glob("intel-rapl:*/energy_uj"))
+    zones = sorted(powercap.glob("intel-rapl:*"))
+    domains = [zone for zone in zones if (zone / "energy_uj").exists()]
     if not domains:
+        if zones or machine.container(root):
+            why = "its links lead nowhere, as in containers" if zones else "no counters are visible in this container"
+            return Line("rapl", "missing", why, _MOUNT_RAPL)
         if machine.virtual(root):
             return Line("rapl", "missing", "no counters: a virtual machine does not show them", None)
-        if machine.container(root):
-            cure = "start the container with -v /sys/class/powercap:/sys/class/powercap:ro and the devices it links to"
-            return Line("rapl", "missing", "no counters are visible in this container", cure)
         return Line("rapl", "missing", "no counters under /sys/class/powercap", "sudo modprobe intel_rapl_msr")
-    names = ", ".join(machine.read_text(domain / "name") or domain.name for domain in domains)
-    if all(readable(domain / "energy_uj") for domain in domains):
-        return Line("rapl", "ready", f"counters of {names}")
-    return Line(
-        "rapl",
-        "missing",
-        f"counters of {names}, but only root may read them",
-        "sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj (until the next boot)",
-    )
+    names = {domain: machine.read_text(domain / "name") or domain.name for domain in domains}
+    closed = {domain for domain in domains if not readable(domain / "energy_uj")}
+    if not closed:
+        return Line("rapl", "ready", f"counters of {', '.join(names.values())}")
+    cure = "sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj (until the next boot)"
+    if any(names[domain].startswith("package") for domain in closed):
+        return Line("rapl", "missing", f"counters of {', '.join(names.values())}, but only root may read them", cure)
+    read = ", ".join(names[domain] for domain in domains if domain not in closed)
+    return Line("rapl", "limited", f"counters of {read}; not of {', '.join(names[each] for each in closed)}", cure)
 
 
 def modelled_line(root: Path) -> Line:

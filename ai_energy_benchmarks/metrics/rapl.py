@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
@@ -34,7 +35,7 @@ class RaplOptions:
     """How the counters are read.
 
     Attributes:
-        root: the directory of the zones.
+        root: the directory of the zones; in a container, where ``/sys/class/powercap/intel-rapl`` is mounted.
         poll_s: seconds between two readings; marks ask for one of their own.
     """
 
@@ -52,6 +53,8 @@ class RaplCollector:
         self._stack = ExitStack()
         self._lock = Lock()
         self._zones: tuple[Zone, ...] = ()
+        self._unmeasured: Mapping[Component, str] = {}
+        self._notes: tuple[str, ...] = ()
         self._series: tuple[Recorder, ...] = ()
         self._grew = False
         self._lost: str | None = None
@@ -63,7 +66,8 @@ class RaplCollector:
 
     def __enter__(self) -> RaplCollector:
         with ExitStack() as stack:
-            self._zones = open_zones(self._options.root)
+            found = open_zones(self._options.root)
+            self._zones, self._unmeasured, self._notes = found.opened, found.absent, found.notes
             for zone in self._zones:
                 stack.callback(zone.close)
             self._series = tuple(Recorder(zone.device, "energy_j", METER) for zone in self._zones)
@@ -98,6 +102,8 @@ class RaplCollector:
                 try:
                     energy_j = zone.energy_j()
                 except (OSError, ValueError) as error:
+                    if zone.whole:
+                        continue  # it is in no sum
                     self._lost = f"{zone.device.id} can no longer be read: {error}"
                     return
                 self._grew |= series.add(before_s, time.perf_counter(), energy_j)
@@ -121,7 +127,8 @@ class RaplCollector:
 
     def read(self, start: Mark, stop: Mark) -> Measurement:
         if self._absent is not None:
-            return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(self.components(), self._absent))
+            components = (*self.components(), *self._unmeasured)
+            return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(components, self._absent))
         time.sleep(max(0.0, stop.time_s + _AGAIN_S - time.perf_counter()))
         self._sample()
         keep_around(self._series, start, stop)
@@ -132,7 +139,8 @@ class RaplCollector:
             for zone, recorder in zip(self._zones, self._series, strict=True)
             if not zone.whole
         )
-        absent: dict[Component, str] = {
+        absent: dict[Component, str] = dict(self._unmeasured)
+        absent |= {
             reading.device.component: "its RAPL counter stands still"
             for reading in readings
             if _is_dead(reading, start, stop)
@@ -165,7 +173,7 @@ class RaplCollector:
 
     def notes(self) -> tuple[str, ...]:
         whole = "rapl counts whole packages: whatever else runs on this machine is in its figures"
-        return (whole, *thinning(self._series, METER))
+        return (whole, *self._notes, *thinning(self._series, METER))
 
 
 def _is_dead(reading: Reading, start: Mark, stop: Mark) -> bool:

@@ -129,6 +129,22 @@ def test_rapl_counters_for_root_only_name_the_command(tmp_path: Path) -> None:
     assert str(line.cure).startswith("sudo chmod a+r /sys/class/powercap/")
 
 
+def test_rapl_links_that_lead_nowhere_name_the_mount_that_works(tmp_path: Path) -> None:
+    """As in a container: another place, and the setting that names it."""
+    powercap = tmp_path / "sys/class/powercap"
+    powercap.mkdir(parents=True)
+    (powercap / "intel-rapl:0").symlink_to("../../devices/virtual/powercap/intel-rapl/intel-rapl:0")
+    line = rapl_line(tmp_path)
+    assert (line.state, "lead nowhere" in line.detail) == ("missing", True)
+    assert "/sys/class/powercap/intel-rapl:/rapl:ro and set options.root: /rapl" in str(line.cure)
+
+
+def test_rapl_without_its_memory_is_limited(tmp_path: Path) -> None:
+    """The packages are measured all the same."""
+    line = rapl_line(rapl_tree(tmp_path), lambda path: path.parent.name != "intel-rapl:0:0")
+    assert (line.state, line.detail) == ("limited", "counters of package-0; not of dram")
+
+
 @pytest.mark.parametrize(
     ("path", "text", "detail"),
     [

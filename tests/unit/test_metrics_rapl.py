@@ -18,7 +18,7 @@ from ai_energy_benchmarks.domain.power import Device, Measurement, Recipe, Serie
 from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.rapl import RaplCollector, RaplOptions
-from ai_energy_benchmarks.metrics.rapl_zones import CEILING_W, STALE_S, Zone, open_zones
+from ai_energy_benchmarks.metrics.rapl_zones import CEILING_W, STALE_S, Zone, Zones, open_zones
 
 RANGE_UJ = 262_143_328_850
 
@@ -30,6 +30,7 @@ class Tree:
         self.root = root
         self._power_w: dict[Path, float] = {}
         self._start_uj: dict[Path, int] = {}
+        self._range_uj: dict[Path, int] = {}
         self._leaving = Event()
         self._thread = Thread(target=self._run)
 
@@ -39,7 +40,7 @@ class Tree:
         (zone / "name").write_text(f"{name}\n")
         (zone / "max_energy_range_uj").write_text(f"{range_uj}\n")
         (zone / "energy_uj").write_text(f"{start_uj:020d}\n")
-        self._power_w[zone], self._start_uj[zone] = power_w, start_uj
+        self._power_w[zone], self._start_uj[zone], self._range_uj[zone] = power_w, start_uj, range_uj
         return zone
 
     def run(self) -> None:
@@ -61,8 +62,8 @@ class Tree:
         while not self._leaving.wait(0.001):
             for zone, file in files.items():
                 grown_uj = int(self._power_w[zone] * (time.perf_counter() - self.begin_s) * 1e6)
-                range_uj = int((zone / "max_energy_range_uj").read_text()) + 1
-                os.pwrite(file, f"{(self._start_uj[zone] + grown_uj) % range_uj:020d}\n".encode(), 0)
+                now_uj = (self._start_uj[zone] + grown_uj) % (self._range_uj[zone] + 1)
+                os.pwrite(file, f"{now_uj:020d}\n".encode(), 0)
         for file in files.values():
             os.close(file)
 
@@ -246,6 +247,135 @@ def test_a_forbidden_counter_says_how_to_allow_it() -> None:
             open_zones(Path(directory))
     assert caught.value.remedy is not None
     assert "chmod" in caught.value.remedy
+
+
+def topology(root: Path, *packages: int) -> Path:
+    for cpu, package in enumerate(packages):
+        (root / f"cpu{cpu}/topology").mkdir(parents=True)
+        (root / f"cpu{cpu}/topology/physical_package_id").write_text(f"{package}\n")
+    return root
+
+
+def opened(root: Path, topology_at: Path | None = None) -> tuple[set[str], Zones]:
+    """The devices whose counters were opened; everything is closed again."""
+    zones = open_zones(root) if topology_at is None else open_zones(root, topology_at)
+    for zone in zones.opened:
+        zone.close()
+    return {zone.device.id for zone in zones.opened}, zones
+
+
+@pytest.mark.parametrize("inside", [".", "intel-rapl"])
+def test_the_directory_of_the_driver_has_its_memory_too(tree: Tree, inside: str) -> None:
+    """Mounted into a container, it holds each subzone within its package, and perhaps one level further down."""
+    tree.zone(f"{inside}/intel-rapl:0", "package-0", 50.0)
+    tree.zone(f"{inside}/intel-rapl:0/intel-rapl:0:0", "core", 20.0)
+    tree.zone(f"{inside}/intel-rapl:0/intel-rapl:0:1", "dram", 5.0)
+    tree.run()
+    with RaplCollector(RaplOptions(tree.root)) as collector:
+        assert collector.components() == ("cpu", "dram")
+        measurement = measure(collector, 0.3)
+    power_w = {reading.device.id: reading.energy_j / measurement.duration_s for reading in measurement.readings}
+    assert power_w == {
+        "package-0": pytest.approx(50.0, rel=0.1),
+        "package-0/dram": pytest.approx(5.0, rel=0.1),
+    }
+
+
+def test_a_zone_that_is_linked_and_nested_counts_once(tree: Tree) -> None:
+    """The class directory links to zones that lie within their packages as well."""
+    tree.zone("devices/intel-rapl:0", "package-0", 50.0)
+    tree.zone("devices/intel-rapl:0/intel-rapl:0:0", "dram", 5.0)
+    powercap = tree.root / "class"
+    powercap.mkdir()
+    (powercap / "intel-rapl:0").symlink_to(tree.root / "devices/intel-rapl:0")
+    (powercap / "intel-rapl:0:0").symlink_to(tree.root / "devices/intel-rapl:0/intel-rapl:0:0")
+    assert [zone.device.id for zone in opened(powercap)[1].opened] == ["package-0", "package-0/dram"]
+
+
+def test_links_that_lead_nowhere_name_the_mount_that_works(tmp_path: Path) -> None:
+    """So docker leaves them; the message and the fix name the other place and the setting."""
+    (tmp_path / "intel-rapl:0").symlink_to("../../devices/virtual/powercap/intel-rapl/intel-rapl:0")
+    with pytest.raises(CollectorError, match=r"leads nowhere.*options\.root") as caught:
+        open_zones(tmp_path)
+    assert "-v /sys/class/powercap/intel-rapl:/rapl:ro" in str(caught.value.remedy)
+    assert "root: /rapl" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("broken", ["no energy", "no number", "no zone"])
+def test_a_platform_that_cannot_be_read_is_a_note(tree: Tree, tmp_path: Path, broken: str) -> None:
+    """It is in no sum, so the packages are measured all the same."""
+    tree.zone("rapl/intel-rapl:0", "package-0", 100.0)
+    if broken == "no zone":
+        (tree.root / "rapl/intel-rapl:1").symlink_to("nowhere")
+    else:
+        psys = tree.zone("rapl/intel-rapl:1", "psys", 100.0)
+        (psys / "energy_uj").write_text("")
+        if broken == "no energy":
+            (psys / "energy_uj").unlink()
+    found, zones = opened(tree.root / "rapl", topology(tmp_path / "cpu", 0, 0))
+    assert found == {"package-0"}
+    assert not zones.absent
+    assert "cannot be read" in zones.notes[0]
+
+
+@pytest.mark.parametrize("packages", [(0, 1), ()])
+def test_a_nameless_zone_may_be_a_package(tree: Tree, tmp_path: Path, packages: tuple[int, ...]) -> None:
+    """Where the kernel lists more packages than can be read, or none, the sum could lack one: no meter."""
+    tree.zone("rapl/intel-rapl:0", "package-0", 100.0)
+    (tree.root / "rapl/intel-rapl:1").symlink_to("nowhere")
+    with pytest.raises(CollectorError, match=r"intel-rapl:1 .* may be a further package"):
+        open_zones(tree.root / "rapl", topology(tmp_path / "cpu", *packages))
+
+
+def test_a_package_that_cannot_be_read_is_an_error_with_a_fix(tree: Tree) -> None:
+    """A sum without it would be too small."""
+    tree.zone("intel-rapl:0", "package-0", 100.0)
+    (tree.zone("intel-rapl:1", "package-1", 100.0) / "energy_uj").write_text("")
+    with pytest.raises(CollectorError, match="package-1: energy_uj holds no number") as caught:
+        open_zones(tree.root)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("broken", ["memory", "no name", "one of two"])
+def test_memory_that_cannot_be_read_is_absent_with_its_reason(tree: Tree, broken: str) -> None:
+    """The packages are measured; of the memory, a part would be no figure."""
+    tree.zone("intel-rapl:0", "package-0", 100.0)
+    if broken == "no name":
+        (tree.root / "intel-rapl:0:1").symlink_to("nowhere")
+    else:
+        (tree.zone("intel-rapl:0:1", "dram", 5.0) / "energy_uj").write_text("")
+    if broken == "one of two":
+        tree.zone("intel-rapl:1", "package-1", 100.0)
+        tree.zone("intel-rapl:1:1", "dram", 5.0)
+    tree.run()
+    with RaplCollector(RaplOptions(tree.root)) as collector:
+        assert collector.components() == ("cpu",)
+        measurement = measure(collector, 0.1)
+    assert {reading.device.component for reading in measurement.readings} == {"cpu"}
+    assert "0:1" in measurement.absent["dram"] or "package-0/dram" in measurement.absent["dram"]
+
+
+@pytest.mark.parametrize("text", ["0\n", "", None])
+def test_a_counter_without_a_range_is_measured_until_it_falls(tree: Tree, text: str | None) -> None:
+    """Some kernels state 0: a window in which it grows has its energy, one in which it falls has none."""
+    zone = tree.zone("intel-rapl:0", "package-0", 100.0)
+    tree.run()
+    time.sleep(0.02)
+    if text is None:
+        (zone / "max_energy_range_uj").unlink()
+    else:
+        (zone / "max_energy_range_uj").write_text(text)
+    with RaplCollector(RaplOptions(tree.root)) as collector:
+        measurement = measure(collector, 0.2)
+        assert any("does not state" in note or "max_energy_range_uj" in note for note in collector.notes())
+        start = collector.mark()
+        tree.reset(zone)
+        time.sleep(0.05)
+        fallen = collector.read(start, collector.mark())
+    (reading,) = measurement.readings
+    assert reading.energy_j == pytest.approx(100.0 * measurement.duration_s, rel=0.1)
+    assert fallen.readings == ()
+    assert "reset" in fallen.absent["cpu"]
 
 
 def test_a_counter_that_breaks_is_an_error(tree: Tree) -> None:

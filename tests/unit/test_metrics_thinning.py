@@ -13,6 +13,7 @@ from ai_energy_benchmarks.domain.edges import Delay
 from ai_energy_benchmarks.metrics import polled, rapl
 from ai_energy_benchmarks.metrics.polled import Counter, PolledCollector, PolledCounters
 from ai_energy_benchmarks.metrics.rapl import RaplCollector
+from ai_energy_benchmarks.metrics.rapl_zones import Zones
 from ai_energy_benchmarks.metrics.recording import Recorder
 from ai_energy_benchmarks.results.cutting import by_name, measured_again
 from tests.factories import CPU, GPU
@@ -81,7 +82,7 @@ def test_an_old_window_is_measured_again_bit_for_bit(
 ) -> None:
     """Its readings were kept when others went, and the notes say that some did."""
     machine = Machine()
-    monkeypatch.setattr(rapl, "open_zones", lambda _: (Zone(machine),))
+    monkeypatch.setattr(rapl, "open_zones", lambda _: Zones((Zone(machine),)))
     for module in (rapl, polled):
         monkeypatch.setattr(module, "time", machine)
         monkeypatch.setattr(module, "Sampler", Sampler)
