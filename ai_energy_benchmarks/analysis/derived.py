@@ -28,8 +28,9 @@ class Derived:
 
     Attributes:
         per_prompt_token_j: over the *computed* prompt tokens; those from a prefix cache cost no prefill.
-        per_request_j: over the requests that succeeded; what failed ones used is in the numerator. None in a part
-            of a run, where requests are cut.
+        per_request_j: over the requests that succeeded; what failed ones used is in the numerator. Under concurrency
+            it is the steady J per output token times the mean output tokens of a request of the pass: energy over
+            completions would depend on where the pass was cut. None in a part of a run, where requests are cut.
         output_tokens_per_j: the inverse of J per output token, of the means.
     """
 
@@ -48,18 +49,78 @@ def derive(summary: Summary, energy: ComponentEnergy) -> Derived:
     trusted = summary.tokens_in_doubt is None
     known = trusted and energy.per_output_token_j is not None
     prompts = trusted and summary.prompt_tokens_in_doubt is None
-    computed_tokens = summary.prompt_tokens - (summary.cached_prompt_tokens or 0.0)
+    whole_tokens = summary.whole_output_tokens
+    all_tokens = summary.whole_prompt_tokens + whole_tokens
     return Derived(
         per_output_token_j=_per_output_token(energy),
-        per_prompt_token_j=_share(energy, computed_tokens) if prompts else None,
-        per_total_token_j=(
-            _share(energy, summary.prompt_tokens + summary.output_tokens) if known and prompts else None
-        ),
-        per_request_j=_share(energy, summary.succeeded) if summary.whole_requests else None,
-        output_tokens_per_j=_inverse(energy, summary.output_tokens) if known else None,
+        per_prompt_token_j=_share(energy, summary.whole_computed_prompt_tokens) if prompts else None,
+        per_total_token_j=_share(energy, all_tokens) if known and prompts else None,
+        per_request_j=_per_request(summary, energy),
+        output_tokens_per_j=_inverse(energy, whole_tokens) if known else None,
         average_power_w=_share(energy, summary.duration_s),
         peak_power_w=energy.peak_power_w,
     )
+
+
+def derive_steady(summary: Summary, energy: ComponentEnergy) -> Derived:
+    """The same for the steady state; ``energy`` is that of a component of ``summary.steady``."""
+    steady = summary.steady
+    assert steady is not None, "the energy is that of a steady state"
+    known = energy.per_output_token_j is not None
+    prompt_tokens = sum(each.computed_prompt_tokens for each in steady.trials) / len(steady.trials)
+    return Derived(
+        per_output_token_j=_per_output_token(energy),
+        per_prompt_token_j=_share(energy, prompt_tokens),
+        per_total_token_j=None,
+        per_request_j=_times(_per_output_token(energy), steady.request_output_tokens),
+        output_tokens_per_j=_inverse(energy, steady.output_tokens) if known else None,
+        average_power_w=_share(energy, steady.duration_s),
+        peak_power_w=energy.peak_power_w,
+    )
+
+
+def steady_energies(summary: Summary) -> dict[Component | str, ComponentEnergy]:
+    """Every component of the steady state, by name, and the ``total`` of them last; empty without a steady state."""
+    steady = summary.steady
+    if steady is None:
+        return {}
+    every = (*steady.components, *((steady.total,) if steady.total else ()))
+    return {each.component: each for each in every}
+
+
+def leading(summary: Summary, energy: ComponentEnergy) -> tuple[ComponentEnergy, Derived] | None:
+    """The energy and the figures of a component that lead every report: the steady state's under concurrency.
+
+    Args:
+        energy: the component's energy of the whole pass.
+
+    Returns:
+        None where there should be a steady state and there is no figure of this component.
+    """
+    if summary.steady is None:
+        return None if _withholds(summary) else (energy, derive(summary, energy))
+    steady = steady_energies(summary).get(energy.component)
+    return None if steady is None else (steady, derive_steady(summary, steady))
+
+
+def _withholds(summary: Summary) -> bool:
+    """Whether fillers worked in the pass, so that its energy is not that of its requests, but no steady state is."""
+    return bool(summary.steady_absent) and summary.whole_output_tokens > summary.output_tokens
+
+
+def _per_request(summary: Summary, energy: ComponentEnergy) -> Bounded | None:
+    if not summary.whole_requests or _withholds(summary):
+        return None
+    if summary.steady is None:
+        return _share(energy, summary.succeeded)
+    steady = steady_energies(summary).get(energy.component)
+    return None if steady is None else derive_steady(summary, steady).per_request_j
+
+
+def _times(figure: Bounded | None, amount: float) -> Bounded | None:
+    if figure is None or amount <= 0:
+        return None
+    return Bounded(None if figure.value is None else figure.value * amount, figure.low * amount, figure.high * amount)
 
 
 def energies(summary: Summary) -> dict[Component | str, ComponentEnergy]:

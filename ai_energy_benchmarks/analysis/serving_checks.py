@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from ai_energy_benchmarks.analysis.filler_tokens import filler_tokens, unseen_tokens
 from ai_energy_benchmarks.analysis.prompt_caches import cache_findings
+from ai_energy_benchmarks.analysis.steady import in_flight_mean
 from ai_energy_benchmarks.analysis.token_counts import count_findings, output_contradiction
+from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.summary import Summary
@@ -71,12 +74,15 @@ def token_doubt(trial: Trial) -> str | None:
     counted = trial.server.output_tokens if trial.server else None
     if counted is None or trial.failures or not trial.completions:
         return None
-    difference = abs(counted - trial.output_tokens)
-    if difference <= max(len(trial.completions), _TOKEN_SHARE * counted):
+    if not all(isinstance(each, Completion) for each in trial.fillers):
+        return None
+    received = trial.output_tokens + filler_tokens(trial)
+    allowed = max(len(trial.completions) + len(trial.fillers), _TOKEN_SHARE * counted)
+    if -allowed <= counted - received <= allowed + unseen_tokens(trial):
         return None
     return (
-        f"trial {trial.number}: the server's own counter grew by {counted:,.0f} output tokens, its answers say "
-        f"{trial.output_tokens:,}: somebody else uses the server, or a count is wrong"
+        f"trial {trial.number}: the server's own counter grew by {counted:,.0f} output tokens, its answers report "
+        f"{received:,.0f}: something else uses the server, or a count is wrong"
     )
 
 
@@ -86,17 +92,6 @@ def token_doubts(trials: Sequence[Trial]) -> tuple[Finding, ...]:
     return tuple(Finding("FAIL", "token counts", f"{doubt}; J per token is withheld") for doubt in doubts)
 
 
-def achieved_concurrency(trial: Trial) -> float | None:
-    """Mean number of requests on their way until the last one left; None if they all left at once."""
-    if not trial.completions:
-        return None
-    last_s = max(each.sent_s for each in trial.outcomes)
-    span_s = last_s - trial.start_s
-    if span_s < trial.duration_s / 10:
-        return None
-    return sum(min(each.finished_s, last_s) - min(each.sent_s, last_s) for each in trial.outcomes) / span_s
-
-
 def _worst(check: str, values: Sequence[float], limits: tuple[float, float], words: str) -> Finding:
     worst = max(values)
     level: Level = "FAIL" if worst > limits[1] else "WARN" if worst > limits[0] else "PASS"
@@ -104,17 +99,14 @@ def _worst(check: str, values: Sequence[float], limits: tuple[float, float], wor
 
 
 def _concurrency(trials: Sequence[Trial]) -> Iterator[Finding]:
-    shares = [
-        (achieved / trial.client.concurrency, achieved)
-        for trial in trials
-        if trial.client and (achieved := achieved_concurrency(trial)) is not None
-    ]
-    if shares and trials[0].client:
-        share, achieved = min(shares)
-        level: Level = "FAIL" if share < _ACHIEVED[1] else "WARN" if share < _ACHIEVED[0] else "PASS"
-        yield Finding(
-            level, "concurrency", f"{achieved:.2f} of {trials[0].client.concurrency} requests on their way at once"
-        )
+    """Over the whole window of a trial, its ramp and its drain too."""
+    mean = min(map(in_flight_mean, trials))
+    if trials[0].client is None:
+        return
+    wanted = trials[0].client.concurrency
+    level: Level = "FAIL" if mean < _ACHIEVED[1] * wanted else "WARN" if mean < _ACHIEVED[0] * wanted else "PASS"
+    message = f"{mean:.2f} of {wanted} requests in flight, on average over the whole pass"
+    yield Finding(level, "concurrency", message)
 
 
 def _streams(trials: Sequence[Trial]) -> Iterator[Finding]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from statistics import fmean
 
 from ai_energy_benchmarks.analysis.component_energy import component_energy, seen_in_part, why_absent
 from ai_energy_benchmarks.analysis.doubtful_tokens import without_token_figures
+from ai_energy_benchmarks.analysis.filler_tokens import filler_prompt_tokens, filler_tokens
 from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import pooled
 from ai_energy_benchmarks.analysis.prompt_caches import cached_per_pass
 from ai_energy_benchmarks.analysis.serving_checks import token_doubt
+from ai_energy_benchmarks.analysis.steady import sent_within
+from ai_energy_benchmarks.analysis.steady_summary import steady_state, why_no_steady_state
 from ai_energy_benchmarks.analysis.token_counts import prompt_contradiction
 from ai_energy_benchmarks.analysis.tokens import TokenBounds, count
 from ai_energy_benchmarks.analysis.totals import total_parts
@@ -18,6 +22,7 @@ from ai_energy_benchmarks.analysis.windows import (
     BASELINES,
     COMPONENTS,
 )
+from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import Step, StepName, Trial
 from ai_energy_benchmarks.domain.serving import Slo
@@ -49,8 +54,12 @@ def summarise(
     counts = [count(each.outcomes) for each in chosen]
     duration_s = _mean(each.duration_s for each in chosen)
     output_tokens = _mean(each.output_tokens for each in counts)
+    prompt_tokens = _mean(each.prompt_tokens for each in counts)
+    fillers = _mean(map(filler_prompt_tokens, chosen))
+    cached = cached_per_pass(chosen, [each.cached_prompt_tokens for each in counts])
     doubt = next((doubt for each in chosen if (doubt := token_doubt(each)) is not None), None)
-    tokens = [TokenBounds.exact(each.output_tokens) for each in counts]
+    whole_tokens = [each.output_tokens + filler_tokens(trial) for each, trial in zip(counts, chosen, strict=True)]
+    tokens = [TokenBounds.exact(each) for each in whole_tokens]
     reasons = {each: why_absent(chosen, each) for each in COMPONENTS}
     seen = tuple(each for each in COMPONENTS if reasons[each] is None)
     absent = {each: reason for each, reason in reasons.items() if reason is not None}
@@ -58,20 +67,22 @@ def summarise(
     components = {each: component_energy(each, (each,), chosen, tokens, idle_steps) for each in seen}
     methods = {name: energy.provenance for name, energy in components.items()}
     parts = total_parts(methods, absent, required, seen_in_part(chosen, absent))
-    latencies = pooled(each for trial in chosen for each in trial.completions)
+    steady = steady_state(chosen, counts, idle_steps, required, doubt)
+    of_pass = pooled(each for trial in chosen for each in trial.completions)
+    latencies = of_pass if steady is None else pooled(chain.from_iterable(_sent_in_steady(chosen)))
     summary = Summary(
         trials=len(chosen),
         requests=_mean(each.succeeded + each.failed for each in counts),
         succeeded=_mean(each.succeeded for each in counts),
         failed=_mean(each.failed for each in counts),
         duration_s=duration_s,
-        prompt_tokens=_mean(each.prompt_tokens for each in counts),
+        prompt_tokens=prompt_tokens,
         output_tokens=output_tokens,
-        output_tokens_per_s=output_tokens / duration_s if duration_s > 0 else 0.0,
+        output_tokens_per_s=_mean(whole_tokens) / duration_s if duration_s > 0 else 0.0,
         components=tuple(components.values()),
         absent=absent,
         reasoning_tokens=_mean_if_all_tell([each.reasoning_tokens for each in counts]),
-        cached_prompt_tokens=cached_per_pass(chosen, [each.cached_prompt_tokens for each in counts]),
+        cached_prompt_tokens=cached,
         total=component_energy("total", parts.components, chosen, tokens, idle_steps) if parts.components else None,
         total_absent=parts.absent,
         total_excludes=parts.excluded,
@@ -83,9 +94,23 @@ def summarise(
         tokens_per_event=latencies.tokens_per_event,
         latency_notes=latencies.notes,
         prompt_tokens_in_doubt=prompt_contradiction(chosen),
+        steady=steady,
+        steady_absent=why_no_steady_state(chosen),
+        whole_output_tokens=_mean(whole_tokens),
+        whole_prompt_tokens=prompt_tokens + fillers,
+        # Fillers find in a cache as much as the pass does, which is only its own share that is known of some servers.
+        whole_computed_prompt_tokens=(prompt_tokens + fillers) * (1 - (cached or 0.0) / prompt_tokens)
+        if prompt_tokens
+        else 0.0,
+        pass_ttft_s=of_pass.ttft_s.mean if of_pass.ttft_s else None,
+        pass_e2e_s=of_pass.e2e_s.mean if of_pass.e2e_s else None,
         goodput=goodput([(each.outcomes, each.duration_s) for each in chosen], slo),
     )
     return without_token_figures(summary, doubt) if doubt else summary
+
+
+def _sent_in_steady(trials: Sequence[Trial]) -> Iterator[Iterator[Completion]]:
+    return (sent_within(each.outcomes, each.steady) for each in trials if each.steady is not None)
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -19,7 +19,9 @@ from ai_energy_benchmarks.analysis.latency import latency_findings
 from ai_energy_benchmarks.analysis.machine_checks import machine_findings
 from ai_energy_benchmarks.analysis.repeats import repeated_prompts
 from ai_energy_benchmarks.analysis.serving_checks import goodput_findings, serving_findings
+from ai_energy_benchmarks.analysis.steady_checks import steady_findings
 from ai_energy_benchmarks.analysis.stranger_checks import stranger_findings
+from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS
 from ai_energy_benchmarks.domain.engine import EngineFacts
@@ -106,6 +108,7 @@ def judge(
         _protocol(planned, tuple(planned.shortened(metrics=metrics_enabled, gpu=gpu))),
         _window_notes(trials),
         serving_findings(trials, engine),
+        steady_findings(counting_trials(trials), summary),
         goodput_findings(summary),
         latency_findings(summary),
         counter_findings(samples, trials),

@@ -128,6 +128,15 @@ class Recounts(Protocol):
 
 
 @runtime_checkable
+class KeepsCancelled(Protocol):
+    """A backend that remembers what a request had brought when it was cancelled."""
+
+    def take_cancelled(self) -> tuple[Completion, ...]:
+        """Those cancelled since the last call, with ``finish_reason`` ``cancelled``; called outside of windows."""
+        ...
+
+
+@runtime_checkable
 class ShowsLoad(Protocol):
     """A backend that can tell how its server stands, also while requests are on their way."""
 

@@ -12,6 +12,8 @@ import json
 import re
 from array import array
 from collections import deque
+from collections.abc import Sequence
+from operator import sub
 
 from attrs import define, evolve, field, frozen
 
@@ -21,6 +23,8 @@ _REASONING = re.compile(rb'"(?:reasoning_content|reasoning)"\s*:\s*"(?!")')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _TIMINGS = re.compile(rb'"timings"\s*:\s*\{')
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+# Where usage comes with every event: so many output tokens until then.
+_COUNT = re.compile(rb'"completion_tokens"\s*:\s*(\d+)')
 _ERROR = re.compile(rb'"error"\s*:\s*[{"]')
 # llama.cpp sends a failure in a field named `error` (ggml-org/llama.cpp#16104), others in an event of that name.
 _ERROR_FIELD = re.compile(rb"^(?:error:|event: ?error$)", re.MULTILINE)
@@ -69,6 +73,7 @@ class EventStream:
     reasoning_events: int = 0
     ended: bool = False
     kept: list[bytes] = field(factory=list)
+    _counts: array[int] | None = field(factory=lambda: array("q"))  # output tokens until each event; None if not told
     _rest: bytes = b""
     _before_text: bytes = b""
     _last: deque[bytes] = field(factory=lambda: deque(maxlen=_LAST_EVENTS))
@@ -84,6 +89,7 @@ class EventStream:
         events = block.split(b"\n\n")
         self._rest = events.pop()
         before, take_time = self._before_text, self.token_times_s.append
+        counting = self._counts is not None
         for event in events:
             at = event.find(before) if before else -1
             if at >= 0 and not event.startswith(b'"', at + len(before)):
@@ -91,9 +97,35 @@ class EventStream:
             else:
                 self._look_closer(time_s, event)
                 before = self._before_text
+            if counting:
+                counting = self._count(event)
         self._last.extend(events)
         if self.keep:
             self.kept.extend(events)
+
+    def _count(self, event: bytes) -> bool:
+        """Note the tokens until a token event; false from the first one on that does not tell them."""
+        counts = self._counts
+        if counts is None or len(counts) == len(self.token_times_s):
+            return counts is not None
+        found = _COUNT.search(event)
+        if found is None:
+            self._counts = None
+            return False
+        counts.append(int(found[1]))
+        return True
+
+    def event_tokens(self, *, even: bool = False) -> Sequence[int]:
+        """Tokens that each event carried, where usage came with every one.
+
+        Args:
+            even: tell them also where every event carried one; else that is empty too.
+        """
+        counts = self._counts
+        if not counts or len(counts) != len(self.token_times_s):
+            return ()
+        tokens = array("q", map(sub, counts, (0, *counts)))
+        return tokens if even or any(each != 1 for each in tokens) else ()
 
     def close(self, time_s: float) -> None:
         """The stream is over; an event without its closing empty line still counts."""

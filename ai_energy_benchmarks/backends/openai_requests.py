@@ -122,12 +122,19 @@ def unseen(name: str, api: str, continues: bool, sample: Request | None) -> tupl
 
 
 def request_body(
-    model: str, options: OpenAIServerOptions, dialect: Mapping[str, str], request: Request, batch: Batch
+    model: str,
+    options: OpenAIServerOptions,
+    dialect: Mapping[str, str],
+    request: Request,
+    batch: Batch,
+    *,
+    counts_events: bool = False,
 ) -> dict[str, object]:
     """The JSON document of a request.
 
     Args:
         dialect: our name of a generation parameter → the server's.
+        counts_events: whether the server can send its usage with every event.
     """
     generation = batch.generation
     body: dict[str, object] = {"model": model}
@@ -135,7 +142,8 @@ def request_body(
         body |= turns(request)
     else:
         body["prompt"] = "\n".join(each.content for each in request.messages) or request.prompt.text
-    body |= {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": generation.max_new_tokens}
+    usage = {"include_usage": True, **({"continuous_usage_stats": True} if counts_events else {})}
+    body |= {"stream": True, "stream_options": usage, "max_tokens": generation.max_new_tokens}
     sampling = {theirs: getattr(generation, ours) for ours, theirs in dialect.items()}
     body |= {name: value for name, value in sampling.items() if value is not None}
     body |= {"seed": batch.seed + request.number} if generation.do_sample else {"temperature": 0}

@@ -35,6 +35,7 @@ from ai_energy_benchmarks.backends.server_process import ServerProcess, free_por
 from ai_energy_benchmarks.backends.server_replies import (
     asks_to_try_again,
     bad_end,
+    cancelled,
     completion,
     cut_short,
     refusal,
@@ -75,8 +76,8 @@ class OpenAIServerBackend(EnteredBackend):
     METRICS: ClassVar[MetricsPage] = ANY
     # Request key that keeps prefix caches of different trials apart; None if the server has none.
     SALT_KEY: ClassVar[str | None] = None
-    # Whether it goes on with an assistant's turn that the request has begun, instead of opening another.
-    CONTINUES: ClassVar[bool] = False
+    COUNTS_EVENTS: ClassVar[bool] = False  # whether it knows ``stream_options.continuous_usage_stats``
+    CONTINUES: ClassVar[bool] = False  # whether it goes on with an assistant's turn that the request has begun
 
     def __init__(self, settings: BackendSettings) -> None:
         self.settings = settings
@@ -90,6 +91,7 @@ class OpenAIServerBackend(EnteredBackend):
         self._used = UsedParameters()
         self._retried = 0
         self._texts: dict[int, EventStream] = {}
+        self._cancelled: list[Completion] = []
         self._later: LaterCounts | None = None
         self._caches = PromptCaches(settings.salt, self.SALT_KEY)
 
@@ -235,7 +237,8 @@ class OpenAIServerBackend(EnteredBackend):
         if self._client is None or later is None:
             raise BackendError("the server has not been reached yet")
         request = self._caches.request(request, batch)
-        document = request_body(self.settings.model, self.options, self.DIALECT, request, batch)
+        counts = self.COUNTS_EVENTS and batch.usage_per_event
+        document = request_body(self.settings.model, self.options, self.DIALECT, request, batch, counts_events=counts)
         self._used.see(used_parameters(document))
         body = json_body(document | self._caches.keys(batch))
         path = "/v1/chat/completions" if is_chat(self.options, request) else "/v1/completions"
@@ -245,6 +248,9 @@ class OpenAIServerBackend(EnteredBackend):
             stream = EventStream(keep=later.keep or self.settings.keep_text)
             try:
                 response = await self._client.request("POST", path, body, stream.feed)
+            except asyncio.CancelledError:  # the connection is closed already, so that the server gives it up
+                self._cancelled.append(cancelled(request, body, stream, sent_s=sent_s))
+                raise
             except HttpError as error:
                 if not stream.ended:
                     return self._failed(request, cut_short(stream, str(error)), sent_s)
@@ -269,6 +275,11 @@ class OpenAIServerBackend(EnteredBackend):
         elif not await later.take(request, stream):
             return self._failed(request, cut_short(stream, NO_USAGE), sent_s)
         return answer
+
+    def take_cancelled(self) -> tuple[Completion, ...]:
+        """Requests that were cancelled since the last call (``backends.base.KeepsCancelled``)."""
+        taken, self._cancelled = self._cancelled, []
+        return tuple(taken)
 
     def recount(self, outcome: Completion) -> Outcome:
         """What the window had no time for (``backends.base.Recounts``)."""

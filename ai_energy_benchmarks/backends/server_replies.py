@@ -50,7 +50,27 @@ def completion(
         cached_prompt_tokens=usage.cached_prompt_tokens,
         reasoning_tokens=reasoning_tokens(stream, usage),
         first_event_tokens=first_event_tokens(stream, usage.output_tokens),
+        event_tokens=stream.event_tokens(),
         budget_tokens=budget_tokens,
+        rendered_sha256=hashlib.sha256(body).hexdigest(),
+    )
+
+
+def cancelled(request: Request, body: bytes, stream: EventStream, *, sent_s: float) -> Completion:
+    """What a request had brought when it was cancelled; without usage its events stand for its tokens."""
+    usage = stream.summary().usage
+    return Completion(
+        number=request.number,
+        prompt_tokens=usage.prompt_tokens if usage else 0,
+        output_tokens=usage.output_tokens if usage else len(stream.token_times_s),
+        token_source="usage",
+        sent_s=sent_s,
+        token_times_s=stream.token_times_s,
+        finished_s=time.perf_counter(),
+        finish_reason="cancelled",
+        cached_prompt_tokens=usage.cached_prompt_tokens if usage else None,
+        first_event_tokens=None,
+        event_tokens=stream.event_tokens(even=True),
         rendered_sha256=hashlib.sha256(body).hexdigest(),
     )
 

@@ -67,6 +67,7 @@ class VllmBackend(OpenAIServerBackend):
     runs_on_gpu: ClassVar[bool] = True
     METRICS: ClassVar[MetricsPage] = VLLM
     SALT_KEY: ClassVar[str | None] = "cache_salt"
+    COUNTS_EVENTS: ClassVar[bool] = True
     CONTINUES: ClassVar[bool] = True
     DIALECT: ClassVar[Mapping[str, str]] = DIALECT
 

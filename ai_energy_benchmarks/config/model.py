@@ -158,11 +158,14 @@ class LoadConfig:
             request where the server has one (``auto`` takes it there, else nothing), a random first line of ``text``
             before every prompt, whose tokens count as prompt tokens, or ``none``, which lets it.
         watch_server_s: how often a server is asked for its queue and its cache within a window; 0 does not ask.
+        cancel_cap_s: how long a server may go on after filler requests were cancelled at the end of a trial; longer
+            is FAIL.
     """
 
     concurrency: Count = 1
     salt: Literal["auto", "key", "text", "none"] = "auto"
     watch_server_s: Seconds = 5.0
+    cancel_cap_s: Seconds = 60.0
 
 
 @frozen

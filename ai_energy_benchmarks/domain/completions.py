@@ -8,7 +8,7 @@ from typing import Literal
 from attrs import field, frozen
 
 TokenSource = Literal["token_ids", "usage", "retokenised"]
-FinishReason = Literal["stop", "length", "unknown"]
+FinishReason = Literal["stop", "length", "unknown", "cancelled"]
 
 
 def exceeds(count: int, other: int) -> bool:
@@ -30,12 +30,15 @@ class Completion:
         token_times_s: when each token event was seen: a chunk of a stream that shows output, or in process one step,
             which brings several tokens where the engine drafts them ahead.
         finished_s: when the request, or its whole batch, was complete.
-        finish_reason: ``stop`` (end token or stop string) or ``length`` (budget used up).
+        finish_reason: ``stop`` (end token or stop string), ``length`` (budget used up) or ``cancelled`` (a filler
+            request that was still in flight when its pass had ended; its counts are of what had come until then).
         truncated_prompt_tokens: prompt tokens cut away; 0 if none were.
         cached_prompt_tokens: prompt tokens served from a prefix cache; None if not told.
         reasoning_tokens: part of the output that is thinking; None if it cannot be told apart.
         first_event_tokens: tokens carried by the first token event; None if that is not known.
         budget_tokens: most output tokens that a server was asked for; None if that was not noted.
+        event_tokens: tokens carried by each token event, where the server reports usage with every event; empty
+            where it does not, or where every event carried one.
         rendered_sha256: hash of the prompt as really sent, after the template.
         output_token_ids: the ids themselves where the engine gives them; the runner decodes them to ``text``
             after the window.
@@ -55,6 +58,7 @@ class Completion:
     reasoning_tokens: int | None = None
     first_event_tokens: int | None = 1
     budget_tokens: int | None = None
+    event_tokens: Sequence[int] = field(default=(), repr=False)
     rendered_sha256: str = ""
     output_token_ids: Sequence[int] = field(default=(), repr=False)
     text: str = field(default="", repr=False)

@@ -25,7 +25,7 @@ from ai_energy_benchmarks.domain.completions import (
 MANY_REQUESTS = 100_000
 
 SOURCES: tuple[TokenSource, ...] = ("token_ids", "usage", "retokenised")
-REASONS: tuple[FinishReason, ...] = ("stop", "length", "unknown")
+REASONS: tuple[FinishReason, ...] = ("stop", "length", "unknown", "cancelled")
 UNTOLD = -1
 # Column → its type code; -1 stands for None, which none of these counts can be.
 WHOLE = {

@@ -96,6 +96,7 @@ class Batch:
             False such a request fails with its reason.
         salt: changes with every trial, so that no server's prefix cache carries one trial into the next.
         seed: seed of the sampling, the same for every trial; unused when greedy.
+        usage_per_event: have a server report its token counts with every event, where it can.
     """
 
     requests: tuple[Request, ...]
@@ -103,6 +104,7 @@ class Batch:
     truncation: bool = True
     seed: int = 0
     salt: str = ""
+    usage_per_event: bool = False
 
 
 class Tokenizer(Protocol):

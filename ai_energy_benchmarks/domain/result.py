@@ -13,6 +13,7 @@ from ai_energy_benchmarks.domain.environment import Disturbance, Environment
 from ai_energy_benchmarks.domain.outcomes import OutcomeTable
 from ai_energy_benchmarks.domain.power import Measurement, Samples
 from ai_energy_benchmarks.domain.serving import ClientLoad, ServerCounters, ServerLoad
+from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.summary import Summary
 from ai_energy_benchmarks.domain.verdict import Finding, Verdict
 
@@ -51,6 +52,11 @@ class Trial:
         server: growth of the server's own counters; None if it has none.
         server_load: its queue and cache within the window; None if nobody looked.
         machine: what the machine did to it beside the work; None if nobody looked.
+        fillers: requests that kept the load up until the pass's last one had ended, in order of sending; they belong
+            to no pass, but their tokens and their energy are in the window.
+        steady: the steady part of a pass under concurrency; None with one request in flight, or where there is none.
+        steady_absent: why there is none although several requests were to be in flight; empty if there is one, or if
+            none was looked for.
     """
 
     number: int
@@ -63,6 +69,9 @@ class Trial:
     server: ServerCounters | None = None
     server_load: ServerLoad | None = None
     machine: Disturbance | None = None
+    fillers: Sequence[Outcome] = ()
+    steady: SteadyWindow | None = None
+    steady_absent: str = ""
 
     @property
     def duration_s(self) -> float:

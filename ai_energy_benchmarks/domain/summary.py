@@ -57,6 +57,60 @@ class ComponentEnergy:
 
 
 @frozen
+class SteadyTrial:
+    """The steady window of one trial in figures.
+
+    Attributes:
+        number: of the trial.
+        output_tokens: tokens seen within the window, the fillers' too.
+        output_low_tokens, output_high_tokens: bounds of it; they differ where answers came without token events.
+        half_output_tokens: those of the first half of its time and of the second.
+        computed_prompt_tokens: prompt tokens, less cached ones, of the requests whose first token came within it.
+    """
+
+    number: int
+    duration_s: float
+    output_tokens: float
+    output_low_tokens: float
+    output_high_tokens: float
+    half_output_tokens: tuple[float, float]
+    computed_prompt_tokens: float
+
+
+@frozen
+class SteadyState:
+    """The steady state of a pass under concurrency: means over trials, without ramp and drain.
+
+    Attributes:
+        trials: one for each trial that the means are over.
+        concurrency: requests in flight (N).
+        duration_s, output_tokens: means over the trials.
+        components, absent, total: as in ``Summary``, of the window's energy; their ``per_output_token_j`` is the
+            headline, and None where the tokens of the window are known to no better than 2 %.
+        tokens_absent: why no figure per output token is given; empty if there is one.
+        request_output_tokens: mean output tokens of a request of the pass: energy per request is J per output token
+            times these.
+        latency_requests: requests of a pass that were sent within the window, whose latencies are pooled.
+        left_out_requests: those sent before, the first N among them.
+        filler_requests: fillers of a trial, which no latency and no count of requests holds.
+    """
+
+    trials: tuple[SteadyTrial, ...]
+    concurrency: int
+    duration_s: float
+    output_tokens: float
+    output_tokens_per_s: float
+    components: tuple[ComponentEnergy, ...]
+    absent: Mapping[Component, str]
+    total: ComponentEnergy | None
+    tokens_absent: str
+    request_output_tokens: float
+    latency_requests: float
+    left_out_requests: float
+    filler_requests: float
+
+
+@frozen
 class Summary:
     """One pass over ``num_samples``: means over the complete trials (over all, if none is complete).
 
@@ -79,6 +133,12 @@ class Summary:
         tokens_per_event: output tokens over token events; None where no event was seen.
         latency_notes: latency by its field without ``_s`` → of how many requests it is known, and why not of all.
         goodput: None if no service-level objective was asked for.
+        steady: the steady state, whose figures lead; None with one request in flight, or where there is none.
+        steady_absent: why there is none although several requests were in flight.
+        whole_output_tokens, whole_prompt_tokens, whole_computed_prompt_tokens: all tokens of the window, those of
+            filler requests too; the last without what a prefix cache served.
+        pass_ttft_s, pass_e2e_s: means over all requests of the pass; ``ttft_s`` and the others are of those sent
+            within the steady window where there is one.
         whole_requests: false in a part of a run: a request that is cut counts there, but is no unit of work.
     """
 
@@ -108,6 +168,13 @@ class Summary:
     latency_notes: Mapping[str, str] = field(factory=dict)
     goodput: Goodput | None = None
     whole_requests: bool = True
+    steady: SteadyState | None = None
+    steady_absent: str = ""
+    whole_output_tokens: float = 0.0
+    whole_prompt_tokens: float = 0.0
+    whole_computed_prompt_tokens: float = 0.0
+    pass_ttft_s: float | None = None
+    pass_e2e_s: float | None = None
 
     @property
     def total_components(self) -> tuple[Component, ...]:

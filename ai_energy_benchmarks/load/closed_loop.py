@@ -1,9 +1,16 @@
-"""A closed loop: a fixed number of batches on their way, the next one leaving when one has finished."""
+"""A closed loop: a fixed number of batches in flight, the next one leaving when one has finished.
+
+Under concurrency a pass ends raggedly: its last requests run with ever fewer others beside them. Filler requests keep
+the load up until the last request of the pass has ended; then they are cancelled.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import cast
+
+from attrs import define, field
 
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.prompts import Batch
@@ -12,24 +19,92 @@ Generate = Callable[[Batch], Awaitable[Sequence[Outcome]]]
 Take = Callable[[Sequence[Outcome]], None]
 
 
-async def closed_loop(batches: Iterable[Batch], generate: Generate, concurrency: int, take: Take) -> None:
+async def closed_loop(
+    batches: Iterable[Batch],
+    generate: Generate,
+    concurrency: int,
+    take: Take,
+    *,
+    fillers: Iterable[Batch] = (),
+    take_filler: Take | None = None,
+) -> bool:
     """Generate all batches, ``concurrency`` at a time, and hand over each one's outcomes as it finishes.
 
     What ``generate`` or ``take`` raises ends the loop: the other batches are cancelled first.
+
+    Args:
+        fillers: sent, once the last of ``batches`` has left, until all of those have ended. They are cancelled then,
+            and the loop ends when their cancellation has come to its end.
+        take_filler: takes the outcomes of the fillers that finished.
+
+    Returns:
+        Whether a filler had to be cancelled.
     """
-    waiting = iter(batches)
     if concurrency == 1:
-        await _worker(waiting, generate, take)
-        return
-    workers = [asyncio.ensure_future(_worker(waiting, generate, take)) for _ in range(concurrency)]
+        for batch in batches:
+            take(await generate(batch))
+        return False
+    loop = _Loop(iter(batches), generate, take, iter(fillers), take_filler or _ignore)
+    workers = [asyncio.ensure_future(loop.work()) for _ in range(concurrency)]
     try:
-        await asyncio.gather(*workers)
+        await _until(loop.ended, workers)
     finally:
+        filling = [worker for worker in workers if not worker.done()]
         for worker in workers:
             worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        ended = await asyncio.gather(*workers, return_exceptions=True)
+    for outcome in ended:
+        if isinstance(outcome, Exception):  # raised while the loop ended; a cancellation is none
+            raise outcome
+    return bool(filling)
 
 
-async def _worker(waiting: Iterator[Batch], generate: Generate, take: Take) -> None:
-    for batch in waiting:
-        take(await generate(batch))
+async def _until(ended: asyncio.Event, workers: Sequence[asyncio.Future[None]]) -> None:
+    """Wait for the pass to end, or for what a worker raises."""
+    waiting: asyncio.Future[object] = asyncio.ensure_future(ended.wait())
+    left: set[asyncio.Future[object]] = {waiting, *cast("Sequence[asyncio.Future[object]]", workers)}
+    try:
+        while not waiting.done() and len(left) > 1:
+            done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                each.result()
+    finally:
+        waiting.cancel()
+
+
+@define
+class _Loop:
+    """What the workers of one pass share."""
+
+    batches: Iterator[Batch]
+    generate: Generate
+    take: Take
+    fillers: Iterator[Batch]
+    take_filler: Take
+    ended: asyncio.Event = field(factory=asyncio.Event)
+    _in_flight: int = 0
+    _all_left: bool = False
+
+    async def work(self) -> None:
+        """Send batches of the pass while there are some, and fillers from then on."""
+        for batch in self.batches:
+            self._in_flight += 1
+            self.take(await self.generate(batch))
+            self._in_flight -= 1
+        self._all_left = True
+        self._look()
+        while not self.ended.is_set():
+            filler = next(self.fillers, None)
+            if filler is None:
+                return
+            self.take_filler(await self.generate(filler))
+            # An engine that answers without ever waiting must not keep the others from their turn.
+            await asyncio.sleep(0)
+
+    def _look(self) -> None:
+        if self._all_left and not self._in_flight:
+            self.ended.set()
+
+
+def _ignore(outcomes: Sequence[Outcome]) -> None:
+    """Outcomes that are not wanted."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ai_energy_benchmarks.analysis.footprint import covers, footprint
 from ai_energy_benchmarks.analysis.server_figures import server_figures
-from ai_energy_benchmarks.analysis.serving_checks import achieved_concurrency
+from ai_energy_benchmarks.analysis.steady import in_flight_mean
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
@@ -104,8 +104,8 @@ def _client(result: BenchmarkResult) -> str | None:
         return None
     cpu = max(trial.client.cpu_time_s / trial.duration_s for trial in served if trial.client)
     late_s = max(trial.client.loop_lag_s for trial in served if trial.client)
-    achieved = [each for trial in served if (each := achieved_concurrency(trial)) is not None]
-    at_once = f", {min(achieved):.2f} requests on their way at once" if achieved else ""
+    mean = min(map(in_flight_mean, served))
+    at_once = f", {mean:.2f} requests in flight on average over the whole pass"
     return f"at most {cpu:.0%} of a core, event loop {1000 * late_s:.3g} ms late (p99){at_once}"
 
 

@@ -12,9 +12,9 @@ from attrs import frozen
 from ai_energy_benchmarks.domain.outcomes import OutcomeTable
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.reporters.base import ReporterSettings
-from ai_energy_benchmarks.results.requests import request_frames, requests_frame
+from ai_energy_benchmarks.results.requests import FILLERS_FILE, fillers_frame, request_frames, requests_frame
 from ai_energy_benchmarks.results.timeline import timeline_frame
-from ai_energy_benchmarks.results.writing import replacing
+from ai_energy_benchmarks.results.writing import replacing, write_errors
 
 if TYPE_CHECKING:
     import polars
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @frozen
 class ParquetReporter:
-    """Writes ``requests.parquet`` and ``timeline.parquet``.
+    """Writes ``requests.parquet``, ``timeline.parquet`` and, where filler requests were sent, ``fillers.parquet``.
 
     Beside ``result.json`` and ``config.yaml`` they hold everything that re-analysis needs: of each request its token
     times, of each window what every reading is computed from, and all raw samples
@@ -45,7 +45,18 @@ class ParquetReporter:
         else:
             _write(requests_frame(result), self.requests_file)
         _write(timeline_frame(result), timeline_file)
-        return self.requests_file, timeline_file
+        return self.requests_file, timeline_file, *self._fillers(result)
+
+    def _fillers(self, result: BenchmarkResult) -> tuple[Path, ...]:
+        """The filler requests, if there were any; those of an earlier run must not stay."""
+        file = self.requests_file.with_name(FILLERS_FILE)
+        frame = fillers_frame(result)
+        if frame is not None:
+            _write(frame, file)
+            return (file,)
+        with write_errors(file):
+            file.unlink(missing_ok=True)
+        return ()
 
 
 def _write(frame: polars.DataFrame, path: Path) -> None:

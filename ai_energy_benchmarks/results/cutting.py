@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 
 from attrs import evolve
 
+from ai_energy_benchmarks.analysis.filler_tokens import filler_completions
 from ai_energy_benchmarks.domain import integral
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.edges import since
 from ai_energy_benchmarks.domain.power import Component, Measurement, Quantity, Reading, Recipe, Samples, Series
 from ai_energy_benchmarks.domain.recipes import cut, follow
 from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.errors import ConfigError
 
 SeriesByName = Mapping[tuple[Quantity, str, str], Series]
@@ -46,9 +48,10 @@ def cut_trial(trial: Trial, from_s: float, to_s: float, of: SeriesByName) -> Tri
             f"trial {trial.number} lasted {trial.duration_s:.4g} s; nothing is left of it after {from_s:g} s",
             remedy="choose an earlier --from",
         )
-    measurement = trial.measurement and _cut_measurement(trial.measurement, start_s, stop_s, of)
+    measurement = trial.measurement and cut_measurement(trial.measurement, start_s, stop_s, of)
     parts = (_cut_outcome(each, start_s, stop_s) for each in trial.outcomes)
     outcomes = tuple(each for each in parts if each is not None)
+    fillers = (_cut_outcome(each, start_s, stop_s) for each in filler_completions(trial))
     return evolve(
         trial,
         start_s=start_s,
@@ -58,7 +61,17 @@ def cut_trial(trial: Trial, from_s: float, to_s: float, of: SeriesByName) -> Tri
         client=None,
         server=None,
         server_load=None,
+        fillers=tuple(each for each in fillers if each is not None),
+        steady=None,
+        steady_absent="",
     )
+
+
+def steady_again(window: SteadyWindow, of: SeriesByName) -> SteadyWindow:
+    """A steady window with every energy computed from the raw series again."""
+    parts = (window.measurement, window.first_half, window.second_half)
+    whole, first, second = (each and measured_again(each, of) for each in parts)
+    return evolve(window, measurement=whole, first_half=first, second_half=second)
 
 
 def _followed(reading: Reading, recipe: Recipe, of: SeriesByName) -> Reading | None:
@@ -89,7 +102,7 @@ def _peak_power_w(reading: Reading, recipe: Recipe, of: SeriesByName) -> float |
     return integral.peak(own, recipe.start_s, recipe.stop_s)
 
 
-def _cut_measurement(measurement: Measurement, start_s: float, stop_s: float, of: SeriesByName) -> Measurement:
+def cut_measurement(measurement: Measurement, start_s: float, stop_s: float, of: SeriesByName) -> Measurement:
     """A component of which one reading cannot be cut is absent: its other devices are not the whole."""
     lost: dict[Component, str] = {}
     readings = []
@@ -133,16 +146,17 @@ def _cut_outcome(outcome: Outcome, start_s: float, stop_s: float) -> Outcome | N
     if first >= last:
         return None
     seen = list(_tokens_before(outcome, first, last))
-    begins = first == 0
+    begins, carried = first == 0, outcome.event_tokens[first:last]
     return evolve(
         outcome,
         prompt_tokens=outcome.prompt_tokens if begins else 0,
         truncated_prompt_tokens=outcome.truncated_prompt_tokens if begins else 0,
         cached_prompt_tokens=outcome.cached_prompt_tokens if begins or outcome.cached_prompt_tokens is None else 0,
-        output_tokens=seen[1] - seen[0],
+        output_tokens=sum(carried) if len(carried) else seen[1] - seen[0],
         reasoning_tokens=_overlap(outcome.reasoning_tokens, seen[0], seen[1]),
         sent_s=max(outcome.sent_s, start_s) if begins else times_s[first],
         token_times_s=times_s[first:last],
+        event_tokens=carried,
         finished_s=min(outcome.finished_s, stop_s),
         first_event_tokens=outcome.first_event_tokens if begins else None,
     )

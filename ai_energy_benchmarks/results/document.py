@@ -21,7 +21,7 @@ from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.verdict import Verdict
-from ai_energy_benchmarks.results import sections, total_blocks, units
+from ai_energy_benchmarks.results import sections, total_blocks, units, work_figures
 from ai_energy_benchmarks.results.boards import gpu_stats, gpu_stats_absent
 from ai_energy_benchmarks.results.efficiency import efficiency
 from ai_energy_benchmarks.results.phases import phases_by_time
@@ -60,7 +60,8 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         "reasoning": asdict(result.reasoning) if result.reasoning else None,
         "components": sections.components(result.summary),
         "absent": dict(result.summary.absent),
-        "derived": sections.derived(result.summary),
+        "derived": work_figures.derived(result.summary),
+        "steady_state": work_figures.steady_state(result.summary),
         "total": total_blocks.total(result),
         "wall": total_blocks.wall(result),
         "cost": total_blocks.cost_block(result),
@@ -71,7 +72,7 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         "server": asdict(server) if (server := server_figures(counting_trials(result.trials))) else None,
         "totals": sections.totals(result.trials),
         "steps": [sections.step(each, result.clock_offset_s) for each in result.steps],
-        **sections.trial_rows(result.trials, result.clock_offset_s),
+        **sections.trial_rows(result.trials, result.summary.steady, result.clock_offset_s),
         "environment": asdict(result.environment),
         "backend_info": _engine(result.engine),
         "gpu_stats": gpu_stats(result),
@@ -131,8 +132,8 @@ def _summary(result: BenchmarkResult) -> dict[str, Any]:
         "successful_prompts": units.whole(summary.succeeded),
         "failed_prompts": units.whole(summary.failed),
         "total_duration_seconds": summary.duration_s,
-        "avg_latency_seconds": summary.e2e_s.mean if summary.e2e_s else 0.0,
-        "avg_time_to_first_token": summary.ttft_s.mean if summary.ttft_s else 0.0,
+        "avg_latency_seconds": summary.pass_e2e_s or 0.0,
+        "avg_time_to_first_token": summary.pass_ttft_s or 0.0,
         "total_tokens": units.whole(summary.prompt_tokens + summary.output_tokens),
         "total_prompt_tokens": units.whole(summary.prompt_tokens),
         "total_completion_tokens": units.whole(summary.output_tokens),

@@ -16,7 +16,7 @@ from ai_energy_benchmarks.config.model import CarbonConfig
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, StepName, Tariff, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.results.cutting import SeriesByName, by_name, cut_trial, measured_again
+from ai_energy_benchmarks.results.cutting import SeriesByName, by_name, cut_trial, measured_again, steady_again
 from ai_energy_benchmarks.results.document import report_document
 from ai_energy_benchmarks.results.judging import judged, required_components
 from ai_energy_benchmarks.results.parts import of_a_part
@@ -161,7 +161,11 @@ def _tariff(stored: Stored, changes: Changes) -> Tariff | None:
 def _trial(trial: Trial, changes: Changes, of: SeriesByName) -> Trial:
     if changes.cuts:
         return cut_trial(trial, changes.from_s or 0.0, trial.duration_s if changes.to_s is None else changes.to_s, of)
-    return evolve(trial, measurement=trial.measurement and measured_again(trial.measurement, of))
+    return evolve(
+        trial,
+        measurement=trial.measurement and measured_again(trial.measurement, of),
+        steady=trial.steady and steady_again(trial.steady, of),
+    )
 
 
 def _kept(trials: tuple[Trial, ...], dropped: frozenset[int]) -> tuple[Trial, ...]:

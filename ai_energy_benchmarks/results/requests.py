@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import polars
 
 
+# Filler requests stand apart, so that nothing that counts the rows of ``requests.parquet`` counts them.
+FILLERS_FILE = "fillers.parquet"
 # Rows are Python objects ten times their size in the frame, so only some exist at a time.
 _ROWS_AT_ONCE = 50_000
 
@@ -24,11 +26,27 @@ def requests_frame(result: BenchmarkResult) -> polars.DataFrame:
     set), ``ok``, ``reason``, token counts, latencies in seconds, ``sent_s`` and ``finished_s`` on the monotonic clock
     of ``timeline.parquet``, ``sent_unix_s``, hashes, lengths in characters, ``first_event_tokens``, ``budget_tokens``
     (most output tokens that a server was asked for), ``token_times_s`` (when each token event was seen, on the
-    monotonic clock); with ``save_texts`` also ``prompt`` and ``output``.
+    monotonic clock), ``event_tokens`` (tokens of each, where the server reports them and they are not all one); with
+    ``save_texts`` also ``prompt`` and ``output``.
     """
+    return _together(request_frames(result), result)
+
+
+def fillers_frame(result: BenchmarkResult) -> polars.DataFrame | None:
+    """The filler requests in the same columns; None if there were none.
+
+    Their ``number`` goes on from those of the pass. A ``finish_reason`` of ``cancelled`` means that ``output_tokens``
+    counts the token events until then, or what the server reported with the last of them.
+    """
+    if not any(trial.fillers for trial in result.trials):
+        return None
+    return _together((_frame(trial, trial.fillers, result) for trial in result.trials if trial.fillers), result)
+
+
+def _together(pieces: Iterable[polars.DataFrame], result: BenchmarkResult) -> polars.DataFrame:
     import polars
 
-    frames = list(request_frames(result))
+    frames = list(pieces)
     return polars.concat(frames) if frames else polars.DataFrame(schema=requests_schema(result.save_texts))
 
 
@@ -41,9 +59,9 @@ def request_frames(result: BenchmarkResult) -> Iterator[polars.DataFrame]:
 
 def requests_schema(save_texts: bool) -> dict[str, polars.DataType]:
     """Column → its type."""
-    from polars import Float64, List
+    from polars import Float64, Int64, List
 
-    return {**_plain_schema(save_texts), "token_times_s": List(Float64)}
+    return {**_plain_schema(save_texts), "token_times_s": List(Float64), "event_tokens": List(Int64)}
 
 
 def _plain_schema(save_texts: bool) -> dict[str, polars.DataType]:
@@ -90,12 +108,22 @@ def _frame(trial: Trial, outcomes: Sequence[Outcome], result: BenchmarkResult) -
         polars.Series(each.token_times_s, dtype=polars.Float64) if isinstance(each, Completion) else None
         for each in outcomes
     ]
-    return frame.with_columns(polars.Series("token_times_s", times_s, dtype=polars.List(polars.Float64)))
+    carried = [
+        polars.Series(each.event_tokens, dtype=polars.Int64)
+        if isinstance(each, Completion) and len(each.event_tokens)
+        else None
+        for each in outcomes
+    ]
+    return frame.with_columns(
+        polars.Series("token_times_s", times_s, dtype=polars.List(polars.Float64)),
+        polars.Series("event_tokens", carried, dtype=polars.List(polars.Int64)),
+    )
 
 
 def _row(trial: Trial, outcome: Outcome, result: BenchmarkResult) -> tuple[object, ...]:
     number = outcome.number
-    prompt_index = result.prompt_indices[number] if number < len(result.prompt_indices) else None
+    indices = result.prompt_indices
+    prompt_index = indices[number % len(indices)] if len(indices) else None  # fillers repeat the pass
     prompt = None if prompt_index is None else result.prompts.get(prompt_index)
     done = outcome if isinstance(outcome, Completion) else None
     row = (

@@ -8,15 +8,16 @@ from typing import Any
 
 from attrs import asdict
 
-from ai_energy_benchmarks.analysis.derived import Bounded, derive, energies
+from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.tokens import count
-from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted, is_resolved, window_energy
-from ai_energy_benchmarks.domain.power import Measurement, Reading, WorkloadShare
+from ai_energy_benchmarks.analysis.windows import COMPONENTS, is_resolved
+from ai_energy_benchmarks.domain.power import Reading, WorkloadShare
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.statistics import Distribution
-from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyState, SteadyTrial, Summary
 from ai_energy_benchmarks.results import units
+from ai_energy_benchmarks.results.work_figures import steady_window, window_energies
 
 # With more trials than this the document would pass 50 kB; the Parquet files hold every trial.
 MOST_TRIALS = 30
@@ -56,39 +57,6 @@ def _workload_share(energy: ComponentEnergy, found: WorkloadShare) -> dict[str, 
     }
 
 
-def derived(summary: Summary) -> dict[str, Any]:
-    """Figures per token, request and second, by component; each with the meter's bounds."""
-    return {name: _derived(summary, each) for name, each in energies(summary).items()}
-
-
-def _derived(summary: Summary, energy: ComponentEnergy) -> dict[str, Any]:
-    figures = derive(summary, energy)
-    per_token, scatter = _bounded(figures.per_output_token_j), energy.per_output_token_j
-    if per_token is not None and scatter is not None:
-        per_token["n"] = scatter.n
-        per_token["standard_deviation"] = scatter.standard_deviation
-        per_token["half_width_95"] = scatter.leading_half_width if energy.resolved else None
-        per_token["half_width_95_with_sensor_gain"] = scatter.half_width_with_gain if energy.resolved else None
-        per_token["repeatability_95"] = scatter.half_width if energy.resolved else None
-    return {
-        "j_per_output_token": per_token,
-        "j_per_prompt_token": _bounded(figures.per_prompt_token_j),
-        "j_per_total_token": _bounded(figures.per_total_token_j),
-        "output_tokens_per_j": _bounded(figures.output_tokens_per_j),
-        "wh_per_request": _bounded(figures.per_request_j, 1 / units.J_PER_WH),
-        "wh_per_1000_queries": _bounded(figures.per_request_j, 1000 / units.J_PER_WH),
-        "average_power_w": _bounded(figures.average_power_w),
-        "peak_power_w": figures.peak_power_w,
-    }
-
-
-def _bounded(figure: Bounded | None, factor: float = 1.0) -> dict[str, Any] | None:
-    if figure is None:
-        return None
-    value = None if figure.value is None else figure.value * factor
-    return {"value": value, "low": figure.low * factor, "high": figure.high * factor}
-
-
 def latency_ms(summary: Summary) -> dict[str, Any]:
     """Mean and percentiles in milliseconds; null where nothing was seen.
 
@@ -115,7 +83,7 @@ def _in_ms(seconds: Distribution | None) -> dict[str, Any] | None:
 def totals(trials: Sequence[Trial]) -> dict[str, Any]:
     """Sums over all trials, those that were cut short too; a component only if every trial has it."""
     counts = count(outcome for trial in trials for outcome in trial.outcomes)
-    energy = [_energy(each.measurement) for each in trials]
+    energy = [window_energies(each.measurement) for each in trials]
     return {
         "trials": len(trials),
         "requests": counts.succeeded + counts.failed,
@@ -131,13 +99,14 @@ def totals(trials: Sequence[Trial]) -> dict[str, Any]:
     }
 
 
-def trial_rows(trials: Sequence[Trial], clock_offset_s: float) -> dict[str, Any]:
+def trial_rows(trials: Sequence[Trial], steady: SteadyState | None, clock_offset_s: float) -> dict[str, Any]:
     """Each trial with its own figures; past a limit only the number of those left out."""
-    rows = [_trial(each, clock_offset_s) for each in trials[:MOST_TRIALS]]
+    figures = {each.number: each for each in steady.trials} if steady else {}
+    rows = [_trial(each, figures, clock_offset_s) for each in trials[:MOST_TRIALS]]
     return {"trials": rows, "trials_left_out": len(trials) - len(rows)}
 
 
-def _trial(trial: Trial, clock_offset_s: float) -> dict[str, Any]:
+def _trial(trial: Trial, figures: Mapping[int, SteadyTrial], clock_offset_s: float) -> dict[str, Any]:
     counts = count(trial.outcomes)
     return {
         "number": trial.number,
@@ -148,10 +117,11 @@ def _trial(trial: Trial, clock_offset_s: float) -> dict[str, Any]:
         "failed": counts.failed,
         "prompt_tokens": counts.prompt_tokens,
         "output_tokens": counts.output_tokens,
-        "energy": _energy(trial.measurement),
+        "energy": window_energies(trial.measurement),
         **({"client": asdict(trial.client)} if trial.client else {}),
         **({"server_counters": asdict(trial.server)} if trial.server else {}),
         **({"server_load": asdict(trial.server_load)} if trial.server_load else {}),
+        **steady_window(trial, figures.get(trial.number), clock_offset_s),
     }
 
 
@@ -161,28 +131,8 @@ def step(step: Step, clock_offset_s: float) -> dict[str, Any]:
         "name": step.name,
         "started_unix_s": step.start_s + clock_offset_s,
         "duration_s": step.duration_s,
-        "energy": _energy(step.measurement),
+        "energy": window_energies(step.measurement),
     }
-
-
-def _energy(measurement: Measurement | None) -> dict[str, Any]:
-    """Component → estimate and bounds of one window in joules; empty if nothing was measured.
-
-    The estimate is None where the bounds are too far apart for a bare number.
-    """
-    block: dict[str, Any] = {}
-    if measurement is None:
-        return block
-    for component in COMPONENTS:
-        readings = counted(measurement, (component,))
-        if readings:
-            window = window_energy(readings)
-            block[component] = {
-                "energy_j": window.energy_j if window.resolved else None,
-                "energy_low_j": window.energy_low_j,
-                "energy_high_j": window.energy_high_j,
-            }
-    return block
 
 
 def _sum_j(windows: Sequence[Mapping[str, float | None]]) -> float | None:

@@ -23,6 +23,7 @@ from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.judging import required_components
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
+from ai_energy_benchmarks.results.requests import FILLERS_FILE
 from ai_energy_benchmarks.results.timeline import details
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Stored:
 
 
 def load_stored(directory: Path) -> Stored:
-    """Read ``result.json``, ``config.yaml``, ``requests.parquet`` and ``timeline.parquet``.
+    """Read ``result.json``, ``config.yaml``, ``requests.parquet``, ``timeline.parquet`` and any ``fillers.parquet``.
 
     Raises:
         ConfigError: a file is missing, cannot be read, or does not hold what re-analysis needs.
@@ -55,7 +56,7 @@ def load_stored(directory: Path) -> Stored:
     requests = _table(directory / "requests.parquet", "token_times_s")
     timeline = _table(directory / "timeline.parquet", "detail")
     samples = _samples(timeline)
-    steps, trials = _windows(timeline, _outcomes(requests))
+    steps, trials = _windows(timeline, _outcomes(requests), _outcomes(_fillers(directory / FILLERS_FILE)))
     engine = details().structure(document["backend_info"], EngineFacts) if document["backend_info"] else None
     required = required_components(config, engine, trials, steps, samples)
     result = BenchmarkResult(
@@ -127,8 +128,15 @@ def _samples(timeline: polars.DataFrame) -> Samples:
     return Samples(tuple(found))
 
 
+def _fillers(file: Path) -> polars.DataFrame | None:
+    """The filler requests; None where a run had none."""
+    return _table(file, "token_times_s") if file.exists() else None
+
+
 def _windows(
-    timeline: polars.DataFrame, outcomes: Mapping[int, tuple[Outcome, ...]]
+    timeline: polars.DataFrame,
+    outcomes: Mapping[int, tuple[Outcome, ...]],
+    fillers: Mapping[int, tuple[Outcome, ...]],
 ) -> tuple[tuple[Step, ...], tuple[Trial, ...]]:
     steps: list[Step] = []
     trials: list[Trial] = []
@@ -138,13 +146,14 @@ def _windows(
             steps.append(details().structure(window["step"], Step))
         else:
             trial = details().structure(window["trial"], Trial)
-            trials.append(evolve(trial, outcomes=outcomes.get(trial.number, ())))
+            number = trial.number
+            trials.append(evolve(trial, outcomes=outcomes.get(number, ()), fillers=fillers.get(number, ())))
     return tuple(steps), tuple(trials)
 
 
-def _outcomes(requests: polars.DataFrame) -> dict[int, tuple[Outcome, ...]]:
+def _outcomes(requests: polars.DataFrame | None) -> dict[int, tuple[Outcome, ...]]:
     found: dict[int, list[Outcome]] = {}
-    for row in requests.iter_rows(named=True):
+    for row in requests.iter_rows(named=True) if requests is not None else ():
         found.setdefault(row["trial"], []).append(_outcome(row))
     return {number: tuple(outcomes) for number, outcomes in found.items()}
 
@@ -166,6 +175,7 @@ def _outcome(row: Mapping[str, Any]) -> Outcome:
         reasoning_tokens=row["reasoning_tokens"],
         first_event_tokens=row["first_event_tokens"],
         budget_tokens=row.get("budget_tokens"),
+        event_tokens=array("q", row.get("event_tokens") or ()),
         rendered_sha256=row["rendered_sha256"] or "",
     )
 

@@ -118,7 +118,7 @@ def _marks(result: BenchmarkResult) -> Iterator[Row]:
     for step in result.steps:
         yield from _edges(step, step.name, {"step": step})
     for trial in result.trials:
-        yield from _edges(trial, f"trial {trial.number}", {"trial": evolve(trial, outcomes=())})
+        yield from _edges(trial, f"trial {trial.number}", {"trial": evolve(trial, outcomes=(), fillers=())})
 
 
 def _edges(window: Step | Trial, subject: str, detail: dict[str, Step | Trial]) -> Iterator[Row]:

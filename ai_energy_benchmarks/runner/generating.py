@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from attrs import define, evolve, field, frozen
 
-from ai_energy_benchmarks.backends.base import Backend, Recounts
+from ai_energy_benchmarks.backends.base import Backend, KeepsCancelled, Recounts
 from ai_energy_benchmarks.datasets.base import Dataset
 from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
@@ -56,12 +56,35 @@ class Generating:
     thinking_begun: bool = False
     _recent: deque[bool] = field(factory=lambda: deque(maxlen=GIVE_UP_AFTER))
 
-    async def run(self, batches: Iterable[Batch], take: Callable[[Sequence[Outcome]], None]) -> None:
+    async def run(
+        self,
+        batches: Iterable[Batch],
+        take: Callable[[Sequence[Outcome]], None],
+        fillers: Iterable[Batch] = (),
+        take_filler: Callable[[Sequence[Outcome]], None] | None = None,
+    ) -> bool:
+        """Generate the batches under load; fillers keep it up until the last of them has ended.
+
+        Returns:
+            Whether a filler had to be cancelled.
+        """
+
         def seen(outcomes: Sequence[Outcome]) -> None:
             take(outcomes)
             self._watch(outcomes)
 
-        await closed_loop(batches, self._generate, self.concurrency, seen)
+        try:
+            return await closed_loop(
+                batches, self._generate, self.concurrency, seen, fillers=fillers, take_filler=take_filler
+            )
+        finally:
+            if take_filler is not None:
+                take_filler(self._cancelled())
+
+    def _cancelled(self) -> Sequence[Outcome]:
+        """What cancelled requests had brought until then."""
+        backend = self.members.backend
+        return backend.take_cancelled() if isinstance(backend, KeepsCancelled) else ()
 
     async def _generate(self, batch: Batch) -> tuple[Outcome, ...]:
         try:

@@ -18,6 +18,7 @@ from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.power import Mark, Measurement, Reading, Workload
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.result import Step, StepName, Trial
+from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.runner.generating import Generating, Members, as_seen
@@ -28,6 +29,8 @@ from ai_energy_benchmarks.runner.record import Record
 from ai_energy_benchmarks.runner.resting import rest
 from ai_energy_benchmarks.runner.rows import outcome_rows, spilled
 from ai_energy_benchmarks.runner.settling import Settling
+from ai_energy_benchmarks.runner.steady_load import SALT_BYTES, fillers, steady_window
+from ai_energy_benchmarks.runner.stopping import AT_ONCE_S, Stopping, worst_of
 from ai_energy_benchmarks.runner.watching import OtherWork, TrialWatch
 from ai_energy_benchmarks.runner.workload import make_passes, some_requests
 
@@ -40,6 +43,7 @@ class Steps:
     members: Members
     record: Record
     _generating: Generating = field(init=False)
+    _stopped: list[Finding] = field(init=False, factory=list)
     _others: OtherWork = field(init=False, factory=lambda: OtherWork(()))
 
     @_generating.default
@@ -86,6 +90,7 @@ class Steps:
                 await self._trial(number, passes.measured)
                 members.progress.advance()
             members.progress.end()
+            record.findings.extend(worst_of(self._stopped))
             await self._settled_idle("hot idle", settling)
             if isinstance(members.backend, ComparesPrompts) and cache_was_hit(record.trials):
                 members.backend.compare(some_requests(passes.measured))
@@ -194,13 +199,14 @@ class Steps:
     async def _trial(self, number: int, batches: Sequence[Batch]) -> None:
         """One window: between its marks nothing happens but generation."""
         members = self.members
-        long = len(batches) > MANY_REQUESTS
+        long, concurrency = len(batches) > MANY_REQUESTS, self.config.load.concurrency
         outcomes = outcome_rows(self.config, members.backend, batches)
-        complete = False
+        fill, filled = fillers(batches, self.config.scenario.num_samples) if concurrency > 1 else (), list[Outcome]()
+        complete = cancelled = False
         watch = TrialWatch(members.backend, self.config.load, members.clock)
-        salt = secrets.token_hex(8)
+        salt = secrets.token_hex(SALT_BYTES)
         # A very long pass has no room for all of its batches, so each is made when it leaves.
-        salted: Iterable[Batch] = (evolve(batch, salt=salt) for batch in batches)
+        salted: Iterable[Batch] = (evolve(batch, salt=salt, usage_per_event=concurrency > 1) for batch in batches)
         if not long:
             salted = tuple(salted)
         # Last of all, so that reading the server's counters does not break the rest before the window.
@@ -209,7 +215,7 @@ class Steps:
         start = evolve(members.collector.mark(), quiet_s=rested_s)
         try:
             async with watch:
-                await self._generating.run(salted, outcomes.extend)
+                cancelled = await self._generating.run(salted, outcomes.extend, fill, filled.extend)
             complete = True
         finally:
             # A window that was cut short keeps what it has: its tokens and the energy until now.
@@ -218,13 +224,22 @@ class Steps:
             quiet_s, measurement, rows = 0.0, None, None
             try:
                 try:
+                    at_once = not cancelled or await self._stops(start, stop)
                     if complete:
-                        quiet_s = await rest(members.collector, members.clock, start, stop)
+                        rested_s = await rest(members.collector, members.clock, start, stop)
+                        # What a server still does for requests that were cancelled is no rest.
+                        quiet_s = rested_s if at_once else 0.0
                 finally:
                     edges = start, evolve(stop, quiet_s=quiet_s)
                     measurement = self._read(f"trial {number}", *edges)
                     rows = self._generating.finished(outcomes)
+                    filled = list(self._generating.finished(filled))
             finally:
+                steady: SteadyWindow | str | None = None
+                if concurrency > 1:
+                    steady = "the pass was cut short"
+                    if complete and rows is not None:
+                        steady = steady_window(rows, concurrency, measurement, members.collector.samples(), watch)
                 trial = Trial(
                     number=number,
                     start_s=start.time_s,
@@ -236,10 +251,22 @@ class Steps:
                     server=watch.growth(),
                     server_load=watch.server_load,
                     machine=machine,
+                    fillers=tuple(filled),
+                    steady=steady if isinstance(steady, SteadyWindow) else None,
+                    steady_absent=steady if isinstance(steady, str) else "",
                 )
                 self.record.trials.append(trial)
             if (finding := spilled(number, outcomes, self.config.rows_memory_bytes)) is not None:
                 self._notice(finding)
+
+    async def _stops(self, start: Mark, stop: Mark) -> bool:
+        """Wait until the server runs nothing; whether that was so as good as at once."""
+        members, load = self.members, self.config.load
+        idle = next((each.measurement for each in self.record.steps if each.name == "resident idle"), None)
+        stopping = Stopping(members.backend, members.collector, members.clock, load.cancel_cap_s, idle)
+        begin_s = members.clock.now_s()
+        self._stopped.append(await stopping.wait(start, stop))
+        return members.clock.now_s() - begin_s <= AT_ONCE_S
 
     def _read(self, what: str, start: Mark, stop: Mark) -> Measurement | None:
         """The energy of a window; a lost meter costs this figure, not the run."""

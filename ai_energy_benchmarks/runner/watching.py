@@ -44,7 +44,7 @@ class TrialWatch:
         self._client = SelfCheck(self.load.concurrency, self.clock)
         # One request at a time leaves no queue to see, and is where a question beside it would be felt most.
         if isinstance(self.backend, ShowsLoad) and self.load.concurrency > 1:
-            self._server = ServerWatch(self.backend.gauges, self.load.watch_server_s)
+            self._server = ServerWatch(self.backend.gauges, self.load.watch_server_s, self.clock)
 
     async def __aenter__(self) -> TrialWatch:
         for each in (self._client, self._server):
@@ -66,6 +66,10 @@ class TrialWatch:
     def server_load(self) -> ServerLoad | None:
         """How the server stood within the window."""
         return self._server.result if self._server else None
+
+    def server_load_within(self, start_s: float, stop_s: float) -> ServerLoad | None:
+        """The same between two times."""
+        return self._server.within(start_s, stop_s) if self._server else None
 
     def growth(self) -> ServerCounters | None:
         """What the server's counters grew by; asks the server, so only after the window."""

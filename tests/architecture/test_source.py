@@ -15,6 +15,7 @@ UNTYPED = (
     "results/document.py",
     "results/efficiency.py",
     "results/sections.py",
+    "results/work_figures.py",
     "results/reading.py",
     "results/stored.py",
     "runner/benchmark.py",

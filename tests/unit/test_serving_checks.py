@@ -9,7 +9,8 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.derived import derive
 from ai_energy_benchmarks.analysis.prompt_caches import cache_use
-from ai_energy_benchmarks.analysis.serving_checks import achieved_concurrency, serving_findings, token_doubt
+from ai_energy_benchmarks.analysis.serving_checks import serving_findings, token_doubt
+from ai_energy_benchmarks.analysis.steady import in_flight_mean
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.backends.vllm import VllmBackend
 from ai_energy_benchmarks.domain.completions import Completion
@@ -99,11 +100,16 @@ def test_every_figure_of_tokens_is_withheld_in_doubt() -> None:
         assert (figures.per_request_j is not None, summary.ttft_s is not None) == (True, True)
 
 
-def test_concurrency_is_counted_until_the_last_request_leaves() -> None:
-    """Two at a time until the last pair leaves is two; the drain afterwards does not count against it."""
-    assert achieved_concurrency(trial()) == pytest.approx(2)
+def test_concurrency_is_counted_over_the_whole_pass() -> None:
+    """Two at a time until the end is two; a drain in which fewer are left counts, unless fillers kept the load up."""
+    assert in_flight_mean(trial()) == pytest.approx(2)
     assert levels(trial(client=ClientLoad(4, 1.0, 0.001)))["concurrency"] == "WARN"
     assert levels(trial(client=ClientLoad(8, 1.0, 0.001)))["concurrency"] == "FAIL"
+    drained = trial(outcomes=(completion(0, 0, 5), completion(1, 0, 5), completion(2, 5, 10)))
+    assert in_flight_mean(drained) == pytest.approx(1.5)
+    assert levels(drained)["concurrency"] == "WARN"
+    filled = evolve(drained, fillers=(evolve(completion(3, 5, 10), finish_reason="cancelled"),))
+    assert in_flight_mean(filled) == pytest.approx(2)
 
 
 def test_a_client_at_its_limit_is_said() -> None:

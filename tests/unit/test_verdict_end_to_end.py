@@ -76,7 +76,7 @@ def levels(result: BenchmarkResult, check: str, component: Component | None) -> 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkResult:
-    return Host(requests=240).run(tmp_path_factory.mktemp("good"))
+    return Host(requests=400).run(tmp_path_factory.mktemp("good"))
 
 
 def test_a_well_run_gpu_server_passes(good: BenchmarkResult) -> None:
@@ -89,7 +89,7 @@ def test_a_well_run_gpu_server_passes(good: BenchmarkResult) -> None:
 @pytest.mark.parametrize(("seed", "tick_s"), [(0, 0.1), (1, 0.1), (2, 0.02)])
 def test_noise_is_no_fault(seed: int, tick_s: float, tmp_path: Path) -> None:
     """Power readings that scatter by 10 %, and trials that differ by 0.7 %: a good server's are no better."""
-    noisy = Host(Kind(noise=0.10, scatter=0.007, seed=seed, tick_s=tick_s), requests=240).run(tmp_path)
+    noisy = Host(Kind(noise=0.10, scatter=0.007, seed=seed, tick_s=tick_s), requests=400).run(tmp_path)
     assert [each for each in noisy.verdict.findings if each.level in ("WARN", "FAIL")] == []
 
 
@@ -100,10 +100,17 @@ def test_its_facts_are_told_without_a_warning(good: BenchmarkResult) -> None:
 
 
 def test_its_figure_is_right(good: BenchmarkResult) -> None:
-    """240 requests of 250 tokens at 700 W: 0.88 J a token, within a thousandth."""
+    """Outputs of 250 tokens at 700 W: 0.88 J a token, of the whole pass with its fillers and steady."""
     (gpu,) = (each for each in good.summary.components if each.component == "gpu")
     assert gpu.per_output_token_j is not None
-    assert gpu.per_output_token_j.mean == pytest.approx(700 * good.summary.duration_s / 60_000, rel=1e-3)
+    assert gpu.per_output_token_j.mean == pytest.approx(
+        700 * good.summary.duration_s / good.summary.whole_output_tokens, rel=1e-3
+    )
+    steady = good.summary.steady
+    assert steady is not None
+    (gpu,) = (each for each in steady.components if each.component == "gpu")
+    assert gpu.per_output_token_j is not None
+    assert gpu.per_output_token_j.mean == pytest.approx(700 / steady.output_tokens_per_s, rel=1e-3)
 
 
 SHORT = ProtocolConfig(trials=2)
@@ -158,5 +165,5 @@ def test_a_fault_is_in_the_verdict(fault: str, tmp_path: Path) -> None:
 
 def test_a_fault_of_the_processors_counter_leaves_the_gpu_alone(tmp_path: Path) -> None:
     """The headline passes; the report lists the CPU's failure next to it."""
-    result = Host(meters=Meters(reset_s=START_S + 300), requests=240).run(tmp_path)
+    result = Host(meters=Meters(reset_s=START_S + 300), requests=400).run(tmp_path)
     assert (result.verdict.level, result.verdict.levels["cpu"]) == ("PASS", "FAIL")

@@ -1,0 +1,163 @@
+"""The steady window of a trial: when it opens and closes, and how many tokens were seen in it."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+from attrs import define, field
+
+from ai_energy_benchmarks.analysis.filler_tokens import (
+    Pace,
+    cancelled_tokens,
+    pace,
+    repeated_prompts,
+    shows_events,
+)
+from ai_energy_benchmarks.analysis.tokens import TokenBounds
+from ai_energy_benchmarks.domain.completions import Completion, Outcome
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.steady import SteadyWindow
+from ai_energy_benchmarks.domain.summary import SteadyTrial
+
+
+def steady_span(outcomes: Sequence[Outcome], concurrency: int) -> tuple[float, float] | str:
+    """When the steady window of a pass opens and closes, in seconds on the monotonic clock.
+
+    It opens once ``concurrency`` requests are in flight and each of the first ``concurrency`` has its first token or
+    has ended. It closes when the last request of the pass has ended.
+
+    Args:
+        outcomes: those of the pass itself, without fillers.
+
+    Returns:
+        Why there is no such window, if there is none.
+    """
+    if len(outcomes) < concurrency:
+        return (
+            f"the pass has {len(outcomes)} requests, fewer than the {concurrency} of load.concurrency, so that many "
+            "were never in flight; set scenario.num_samples to at least ten times load.concurrency"
+        )
+    opens_s = max(map(_begun_s, heapq.nsmallest(concurrency, outcomes, key=_sent_s)))
+    closes_s = max(each.finished_s for each in outcomes)
+    if closes_s <= opens_s:
+        return (
+            "when each of the first requests had its first token, the last one of the pass had ended; set "
+            "scenario.num_samples to at least ten times load.concurrency"
+        )
+    return opens_s, closes_s
+
+
+def _sent_s(outcome: Outcome) -> float:
+    return outcome.sent_s
+
+
+def _begun_s(outcome: Outcome) -> float:
+    """When a request had its first token, or had ended without one."""
+    if isinstance(outcome, Completion) and len(outcome.token_times_s):
+        return outcome.token_times_s[0]
+    return outcome.finished_s
+
+
+def in_flight_mean(trial: Trial) -> float:
+    """Mean number of requests in flight over the whole window, fillers included."""
+    if trial.duration_s <= 0:
+        return 0.0
+    every = chain(trial.outcomes, trial.fillers)
+    return sum(min(each.finished_s, trial.stop_s) - each.sent_s for each in every) / trial.duration_s
+
+
+def steady_trial(trial: Trial, window: SteadyWindow) -> SteadyTrial:
+    """Count the tokens of the window, and of its halves, by the times at which they were seen."""
+    of = pace(chain(trial.outcomes, trial.fillers))
+    prompts = repeated_prompts(trial)
+    halves = _Interval(window.start_s, window.middle_s), _Interval(window.middle_s, window.stop_s)
+    whole = _Interval(window.start_s, window.stop_s)
+    computed = 0.0
+    for each in _completions(trial):
+        for interval in (whole, *halves):
+            interval.add(each, of)
+        if whole.start_s < _begun_s(each) <= whole.stop_s:
+            computed += _computed_prompt_tokens(each, prompts)
+    return SteadyTrial(
+        number=trial.number,
+        duration_s=window.duration_s,
+        output_tokens=whole.tokens.best,
+        output_low_tokens=whole.tokens.low,
+        output_high_tokens=whole.tokens.high,
+        half_output_tokens=(halves[0].tokens.best, halves[1].tokens.best),
+        computed_prompt_tokens=computed,
+    )
+
+
+def _completions(trial: Trial) -> Iterator[Completion]:
+    return (each for each in chain(trial.outcomes, trial.fillers) if isinstance(each, Completion))
+
+
+def _computed_prompt_tokens(done: Completion, prompts: dict[int, tuple[int, int]]) -> int:
+    if done.finish_reason == "cancelled" and not done.prompt_tokens:
+        prompt_tokens, cached_tokens = prompts.get(done.number, (0, 0))
+        return prompt_tokens - cached_tokens
+    return done.prompt_tokens - (done.cached_prompt_tokens or 0)
+
+
+@define
+class _Interval:
+    """Tokens between two times, as requests are added.
+
+    A request without token events spreads its tokens evenly from its sending to its end. All of its tokens may truly
+    lie on either side of an edge within that time, so that is how far the bounds go.
+    """
+
+    start_s: float
+    stop_s: float
+    _best: float = field(default=0.0, init=False)
+    _low: float = field(default=0.0, init=False)
+    _high: float = field(default=0.0, init=False)
+
+    @property
+    def tokens(self) -> TokenBounds:
+        return TokenBounds(self._low, self._best, self._high)
+
+    def add(self, done: Completion, of: Pace) -> None:
+        if done.finished_s <= self.start_s or done.sent_s >= self.stop_s:
+            return
+        cancelled = done.finish_reason == "cancelled"
+        # On a server that streams, a cancelled request without an event had no token yet.
+        if shows_events(done) or (cancelled and of.tokens_per_event is not None):
+            inside = self._by_events(done, of)
+            low = high = inside
+        else:
+            low, inside, high = self._spread(done, of, cancelled)
+        self._low, self._best, self._high = self._low + low, self._best + inside, self._high + high
+
+    def _by_events(self, done: Completion, of: Pace) -> float:
+        times_s = done.token_times_s
+        first, last = bisect_right(times_s, self.start_s), bisect_right(times_s, self.stop_s)
+        if len(done.event_tokens):
+            # What the last usage counts beyond the events is the end token, which shows no text.
+            rest = max(0, done.output_tokens - sum(done.event_tokens)) if first < last == len(times_s) else 0
+            return float(sum(done.event_tokens[first:last]) + rest)
+        if done.finish_reason == "cancelled":
+            return (last - first) * (of.tokens_per_event or 0.0)
+        return done.output_tokens * (last - first) / len(times_s)
+
+    def _spread(self, done: Completion, of: Pace, cancelled: bool) -> tuple[float, float, float]:
+        whole = cancelled_tokens(done, of) if cancelled else float(done.output_tokens)
+        # How many a cancelled one had is itself only the mean pace: twice as many may be true.
+        most = 2 * whole if cancelled else whole
+        begin_s, end_s = max(done.sent_s, self.start_s), min(done.finished_s, self.stop_s)
+        seconds = done.finished_s - done.sent_s
+        inside = whole * (end_s - begin_s) / seconds if seconds > 0 else whole
+        if not cancelled and self.start_s <= done.sent_s and done.finished_s <= self.stop_s:
+            return inside, inside, inside
+        return 0.0, inside, most
+
+
+def sent_within(outcomes: Iterable[Outcome], window: SteadyWindow) -> Iterator[Completion]:
+    """The completions whose requests were sent within the window."""
+    for each in outcomes:
+        if isinstance(each, Completion) and window.start_s <= each.sent_s <= window.stop_s:
+            yield each

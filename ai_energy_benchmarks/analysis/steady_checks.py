@@ -1,0 +1,174 @@
+"""Whether the steady state is one: long enough, even, under the load that was asked for, with the pass's own work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from attrs import frozen
+
+from ai_energy_benchmarks.analysis.tokens import Counts, count
+from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted
+from ai_energy_benchmarks.domain.power import Component, Measurement
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.steady import SteadyWindow
+from ai_energy_benchmarks.domain.summary import SteadyTrial, Summary
+from ai_energy_benchmarks.domain.verdict import Finding, Level
+
+CHECK = "steady state"
+_RUNNING = (0.9, 0.5)
+_SHORTEST_S = 60.0
+_LATENCIES = 3
+_PER_SLOT = 10
+_HALVES = 0.02
+_PROMPTS = 0.05
+
+
+def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Finding]:
+    """Findings on the steady state of a run under concurrency; none with one request in flight.
+
+    Args:
+        trials: the trials that the summary is over.
+    """
+    steady = summary.steady
+    if steady is None:
+        if summary.steady_absent:
+            kept_up = any(each.steady_absent for each in trials)
+            yield Finding("FAIL" if kept_up else "WARN", CHECK, f"no steady figure: {summary.steady_absent}")
+        return
+    numbers = {each.number for each in steady.trials}
+    chosen = [each for each in trials if each.number in numbers]
+    cases = [
+        _Case(trial, trial.steady, figures, count(trial.outcomes))
+        for trial, figures in zip(chosen, steady.trials, strict=True)
+        if trial.steady is not None
+    ]
+    if steady.tokens_absent:
+        yield Finding("FAIL", CHECK, f"no steady figure per token: {steady.tokens_absent}")
+    yield from _running(cases)
+    p95_s = summary.e2e_s.p95 if summary.e2e_s else 0.0
+    short = [each for each in (_length(cases, p95_s), _requests(cases), _halves(cases), _prompts(cases)) if each]
+    yield from short
+    if not short:
+        seconds = min(each.window.duration_s for each in cases)
+        yield Finding("PASS", CHECK, f"at least {seconds:.0f} s and {_PER_SLOT} requests for each in flight, even")
+
+
+@frozen
+class _Case:
+    """One trial with its steady window.
+
+    Attributes:
+        counts: of the pass's own requests.
+    """
+
+    trial: Trial
+    window: SteadyWindow
+    figures: SteadyTrial
+    counts: Counts
+
+    @property
+    def requests(self) -> int:
+        return len(self.trial.outcomes)
+
+
+def _warn(message: str, case: _Case, times: float) -> Finding:
+    """A WARN that names how many samples would do, in two digits rounded up."""
+    wanted = max(case.requests + 1, math.ceil(case.requests * times))
+    step = 10 ** max(0, len(str(wanted)) - 2)
+    enough = -(-wanted // step) * step
+    return Finding("WARN", CHECK, f"{message}; scenario.num_samples: {enough} would do")
+
+
+def _running(cases: Sequence[_Case]) -> Iterator[Finding]:
+    """What the server itself ran, whatever was sent to it."""
+    means = [
+        (load.running_mean, load.waiting_mean)
+        for each in cases
+        if (load := each.window.server_load) is not None and load.running_mean is not None
+    ]
+    if not means:
+        if any(each.trial.server_load and each.trial.server_load.running_mean is not None for each in cases):
+            message = "no reading of the server's running requests fell into the steady window"
+            message += "; lower load.watch_server_s"
+            yield Finding("INFO", "server load", message)
+        return
+    wanted = cases[0].window.concurrency
+    running, waiting = min((mean or 0.0, waiting or 0.0) for mean, waiting in means)
+    share = running / wanted
+    level: Level = "FAIL" if share < _RUNNING[1] else "WARN" if share < _RUNNING[0] else "PASS"
+    message = f"the server ran {running:.2f} of {wanted} requests on average over the steady window"
+    if level != "PASS":
+        queue = f", with {waiting:.2f} waiting" if waiting else ""
+        message += f"{queue}: the figures are those of {running:.2f} requests; raise the server's own limit of requests"
+        message += ", or lower load.concurrency"
+    yield Finding(level, "server load", message)
+
+
+def _length(cases: Sequence[_Case], p95_s: float) -> Finding | None:
+    worst = min(cases, key=lambda each: each.window.duration_s)
+    wanted_s = max(_SHORTEST_S, _LATENCIES * p95_s)
+    seconds = worst.window.duration_s
+    if seconds >= wanted_s:
+        return None
+    limits = f"{_SHORTEST_S:g} s or {_LATENCIES} × the p95 of E2E ({p95_s:.3g} s)"
+    message = f"the steady window is {seconds:.1f} s long, less than {limits}"
+    return _warn(message, worst, wanted_s / seconds)
+
+
+def _requests(cases: Sequence[_Case]) -> Finding | None:
+    worst = min(cases, key=lambda each: each.requests)
+    wanted = _PER_SLOT * worst.window.concurrency
+    if worst.requests >= wanted:
+        return None
+    message = f"{worst.requests} requests are fewer than {_PER_SLOT} × the {worst.window.concurrency} in flight"
+    return _warn(message, worst, wanted / worst.requests)
+
+
+def _halves(cases: Sequence[_Case]) -> Finding | None:
+    """Both halves of the window should cost the same per token; by chance they differ by 1 / √n."""
+    differences = [(difference, each) for each in cases if (difference := _difference(each)) is not None]
+    if not differences:
+        return None
+    difference, worst = max(differences, key=lambda each: abs(each[0]))
+    if abs(difference) <= _HALVES:
+        return None
+    message = f"the second half of the steady window costs {difference:+.1%} J per output token against the first"
+    return _warn(f"{message} in trial {worst.trial.number}", worst, (difference / _HALVES) ** 2)
+
+
+def _difference(case: _Case) -> float | None:
+    component = next((each for each in COMPONENTS if _energy_j(case.window.measurement, each) is not None), None)
+    first_tokens, second_tokens = case.figures.half_output_tokens
+    if component is None or not first_tokens or not second_tokens:
+        return None
+    first_j = _energy_j(case.window.first_half, component)
+    second_j = _energy_j(case.window.second_half, component)
+    if not first_j or second_j is None:
+        return None
+    return (second_j / second_tokens) / (first_j / first_tokens) - 1
+
+
+def _energy_j(measurement: Measurement | None, component: Component) -> float | None:
+    readings = counted(measurement, (component,)) if measurement is not None else ()
+    return sum(each.energy_j for each in readings) if readings else None
+
+
+def _prompts(cases: Sequence[_Case]) -> Finding | None:
+    """The window should hold prefill and decode in the proportion of the pass; its edges shift it by 1 / n."""
+    shifts = [(shift, each) for each in cases if (shift := _shift(each)) is not None]
+    if not shifts:
+        return None
+    shift, worst = max(shifts, key=lambda each: abs(each[0]))
+    if abs(shift) <= _PROMPTS:
+        return None
+    message = f"the steady window has {shift:+.1%} computed prompt tokens per output token against the pass"
+    return _warn(f"{message} in trial {worst.trial.number}", worst, abs(shift) / _PROMPTS)
+
+
+def _shift(case: _Case) -> float | None:
+    counts, figures = case.counts, case.figures
+    computed = counts.prompt_tokens - (counts.cached_prompt_tokens or 0)
+    if not computed or not counts.output_tokens or not figures.output_tokens:
+        return None
+    return (figures.computed_prompt_tokens / figures.output_tokens) / (computed / counts.output_tokens) - 1

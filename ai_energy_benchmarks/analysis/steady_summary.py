@@ -1,0 +1,116 @@
+"""The steady windows of several trials to one set of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from statistics import fmean
+
+from attrs import evolve
+
+from ai_energy_benchmarks.analysis.component_energy import component_energy, seen_in_part, why_absent
+from ai_energy_benchmarks.analysis.steady import sent_within, steady_trial
+from ai_energy_benchmarks.analysis.tokens import Counts, TokenBounds
+from ai_energy_benchmarks.analysis.totals import total_parts
+from ai_energy_benchmarks.analysis.windows import COMPONENTS
+from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.domain.result import Step, Trial
+from ai_energy_benchmarks.domain.steady import SteadyWindow
+from ai_energy_benchmarks.domain.summary import SteadyState, SteadyTrial
+
+# Where answers show no token events, the tokens of the window are uncertain; beyond this no figure is per token.
+TOKEN_ERROR = 0.02
+
+
+def why_no_steady_state(trials: Sequence[Trial]) -> str:
+    """Why trials under concurrency have no steady state; empty if they have one, or had one request in flight."""
+    if trials and all(each.steady is not None for each in trials):
+        return ""
+    for trial in trials:
+        if trial.steady_absent:
+            return f"trial {trial.number}: {trial.steady_absent}"
+    if any(trial.client is not None and trial.client.concurrency > 1 for trial in trials):
+        return (
+            "the version of this package that measured it did not keep the load up until the end of a pass: its "
+            "figures are those of the whole pass, with ramp and drain"
+        )
+    return ""
+
+
+def steady_state(
+    trials: Sequence[Trial],
+    counts: Sequence[Counts],
+    steps: Sequence[Step],
+    required: Collection[Component],
+    doubt: str | None,
+) -> SteadyState | None:
+    """Means over the trials; None if one of them has no steady window.
+
+    Args:
+        counts: what each trial's own requests add up to.
+        steps: the baselines that give the idle power.
+        required: components without which there is no total.
+        doubt: why the trials' tokens cannot be trusted; None if they can.
+    """
+    windows = [each.steady for each in trials if each.steady is not None]
+    if not windows or len(windows) < len(trials):
+        return None
+    seen = tuple(steady_trial(trial, window) for trial, window in zip(trials, windows, strict=True))
+    absent_tokens = doubt or _uncertain(seen)
+    bounds = None if absent_tokens else [_bounds(each) for each in seen]
+    parts = tuple(_part(trial, window) for trial, window in zip(trials, windows, strict=True))
+    reasons = {each: why_absent(parts, each) for each in COMPONENTS}
+    absent = {each: reason for each, reason in reasons.items() if reason is not None}
+    components = {
+        each: component_energy(each, (each,), parts, bounds, steps) for each in COMPONENTS if each not in absent
+    }
+    methods = {name: energy.provenance for name, energy in components.items()}
+    total = total_parts(methods, absent, required, seen_in_part(parts, absent))
+    duration_s, output_tokens = fmean(each.duration_s for each in seen), fmean(each.output_tokens for each in seen)
+    pairs = zip(trials, windows, strict=True)
+    pooled = [sum(1 for _ in sent_within(trial.outcomes, window)) for trial, window in pairs]
+    succeeded = sum(each.succeeded for each in counts)
+    return SteadyState(
+        trials=seen,
+        concurrency=windows[0].concurrency,
+        duration_s=duration_s,
+        output_tokens=output_tokens,
+        output_tokens_per_s=output_tokens / duration_s if duration_s > 0 else 0.0,
+        components=tuple(components.values()),
+        absent=absent,
+        total=component_energy("total", total.components, parts, bounds, steps) if total.components else None,
+        tokens_absent=absent_tokens,
+        request_output_tokens=sum(each.output_tokens for each in counts) / succeeded if succeeded else 0.0,
+        latency_requests=fmean(pooled),
+        left_out_requests=fmean(each.succeeded for each in counts) - fmean(pooled),
+        filler_requests=fmean(len(each.fillers) for each in trials),
+    )
+
+
+def _part(trial: Trial, window: SteadyWindow) -> Trial:
+    """The trial as if only its window had been measured."""
+    return evolve(
+        trial,
+        start_s=window.start_s,
+        stop_s=window.stop_s,
+        measurement=window.measurement,
+        outcomes=(),
+        fillers=(),
+    )
+
+
+def _bounds(trial: SteadyTrial) -> TokenBounds:
+    return TokenBounds(trial.output_low_tokens, trial.output_tokens, trial.output_high_tokens)
+
+
+def _uncertain(trials: Sequence[SteadyTrial]) -> str:
+    """Why the tokens of a window are not known well enough; empty if they are."""
+    for each in trials:
+        tokens = each.output_tokens
+        error = max(tokens - each.output_low_tokens, each.output_high_tokens - tokens)
+        if error > TOKEN_ERROR * tokens:
+            share = f"{error / tokens:.1%}" if tokens else "all"
+            return (
+                f"trial {each.number}: answers without token events leave {share} of the tokens of the steady window "
+                f"uncertain, more than {TOKEN_ERROR:.0%}; raise scenario.num_samples, or have the server stream"
+            )
+    return ""

@@ -1,0 +1,139 @@
+"""Figures per unit of work in the report document: of the whole pass, and of its steady state under concurrency."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import asdict
+
+from ai_energy_benchmarks.analysis.derived import Bounded, Derived, derive, derive_steady, energies, steady_energies
+from ai_energy_benchmarks.analysis.filler_tokens import filler_tokens, is_cancelled
+from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted, window_energy
+from ai_energy_benchmarks.domain.power import Measurement
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyTrial, Summary
+from ai_energy_benchmarks.results import units
+
+
+def derived(summary: Summary) -> dict[str, Any]:
+    """Figures per token, request and second, by component; each with the meter's bounds.
+
+    Under concurrency ``steady`` holds those of the steady state, which lead, and ``whole_pass`` those of the whole pass
+    with all tokens of its window. The keys outside of the two are of the whole pass too, but for those per request:
+    they are the steady state's, which is the only one that has any.
+    """
+    steady = steady_energies(summary)
+    return {
+        name: {
+            **_figures(derive(summary, each), each),
+            **(_steady(summary, each, steady.get(name)) if summary.steady or summary.steady_absent else {}),
+        }
+        for name, each in energies(summary).items()
+    }
+
+
+def _steady(summary: Summary, energy: ComponentEnergy, steady: ComponentEnergy | None) -> dict[str, Any]:
+    whole = _figures(derive(summary, energy), energy)
+    whole_rate = summary.whole_output_tokens / summary.duration_s if summary.duration_s > 0 else None
+    of_pass = {name: whole[name] for name in ("j_per_output_token", "output_tokens_per_j", "average_power_w")}
+    blocks: dict[str, Any] = {"steady": None, "whole_pass": {**of_pass, "output_tokens_per_s": whole_rate}}
+    if steady is not None and summary.steady is not None:
+        figures = _figures(derive_steady(summary, steady), steady)
+        del figures["j_per_total_token"]
+        blocks["steady"] = {
+            **figures,
+            "energy_j": steady.energy_j if steady.resolved else None,
+            "output_tokens_per_s": summary.steady.output_tokens_per_s,
+        }
+    return blocks
+
+
+def steady_state(summary: Summary) -> dict[str, Any] | None:
+    """The steady window under concurrency, or why there is none; None with one request in flight."""
+    steady = summary.steady
+    if steady is None:
+        return {"absent": summary.steady_absent} if summary.steady_absent else None
+    return {
+        "absent": None,
+        "concurrency": steady.concurrency,
+        "duration_s": steady.duration_s,
+        "output_tokens": steady.output_tokens,
+        "output_tokens_per_s": steady.output_tokens_per_s,
+        "output_tokens_per_request": steady.request_output_tokens,
+        "tokens_absent": steady.tokens_absent or None,
+        "components_absent": dict(steady.absent),
+        "latency_requests": steady.latency_requests,
+        "left_out_requests": steady.left_out_requests,
+        "filler_requests": steady.filler_requests,
+    }
+
+
+def _figures(figures: Derived, energy: ComponentEnergy) -> dict[str, Any]:
+    per_token, scatter = _bounded(figures.per_output_token_j), energy.per_output_token_j
+    if per_token is not None and scatter is not None:
+        per_token["n"] = scatter.n
+        per_token["standard_deviation"] = scatter.standard_deviation
+        per_token["half_width_95"] = scatter.leading_half_width if energy.resolved else None
+        per_token["half_width_95_with_sensor_gain"] = scatter.half_width_with_gain if energy.resolved else None
+        per_token["repeatability_95"] = scatter.half_width if energy.resolved else None
+    return {
+        "j_per_output_token": per_token,
+        "j_per_prompt_token": _bounded(figures.per_prompt_token_j),
+        "j_per_total_token": _bounded(figures.per_total_token_j),
+        "output_tokens_per_j": _bounded(figures.output_tokens_per_j),
+        "wh_per_request": _bounded(figures.per_request_j, 1 / units.J_PER_WH),
+        "wh_per_1000_queries": _bounded(figures.per_request_j, 1000 / units.J_PER_WH),
+        "average_power_w": _bounded(figures.average_power_w),
+        "peak_power_w": figures.peak_power_w,
+    }
+
+
+def _bounded(figure: Bounded | None, factor: float = 1.0) -> dict[str, Any] | None:
+    if figure is None:
+        return None
+    value = None if figure.value is None else figure.value * factor
+    return {"value": value, "low": figure.low * factor, "high": figure.high * factor}
+
+
+def steady_window(trial: Trial, figures: SteadyTrial | None, clock_offset_s: float) -> dict[str, Any]:
+    """The steady window of a trial and its fillers, where there are any."""
+    block: dict[str, Any] = {}
+    if trial.fillers:
+        block["fillers"] = {
+            "requests": len(trial.fillers),
+            "cancelled": sum(map(is_cancelled, trial.fillers)),
+            "output_tokens": filler_tokens(trial),
+        }
+    if (window := trial.steady) is not None and figures is not None:
+        block["steady"] = {
+            "started_unix_s": window.start_s + clock_offset_s,
+            "duration_s": window.duration_s,
+            "output_tokens": figures.output_tokens,
+            "output_tokens_low": figures.output_low_tokens,
+            "output_tokens_high": figures.output_high_tokens,
+            "energy": window_energies(window.measurement),
+            **({"server_load": asdict(window.server_load)} if window.server_load else {}),
+        }
+    elif trial.steady_absent:
+        block["steady_absent"] = trial.steady_absent
+    return block
+
+
+def window_energies(measurement: Measurement | None) -> dict[str, Any]:
+    """Component → estimate and bounds of one window in joules; empty if nothing was measured.
+
+    The estimate is None where the bounds are too far apart for a bare number.
+    """
+    block: dict[str, Any] = {}
+    if measurement is None:
+        return block
+    for component in COMPONENTS:
+        readings = counted(measurement, (component,))
+        if readings:
+            window = window_energy(readings)
+            block[component] = {
+                "energy_j": window.energy_j if window.resolved else None,
+                "energy_low_j": window.energy_low_j,
+                "energy_high_j": window.energy_high_j,
+            }
+    return block
