@@ -13,6 +13,7 @@ from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinni
 from ai_energy_benchmarks.metrics.strangers import Listings
 
 METER = "nvml"
+_POWER_INSTEAD = "power was integrated"
 # Readings before a window that its first edge may need: some ticks of any board.
 _LOOK_BACK_S = 4.0
 # From how much of its recent past the period of a power sensor is learned.
@@ -219,10 +220,12 @@ class WatchedBoard:
             return None
         delay = self._delay_at(series, start, stop)
         if edges.falls(series, start.time_s, stop.time_s, delay):
-            return self._integrated(power, start, stop, "its energy counter went backwards; power was integrated")
+            return self._integrated(power, start, stop, f"its energy counter went backwards; {_POWER_INSTEAD}")
+        if edges.impossible(series, start.time_s, stop.time_s, self._ceiling_w, delay.high_s):
+            return self._integrated(power, start, stop, f"its energy counter jumped; {_POWER_INSTEAD}")
         if edges.settled(series, stop.time_s, delay):
             return self._counted(series, start, stop)
-        return self._integrated(power, start, stop, "its energy counter stands still; power was integrated")
+        return self._integrated(power, start, stop, f"its energy counter stands still; {_POWER_INSTEAD}")
 
     def _counted(self, series: Series, start: Mark, stop: Mark) -> Window:
         recipe = self._recipe("latched", "energy_j", self._known(start, stop), start, stop)

@@ -160,7 +160,7 @@ uint64_t counter_mj(Board *b, int module)
     double t = sampled_s(b, k), mj = b->offset_mj + seen_mj(b, k) + (module ? b->module_w * t * 1000 : 0);
     for (int i = 0; i < b->falls; i++)
         if (t >= b->fall[i].at_s) /* a fall of 0 is a reset: counting starts again there */
-            mj -= b->fall[i].fall_mj > 0 ? b->fall[i].fall_mj : b->offset_mj + energy_j(b, counted(b), b->fall[i].at_s) * 1000;
+            mj -= b->fall[i].fall_mj != 0 ? b->fall[i].fall_mj : b->offset_mj + energy_j(b, counted(b), b->fall[i].at_s) * 1000;
     return mj > 0 ? (uint64_t)mj : 0;
 }
 

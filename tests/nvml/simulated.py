@@ -57,7 +57,7 @@ def until_j(trace: Trace, time_s: float) -> float:
 
 @frozen
 class Fall:
-    """The counter falls by so many mJ; to 0, if None."""
+    """The counter falls by so many mJ, or jumps up, if that is negative; to 0, if None."""
 
     at_s: float
     by_mj: float | None = None

@@ -24,7 +24,17 @@ A, B, C = "GPU-aaaa1111-0000-0000-0000-000000000000", "GPU-aaaa2222-0000-0000-00
 # The counter counts whole mJ.
 ROUNDING_J = 0.002
 # What a board without a fault tells.
-EVERYTHING = {"energy_j", "power_w", "temperature_celsius", "clock_hz", "throttle_reasons"}
+EVERYTHING = {
+    "energy_j",
+    "power_w",
+    "average_power_w",
+    "thermal_violation_s",
+    "power_violation_s",
+    "board_violation_s",
+    "temperature_celsius",
+    "clock_hz",
+    "throttle_reasons",
+}
 EVERYTHING |= {"memory_used_bytes", "utilization_percent", "power_limit_w", "performance_state"}
 
 
@@ -366,6 +376,17 @@ def test_a_counter_that_falls_is_not_believed(simulate: Simulate, fall: Fall) ->
     assert reading.energy_j == pytest.approx(truth_j(machine, 0, measurement), rel=0.02)
     (note,) = measurement.notes
     assert note.startswith(f"{A}: its energy counter went backwards")
+
+
+def test_a_counter_that_jumps_is_not_believed(simulate: Simulate) -> None:
+    """50 kJ at once are more than twice the power limit in the time: power is integrated, with a note."""
+    machine = simulate(Board(A, constant(200.0), tick_s=0.02, falls=(Fall(0.3, -50_000_000.0),)))
+    with NvmlCollector() as collector:
+        measurement = measure(collector, 0.6)
+    (reading,) = measurement.readings
+    assert reading.provenance == "integrated"
+    assert reading.energy_j == pytest.approx(truth_j(machine, 0, measurement), rel=0.02)
+    assert measurement.notes == (f"{A}: its energy counter jumped; power was integrated",)
 
 
 def test_a_counter_that_stands_still_is_not_believed(simulate: Simulate) -> None:
