@@ -1,31 +1,52 @@
-"""The key of a server, which is sent and never shown."""
+"""What a server wants to see before it answers, which is sent and never shown."""
 
 from __future__ import annotations
 
+import base64
 import os
 
-from attrs import frozen
+from attrs import field, frozen
+
+_SHORTEST = 4  # a shorter password is part of too many words to be looked for by itself
 
 
 @frozen
 class ApiKey:
-    """The key in an environment variable, read whenever it is needed and kept nowhere.
+    """The key in an environment variable, read whenever it is needed and kept nowhere; or a user with a password.
 
     Attributes:
         variable: its name.
+        credentials: ``user:password`` of the server's address, which is then sent instead of the key.
     """
 
     variable: str
+    credentials: str | None = field(default=None, repr=False)
 
     def headers(self) -> dict[str, str]:
         """What is sent with every request; nothing without a key."""
+        if self.credentials is not None:
+            return {"Authorization": f"Basic {self._basic()}"}
         key = self._value()
         return {"Authorization": f"Bearer {key}"} if key else {}
 
     def hidden_in(self, text: str) -> str:
         """The text without the key: some servers quote the key that they refuse, and reasons are written down."""
-        key = self._value()
-        return text.replace(key, "(key)") if key else text
+        secrets = [self._value()]
+        if self.credentials is not None:
+            password = self.credentials.partition(":")[2]
+            secrets += [self._basic(), self.credentials, password if len(password) >= _SHORTEST else ""]
+        for secret in filter(None, secrets):
+            text = text.replace(secret, "(key)")
+        return text
+
+    def wanted(self) -> str:
+        """How to give a server the key that it wants."""
+        if self.credentials is not None:
+            return "correct the user and the password in backend.endpoint"
+        return f"put the server's key into the environment variable {self.variable}"
+
+    def _basic(self) -> str:
+        return base64.b64encode((self.credentials or "").encode()).decode()
 
     def _value(self) -> str:
         return os.environ.get(self.variable, "").strip()

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.domain.address import shown_address
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts, Location
 from ai_energy_benchmarks.domain.progress import Progress, Silent
@@ -38,7 +39,7 @@ class BackendSettings:
     model: str
     device: str
     device_ids: tuple[int, ...]
-    endpoint: str | None
+    endpoint: str | None = field(repr=shown_address)
     task: str
     options: object
     launch: bool = False

@@ -112,7 +112,7 @@ class HttpClient:
         return connection
 
     def _head(self, method: str, path: str, body: bytes) -> bytes:
-        lines = [f"{method} {self.address.path}{path} HTTP/1.1", f"Host: {self.address.authority}"]
+        lines = [f"{method} {self.address.target(path)} HTTP/1.1", f"Host: {self.address.authority}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         if body:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]

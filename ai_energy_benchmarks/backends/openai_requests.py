@@ -9,6 +9,7 @@ from attrs import field, frozen
 from attrs.validators import ge, gt
 
 from ai_energy_benchmarks.backends.base import Demand
+from ai_energy_benchmarks.domain.address import HIDDEN
 from ai_energy_benchmarks.domain.engine import FactValue
 from ai_energy_benchmarks.domain.prompts import Batch, Request
 
@@ -61,16 +62,22 @@ _REFUSED: Mapping[str, str] = {
     "n_predict": "set scenario.generate_kwargs.max_new_tokens instead",
 }
 _HARMLESS: Mapping[str, object] = {"use_beam_search": False, "echo": False, "stream": True}
+_MASKED = (
+    f"{HIDDEN} stands for a user, a password or a key, which results do not hold; write it again, or as ${{NAME}} with "
+    "an environment variable"
+)
 _SAMPLING = ("min_new_tokens", "top_k", "top_p", "min_p", "repetition_penalty", "temperature")
 
 
-def refused(name: str, dialect: Mapping[str, str], demand: Demand) -> tuple[str, ...]:
+def refused(name: str, dialect: Mapping[str, str], demand: Demand, endpoint: str | None = None) -> tuple[str, ...]:
     """What a server of this protocol cannot be asked for.
 
     Args:
         dialect: our name of a generation parameter → the server's.
+        endpoint: its address, as the config has it.
     """
-    unknown = tuple(
+    hidden = (f"backend.endpoint: {_MASKED}",) if HIDDEN in (endpoint or "") else ()
+    unknown = hidden + tuple(
         f"scenario.generate_kwargs.{key}: a {name} server has no such parameter; remove it, "
         "or give the server's own key in backend.options.extra_body"
         for key in _SAMPLING

@@ -109,7 +109,7 @@ class OpenAIServerBackend(EnteredBackend):
         launching = self.launch_problems() if self.settings.launch else ()
         unknown = unseen(self.NAME, self.options.api, self.CONTINUES, demand.sample)
         keys = (*refused_keys(self.options.extra_body), *self._caches.problems(self.NAME, self.options.extra_body))
-        return (*refused(self.NAME, self.DIALECT, demand), *keys, *unknown, *launching)
+        return (*refused(self.NAME, self.DIALECT, demand, self.settings.endpoint), *keys, *unknown, *launching)
 
     def caching_requested(self) -> str:
         """The option that asks the server to keep prompts in a cache; empty if none does."""
@@ -169,7 +169,7 @@ class OpenAIServerBackend(EnteredBackend):
         if self._caches.salt == "text":
             self._caches.count_line(self._later.counter or server_counter(self._asked(), self.settings.model))
         self._caches.requested = self.caching_requested()
-        told = introduction(self._asked(), self.settings.model, self.options.api_key_env)
+        told = introduction(self._asked(), self.settings.model, self._key)
         engine = f"{self.ENGINE} {told.version}" if told.version else self.ENGINE
         options = self.options
         self._facts = EngineFacts(
@@ -297,4 +297,4 @@ class OpenAIServerBackend(EnteredBackend):
 
     @property
     def _key(self) -> ApiKey:
-        return ApiKey(self.options.api_key_env)
+        return ApiKey(self.options.api_key_env, self.address.credentials)

@@ -9,6 +9,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.backends.api_key import ApiKey
 from ai_energy_benchmarks.backends.http_client import json_body, tls_context
 from ai_energy_benchmarks.domain.address import Address
 from ai_energy_benchmarks.errors import BackendError
@@ -86,7 +87,7 @@ def _ask(server: Server, path: str, body: bytes | None = None) -> tuple[int, byt
         connection.connect()
         connection.sock.settimeout(_ANSWER_TIMEOUT_S)
         headers = {**server.headers, **({"Content-Type": "application/json"} if body is not None else {})}
-        connection.request("GET" if body is None else "POST", f"{address.path}{path}", body, headers)
+        connection.request("GET" if body is None else "POST", address.target(path), body, headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
 
@@ -118,7 +119,7 @@ class Introduction:
     context_tokens: int | None
 
 
-def introduction(server: Server, model: str, key_variable: str) -> Introduction:
+def introduction(server: Server, model: str, key: ApiKey) -> Introduction:
     """Make sure that the server answers and has the model.
 
     Raises:
@@ -129,7 +130,7 @@ def introduction(server: Server, model: str, key_variable: str) -> Introduction:
     if status in (401, 403):
         raise BackendError(
             f"{where} refuses the key (status {status})",
-            remedy=f"put the server's key into the environment variable {key_variable}",
+            remedy=key.wanted(),
         )
     names = model_names(models)
     if names and model not in names:

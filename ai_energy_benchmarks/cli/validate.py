@@ -94,8 +94,10 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _device(config: BenchmarkConfig) -> str:
+    from ai_energy_benchmarks.domain.address import hidden
+
     if config.backend.endpoint is not None:
-        return config.backend.endpoint
+        return hidden(config.backend.endpoint)
     return "CUDA if there is a board, else the CPU" if config.backend.device == "auto" else config.backend.device
 
 

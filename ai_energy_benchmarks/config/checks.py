@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -20,9 +21,10 @@ from ai_energy_benchmarks.config.model import (
 from ai_energy_benchmarks.config.problems import Problem, shown
 from ai_energy_benchmarks.config.protocol import WarmupConfig
 from ai_energy_benchmarks.config.slo import SloConfig
-from ai_energy_benchmarks.domain.address import parse_address
+from ai_energy_benchmarks.domain.address import hidden, named_api, parse_address
 
 SAMPLING = ("temperature", "top_k", "top_p", "min_p")
+_OTHER_CALLS = ("/completions", "/responses", "/messages", "/embeddings", "/generate", "/api/chat")
 _GENERATE = ("scenario", "generate_kwargs")
 
 
@@ -81,7 +83,8 @@ def _backend(backend: BackendConfig) -> Iterator[Problem]:
             ("backend", "launch"), f"the {backend.type} backend runs in this process; there is no server to start"
         )
     elif backend.endpoint is not None:
-        text = f"the {backend.type} backend runs in this process and has no endpoint, got {shown(backend.endpoint)}"
+        got = shown(hidden(backend.endpoint))
+        text = f"the {backend.type} backend runs in this process and has no endpoint, got {got}"
         yield Problem(("backend", "endpoint"), text)
     if backend.device_ids == ():
         yield Problem(("backend", "device_ids"), "must name at least one GPU, got []")
@@ -100,12 +103,29 @@ def _endpoint(config: BenchmarkConfig) -> Iterator[Problem]:
     except ValueError as error:
         yield Problem(("backend", "endpoint"), f"{error}; give it like http://localhost:8000/v1")
         return
+    if (wrong := _other_call(endpoint, getattr(config.backend.options, "api", None))) is not None:
+        yield Problem(("backend", "endpoint"), f"{hidden(endpoint)!r} {wrong}")
     if not local and config.metrics.enabled and not config.metrics.assume_local:
         text = (
-            f"{endpoint!r} is another machine, whose energy the meters here cannot see; set metrics.assume_local: true "
-            "if that name means this machine, or metrics.enabled: false to measure tokens and times only"
+            f"{hidden(endpoint)!r} is another machine, whose energy the meters here cannot see; set "
+            "metrics.assume_local: true if that name means this machine, or metrics.enabled: false to measure tokens "
+            "and times only"
         )
         yield Problem(("backend", "endpoint"), text)
+
+
+def _other_call(endpoint: str, api: str | None) -> str | None:
+    """What is wrong with the path of an address that names a call."""
+    parts = urlsplit(endpoint)
+    path = parts.path.rstrip("/")
+    named = named_api(endpoint)
+    if named is not None and api is not None and named != api:
+        return f"is that of the {named} interface, but backend.options.api is {api}; set that to {named}, or end at /v1"
+    if named is None and path.endswith(_OTHER_CALLS):
+        return "names another call than /v1/chat/completions or /v1/completions; end at /v1, or before it"
+    if parts.fragment:
+        return f"ends in #{parts.fragment}, which is not sent to a server; remove that"
+    return None
 
 
 def _generation(generate: GenerateKwargs) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from ai_energy_benchmarks.config.overrides import override_paths, with_overrides
 from ai_energy_benchmarks.config.problems import InvalidError, Path, Place, Problem, refusal, shown
 from ai_energy_benchmarks.config.profiles import with_profile
 from ai_energy_benchmarks.config.user_defaults import UserDefaults
+from ai_energy_benchmarks.domain.address import hidden
 from ai_energy_benchmarks.errors import ConfigError
 
 __all__ = [
@@ -91,7 +92,9 @@ def config_to_mapping(config: BenchmarkConfig) -> dict[str, object]:
 
 
 def config_to_yaml(config: BenchmarkConfig) -> str:
-    """YAML text from which the same config can be read."""
+    """YAML text from which the same config can be read; of the server's address it holds no password."""
+    if config.backend.endpoint is not None:
+        config = attrs.evolve(config, backend=attrs.evolve(config.backend, endpoint=hidden(config.backend.endpoint)))
     return yaml_text.dump(config_to_mapping(config))
 
 

@@ -22,6 +22,7 @@ from ai_energy_benchmarks.config.ranges import (
     Text,
 )
 from ai_energy_benchmarks.config.slo import SloConfig
+from ai_energy_benchmarks.domain.address import shown_address
 from ai_energy_benchmarks.domain.prompts import Generation
 
 __all__ = [
@@ -58,7 +59,8 @@ class BackendConfig:
             that is launched then sees none.
         device_ids: GPUs to use, by index as this process sees them; for a server, the GPUs that it runs on. Unset, an
             engine in process and a launched server use GPU 0, and the GPUs of a running server are found out.
-        endpoint: address of a server; refused by engines that run in process.
+        endpoint: address of a server, up to ``/v1``; a user and a password in it are sent by Basic authentication, and
+            written nowhere; refused by engines that run in process.
         launch: start a server of our own instead, and end it afterwards.
         options: settings of this engine alone, structured into its own class.
         model: hub id, directory or GGUF file; of a server, the name under which it serves the model.
@@ -69,7 +71,7 @@ class BackendConfig:
     model: Text
     device: Text = "auto"
     device_ids: tuple[Index, ...] | None = None
-    endpoint: Text | None = None
+    endpoint: Text | None = field(default=None, repr=shown_address)
     launch: bool = False
     task: Literal["text-generation"] = "text-generation"
     options: object = field(factory=NoOptions)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
+from typing import Literal
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from attrs import frozen
+from attrs import field, frozen
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})
+HIDDEN = "***"
+# What people paste: the address of a call instead of that of the server.
+_CALLS: dict[str, Literal["chat", "completions"] | None] = {
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "completions",
+    "/v1/models": None,
+}
+_SECRET = re.compile(r"key|token|secret|pass|sig|auth|code", re.IGNORECASE)
 
 
 @frozen
@@ -15,12 +25,16 @@ class Address:
 
     Attributes:
         path: prefix of every path, without a slash at its end.
+        query: sent behind every path, without its question mark.
+        credentials: ``user:password`` for Basic authentication (RFC 7617); never shown.
     """
 
     host: str
     port: int
     tls: bool
     path: str
+    query: str = field(default="", repr=False)
+    credentials: str | None = field(default=None, repr=False)
 
     @property
     def local(self) -> bool:
@@ -33,15 +47,63 @@ class Address:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+    def target(self, path: str) -> str:
+        """What the first line of a request for that path names."""
+        return f"{self.path}{path}{'?' if self.query else ''}{self.query}"
+
 
 def parse_address(url: str) -> Address:
-    """Split the base URL of a server, with or without ``/v1`` at its end; the port defaults to the scheme's.
+    """Split the base URL of a server; the port defaults to the scheme's.
+
+    ``/v1`` at its end and the path of a call, such as ``/v1/chat/completions``, are understood and taken off.
 
     Raises:
-        ValueError: no http or https URL with a host, or a bad port.
+        ValueError: no http or https URL with a host, or a bad port; the text shows no password.
     """
-    parts = urlsplit(url.rstrip("/").removesuffix("/v1"))
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"{hidden(url)!r} is not an http:// or https:// address with a port of digits") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is not an http:// or https:// address")
+        raise ValueError(f"{hidden(url)!r} is not an http:// or https:// address")
     tls = parts.scheme == "https"
-    return Address(parts.hostname, parts.port or (443 if tls else 80), tls, parts.path.rstrip("/"))
+    credentials = unquote(parts.netloc.rpartition("@")[0]) or None
+    if credentials is not None and ":" not in credentials:
+        credentials += ":"
+    path = parts.path.rstrip("/")
+    call = next((each for each in _CALLS if path.endswith(each)), "/v1")
+    return Address(
+        parts.hostname, port or (443 if tls else 80), tls, path.removesuffix(call).rstrip("/"), parts.query, credentials
+    )
+
+
+def named_api(url: str) -> Literal["chat", "completions"] | None:
+    """The interface whose path an address ends with; None where it names none."""
+    path = urlsplit(url).path.rstrip("/")
+    return next((api for call, api in _CALLS.items() if path.endswith(call)), None)
+
+
+def shown_address(url: str | None) -> str:
+    """``repr`` of an address in a config, without its secrets."""
+    return repr(url and hidden(url))
+
+
+def hidden(url: str) -> str:
+    """An address as it may be shown and written: ``***`` instead of user, password and secrets in its query."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.hostname is not None and (parts.port is None or parts.port >= 0)
+    except ValueError:
+        whole = False
+    if not whole:  # a password with a slash, for instance: everything up to the last @ may be one
+        return re.sub(r"^(\w+://)?.*@", rf"\1{HIDDEN}@", url, flags=re.DOTALL)
+    user, _, host = parts.netloc.rpartition("@")
+    query = parts.query
+    if _SECRET.search(query):
+        pairs = parse_qsl(query, keep_blank_values=True)
+        shown = [(name, HIDDEN if _SECRET.search(name) else value) for name, value in pairs]
+        query = urlencode(shown, safe="*/:", quote_via=quote)
+    if not user and query == parts.query:
+        return url
+    return urlunsplit(parts._replace(netloc=f"{HIDDEN}@{host}" if user else host, query=query))

@@ -687,6 +687,43 @@ def test_a_key_that_the_server_quotes_is_not_written_down(tmp_path: Path, monkey
     assert [name for name, content in written.items() if key.encode() in content] == []
 
 
+def test_user_and_password_are_sent_and_nowhere_written(tmp_path: Path) -> None:
+    """Neither in files nor in output, although a refusal repeats them; the result can still be analysed again."""
+    seen: list[str] = []
+
+    async def answer(exchange: Exchange) -> None:
+        seen.append(exchange.headers["authorization"])
+        if len(seen) % 2:
+            await three_tokens(exchange)
+        else:
+            await exchange.document({"error": {"message": f"not {seen[-1]}, which is bob:hunter2"}}, 401)
+
+    with running(answer) as server:
+        endpoint = server.endpoint.replace("//", "//bob:hunter2@") + "/chat/completions"
+        (tmp_path / "config.yaml").write_text(
+            f"backend:\n  {{type: openai, model: scripted, endpoint: '{endpoint}'}}\n"
+            "scenario: {num_samples: 6, generate_kwargs: {max_new_tokens: 8}}\n"
+            "protocol: {bare_idle_s: 0, resident_idle_s: 0, warmup: {requests: 1}, trials: 1}\n"
+            "metrics: {enabled: false}\noutput_dir: out\n"
+        )
+        valid = command("validate", "config.yaml", cwd=tmp_path)
+        done = command("run", "config.yaml", "-vv", cwd=tmp_path)
+        again = command("reanalyze", "out", cwd=tmp_path)
+        rerun = command("run", "out/config.yaml", cwd=tmp_path)
+    assert valid.code == 0, valid.err
+    assert done.code in (0, 1), done.err
+    assert set(seen) == {"Basic Ym9iOmh1bnRlcjI="}
+    assert again.code == 0, again.err
+    assert rerun.code != 0
+    assert "backend.endpoint: *** stands for a user, a password" in rerun.err
+    output = "".join(each.out + each.err for each in (valid, done, again, rerun))
+    assert "***@" in output
+    written = {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    written |= {"output": output.encode()}
+    secrets = (b"hunter2", b"Ym9iOmh1bnRlcjI")
+    assert [name for name, content in written.items() if any(secret in content for secret in secrets)] == []
+
+
 def _reasons(file: Path) -> list[str]:
     reasons: list[str] = polars.read_parquet(file)["reason"].drop_nulls().to_list()
     assert "sk-very-secret" not in " ".join(reasons)
