@@ -7,18 +7,21 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from statistics import median
+from typing import Literal
 
 from attrs import frozen
 
 from ai_energy_benchmarks.errors import CollectorError
 
 _REMEDY = "set `watts_per_thread` in the options of the collector `modelled` if you know it better"
-# Marks and words that a processor's name holds beside its model.
 # A version after a part's name makes another part of it: E5-2660 v2 has ten cores where E5-2660 has eight.
 _VERSION = re.compile(r"v\d+")
 _ARCHITECTURE = re.compile(r"x86_64|amd64|i[3-6]86|aarch64|arm64|armv\d\w*|ppc64\w*|riscv\w*|s390x|loongarch\w*")
 _X86 = frozenset({"x86_64", "amd64", "i386", "i486", "i586", "i686"})
-_NOT_X86 = ("neoverse", "grace", "cortex", "apple", "ampere", "altra", "graviton", "kunpeng", "arm", "power", "risc-v")
+_ARM = ("neoverse", "grace", "cortex", "apple", "ampere", "altra", "graviton", "kunpeng", "arm", "aarch64")
+_NEITHER = ("power", "risc-v")
+# The only Arm parts of the table.
+_ARM_FAMILY = "Altra"
 # Where a part's name holds its series and generation: EPYC 7_ _3 (Milan), Xeon Platinum 84_ _ (Sapphire Rapids),
 # Xeon E5-_ v4 (Broadwell).
 _GENERATIONS = (
@@ -29,6 +32,7 @@ _GENERATIONS = (
     ("Core", None),
 )
 _CORES = re.compile(r"(\d+)-core")
+# Marks and words that a processor's name holds next to its model.
 _NOISE = re.compile(r"\((?:r|tm|c)\)|®|™|@.*|\bcpu\b|\bprocessor\b", re.IGNORECASE)
 
 
@@ -94,16 +98,17 @@ def thread_power(cpu_model: str | None, asked_w: float | None, platform: str = "
             f"{best.tdp_w:g} W over {best.threads} threads ({best.source})",
         )
     name = repr(cpu_model) if cpu_model else "of unknown name"
-    if not _is_x86(words, platform):
+    kind = _kind(words, platform)
+    if kind is None:
         raise CollectorError(
             f"no rated power is known of the CPU {name}, nor of any processor like it: {_REMEDY}", remedy=_REMEDY
         )
-    family, parts = _relatives(words, rated)
-    guess_w = median(each.thread_w for each in parts)
+    family, parts = _relatives(words, [part for part in rated if (_ARM_FAMILY in part.model) == (kind == "arm")])
+    guess_w = median(part.thread_w for part in parts)
     return ThreadPower(
         guess_w,
-        f"the CPU {name} is not in the table of rated powers; {guess_w:.3g} W per hardware thread is a guess, "
-        f"the median of the {len(parts)} {family} in the table: {_REMEDY}",
+        f"the CPU {name} is not in the table of rated powers; {guess_w:.3g} W per hardware thread is a guess, good to "
+        f"an order of magnitude: the median of the {len(parts)} {family} in the table; {_REMEDY}",
     )
 
 
@@ -118,11 +123,13 @@ def _is_part(words: Sequence[str], part: Sequence[str]) -> bool:
     return any(not _VERSION.fullmatch(words[end]) if end < len(words) else True for end in ends)
 
 
-def _is_x86(words: Sequence[str], platform: str) -> bool:
-    """Whether the table's parts are of this processor's kind, by the platform, else by its name."""
+def _kind(words: Sequence[str], platform: str) -> Literal["x86", "arm"] | None:
+    """The kind of processor, by the platform, else by its name; None for one that the table has no parts of."""
     if found := _ARCHITECTURE.findall(platform.lower()):
-        return found[-1] in _X86
-    return not any(word.startswith(_NOT_X86) for word in words)
+        return "x86" if found[-1] in _X86 else "arm" if found[-1].startswith(("aarch64", "arm")) else None
+    if any(word.startswith(_NEITHER) for word in words):
+        return None
+    return "arm" if any(word.startswith(_ARM) for word in words) else "x86"
 
 
 def _relatives(words: Sequence[str], rated: Sequence[RatedCpu]) -> tuple[str, list[RatedCpu]]:
@@ -142,7 +149,7 @@ def _relatives(words: Sequence[str], rated: Sequence[RatedCpu]) -> tuple[str, li
         cores = next((int(found[1]) for word in words if (found := _CORES.fullmatch(word))), None)
         as_many = [each for each in alike if cores and each.threads == 2 * cores]
         return f"{family} parts of its generation{' and cores' if as_many else ''}", as_many or alike
-    return "parts", list(rated)
+    return "parts of its architecture", list(rated)
 
 
 def _generation(words: Sequence[str], pattern: re.Pattern[str] | None) -> tuple[str, ...] | None:

@@ -321,15 +321,22 @@ def test_a_cloud_part_is_guessed_from_its_own_generation(name: str, like: tuple[
         ("Apple M2", ""),
         (None, "Linux-6.5.0-1014-nvidia-64k-aarch64-with-glibc2.35"),
         ("Unknown", "macOS-14.5-arm64-arm-64bit"),
-        (None, "Linux-6.1.0-ppc64le-with-glibc2.36"),
     ],
 )
-def test_a_cpu_of_another_kind_is_not_guessed_from_x86_parts(name: str | None, platform: str) -> None:
-    """A Grace or another Arm processor has no relatives in the table; only the user's figure counts."""
-    with pytest.raises(CollectorError, match="watts_per_thread"):
-        thread_power(name, None, platform)
+def test_an_arm_cpu_is_guessed_from_arm_parts(name: str | None, platform: str) -> None:
+    """A Grace or an Apple chip has no relatives among x86 processors; it is called an order of magnitude."""
+    power = thread_power(name, None, platform)
+    assert power.watts == median(part.thread_w for part in rated_cpus() if part.model.startswith("Altra"))
+    assert "order of magnitude" in power.note
     assert thread_power(name, 2.5, platform).watts == 2.5
-    assert thread_power(None, None, "Linux-6.5.0-x86_64-with-glibc2.35").watts > 0
+    x86 = thread_power(None, None, "Linux-6.5.0-x86_64-with-glibc2.35")
+    assert x86.watts == median(part.thread_w for part in rated_cpus() if not part.model.startswith("Altra"))
+
+
+def test_a_cpu_of_neither_kind_is_not_guessed() -> None:
+    """The table has no part like it; only the user's figure counts."""
+    with pytest.raises(CollectorError, match="watts_per_thread"):
+        thread_power(None, None, "Linux-6.1.0-ppc64le-with-glibc2.36")
 
 
 def test_the_users_figure_wins() -> None:
