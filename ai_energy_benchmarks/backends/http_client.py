@@ -10,6 +10,7 @@ import asyncio
 import json
 import ssl
 import time
+from collections.abc import Coroutine
 from types import TracebackType
 
 from attrs import define, field
@@ -98,12 +99,10 @@ class HttpClient:
     async def _open(self) -> Connection:
         address = self.address
         context = tls_context(self.verify_tls) if address.tls else None
-        loop = asyncio.get_running_loop()
+        opening = asyncio.get_running_loop().create_connection(Connection, address.host, address.port, ssl=context)
         try:
-            _, connection = await asyncio.wait_for(
-                loop.create_connection(Connection, address.host, address.port, ssl=context), self.connect_timeout_s
-            )
-        except (asyncio.TimeoutError, TimeoutError) as error:
+            _, connection = await _within(self.connect_timeout_s, opening)
+        except asyncio.TimeoutError as error:
             raise HttpError(
                 f"{address.authority} did not accept a connection in {self.connect_timeout_s:g} s"
             ) from error
@@ -117,6 +116,28 @@ class HttpClient:
         if body:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
         return ("\r\n".join([*lines, "", ""])).encode("latin-1")
+
+
+async def _within(
+    limit_s: float, opening: Coroutine[None, None, tuple[asyncio.Transport, Connection]]
+) -> tuple[asyncio.Transport, Connection]:
+    """``asyncio.wait_for``, which before Python 3.12 swallows a cancellation that arrives with the result.
+
+    Raises:
+        asyncio.TimeoutError: nothing came of it in time.
+    """
+    task = asyncio.ensure_future(opening)
+    try:
+        await asyncio.wait([task], timeout=limit_s)
+        if task.done():
+            return task.result()
+    except asyncio.CancelledError:
+        if task.done() and not task.cancelled() and task.exception() is None:
+            task.result()[1].close()
+        raise
+    finally:
+        task.cancel()
+    raise asyncio.TimeoutError
 
 
 def tls_context(verify: bool) -> ssl.SSLContext:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Event
 from types import TracebackType
 from typing import Any, ClassVar, TypeVar
@@ -90,7 +91,9 @@ class InProcessBackend(EnteredBackend):
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             cancelled.set()
-            await asyncio.wait([work])
+            while not work.done():  # however often it is cancelled: the engine must not work past the window
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([work])
             raise
 
     def _in_use(self, part: _Part | None) -> _Part:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -114,7 +114,7 @@ class TensorRTOfflineBackend(OfflineEngine):
                 row.cached_tokens = getattr(part, "cached_tokens", None)  # since 1.0
                 if cancelled.is_set():
                     result.abort()
-                    await asyncio.wait_for(result.aresult(), _ABORT_PATIENCE_S)
+                    await _ended(result.aresult())
                     return
         except (RuntimeError, ValueError, asyncio.TimeoutError) as error:
             row.failure = f"{type(error).__name__}: {error}"
@@ -128,6 +128,16 @@ class TensorRTOfflineBackend(OfflineEngine):
         stop = list(generation.stop_strings) or None
         # Ids of a stop string are tokens that were generated; it would cut them away.
         return SamplingParams(**chosen, stop=stop, include_stop_str_in_output=True, detokenize=False)
+
+
+async def _ended(result: Coroutine[None, None, object]) -> None:
+    """Wait for the end of a request that was given up; ``asyncio.wait_for`` would swallow a cancellation."""
+    end = asyncio.ensure_future(result)
+    await asyncio.wait([end], timeout=_ABORT_PATIENCE_S)
+    if not end.done():
+        end.cancel()
+        raise asyncio.TimeoutError(f"the engine went on for {_ABORT_PATIENCE_S:g} s after it was given up")
+    end.result()
 
 
 def _kv_cache(options: TensorRTOfflineOptions) -> KvCacheConfig:

@@ -14,6 +14,7 @@ from attrs import define, field
 
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.prompts import Batch
+from ai_energy_benchmarks.load.ending import end_tasks
 
 Generate = Callable[[Batch], Awaitable[Sequence[Outcome]]]
 Take = Callable[[Sequence[Outcome]], None]
@@ -50,12 +51,11 @@ async def closed_loop(
         await _until(loop.ended, workers)
     finally:
         filling = [worker for worker in workers if not worker.done()]
-        for worker in workers:
-            worker.cancel()
-        ended = await asyncio.gather(*workers, return_exceptions=True)
-    for outcome in ended:
-        if isinstance(outcome, Exception):  # raised while the loop ended; a cancellation is none
-            raise outcome
+        loop.ended.set()  # also for a worker whose cancellation is swallowed
+        await end_tasks(workers)
+    for worker in workers:
+        if not worker.cancelled() and (error := worker.exception()) is not None:  # raised while the loop ended
+            raise error
     return bool(filling)
 
 
@@ -87,7 +87,7 @@ class _Loop:
 
     async def work(self) -> None:
         """Send batches of the pass while there are some, and fillers from then on."""
-        for batch in self.batches:
+        while not self.ended.is_set() and (batch := next(self.batches, None)) is not None:
             self._in_flight += 1
             self.take(await self.generate(batch))
             self._in_flight -= 1

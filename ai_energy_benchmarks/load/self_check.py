@@ -12,6 +12,7 @@ from attrs import define, field
 from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.serving import ClientLoad
 from ai_energy_benchmarks.domain.statistics import percentile
+from ai_energy_benchmarks.load.ending import end_tasks
 
 _EVERY_S = 0.05
 
@@ -37,7 +38,7 @@ class SelfCheck:
     ) -> None:
         cpu_time_s = time.process_time() - self._start_cpu_s
         if self._task is not None:
-            self._task.cancel()
+            await end_tasks([self._task])
         lag_s = percentile(sorted(self._lags_s), 0.99) if self._lags_s else 0.0
         self.result = ClientLoad(self.concurrency, cpu_time_s, lag_s)
 

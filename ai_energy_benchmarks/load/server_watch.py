@@ -11,6 +11,7 @@ from attrs import define, field
 
 from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.serving import ServerGauges, ServerLoad
+from ai_energy_benchmarks.load.ending import end_tasks
 
 Read = Callable[[], Awaitable[ServerGauges | None]]
 
@@ -29,6 +30,7 @@ class ServerWatch:
     clock: Clock
     _readings: list[tuple[float, ServerGauges]] = field(factory=list, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
+    _leaving: bool = field(default=False, init=False)
 
     async def __aenter__(self) -> ServerWatch:
         if self.every_s > 0:
@@ -39,8 +41,8 @@ class ServerWatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            self._leaving = True
+            await end_tasks([self._task])
 
     @property
     def result(self) -> ServerLoad | None:
@@ -53,7 +55,7 @@ class ServerWatch:
 
     async def _watch(self) -> None:
         await self.clock.sleep(self.every_s / 2)
-        while (gauges := await self.read()) is not None:
+        while not self._leaving and (gauges := await self.read()) is not None:
             self._readings.append((self.clock.now_s(), gauges))
             await asyncio.sleep(0)  # a simulated clock may not wait, and the window must go on
             await self.clock.sleep(self.every_s)
