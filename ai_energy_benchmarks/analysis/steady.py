@@ -12,6 +12,7 @@ from attrs import define, field
 from ai_energy_benchmarks.analysis.filler_tokens import (
     Pace,
     cancelled_tokens,
+    is_cancelled,
     pace,
     repeated_prompts,
     shows_events,
@@ -79,7 +80,8 @@ def steady_trial(trial: Trial, window: SteadyWindow) -> SteadyTrial:
     for each in _completions(trial):
         for interval in (whole, *halves):
             interval.add(each, of)
-        if whole.start_s < _begun_s(each) <= whole.stop_s:
+        unbegun = is_cancelled(each) and not len(each.token_times_s)
+        if not unbegun and whole.start_s < _begun_s(each) <= whole.stop_s:
             computed += _computed_prompt_tokens(each, prompts)
     return SteadyTrial(
         number=trial.number,

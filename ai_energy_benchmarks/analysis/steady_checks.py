@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
+from ai_energy_benchmarks.analysis.energy_checks import WIDE
 from ai_energy_benchmarks.analysis.tokens import Counts, count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted
 from ai_energy_benchmarks.domain.power import Component, Measurement
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
-from ai_energy_benchmarks.domain.summary import SteadyTrial, Summary
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyState, SteadyTrial, Summary
 from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 CHECK = "steady state"
@@ -43,6 +44,7 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
         for trial, figures in zip(chosen, steady.trials, strict=True)
         if trial.steady is not None
     ]
+    yield from _resolved(steady, summary)
     if steady.tokens_absent:
         yield Finding("FAIL", CHECK, f"no steady figure per token: {steady.tokens_absent}")
     yield from _running(cases)
@@ -52,6 +54,24 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
     if not short:
         seconds = min(each.window.duration_s for each in cases)
         yield Finding("PASS", CHECK, f"at least {seconds:.0f} s and {_PER_SLOT} requests for each in flight, even")
+
+
+def _resolved(steady: SteadyState, summary: Summary) -> Iterator[Finding]:
+    """A window is shorter than its pass, so its bounds are wider."""
+    for each in steady.components:
+        share = (each.energy_high_j - each.energy_low_j) / 2 / each.energy_j if each.energy_j > 0 else math.inf
+        if share > WIDE:
+            bounds = f"[{each.energy_low_j:.4g}, {each.energy_high_j:.4g}] J, ±{share:.1%}"
+            message = f"the {each.component.upper()} energy of the steady window lies in {bounds}"
+            yield Finding("WARN" if each.resolved else "FAIL", CHECK, message, _component(each))
+    measured = {each.component for each in summary.components}
+    for component, reason in steady.absent.items():
+        if component in measured:
+            yield Finding("WARN", CHECK, f"no {component.upper()} energy in the steady window: {reason}", component)
+
+
+def _component(energy: ComponentEnergy) -> Component | None:
+    return None if energy.component == "total" else energy.component
 
 
 @frozen

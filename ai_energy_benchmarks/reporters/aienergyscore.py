@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ai_energy_benchmarks.analysis.derived import energies
+from ai_energy_benchmarks.analysis.derived import derive, energies
 from ai_energy_benchmarks.analysis.time_shares import Undivided
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import ComponentEnergy
@@ -117,9 +117,13 @@ def _why_no_score(result: BenchmarkResult) -> str | None:
 
 def _per_1000(result: BenchmarkResult, gpu_wh: float | None) -> float | None:
     summary = result.summary
-    if gpu_wh is None or not summary.succeeded or not summary.whole_requests:
+    gpu = energies(summary).get("gpu")
+    if gpu_wh is None or gpu is None:
         return None
-    return 1000 * gpu_wh / summary.succeeded
+    if summary.steady is None and summary.succeeded and summary.whole_requests and not summary.steady_absent:
+        return 1000 * gpu_wh / summary.succeeded
+    per_request = derive(summary, gpu).per_request_j
+    return None if per_request is None or per_request.value is None else 1000 * wh(per_request.value)
 
 
 def _gpu_phases(result: BenchmarkResult) -> PhaseEnergy | Undivided:

@@ -12,7 +12,7 @@ from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
-from ai_energy_benchmarks.analysis.derived import Bounded, derive
+from ai_energy_benchmarks.analysis.derived import Bounded, leading
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
@@ -61,7 +61,7 @@ def _parts(result: BenchmarkResult) -> Iterator[RenderableType]:
     yield _findings(result)
     yield Text()
     if summary.components:
-        yield Text(f"Gross energy of one pass, mean of {_trials(summary)}", style="bold")
+        yield Text(_title(summary), style="bold")
         yield _energy_table(summary)
         yield Text(_legend(summary))
         yield Text()
@@ -104,6 +104,14 @@ def _findings(result: BenchmarkResult) -> Table:
     return table
 
 
+def _title(summary: Summary) -> str:
+    """What the figures per token and per query are of."""
+    if summary.steady is None:
+        return f"Gross energy of one pass, mean of {_trials(summary)}"
+    seconds = f"{figure(summary.steady.duration_s, 3)} of {figure(summary.duration_s, 3)} s"
+    return f"Steady state with {summary.steady.concurrency} in flight ({seconds}), mean of {_trials(summary)}; gross"
+
+
 def _table() -> Table:
     return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
 
@@ -121,13 +129,18 @@ def _energy_table(summary: Summary) -> Table:
 
 
 def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
-    figures = derive(summary, energy)
-    scatter = energy.per_output_token_j
+    found = leading(summary, energy)
+    scatter = found[0].per_output_token_j if found else None
+    per_token, per_request = (found[1].per_output_token_j, found[1].per_request_j) if found else (None, None)
     of_pass = Bounded(energy.energy_j if energy.resolved else None, energy.energy_low_j, energy.energy_high_j)
     return (
         component_name(energy.component),
-        cell(figures.per_output_token_j, half_width=scatter.leading_half_width if scatter else None),
-        cell(figures.per_request_j, 1000 / units.J_PER_WH, absent="none" if summary.whole_requests else "cut"),
+        cell(
+            per_token,
+            half_width=scatter.leading_half_width if scatter else None,
+            absent="no tokens" if found else "withheld",
+        ),
+        cell(per_request, 1000 / units.J_PER_WH, absent="none" if summary.whole_requests else "cut"),
         cell(of_pass),
         energy.provenance,
         energy.meter,
@@ -136,7 +149,8 @@ def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
 
 def _legend(summary: Summary) -> str:
     """What ± and [ ] mean, where there are any, and what no component covers."""
-    estimates = [each.per_output_token_j for each in summary.components if each.per_output_token_j]
+    leaders = [found[0] for each in summary.components if (found := leading(summary, each)) is not None]
+    estimates = [each.per_output_token_j for each in leaders if each.per_output_token_j]
     bounded = any(each.energy_low_j < each.energy_high_j for each in summary.components)
     marks = []
     if any(each.leading_half_width for each in estimates):
@@ -145,6 +159,7 @@ def _legend(summary: Summary) -> str:
         marks.append(f"± 95 % interval, {n}{', with the sensor gain where it is known' if gain else ''}")
     if bounded:
         marks.append("[ ] bounds from the meter's timing, without its sensor's gain")
+    marks += ["J per pass with ramp, drain and fillers"] if summary.steady else []
     explained = f"{'; '.join(marks)}. " if marks else ""
     return f"{explained}Power supply, fans and network excluded."
 

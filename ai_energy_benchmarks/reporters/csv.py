@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attrs import asdict, frozen
 
-from ai_energy_benchmarks.analysis.derived import Bounded, derive, energies
+from ai_energy_benchmarks.analysis.derived import Bounded, derive, derive_steady, energies, steady_energies
 from ai_energy_benchmarks.analysis.footprint import footprint
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.serving import Goodput
@@ -51,16 +51,22 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
       and its ``_repeatability_95`` (without); a modelled figure has neither
     - ``wh_per_1000_queries``, ``average_power_w``, ``peak_power_w``
 
-    and ``ttft_``, ``itl_``, ``tpot_``, ``e2e_`` and ``inter_chunk_`` have ``mean_ms``, ``p50_ms``, ``p90_ms``,
+    Under concurrency ``steady_`` columns hold the steady state, which leads; those without the word are of the whole
+    pass, with the tokens of its fillers, but for ``wh_per_1000_queries``, which is the steady state's.
+    ``steady_absent`` says why there is none. Latencies are then of the requests sent within the steady state.
+
+    ``ttft_``, ``itl_``, ``tpot_``, ``e2e_`` and ``inter_chunk_`` have ``mean_ms``, ``p50_ms``, ``p90_ms``,
     ``p95_ms``, ``p99_ms``. Where a token event carries several tokens (``tokens_per_event``) its gaps are
     ``inter_chunk_`` and ``itl_`` is empty.
     ``wall_energy_wh`` is the total × ``wall_factor``; where that is stated, emissions and cost are of it.
     If the bounds are too far apart, the figures between them are empty; if token counts are in doubt, those that
     tokens are in.
     """
-    row = {**_identity(result), **_work(result.summary)}
-    seen = energies(result.summary)
+    row = {**_identity(result), **_steady_work(result.summary), **_work(result.summary)}
+    seen, steady = energies(result.summary), steady_energies(result.summary)
     for name in ("gpu", "cpu", "dram", "total"):
+        leading = _steady_energy(result.summary, steady.get(name))
+        row.update({f"{name}_steady_{key}": cell for key, cell in leading.items()})
         row.update({f"{name}_{key}": cell for key, cell in _energy(result.summary, seen.get(name)).items()})
     for name in ("ttft", "itl", "tpot", "e2e", "inter_chunk"):
         row.update(_latency(name, getattr(result.summary, f"{name}_s")))
@@ -84,6 +90,27 @@ def _identity(result: BenchmarkResult) -> dict[str, Cell]:
         "ending": result.ending,
         "verdict": result.verdict.level,
         "verdict_reasons": "; ".join(each.message for each in reasons if each.level in ("FAIL", "WARN")),
+    }
+
+
+def _steady_work(summary: Summary) -> dict[str, Cell]:
+    steady = summary.steady
+    return {
+        "concurrency": steady.concurrency if steady else None,
+        "steady_duration_s": steady.duration_s if steady else None,
+        "steady_output_tokens_per_s": steady.output_tokens_per_s if steady and not summary.tokens_in_doubt else None,
+        "steady_absent": summary.steady_absent or None,
+    }
+
+
+def _steady_energy(summary: Summary, energy: ComponentEnergy | None) -> dict[str, Cell]:
+    sure = energy if energy and energy.resolved else None
+    per_token = sure.per_output_token_j if sure else None
+    return {
+        "j_per_output_token": per_token.mean if per_token else None,
+        "j_per_output_token_half_width_95": per_token.leading_half_width if per_token else None,
+        "j_per_output_token_repeatability_95": per_token.half_width if per_token else None,
+        "average_power_w": _value(derive_steady(summary, energy).average_power_w) if energy else None,
     }
 
 

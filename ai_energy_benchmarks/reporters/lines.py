@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ai_energy_benchmarks.analysis.derived import derive, leading
 from ai_energy_benchmarks.analysis.footprint import covers, footprint
 from ai_energy_benchmarks.analysis.server_figures import server_figures
 from ai_energy_benchmarks.analysis.steady import in_flight_mean
@@ -26,13 +27,11 @@ from ai_energy_benchmarks.results.efficiency import efficiency
 def named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
     """Name and text of each line under the tables."""
     summary = result.summary
-    if summary.tokens_in_doubt is None:
-        yield "Speed", f"{figure(summary.output_tokens_per_s)} output tokens/s"
-    else:
-        yield "Speed", "withheld, as is all else that tokens are in: token counts are in doubt"
+    yield "Speed", _speed(summary)
     prompt, output = f"{summary.prompt_tokens:,.10g} prompt", f"{summary.output_tokens:,.10g} output"
     yield "Per pass", f"{prompt} and {output} tokens in {figure(summary.duration_s)} s"
     yield "Requests", f"{summary.succeeded:,.10g} ok, {summary.failed:,.10g} failed per pass"
+    yield from _whole_pass(summary)
     if (goodput := summary.goodput) and goodput.requests_per_s is not None and goodput.share is not None:
         asked = ", ".join(f"{name} ≤ {figure(units.ms(limit_s))} ms" for name, limit_s in goodput.slo.limits())
         yield "Goodput", f"{figure(goodput.requests_per_s)} requests/s kept {asked} ({goodput.share:.1%} of all)"
@@ -40,11 +39,7 @@ def named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
         yield "Client", client
     if (server := _server(result)) is not None:
         yield "Server", server
-    for each in rows(summary):
-        if (interval := _interval(each)) is not None:
-            yield "Interval", interval
-        elif (scatter := _scatter(each)) is not None:
-            yield "Scatter", scatter
+    yield from _intervals(summary)
     for each in summary.components:
         if each.resolved and each.net_energy_j is not None:
             yield "Net", _net(each, summary.duration_s)
@@ -53,6 +48,43 @@ def named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
     yield from _of_the_total(result)
     for component, reason in summary.absent.items():
         yield "Absent", f"{component_name(component)}: {reason}"
+
+
+def _speed(summary: Summary) -> str:
+    if summary.tokens_in_doubt is not None:
+        return "withheld, as is all else that tokens are in: token counts are in doubt"
+    if summary.steady is None:
+        return f"{figure(summary.output_tokens_per_s)} output tokens/s"
+    return f"{figure(summary.steady.output_tokens_per_s)} output tokens/s in the steady state"
+
+
+def _intervals(summary: Summary) -> Iterator[tuple[str, str]]:
+    """Of the figures that lead."""
+    for each in rows(summary):
+        found = leading(summary, each)
+        if found is None:
+            continue
+        if (interval := _interval(found[0])) is not None:
+            yield "Interval", interval
+        elif (scatter := _scatter(found[0])) is not None:
+            yield "Scatter", scatter
+
+
+def _whole_pass(summary: Summary) -> Iterator[tuple[str, str]]:
+    """What stands next to the steady state, and what its latencies are of."""
+    steady = summary.steady
+    if steady is None:
+        return
+    pooled = f"latencies are of the {steady.latency_requests:,.10g} sent in the steady state"
+    left_out = f"{steady.left_out_requests:,.10g} before it and {steady.filler_requests:,.10g} fillers left out"
+    yield "Latencies", f"{pooled}; {left_out}"
+    parts = [f"{figure(summary.output_tokens_per_s)} output tokens/s"]
+    for each in rows(summary):
+        per_token = derive(summary, each).per_output_token_j
+        if per_token is not None and per_token.value is not None:
+            parts.append(f"{component_name(each.component)} {figure(per_token.value)} J/output token")
+    if summary.tokens_in_doubt is None:
+        yield "Whole pass", f"{', '.join(parts)}, with ramp, drain and the fillers' tokens"
 
 
 def rows(summary: Summary) -> tuple[ComponentEnergy, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from statistics import fmean
 from typing import Any
 
 from ai_energy_benchmarks.analysis import flops
 from ai_energy_benchmarks.analysis.board_peaks import arithmetic_of, peak
 from ai_energy_benchmarks.analysis.derived import energies
+from ai_energy_benchmarks.analysis.filler_tokens import filler_completions
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.result import BenchmarkResult
@@ -48,7 +50,7 @@ def _work(result: BenchmarkResult) -> flops.Work | None:
     shape = result.engine.architecture if result.engine else None
     if shape is None or not trials or _doubt(result) is not None:
         return None
-    works = [flops.requests(shape, each.completions) for each in trials]
+    works = [flops.requests(shape, chain(each.completions, filler_completions(each))) for each in trials]
     mean = flops.Work(fmean(each.prefill for each in works), fmean(each.decode for each in works))
     return mean if mean.total > 0 else None
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from attrs import asdict
 
+from ai_energy_benchmarks.analysis.derived import derive
 from ai_energy_benchmarks.analysis.footprint import footprint
 from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.summary import Summary
 
 _WITHOUT_WALL = "measured components only; power supply, fans and network excluded"
 _WITH_WALL = "components of the total × the wall factor as stated"
@@ -34,6 +36,18 @@ def wall(result: BenchmarkResult) -> dict[str, object]:
     }
 
 
+def _per_1000(summary: Summary, cost: float | None) -> float | None:
+    """The cost of a request is its share of the pass's; under concurrency that of its steady energy."""
+    if cost is None or summary.total is None:
+        return None
+    if summary.steady is None and not summary.steady_absent:
+        return 1000 * cost / summary.succeeded if summary.succeeded and summary.whole_requests else None
+    per_request = derive(summary, summary.total).per_request_j
+    if per_request is None or per_request.value is None:
+        return None
+    return 1000 * cost * per_request.value / summary.total.energy_j
+
+
 def cost_block(result: BenchmarkResult) -> dict[str, object] | None:
     """What the energy of one pass and of 1,000 queries costs; null with the reason where there is no figure.
 
@@ -43,10 +57,9 @@ def cost_block(result: BenchmarkResult) -> dict[str, object] | None:
     summary, derived = result.summary, footprint(result)
     if result.tariff is None:
         return None
-    priced = derived.cost is not None and summary.succeeded and summary.whole_requests
     return {
         "per_pass": derived.cost,
-        "per_1000_queries": 1000 * derived.cost / summary.succeeded if priced and derived.cost is not None else None,
+        "per_1000_queries": _per_1000(summary, derived.cost),
         "absent": derived.absent,
         **asdict(result.tariff),
     }

@@ -47,6 +47,7 @@ def master_row(row: ListedModel, document: Mapping[str, object], directory: Path
     summary, energy, verdict = (_block(document, name) for name in ("summary", "energy", "verdict"))
     components, derived = _block(document, "components"), _block(_block(document, "derived"), "gpu")
     gpu, total = _block(components, "gpu"), _block(components, "total")
+    leading = _block(derived, "steady") if "steady" in derived else derived  # under concurrency the steady state leads
     withheld, tokens_doubted = why_no_score(document), token_doubt_of(document) is not None
     emitted = energy.get("emissions_source") != "absent" and number(total.get("energy_j")) is not None
     figures: dict[str, object] = {
@@ -57,7 +58,7 @@ def master_row(row: ListedModel, document: Mapping[str, object], directory: Path
         "gpu_energy_wh": _wh(gpu),
         "wh_per_1000_queries": None if withheld else _value(derived, "wh_per_1000_queries"),
         "co2_emissions_g": energy.get("emissions_g_co2eq") if emitted else None,
-        "tokens_per_joule": None if tokens_doubted else _value(derived, "output_tokens_per_j"),
+        "tokens_per_joule": None if tokens_doubted else _value(leading, "output_tokens_per_j"),
         "avg_energy_per_prompt_wh": None if withheld else _value(derived, "wh_per_request"),
         "timestamp": document.get("started_utc"),
         "error_message": None if withheld is None else " ".join(withheld.split()),
