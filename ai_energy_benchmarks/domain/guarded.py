@@ -57,10 +57,11 @@ def _level(series: Series, window: Window, rests: Rests, after: Rest) -> Level |
     surely = _surely_before(series, window, min(after.line.power_w, rests.before.line.power_w))
     if surely is None:
         return None
-    # Power that stays raised counts for as long as the counter may be late. A smaller change may be the end of the
-    # work, or of what the sensor shows of it, so it counts for all of the rest.
-    changed_s = window.delay.high_s if rests.state == "raised" and after.at_once else after.looked_s
-    falling_s = after.line.begin_s - stop_s if after.at_once else after.looked_s
+    # Power that stays raised counts for as long as the counter may be late, which is until the rest is flat. A smaller
+    # change may be the end of the work, or of what the sensor shows of it, so it counts for all of the rest.
+    settled_s = after.line.begin_s - stop_s
+    changed_s = settled_s if rests.state == "raised" and after.at_once else after.looked_s
+    falling_s = settled_s if after.at_once else after.looked_s
     within = abs(rests.change_w) * changed_s + abs(after.change_w) * falling_s
     within += abs(rests.before.change_w) * max(0.0, start_s + shift_s - rests.before.line.end_s)
     within += rests.before.line.error_j(start_s + shift_s) + after.line.error_j(stop_s + shift_s)

@@ -201,6 +201,7 @@ class FakeCollector:
 
     Attributes:
         further_s: what ``further_rest_s`` returns, one call after another; 0 when it is empty.
+        rests_s: how long the workload had rested at each of these calls.
         lost: ``read`` raises ``CollectorError``, as a meter does that was unplugged.
     """
 
@@ -213,6 +214,7 @@ class FakeCollector:
     quiet_s: float = 0.0
     lost: bool = False
     further_s: list[float] = field(factory=list)
+    rests_s: list[float] = field(factory=list)
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> FakeCollector:
@@ -238,6 +240,7 @@ class FakeCollector:
         return self.quiet_s
 
     def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        self.rests_s.append(stop.quiet_s)
         return self.further_s.pop(0) if self.further_s else 0.0
 
     def mark(self) -> Mark:

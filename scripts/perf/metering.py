@@ -19,6 +19,7 @@ from pathlib import Path
 
 import metering_faults
 import metering_live as live
+import metering_rests as rests
 import metering_virtual as virtual
 from attrs import asdict
 from docs_table import machine, markdown, replace_section
@@ -47,6 +48,7 @@ def main() -> int:
     for reason in missing.values():
         print(reason, file=sys.stderr)
     rows = virtual.accuracy_rows(arguments.windows) + virtual.bounds_rows(max(20, arguments.windows // 4))
+    rest_limits, shares = rests.rest_rows(max(20, arguments.windows // 5))
     with tempfile.TemporaryDirectory() as directory:
         simulation = Simulation.make(Path(directory))
         rows += live.cost_rows(simulation, pythons, 3.0 if arguments.quick else 10.0)
@@ -57,12 +59,15 @@ def main() -> int:
         rows += list(sensor_rows(simulation, pythons["ours"], lengths_s))
         rows += live.day_rows(simulation, 1.0 if arguments.quick else 24.0)
         faults, faults_right = metering_faults.fault_table(simulation, pythons)
-    status = report(rows, None)
+    status = max(report(rows, None), report(rest_limits, None))
     head = ["fault", "truth", *pythons]
     for line in (head, *faults):
         print(" | ".join(line))
+    for line in shares:
+        print(" | ".join(line))
     if arguments.json:
         found = {"rows": [asdict(row) | {"ok": row.ok} for row in rows], "faults": [head, *faults], "missing": missing}
+        found["rests"] = shares
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     if arguments.docs:
@@ -70,6 +75,7 @@ def main() -> int:
         absent = "".join(f"\n{reason}\n" for reason in missing.values())
         versions = ", ".join(requirement for name, requirement in PEERS.items() if name in pythons)
         body = f"Measured {machine()}, with {versions or 'no peer'}, by `{COMMAND}`.\n{absent}"
+        replace_section(arguments.docs, "rests", rests.section(rest_limits, shares))
         replace_section(arguments.docs, "metering", f"{body}\n{markdown(rows)}\n\n{table}")
     return status if faults_right else 1
 

@@ -14,12 +14,16 @@ from ratios import Row
 
 from ai_energy_benchmarks.domain import edges
 from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY, Delay, Level
+from ai_energy_benchmarks.domain.power import Recipe
+from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.domain.statistics import percentile
+from ai_energy_benchmarks.metrics.nvml_board import RestLimits
 from tests.unit.simulated_counter import IDLE_W, Counter, Readings, Trace, read
 
 CEILING_W = 1400.0
 LEVELS_W = (90.0, 250.0, 450.0, 700.0)
-LEAD_S, GUARD_S, AFTER_S = 2.3, 0.4, 1.0
+LEAD_S, GUARD_S, AFTER_S = 2.3, 0.7, 1.0
+LIMITS = RestLimits()
 # The counter counts whole mJ.
 ROUNDING_J = 0.002
 TICKS_S = (0.01, 0.02, 0.1)
@@ -58,13 +62,21 @@ class World:
         return edges.rise(*(self._level(at_s, delay) for at_s in (self.start_s, self.stop_s)))
 
     def guarded(self, delay: Delay) -> Level:
-        rests = (self.start_s - GUARD_S, self.start_s), (self.stop_s, self.stop_s + GUARD_S)
-        levels = []
-        for at_s, rest_s in zip((self.start_s, self.stop_s), rests, strict=True):
-            found = edges.guarded(self.readings.series, self._level(at_s, delay), at_s, rest_s, delay)
-            assert found is not None, "a rest without two samples"
-            levels.append(found)
-        return edges.rise(*levels)
+        recipe = Recipe(
+            rule="latched",
+            quantity="energy_j",
+            series_id="board",
+            start_s=self.start_s,
+            stop_s=self.stop_s,
+            rest_before_s=GUARD_S,
+            rest_after_s=GUARD_S,
+            delay_low_s=delay.low_s,
+            delay_high_s=delay.high_s,
+            ceiling_per_s=CEILING_W,
+            flat_within=LIMITS.flat_within,
+            widest_delay_s=LIMITS.widest_delay_s,
+        )
+        return follow(recipe, self.readings.series).level
 
     def _level(self, at_s: float, delay: Delay) -> Level:
         return edges.latched(self.readings.series, at_s, delay, CEILING_W)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.domain.environment import Environment
@@ -145,6 +146,17 @@ def test_the_longest_guard_is_kept() -> None:
     members = [fake(), fake()]
     members[1].quiet_s = 0.7
     assert CombinedCollector(members).guard_s() == 0.7
+
+
+def test_the_longest_further_rest_is_kept() -> None:
+    """Each member is asked about its own mark of the same rest, with the time that it has lasted."""
+    members = [fake(), fake()]
+    members[0].further_s, members[1].further_s = [0.2, 0.0], [0.5, 0.1]
+    combined = CombinedCollector(members)
+    start, stop = combined.mark(), evolve(combined.mark(), quiet_s=0.7)
+    assert combined.further_rest_s(start, stop) == 0.5
+    assert combined.further_rest_s(None, Mark(1.0, 0.4)) == 0.1
+    assert [member.rests_s for member in members] == [[0.7, 0.4], [0.7, 0.4]]
 
 
 def test_auto_sees_the_cpu_everywhere() -> None:

@@ -95,6 +95,17 @@ def test_a_whole_benchmark_in_order() -> None:
     ]
 
 
+def test_a_rest_goes_on_until_the_meter_has_seen_enough() -> None:
+    """Before a trial and after it; the meter is told how long the workload has rested in all."""
+    bench = Bench()
+    bench.collector.quiet_s = 0.5
+    bench.collector.further_s = [0.0, 0.5, 1.0]  # the first trial's rests, of which the second is not flat at once
+    bench.result()
+    sleeps = [line for line in bench.journal.lines if line.startswith("sleep")]
+    assert sleeps[2:7] == ["sleep 0.5 s", "sleep 0.5 s", "sleep 0.5 s", "sleep 1 s", "sleep 0.5 s"]
+    assert bench.collector.rests_s == [0.5, 0.5, 1.0, 2.0, 0.5, 0.5]
+
+
 def test_energy_is_power_times_the_time_of_the_window() -> None:
     """Two batches of 1 s at 100 W are 200 J a pass, and 12.5 J for each of the 16 output tokens."""
     summary = Bench().result().summary
