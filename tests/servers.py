@@ -75,6 +75,7 @@ class ScriptedServer:
     pages: dict[str, Callable[[], str]] = field(factory=dict)
     seen: list[Exchange] = field(factory=list)
     port: int = 0
+    context_tokens: int | None = 512
 
     @property
     def endpoint(self) -> str:
@@ -92,7 +93,7 @@ class ScriptedServer:
                 if method == "POST":
                     await self.answer(exchange)
                 elif path.endswith("/models"):
-                    await exchange.document({"data": [{"id": self.model, "max_model_len": 512}]})
+                    await exchange.document({"data": [{"id": self.model, "max_model_len": self.context_tokens}]})
                 elif path in self.pages:
                     page = self.pages[path]().encode()
                     await exchange.head(200, f"Content-Length: {len(page)}", "Content-Type: text/plain")

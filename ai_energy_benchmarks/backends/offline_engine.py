@@ -19,6 +19,7 @@ from attrs import asdict, define, field, frozen
 from attrs.validators import ge, optional
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
+from ai_energy_benchmarks.backends.context import context_problems
 from ai_energy_benchmarks.backends.in_process import InProcessBackend
 from ai_energy_benchmarks.backends.location import of_tree
 from ai_energy_benchmarks.backends.model_files import name_problems, resolve_model
@@ -105,6 +106,7 @@ class OfflineEngine(InProcessBackend):
                 f"backend.device: {self.ENGINE} runs where it was built for, so {self.settings.device!r} cannot be "
                 "honoured; set it to auto"
             )
+        found += context_problems(self.settings, demand.generation)
         if demand.concurrency > 1:
             found.append("load.concurrency: an offline engine takes whole batches; set input_shapes.batch_size instead")
         return tuple(found)

@@ -8,7 +8,8 @@ from typing import Literal
 from attrs import field, frozen
 from attrs.validators import ge, gt
 
-from ai_energy_benchmarks.backends.base import Demand
+from ai_energy_benchmarks.backends.base import BackendSettings, Demand
+from ai_energy_benchmarks.backends.context import context_problems
 from ai_energy_benchmarks.domain.address import HIDDEN
 from ai_energy_benchmarks.domain.engine import FactValue
 from ai_energy_benchmarks.domain.prompts import Batch, Request
@@ -69,23 +70,26 @@ _MASKED = (
 _SAMPLING = ("min_new_tokens", "top_k", "top_p", "min_p", "repetition_penalty", "temperature")
 
 
-def refused(name: str, dialect: Mapping[str, str], demand: Demand, endpoint: str | None = None) -> tuple[str, ...]:
+def refused(name: str, dialect: Mapping[str, str], demand: Demand, settings: BackendSettings) -> tuple[str, ...]:
     """What a server of this protocol cannot be asked for.
 
     Args:
         dialect: our name of a generation parameter → the server's.
-        endpoint: its address, as the config has it.
+        settings: its address or how it is launched, as the config has it.
     """
-    hidden = (f"backend.endpoint: {_MASKED}",) if HIDDEN in (endpoint or "") else ()
-    unknown = hidden + tuple(
+    hidden = (f"backend.endpoint: {_MASKED}",) if HIDDEN in (settings.endpoint or "") else ()
+    context = context_problems(settings, demand.generation) if settings.launch else ()
+    unknown = tuple(
         f"scenario.generate_kwargs.{key}: a {name} server has no such parameter; remove it, "
         "or give the server's own key in backend.options.extra_body"
         for key in _SAMPLING
         if getattr(demand.generation, key) is not None and key not in dialect
     )
     if demand.batch_size == 1:
-        return unknown
+        return (*hidden, *context, *unknown)
     return (
+        *hidden,
+        *context,
         *unknown,
         f"scenario.input_shapes.batch_size: {demand.batch_size} was asked for, but a server forms its own "
         "batches; set load.concurrency instead",

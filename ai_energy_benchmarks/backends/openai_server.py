@@ -109,7 +109,7 @@ class OpenAIServerBackend(EnteredBackend):
         launching = self.launch_problems() if self.settings.launch else ()
         unknown = unseen(self.NAME, self.options.api, self.CONTINUES, demand.sample)
         keys = (*refused_keys(self.options.extra_body), *self._caches.problems(self.NAME, self.options.extra_body))
-        return (*refused(self.NAME, self.DIALECT, demand, self.settings.endpoint), *keys, *unknown, *launching)
+        return (*refused(self.NAME, self.DIALECT, demand, self.settings), *keys, *unknown, *launching)
 
     def caching_requested(self) -> str:
         """The option that asks the server to keep prompts in a cache; empty if none does."""

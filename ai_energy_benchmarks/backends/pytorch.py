@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from attrs import evolve
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
+from ai_energy_benchmarks.backends.context import context_problems
 from ai_energy_benchmarks.backends.in_process import InProcessBackend
 from ai_energy_benchmarks.backends.model_files import name_problems
 from ai_energy_benchmarks.backends.pytorch_facts import facts_of
@@ -71,6 +72,7 @@ class PyTorchBackend(InProcessBackend):
         return (
             *(name_problems(self.settings.model) if self.settings.model else ()),
             *devices,
+            *context_problems(self.settings, demand.generation),
             *generation_problems(demand),
             *option_problems(self.options, demand, self.settings.device),
         )

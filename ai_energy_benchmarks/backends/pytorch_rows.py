@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.backends.context import too_long
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, Rendered, RenderingError, render
 from ai_energy_benchmarks.backends.step_clock import StepClock
 from ai_energy_benchmarks.backends.token_rows import row_output
@@ -24,6 +25,8 @@ class Rows:
 
 def make_rows(tokenizer: ChatTokenizer, batch: Batch, context_tokens: int | None) -> Rows:
     """Render every request; what does not fit the context or its template fails alone."""
+    for problem in () if context_tokens is None else too_long(batch.generation, context_tokens, "of the model"):
+        return Rows((), {request.number: problem for request in batch.requests})
     limit = None if context_tokens is None else context_tokens - batch.generation.max_new_tokens
     rendered, failures = [], {}
     for request in batch.requests:

@@ -45,8 +45,24 @@ class Rendered:
     sha256: str
 
 
+_LONGEST_REASON = 200
+_SHORTER = "lower scenario.generate_kwargs.max_new_tokens, choose shorter prompts or a model with a longer context"
+_RAW = "set scenario.chat_template: false to send the text without a template, or choose another model"
+_FIRST = "set scenario.dataset_options.turns: first, or choose another model"
+
+
 class RenderingError(ValueError):
-    """The prompt does not fit and cannot be cut, or the model's template does not take its turns."""
+    """The prompt does not fit and cannot be cut, or the model's template does not take its turns.
+
+    Attributes:
+        message: what is wrong.
+        remedy: how to fix it, if every prompt is refused so.
+    """
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
 
 
 def render(tokenizer: ChatTokenizer, request: Request, limit_tokens: int | None, truncation: bool) -> Rendered:
@@ -65,7 +81,8 @@ def render(tokenizer: ChatTokenizer, request: Request, limit_tokens: int | None,
         return Rendered(tuple(token_ids), 0, _sha256(text))
     if not truncation:
         raise RenderingError(
-            f"prompt of {full_length} tokens exceeds the {limit_tokens} that the context leaves for it"
+            f"prompt of {full_length} tokens exceeds the {limit_tokens} that the context leaves for it",
+            f"set scenario.truncation: true, or {_SHORTER}",
         )
     prompt_ids = tokenizer.encode(request.prompt.text, add_special_tokens=False)
     # Cut text does not always re-encode to the tokens it was cut from, so the excess is taken off until it fits.
@@ -73,7 +90,9 @@ def render(tokenizer: ChatTokenizer, request: Request, limit_tokens: int | None,
     while len(token_ids) > limit_tokens:
         keep -= len(token_ids) - limit_tokens
         if keep < 1:
-            raise RenderingError(f"{_around(request)} alone exceeds the {limit_tokens} tokens that the context leaves")
+            raise RenderingError(
+                f"{_around(request)} alone exceeds the {limit_tokens} tokens that the context leaves", _SHORTER
+            )
         text, token_ids = _encode(tokenizer, _with_text(request, tokenizer.decode(prompt_ids[:keep])))
     return Rendered(tuple(token_ids), full_length - len(token_ids), _sha256(text))
 
@@ -88,7 +107,8 @@ def _encode(tokenizer: ChatTokenizer, request: Request) -> tuple[str, list[int]]
         if request.prompt.history:
             raise RenderingError(
                 "this model has no chat template, so there is no place for the earlier turns of a conversation; set "
-                "scenario.dataset_options.turns: first, or choose a chat model"
+                "scenario.dataset_options.turns: first, or choose a chat model",
+                _FIRST,
             )
         text = "\n".join(message.content for message in request.messages) or request.prompt.text
         text = _continued(text, request.assistant_prefix)
@@ -98,7 +118,7 @@ def _encode(tokenizer: ChatTokenizer, request: Request) -> tuple[str, list[int]]
     try:
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **arguments)
     except _template_errors() as error:
-        raise RenderingError(f"the model's chat template refuses these turns: {error}") from error
+        raise _refusal(tokenizer.chat_template, request, error) from error
     text = _continued(text, request.assistant_prefix)
     # The template has written the special tokens already; adding them again would change the prompt.
     return text, tokenizer.encode(text, add_special_tokens=False)
@@ -122,14 +142,38 @@ def _around(request: Request) -> str:
     return "the conversation before the prompt" if request.prompt.history else "the chat template"
 
 
+def _refusal(template: object, request: Request, error: Exception) -> RenderingError:
+    """What a template raised, as one sentence; by ``raise_exception`` it speaks for itself."""
+    remedy = _FIRST if request.prompt.history else _RAW
+    if type(error).__name__ == "TemplateError":
+        return RenderingError(f"the model's chat template refuses these turns: {error}", remedy)
+    if isinstance(template, Mapping) and "default" not in template:
+        names = ", ".join(sorted(map(str, template)))
+        return RenderingError(f"the model has several chat templates ({names}) and none of them is the default", remedy)
+    what = " ".join(str(error).split())[:_LONGEST_REASON]
+    return RenderingError(f"the model's chat template fails: {type(error).__name__}: {what}", remedy)
+
+
 @cache
 def _template_errors() -> tuple[type[Exception], ...]:
-    """What a template raises that does not take its turns; where jinja2 is missing there are no templates."""
+    """What a template can raise, which is a program of its own; transformers refuses an unclear choice so, too."""
+    errors = (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        ImportError,
+        LookupError,
+        NameError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    )
     try:
         from jinja2 import TemplateError
     except ImportError:
-        return ()
-    return (TemplateError,)
+        return errors
+    return (TemplateError, *errors)
 
 
 def _sha256(text: str) -> str:

@@ -15,6 +15,8 @@ from ai_energy_benchmarks.domain.address import Address
 from ai_energy_benchmarks.errors import BackendError
 
 _ANSWER_TIMEOUT_S = 10.0
+# Of an entry in /v1/models: vLLM and SGLang, OpenRouter and its like, Groq, LM Studio.
+_CONTEXTS = ("max_model_len", "context_length", "context_window", "max_context_length")
 _REFUSED = 300  # redirects are not followed, as with the measured requests
 
 
@@ -103,12 +105,21 @@ def model_names(models: dict[str, object]) -> list[str]:
 
 
 def context_tokens(models: dict[str, object], model: str) -> int | None:
-    """The context length that vLLM tells with its models; None elsewhere."""
+    """The context length that a server reports with its models, under the name that it has for it; None elsewhere."""
     for each in _entries(models):
-        length = each.get("max_model_len")
-        if each.get("id") == model and isinstance(length, int):
-            return length
+        if each.get("id") == model:
+            return next((length for key in _CONTEXTS if (length := _positive(each.get(key))) is not None), None)
     return None
+
+
+def slot_tokens(properties: dict[str, object]) -> int | None:
+    """The context of one request in llama.cpp's ``/props``; None for another server."""
+    settings = properties.get("default_generation_settings")
+    return _positive(settings.get("n_ctx")) if isinstance(settings, dict) else None
+
+
+def _positive(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 @frozen
@@ -139,4 +150,7 @@ def introduction(server: Server, model: str, key: ApiKey) -> Introduction:
             remedy="set backend.model to one of these",
         )
     version = probe(server, "/version")[1].get("version")
-    return Introduction(version if isinstance(version, str) else None, context_tokens(models, model))
+    context = context_tokens(models, model)
+    if context is None:
+        context = slot_tokens(probe(server, "/props")[1])
+    return Introduction(version if isinstance(version, str) else None, context)

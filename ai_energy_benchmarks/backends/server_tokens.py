@@ -17,7 +17,7 @@ from ai_energy_benchmarks.backends import small_model
 from ai_energy_benchmarks.backends.event_stream import EventStream, Usage
 from ai_energy_benchmarks.backends.model_files import resolve_model
 from ai_energy_benchmarks.backends.openai_requests import turns
-from ai_energy_benchmarks.backends.rendering import ChatTokenizer, render
+from ai_energy_benchmarks.backends.rendering import ChatTokenizer, RenderingError, render
 from ai_energy_benchmarks.backends.server_probe import Server, post
 from ai_energy_benchmarks.backends.server_replies import NO_TOKEN, first_event_tokens, reasoning_tokens
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome, exceeds
@@ -68,7 +68,10 @@ class LocalCounter:
 
     def prompt_ids(self, request: Request) -> Sequence[int]:
         """A request after templating, where the template is known."""
-        return render(self.tokenizer, request, None, truncation=False).token_ids
+        try:
+            return render(self.tokenizer, request, None, truncation=False).token_ids
+        except RenderingError as error:
+            raise BackendError(f"backend.options.tokenizer: {error.message}; {error.remedy}") from error
 
 
 @frozen
@@ -211,7 +214,10 @@ class LaterCounts:
     def prompt_ids(self, request: Request, *, chat: bool) -> Sequence[int] | None:
         """A prompt as the model sees it, by the tokenizer here or the server's; None if neither shows it."""
         if isinstance(self.counter, LocalCounter):
-            return self.counter.prompt_ids(request)
+            try:
+                return self.counter.prompt_ids(request)
+            except BackendError:
+                return None
         return prompt_ids(self.server, self.model, request, chat=chat and bool(request.messages))
 
     async def compared(self, answer: Completion, stream: EventStream) -> Completion:

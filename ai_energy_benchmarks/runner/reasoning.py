@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 
 from ai_energy_benchmarks.analysis.thinking import thinking_tokens
 from ai_energy_benchmarks.backends.base import Renders
-from ai_energy_benchmarks.backends.rendering import ChatTokenizer, rendered_text
+from ai_energy_benchmarks.backends.rendering import ChatTokenizer, RenderingError, rendered_text
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.prompts import Prompt, Request, TemplateValue, Tokenizer
 from ai_energy_benchmarks.domain.result import Reasoning
@@ -150,9 +150,17 @@ def _findings(plan: ReasoningPlan, seen: Reasoning) -> Iterator[Finding]:
         yield Finding("PASS", _CHECK, f"{state}: sent {_shown(seen)}; on and off render differently")
 
 
+def _text(tokenizer: ChatTokenizer, request: Request) -> str | None:
+    """None where the template refuses it, which an engine in this process has said before."""
+    try:
+        return rendered_text(tokenizer, request)
+    except RenderingError:
+        return None
+
+
 def _renderer(tokenizer: Tokenizer | None, backend: object) -> Callable[[Request], str | None] | None:
     if hasattr(tokenizer, "apply_chat_template"):
-        return partial(rendered_text, cast("ChatTokenizer", tokenizer))
+        return partial(_text, cast("ChatTokenizer", tokenizer))
     return backend.rendered if isinstance(backend, Renders) else None
 
 
