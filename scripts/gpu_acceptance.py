@@ -26,6 +26,7 @@ from attrs import asdict, evolve, frozen
 from gpu_fields import Burst, Watch, describe
 from gpu_rivals import Work, for_seconds, rivals
 
+from ai_energy_benchmarks.domain.power import Mark
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
 from ai_energy_benchmarks.metrics.nvml import NvmlCollector
 from ai_energy_benchmarks.metrics.nvml_library import Nvml, NvmlBoard, open_nvml
@@ -129,15 +130,24 @@ def slowdown(work: Work, plan: Plan) -> dict[str, Any]:
 
 def guarded(collector: NvmlCollector, work: Work, seconds: float) -> dict[str, float]:
     """A window between rests: energy of one repetition of the work, and the bounds of it."""
-    quiet_s = collector.guard_s()
-    time.sleep(quiet_s)
-    start = evolve(collector.mark(), quiet_s=quiet_s)
+    rested_s = _rested(collector, None, collector.mark())
+    start = evolve(collector.mark(), quiet_s=rested_s)
     count = for_seconds(work, seconds)
-    stop = evolve(collector.mark(), quiet_s=quiet_s)
-    time.sleep(quiet_s)
+    stop = collector.mark()
+    stop = evolve(stop, quiet_s=_rested(collector, start, stop))
     readings = collector.read(start, stop).readings
     total = {key: sum(getattr(each, key) for each in readings) for key in ("energy_j", "energy_low_j", "energy_high_j")}
     return {key: value / count for key, value in total.items()}
+
+
+def _rested(collector: NvmlCollector, start: Mark | None, begin: Mark) -> float:
+    """Rest as long as the meter needs it; for how many seconds."""
+    rested_s = more_s = collector.guard_s()
+    while more_s > 0:
+        time.sleep(more_s)
+        more_s = collector.further_rest_s(start, evolve(begin, quiet_s=rested_s))
+        rested_s += more_s
+    return rested_s
 
 
 def windows(collector: NvmlCollector, work: Work, plan: Plan) -> dict[str, Any]:
