@@ -142,6 +142,11 @@ FAULTS: dict[str, tuple[Host, str, Component | None, Level]] = {
     "another process on the GPU": (Host(meters=Meters(processes=OTHER_PROCESS)), "foreign process", "gpu", "FAIL"),
     "the server counts other tokens": (Host(script=Script(counted=1.05)), "token counts", None, "FAIL"),
     "half of each prompt is cached": (Host(script=Script(cached_tokens=75)), "prefix cache", None, "FAIL"),
+    "fewer requests than should be in flight": (Host(requests=12), "steady state", None, "FAIL"),
+    "a pass of six times the requests in flight": (Host(), "steady state", None, "WARN"),
+    "the server runs half of what is sent": (Host(script=Script(slots=7)), "server load", None, "FAIL"),
+    "the server runs seven eighths of what is sent": (Host(script=Script(slots=14)), "server load", None, "WARN"),
+    "the server goes on with cancelled requests": (Host(script=Script(goes_on=True)), "server stopped", None, "FAIL"),
     "two of 96 requests fail": (Host(script=Script(failing=2)), "requests", None, "FAIL"),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from array import array
 from collections.abc import Callable
 from types import TracebackType
@@ -10,7 +12,7 @@ from typing import ClassVar
 from attrs import define, field, frozen
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
-from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, FinishReason, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.prompts import Batch, Prompt, Request, Tokenizer
 from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
@@ -37,6 +39,7 @@ class Script:
         cached_tokens: those that are found in the prefix cache, of every request but the first.
         counted: what its own counter of output tokens says of each that it sent.
         failing: requests of a pass that fail.
+        goes_on: whether it goes on with a request whose client has left, for ever.
         slots: how many requests run at once; the others wait.
         board_ids: GPUs that it says it uses.
     """
@@ -48,6 +51,7 @@ class Script:
     cached_tokens: int = HEADER_TOKENS
     failing: int = 0
     counted: float = 1.0
+    goes_on: bool = False
     slots: int = 1000
     board_ids: tuple[str, ...] | None = GPU_IDS[:1]
 
@@ -69,6 +73,13 @@ class ScriptedServer:
     prompt_tokens: int = 0
     output_tokens: float = 0.0
     hits: int = 0
+    ghosts: int = 0
+    cancelled: list[Completion] = field(factory=list)
+    _slots: asyncio.Semaphore = field(init=False)
+
+    @_slots.default
+    def _free(self) -> asyncio.Semaphore:
+        return asyncio.Semaphore(self.script.slots)
 
     @classmethod
     def from_settings(cls, settings: BackendSettings) -> ScriptedServer:
@@ -109,16 +120,19 @@ class ScriptedServer:
             preemptions=0,
         )
 
+    def take_cancelled(self) -> tuple[Completion, ...]:
+        taken, self.cancelled = tuple(self.cancelled), []
+        return taken
+
     async def gauges(self) -> ServerGauges:
-        return ServerGauges(float(self.running), float(self.waiting), 0.1)
+        return ServerGauges(float(self.running + self.ghosts), float(self.waiting), 0.1)
 
     async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
         (request,) = batch.requests
         sent_s = self.clock.now_s()
         self.waiting += 1
         try:
-            while self.running >= self.script.slots:
-                await self.clock.sleep(0.01)
+            await self._slots.acquire()
         finally:
             self.waiting -= 1
         self._run(1)
@@ -126,6 +140,7 @@ class ScriptedServer:
             return (await self._answer(request, sent_s),)
         finally:
             self._run(-1)
+            self._slots.release()
 
     def _run(self, change: int) -> None:
         self.running += change
@@ -139,18 +154,31 @@ class ScriptedServer:
         self.prompt_tokens += script.prompt_tokens
         self.hits += script.cached_tokens if self.sent else 0
         self.sent += 1
-        await self.clock.sleep(script.ttft_s + (tokens - 1) * script.tpot_s)
+        try:
+            await self.clock.sleep(script.ttft_s + (tokens - 1) * script.tpot_s)
+        except asyncio.CancelledError:  # its client has left, as that of a filler does
+            decoding_s = self.clock.now_s() - begin_s - script.ttft_s
+            sent = max(0, min(tokens, math.floor(decoding_s / script.tpot_s) + 1))
+            self.ghosts += script.goes_on
+            self.cancelled.append(self._completion(request, sent_s, begin_s, sent, "cancelled"))
+            raise
+        return self._completion(request, sent_s, begin_s, tokens, "length")
+
+    def _completion(
+        self, request: Request, sent_s: float, begin_s: float, tokens: int, reason: FinishReason
+    ) -> Completion:
+        script = self.script
         self.output_tokens += tokens * script.counted
         times_s = (begin_s + script.ttft_s + script.tpot_s * i for i in range(tokens))
         return Completion(
             number=request.number,
-            prompt_tokens=script.prompt_tokens,
+            prompt_tokens=0 if reason == "cancelled" else script.prompt_tokens,
             output_tokens=tokens,
             token_source="usage",
             sent_s=sent_s,
             token_times_s=array("d", times_s),
             finished_s=self.clock.now_s(),
-            finish_reason="length",
+            finish_reason=reason,
         )
 
 
