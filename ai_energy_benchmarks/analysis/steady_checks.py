@@ -10,6 +10,7 @@ from attrs import frozen
 from ai_energy_benchmarks.analysis.energy_checks import WIDE
 from ai_energy_benchmarks.analysis.tokens import Counts, count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted
+from ai_energy_benchmarks.domain.completions import FailedCompletion
 from ai_energy_benchmarks.domain.power import Component, Measurement
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
@@ -23,6 +24,8 @@ _LATENCIES = 3
 _PER_SLOT = 10
 _HALVES = 0.02
 _PROMPTS = 0.05
+# So many failed fillers, or so large a share of all requests, no longer are an accident.
+_FAILED_FILLERS, _FAILED_SHARE = 10, 0.01
 
 
 def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Finding]:
@@ -32,6 +35,7 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
         trials: the trials that the summary is over.
     """
     steady = summary.steady
+    yield from _failed_fillers(trials)
     if steady is None:
         if summary.steady_absent:
             kept_up = any(each.steady_absent for each in trials)
@@ -72,6 +76,19 @@ def _resolved(steady: SteadyState, summary: Summary) -> Iterator[Finding]:
 
 def _component(energy: ComponentEnergy) -> Component | None:
     return None if energy.component == "total" else energy.component
+
+
+def _failed_fillers(trials: Sequence[Trial]) -> Iterator[Finding]:
+    """Fillers that fail keep no load up, and what they used is in the energy without their tokens."""
+    failures = [each for trial in trials for each in trial.fillers if isinstance(each, FailedCompletion)]
+    if not failures:
+        return
+    fillers = sum(len(each.fillers) for each in trials)
+    requests = sum(len(each.outcomes) for each in trials)
+    many = len(failures) >= _FAILED_FILLERS or len(failures) > _FAILED_SHARE * (requests + fillers)
+    message = f"{len(failures)} of {fillers} filler requests failed, so that the load was not kept up to the end of"
+    message += f" each pass; the last because: {failures[-1].reason}"
+    yield Finding("WARN" if many else "INFO", "filler requests", message)
 
 
 @frozen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NoReturn
 
 from attrs import define, evolve, field, frozen
@@ -63,7 +63,7 @@ class Generating:
         fillers: Iterable[Batch] = (),
         take_filler: Callable[[Sequence[Outcome]], None] | None = None,
     ) -> bool:
-        """Generate the batches under load; fillers keep it up until the last of them has ended.
+        """Generate the batches under load; fillers keep it up until the last of them has ended, or until they fail.
 
         Returns:
             Whether a filler had to be cancelled.
@@ -73,13 +73,13 @@ class Generating:
             take(outcomes)
             self._watch(outcomes)
 
+        filling = _Filling(fillers, take_filler)
         try:
             return await closed_loop(
-                batches, self._generate, self.concurrency, seen, fillers=fillers, take_filler=take_filler
+                batches, self._generate, self.concurrency, seen, fillers=filling, take_filler=filling.take
             )
         finally:
-            if take_filler is not None:
-                take_filler(self._cancelled())
+            filling.take(self._cancelled())
 
     def _cancelled(self) -> Sequence[Outcome]:
         """What cancelled requests had brought until then."""
@@ -126,6 +126,28 @@ class Generating:
         if thinking is None:
             thinking = count_thinking(family, self.thinking_begun, ids, tokenizer)
         return evolve(outcome, text=tokenizer.decode(list(ids)), reasoning_tokens=thinking)
+
+
+@define
+class _Filling:
+    """Fillers for as long as some of them succeed: a server that refuses them would be sent thousands a second."""
+
+    batches: Iterable[Batch]
+    taken: Callable[[Sequence[Outcome]], None] | None
+    _failures: int = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self.batches:
+            if self._failures >= GIVE_UP_AFTER:
+                return
+            yield batch
+
+    def take(self, outcomes: Sequence[Outcome]) -> None:
+        """Hand over the outcomes of fillers, and count how many have failed one after another."""
+        for outcome in outcomes:
+            self._failures = 0 if isinstance(outcome, Completion) else self._failures + 1
+        if self.taken is not None:
+            self.taken(outcomes)
 
 
 def as_seen(outcomes: OutcomeTable | list[Outcome]) -> tuple[Outcome, ...]:
