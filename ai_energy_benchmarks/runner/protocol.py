@@ -223,10 +223,13 @@ class Steps:
             # A window that was cut short keeps what it has: its tokens and the energy until now.
             stop = members.collector.mark()
             machine = self._others.disturbance().since(before)
-            quiet_s, measurement, rows = 0.0, None, None
+            quiet_s, measurement, rows, grown, at_once = 0.0, None, None, None, True
             try:
                 try:
-                    at_once = not cancelled or await self._stops(start, stop)
+                    if cancelled:
+                        # What a server goes on with after its clients have left is no part of the window.
+                        grown = watch.growth()
+                        at_once = await self._stops(start, stop)
                     if complete:
                         rested_s = await rest(members.collector, members.clock, start, stop)
                         # What a server still does for requests that were cancelled is no rest.
@@ -250,7 +253,7 @@ class Steps:
                     outcomes=as_seen(outcomes) if rows is None else rows,
                     complete=complete and rows is not None,
                     client=watch.client,
-                    server=watch.growth(),
+                    server=grown or watch.growth(),
                     server_load=watch.server_load,
                     machine=machine,
                     fillers=tuple(filled),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from attrs import define
 
@@ -10,6 +11,7 @@ from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted
 from ai_energy_benchmarks.backends.base import Backend, ShowsLoad
 from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.power import Component, Mark, Measurement
+from ai_energy_benchmarks.domain.serving import ServerGauges
 from ai_energy_benchmarks.domain.verdict import Finding, Level
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import MetricsCollector
@@ -19,7 +21,9 @@ _WORST_FIRST: tuple[Level, ...] = ("FAIL", "WARN", "INFO", "PASS")
 # A server that runs nothing so soon has rested from the end of the window on: checks of the rest see the remainder.
 AT_ONCE_S = 0.1
 _LOOK_EVERY_S = 0.05
-_POWER_EVERY_S = 1.0
+_WITNESS_EVERY_S = 1.0
+# A server's own pages are renewed once a second or more often while it works.
+_FROZEN_S = 2.0
 # Power is flat when it changes by this share of its fall from the load, as at the edges of a window.
 _FLAT = 0.05
 # Flat power is that of a server at rest when so little of the step from idle to load is left; where no idle power was
@@ -32,6 +36,10 @@ _TELLS = 0.05
 @define
 class Stopping:
     """Looks at the server by its gauge of running requests, or else at the power that the meters see.
+
+    vLLM renews what it reports in its steps, and takes none once all requests have been cancelled: its gauge then goes
+    on showing the last of them (vllm-project/vllm issues 22545 and 29928). A gauge that no longer changes therefore
+    needs a second witness: the server's counter of output tokens stands still, or power is that of rest.
 
     Attributes:
         idle: what the meters saw of the resident idle; None if that was skipped.
@@ -53,42 +61,89 @@ class Stopping:
         Returns:
             PASS, FAIL if it went on, or WARN where neither a gauge nor a meter can tell.
         """
-        begin_s = self.clock.now_s()
-        last: float | None = None
-        while isinstance(self.backend, ShowsLoad):
-            gauges = await self.backend.gauges()
-            if gauges is None or gauges.running_requests is None:
-                break
-            last = gauges.running_requests + (gauges.waiting_requests or 0.0)
-            if not last:
-                return _stopped(self.clock.now_s() - begin_s, "its gauge of running requests")
-            if self.clock.now_s() - begin_s >= self.cap_s:
-                return _went_on(f"its gauge still showed {last:g} requests after {self.cap_s:g} s")
+        begin_s = since_s = self.clock.now_s()
+        gauges = await self._gauges()
+        witness: _Power | _Counter | None = None
+        while True:
+            shown = None if gauges is None else (gauges.running_requests or 0.0) + (gauges.waiting_requests or 0.0)
+            waited_s = self.clock.now_s() - begin_s
+            if shown == 0:
+                return _stopped(waited_s, "its gauge of running requests")
+            if waited_s >= self.cap_s:
+                showed = "power had not come to rest" if shown is None else f"its gauge still showed {shown:g} requests"
+                return _went_on(f"{showed} after {self.cap_s:g} s")
+            if shown is None or self.clock.now_s() - since_s >= _FROZEN_S:
+                witness = witness or self._witness(start, stop, counts=shown is not None)
+                if witness is not None and await witness.rests(self.clock):
+                    frozen = "" if shown is None else f", though its gauge goes on showing {shown:g} requests"
+                    return _stopped(self.clock.now_s() - begin_s, f"{witness.NAME}{frozen}")
+                if witness is None and shown is None:
+                    message = "no gauge of running requests and no meter can tell whether the server stopped"
+                    return Finding("WARN", CHECK, f"{message} after cancelling")
             await self.clock.sleep(_LOOK_EVERY_S)
-        return await self._by_power(begin_s, start, stop)
+            latest = await self._gauges()
+            if latest != gauges:
+                gauges, since_s = latest, self.clock.now_s()
 
-    async def _by_power(self, begin_s: float, start: Mark, stop: Mark) -> Finding:
-        load = self._read(start, stop)
+    async def _gauges(self) -> ServerGauges | None:
+        gauges = await self.backend.gauges() if isinstance(self.backend, ShowsLoad) else None
+        return None if gauges is None or gauges.running_requests is None else gauges
+
+    def _witness(self, start: Mark, stop: Mark, *, counts: bool) -> _Power | _Counter | None:
+        if counts and _output_tokens(self.backend) is not None:
+            return _Counter(self.backend)
+        load = _read(self.collector, start, stop)
         component = next((each for each in COMPONENTS if load and counted(load, (each,))), None)
         load_w, idle_w = _power_w(load, component), _power_w(self.idle, component)
         if load_w is None or (idle_w is not None and load_w - idle_w < _TELLS * load_w):
-            message = "no gauge of running requests and no meter can tell whether the server stopped after cancelling"
-            return Finding("WARN", CHECK, message)
-        before_w: float | None = None
-        while self.clock.now_s() - begin_s < self.cap_s:
-            mark = self.collector.mark()
-            await self.clock.sleep(_POWER_EVERY_S)
-            now_w = _power_w(self._read(mark, self.collector.mark()), component)
-            if now_w is not None and before_w is not None and _rests(now_w, before_w, load_w, idle_w):
-                return _stopped(self.clock.now_s() - begin_s, "flat power")
-            before_w = now_w
-        return _went_on(f"power had not come to rest after {self.cap_s:g} s")
-
-    def _read(self, start: Mark, stop: Mark) -> Measurement | None:
-        try:
-            return self.collector.read(start, stop)
-        except CollectorError:
             return None
+        return _Power(self.collector, component, load_w, idle_w)
+
+
+@define
+class _Counter:
+    """The server's counter of output tokens, where its gauge no longer changes."""
+
+    NAME: ClassVar[str] = "its counter of output tokens, which stands still"
+
+    backend: Backend
+
+    async def rests(self, clock: Clock) -> bool:
+        before = _output_tokens(self.backend)
+        await clock.sleep(_WITNESS_EVERY_S)
+        return before is not None and _output_tokens(self.backend) == before
+
+
+@define
+class _Power:
+    """Power that no longer changes and is near that of rest."""
+
+    NAME: ClassVar[str] = "flat power"
+
+    collector: MetricsCollector
+    component: Component | None
+    load_w: float
+    idle_w: float | None
+    _before_w: float | None = None
+
+    async def rests(self, clock: Clock) -> bool:
+        mark = self.collector.mark()
+        await clock.sleep(_WITNESS_EVERY_S)
+        now_w = _power_w(_read(self.collector, mark, self.collector.mark()), self.component)
+        before_w, self._before_w = self._before_w, now_w
+        return now_w is not None and before_w is not None and _rests(now_w, before_w, self.load_w, self.idle_w)
+
+
+def _output_tokens(backend: Backend) -> int | None:
+    counters = backend.counters()
+    return None if counters is None else counters.output_tokens
+
+
+def _read(collector: MetricsCollector, start: Mark, stop: Mark) -> Measurement | None:
+    try:
+        return collector.read(start, stop)
+    except CollectorError:
+        return None
 
 
 def worst_of(findings: Sequence[Finding]) -> tuple[Finding, ...]:
