@@ -104,6 +104,8 @@ def words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:  # 
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(words(each, definitions) for each in schema["anyOf"]))
     match schema["type"]:
+        case list():
+            return "any value, lists and mappings too"
         case "array":
             return f"list of {words(schema['items'], definitions)}"
         case "object" if isinstance(schema.get("additionalProperties"), dict):

@@ -28,6 +28,7 @@ from ai_energy_benchmarks.backends.rendering import Rendered
 from ai_energy_benchmarks.backends.server_process import visible_boards
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, FinishReason, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts, Location
+from ai_energy_benchmarks.domain.json_value import JsonValue, as_fact
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Request
 from ai_energy_benchmarks.errors import BackendError
 
@@ -40,13 +41,13 @@ class OfflineOptions:
     """``backend.options`` that these engines share; their own defaults where not set.
 
     Attributes:
-        engine_args: further arguments of the engine.
+        engine_args: further arguments of the engine, as it knows them; values may be lists and mappings.
     """
 
     tensor_parallel_size: int | None = field(default=None, validator=optional(ge(1)))
     trust_remote_code: bool = False
     revision: str | None = None
-    engine_args: Mapping[str, str | int | float | bool | None] = field(factory=dict)
+    engine_args: Mapping[str, JsonValue] = field(factory=dict)
 
 
 @define
@@ -142,7 +143,7 @@ class OfflineEngine(InProcessBackend):
                 engine=f"{self.ENGINE} {sys.modules[self.PACKAGE].__version__}",
                 model=settings.model,
                 model_source=files.source,
-                settings=arguments,
+                settings={name: as_fact(value) for name, value in arguments.items()},
                 device_ids=settings.device_ids,
                 notes=(files.note,) if files.note else (),
             ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from attrs import field, frozen
@@ -12,9 +12,26 @@ from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.context import context_problems
 from ai_energy_benchmarks.domain.address import HIDDEN
 from ai_energy_benchmarks.domain.engine import FactValue
+from ai_energy_benchmarks.domain.json_value import JsonValue, as_fact
 from ai_energy_benchmarks.domain.prompts import Batch, Request
 
 # Keys of a request that are no sampling parameters.
+_TEMPLATE = "chat_template_kwargs"
+# Blocks whose keys are names of the user's own, such as those of a JSON schema.
+_FOREIGN_NAMES = frozenset(
+    {
+        _TEMPLATE,
+        "response_format",
+        "guided_json",
+        "json_schema",
+        "structured_outputs",
+        "format",
+        "tools",
+        "functions",
+        "logit_bias",
+        "metadata",
+    }
+)
 _FORM = frozenset({"model", "messages", "prompt", "stream", "stream_options", "stop", "chat_template_kwargs"})
 
 
@@ -32,8 +49,8 @@ class OpenAIServerOptions:
             as latency.
         tokenizer: directory, ``tokenizer.json`` or hub id of the model's tokenizer, to make synthetic prompts, and to
             count the tokens of a server that sends no usage.
-        extra_body: further keys of the request body, as this server knows them; those that would measure another thing
-            than the config says, such as ``n``, are refused.
+        extra_body: further keys of the request body, as this server knows them; values may be lists and mappings. Those
+            that would measure another thing than the config says, such as ``n``, are refused.
     """
 
     api: Literal["chat", "completions"] = "chat"
@@ -43,7 +60,7 @@ class OpenAIServerOptions:
     stall_timeout_s: float = field(default=600.0, validator=gt(0))
     retries: int = field(default=3, validator=ge(0))
     tokenizer: str | None = None
-    extra_body: Mapping[str, str | int | float | bool | None] = field(factory=dict)
+    extra_body: Mapping[str, JsonValue] = field(factory=dict)
 
 
 # Keys of a request that make it another measurement, whatever the server calls them; 1 is what they are anyway.
@@ -60,6 +77,7 @@ _REFUSED: Mapping[str, str] = {
     "max_tokens": "set scenario.generate_kwargs.max_new_tokens instead",
     "max_completion_tokens": "set scenario.generate_kwargs.max_new_tokens instead",
     "max_new_tokens": "set scenario.generate_kwargs.max_new_tokens instead",
+    "num_predict": "set scenario.generate_kwargs.max_new_tokens instead",
     "n_predict": "set scenario.generate_kwargs.max_new_tokens instead",
 }
 _HARMLESS: Mapping[str, object] = {"use_beam_search": False, "echo": False, "stream": True}
@@ -70,13 +88,29 @@ _MASKED = (
 _SAMPLING = ("min_new_tokens", "top_k", "top_p", "min_p", "repetition_penalty", "temperature")
 
 
-def refused(name: str, dialect: Mapping[str, str], demand: Demand, settings: BackendSettings) -> tuple[str, ...]:
+def refused(
+    name: str,
+    dialect: Mapping[str, str],
+    demand: Demand,
+    settings: BackendSettings,
+    continues: bool = False,
+) -> tuple[str, ...]:
     """What a server of this protocol cannot be asked for.
 
     Args:
         dialect: our name of a generation parameter → the server's.
         settings: its address or how it is launched, as the config has it.
+        continues: whether it goes on with a turn that the request has begun.
     """
+    options = settings.chosen(OpenAIServerOptions)
+    return (
+        *_not_honoured(name, dialect, demand, settings),
+        *refused_keys(options.extra_body, demand.sample),
+        *unseen(name, options.api, continues, demand.sample),
+    )
+
+
+def _not_honoured(name: str, dialect: Mapping[str, str], demand: Demand, settings: BackendSettings) -> tuple[str, ...]:
     hidden = (f"backend.endpoint: {_MASKED}",) if HIDDEN in (settings.endpoint or "") else ()
     context = context_problems(settings, demand.generation) if settings.launch else ()
     unknown = tuple(
@@ -96,17 +130,38 @@ def refused(name: str, dialect: Mapping[str, str], demand: Demand, settings: Bac
     )
 
 
-def refused_keys(extra_body: Mapping[str, FactValue]) -> tuple[str, ...]:
-    """Keys of ``backend.options.extra_body`` under which another thing would be measured than the report says."""
-    found = []
-    for key, value in extra_body.items():
+def refused_keys(extra_body: Mapping[str, object], sample: Request | None = None) -> tuple[str, ...]:
+    """Keys of ``backend.options.extra_body`` under which another thing would be measured than the report says.
+
+    Blocks of parameters, such as Ollama's ``options``, are looked into.
+
+    Args:
+        sample: a request in the form that all will have; None if that is not known yet.
+    """
+    sent = sample.template_arguments if sample is not None else {}
+    given = extra_body.get(_TEMPLATE)
+    twice = sorted(sent) if _TEMPLATE in extra_body else []
+    if isinstance(given, Mapping):
+        twice = [name for name in twice if name in given]
+    return (
+        *_refused_within(extra_body, "backend.options.extra_body"),
+        *(
+            f"backend.options.extra_body.{_TEMPLATE}: scenario.reasoning sets {name} there; remove one"
+            for name in twice
+        ),
+    )
+
+
+def _refused_within(block: Mapping[str, object], path: str) -> Iterator[str]:
+    for key, value in block.items():
         if key in _ONLY_ONE:
             why = None if value in (None, 1) else _ONLY_ONE[key]
         else:
             why = None if key in _HARMLESS and value in (None, _HARMLESS[key]) else _REFUSED.get(key)
         if why is not None:
-            found.append(f"backend.options.extra_body.{key}: {value!r} is refused; {why}")
-    return tuple(found)
+            yield f"{path}.{key}: {value!r} is refused; {why}"
+        elif isinstance(value, Mapping) and key not in _FOREIGN_NAMES:
+            yield from _refused_within(value, f"{path}.{key}")
 
 
 def unseen(name: str, api: str, continues: bool, sample: Request | None) -> tuple[str, ...]:
@@ -160,7 +215,11 @@ def request_body(
     body |= {"seed": batch.seed + request.number} if generation.do_sample else {"temperature": 0}
     if generation.stop_strings:
         body["stop"] = list(generation.stop_strings)
-    return {**body, **request.parameters, **options.extra_body}
+    whole = {**body, **request.parameters, **options.extra_body}
+    ours, theirs = body.get(_TEMPLATE), options.extra_body.get(_TEMPLATE)
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        whole[_TEMPLATE] = {**theirs, **ours}
+    return whole
 
 
 def is_chat(options: OpenAIServerOptions, request: Request) -> bool:
@@ -170,9 +229,7 @@ def is_chat(options: OpenAIServerOptions, request: Request) -> bool:
 
 def used_parameters(body: Mapping[str, object]) -> dict[str, FactValue]:
     """The generation parameters in a request, as the server was told them."""
-    return {
-        name: value for name, value in body.items() if name not in _FORM and isinstance(value, (str, int, float, bool))
-    }
+    return {name: as_fact(value) for name, value in body.items() if name not in _FORM and value is not None}
 
 
 def turns(request: Request) -> dict[str, object]:

@@ -23,9 +23,7 @@ from ai_energy_benchmarks.backends.openai_requests import (
     OpenAIServerOptions,
     is_chat,
     refused,
-    refused_keys,
     request_body,
-    unseen,
     used_parameters,
 )
 from ai_energy_benchmarks.backends.prompt_caches import PromptCaches
@@ -107,9 +105,8 @@ class OpenAIServerBackend(EnteredBackend):
 
     def problems(self, demand: Demand) -> tuple[str, ...]:
         launching = self.launch_problems() if self.settings.launch else ()
-        unknown = unseen(self.NAME, self.options.api, self.CONTINUES, demand.sample)
-        keys = (*refused_keys(self.options.extra_body), *self._caches.problems(self.NAME, self.options.extra_body))
-        return (*refused(self.NAME, self.DIALECT, demand, self.settings), *keys, *unknown, *launching)
+        sent = refused(self.NAME, self.DIALECT, demand, self.settings, self.CONTINUES)
+        return (*sent, *self._caches.problems(self.NAME, self.options.extra_body), *launching)
 
     def caching_requested(self) -> str:
         """The option that asks the server to keep prompts in a cache; empty if none does."""

@@ -42,7 +42,7 @@ class PromptCaches:
             return self.wanted
         return "key" if self.key else "none"
 
-    def problems(self, name: str, extra_body: Mapping[str, FactValue]) -> tuple[str, ...]:
+    def problems(self, name: str, extra_body: Mapping[str, object]) -> tuple[str, ...]:
         """What of ``load.salt`` this server cannot do."""
         if self.wanted == "key" and self.key is None:
             return (

@@ -19,6 +19,7 @@ from cattrs import Converter
 
 from ai_energy_benchmarks.config.model import AtLeast, AtMost, Matching, MoreThan
 from ai_energy_benchmarks.config.problems import InvalidError, Problem, nearest, shown, wrong
+from ai_energy_benchmarks.domain.json_value import JsonValue
 
 Hook = Callable[[object, Any], Any]
 
@@ -220,6 +221,8 @@ def _gathered(converter: Converter, parts: Mapping[Any, tuple[object, Any]]) -> 
 
 def _annotated(converter: Converter) -> Hook:
     def structure(value: object, kind: Any) -> object:
+        if kind == JsonValue:
+            return _json(value)
         base, *limits = get_args(kind)
         structured = converter.structure(value, base)
         for limit in limits:
@@ -227,6 +230,31 @@ def _annotated(converter: Converter) -> Hook:
         return structured
 
     return structure
+
+
+def _json(value: object) -> object:
+    """Plain values as they are, with every problem in lists and mappings; keys become text, as JSON has no others."""
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, (int, float)):
+        return _int(value, int) if isinstance(value, int) else _float(value, float)
+    if isinstance(value, Mapping):
+        parts: dict[Any, object] = {str(key): each for key, each in value.items()}
+        if len(parts) < len(value):
+            raise wrong(f"has a key both as text and as a number: {shown(value)}")
+    elif isinstance(value, (list, tuple)):
+        parts = dict(enumerate(value))
+    else:
+        raise wrong(f"must be text, a number, true or false, null, a list or a mapping, got {shown(value)}")
+    found, problems = {}, []
+    for key, each in parts.items():
+        try:
+            found[key] = _json(each)
+        except InvalidError as error:
+            problems += [problem.below(key) for problem in error.problems]
+    if problems:
+        raise InvalidError(*problems)
+    return found if isinstance(value, Mapping) else list(found.values())
 
 
 def _check(value: Any, limit: object, got: str) -> None:

@@ -32,6 +32,7 @@ from ai_energy_benchmarks.config.model import (
     ReporterConfig,
     ScenarioConfig,
 )
+from ai_energy_benchmarks.domain.json_value import JsonValue
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _MOST = 2**63 - 1  # as the loader's
@@ -42,6 +43,7 @@ _PLAIN: Mapping[object, Schema] = {
     bool: {"type": "boolean"},
     Path: {"type": "string", "pattern": rf"^(?:[^\0]*[^\0\s][^\0]*){END}"},
     type(None): {"type": "null"},
+    JsonValue: {"type": ["string", "number", "boolean", "null", "array", "object"]},
 }
 _COMPARISONS = {">=": "minimum", ">": "exclusiveMinimum", "<=": "maximum", "<": "exclusiveMaximum"}
 

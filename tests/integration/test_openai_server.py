@@ -17,6 +17,7 @@ from pathlib import Path
 import polars
 import pytest
 
+from ai_energy_benchmarks import BenchmarkRunner, load_config
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.http_connection import Response
 from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
@@ -24,7 +25,7 @@ from ai_energy_benchmarks.backends.server_replies import asks_to_try_again, retr
 from ai_energy_benchmarks.backends.vllm import VllmBackend, VllmOptions
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
-from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.errors import BackendError, ConfigError
 from tests.functional.commands import command
 from tests.servers import Answer, Exchange, ScriptedServer, delta, event, running, usage
 
@@ -487,6 +488,88 @@ def test_what_says_nothing_new_or_is_the_server_s_own_is_sent() -> None:
     harmless = {"n": 1, "best_of": 1, "echo": False, "stream": True, "use_beam_search": False, "logprobs": True}
     chosen = settings("http://localhost:1/v1", extra_body=harmless)
     assert VllmBackend(chosen).problems(Demand(Generation())) == ()
+
+
+@pytest.mark.parametrize(
+    ("block", "path"),
+    [
+        ({"options": {"num_predict": 5}}, "options.num_predict: 5"),
+        ({"options": {"n": 2}}, "options.n: 2"),
+        ({"nvext": {"deeper": {"best_of": 2}}}, "nvext.deeper.best_of: 2"),
+        ({"n": [2]}, "n: [2]"),
+    ],
+)
+def test_a_refused_key_is_refused_in_a_block_of_parameters_too(block: dict[str, object], path: str) -> None:
+    """Ollama has them in ``options``."""
+    chosen = settings("http://localhost:1/v1", extra_body=block)
+    (problem,) = OpenAIServerBackend(chosen).problems(Demand(Generation()))
+    assert problem.startswith(f"backend.options.extra_body.{path} is refused; ")
+
+
+NESTED: dict[str, object] = {
+    "stop_token_ids": [1, 2],
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "s", "schema": {"properties": {"n": {"type": "integer"}, "model": {"type": "string"}}}},
+    },
+    "options": {"num_ctx": 4096, "mirostat": None, "stop": ["a", "b"]},
+    "logit_bias": {"50256": -100},
+    "chat_template_kwargs": {"custom": {"deep": [True, 1.5]}},
+}
+
+
+def test_nested_values_are_sent_as_they_are_and_recorded(tmp_path: Path) -> None:
+    """From the file to the server; names within a JSON schema are no parameters, and the result holds them as JSON."""
+    with running(three_tokens) as server:
+        (tmp_path / "config.yaml").write_text(
+            f"backend:\n  {{type: openai, model: scripted, endpoint: '{server.endpoint}',\n"
+            f"   options: {{extra_body: {json.dumps(NESTED).replace(chr(34) + '50256' + chr(34), '50256')}}}}}\n"
+            "scenario: {num_samples: 1, generate_kwargs: {max_new_tokens: 8}}\n"
+            "protocol: {bare_idle_s: 0, resident_idle_s: 0, warmup: {requests: 1}, trials: 1}\n"
+            f"metrics: {{enabled: false}}\nreporters: [json]\noutput_dir: {tmp_path / 'out'}\n"
+        )
+        runner = BenchmarkRunner(load_config(tmp_path / "config.yaml"))
+        runner.run()
+    bodies = [each.body for each in server.seen if each.method == "POST"]
+    assert bodies
+    assert all({key: body[key] for key in NESTED} == NESTED for body in bodies)
+    assert load_config(tmp_path / "out" / "config.yaml").backend == runner.config.backend
+    assert runner.result is not None
+    assert runner.result.engine is not None
+    generation = runner.result.engine.generation
+    assert json.loads(str(generation["options"])) == NESTED["options"]
+    assert json.loads(str(generation["stop_token_ids"])) == [1, 2]
+
+
+def test_template_arguments_of_both_are_sent_and_one_of_both_is_refused() -> None:
+    """A reasoning switch would otherwise be overwritten while the report says that it was set."""
+    request = Request(0, Prompt(0, "hi"), (Message("user", "hi"),), {"enable_thinking": False})
+    wanted = Batch((request,), Generation(max_new_tokens=8))
+    with running(three_tokens) as server:
+        ask(server, wanted, extra_body={"chat_template_kwargs": {"date": "today"}})
+    (sent,) = [each for each in server.seen if each.method == "POST"]
+    assert sent.body["chat_template_kwargs"] == {"date": "today", "enable_thinking": False}
+    for given in ({"enable_thinking": True}, None):
+        chosen = settings("http://localhost:1/v1", extra_body={"chat_template_kwargs": given})
+        (problem,) = VllmBackend(chosen).problems(Demand(Generation(), sample=request))
+        assert "scenario.reasoning sets enable_thinking there" in problem
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("{a: [1, .nan]}", "extra_body.a[1]: must be a finite number"),
+        ("{a: [{1: x, '1': y}]}", "extra_body.a[0]: has a key both as text and as a number"),
+    ],
+)
+def test_what_json_cannot_hold_is_refused_where_it_stands(tmp_path: Path, value: str, problem: str) -> None:
+    """However deep; all of it has its path."""
+    (tmp_path / "config.yaml").write_text(
+        f"backend: {{type: openai, model: m, endpoint: 'http://localhost:1', options: {{extra_body: {value}}}}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "config.yaml")
+    assert problem in caught.value.message
 
 
 def test_several_answers_are_refused_before_anything_is_sent(tmp_path: Path) -> None:

@@ -104,6 +104,11 @@ def drawn(schema: dict[str, Any], definitions: dict[str, Any]) -> st.SearchStrat
     if "anyOf" in schema:
         return st.one_of([drawn(each, definitions) for each in schema["anyOf"]])
     match schema["type"]:
+        case list():
+            plain_values = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | TEXTS
+            return st.recursive(
+                plain_values, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2)
+            )
         case "object" if "properties" in schema:
             parts = {key: drawn(each, definitions) for key, each in schema["properties"].items()}
             required = {key: parts.pop(key) for key in schema.get("required", ())}
