@@ -38,10 +38,15 @@ def energy_findings(summary: Summary, trials: Sequence[Trial], steps: Sequence[S
         yield from _lost(summary, trials, steps)
     for component in COMPONENTS:
         if component in seen:
-            yield from _resolution(component, seen[component])
+            yield from _method(component, seen[component])
+            yield from _resolution(component, seen[component], "a pass")
             yield from _idle(component, seen[component], summary.duration_s)
             yield from _workload_share(component, seen[component])
-    yield from repetition_findings([each for each in COMPONENTS if each in seen], chosen)
+    steady = summary.steady
+    for energy in steady.components if steady is not None else ():
+        if energy.component != "total":
+            yield from _resolution(energy.component, energy, "the steady state")
+    yield from repetition_findings([each for each in COMPONENTS if each in seen], chosen, steady)
 
 
 def _lost(summary: Summary, trials: Sequence[Trial], steps: Sequence[Step]) -> Iterator[Finding]:
@@ -54,7 +59,7 @@ def _lost(summary: Summary, trials: Sequence[Trial], steps: Sequence[Step]) -> I
             yield Finding("FAIL", ENERGY, message, component)
 
 
-def _resolution(component: Component, energy: ComponentEnergy) -> Iterator[Finding]:
+def _method(component: Component, energy: ComponentEnergy) -> Iterator[Finding]:
     name = component.upper()
     if energy.provenance == "modelled":
         message = f"{name} energy is modelled, not measured; it cannot be ranked"
@@ -62,17 +67,21 @@ def _resolution(component: Component, energy: ComponentEnergy) -> Iterator[Findi
     if "replay" in energy.meter.split(" + "):
         message = f"{name} energy is played back from a file, not measured in this run"
         yield Finding("WARN", "replayed energy", message, component)
+
+
+def _resolution(component: Component, energy: ComponentEnergy, of: str) -> Iterator[Finding]:
+    name = component.upper()
     if energy.energy_j <= 0:
-        message = f"{name} energy is {energy.energy_j:.3g} J, which is no figure"
+        message = f"{name} energy of {of} is {energy.energy_j:.3g} J, which is no figure"
         yield Finding("FAIL", "window resolved", message, component)
         return
     share = (energy.energy_high_j - energy.energy_low_j) / 2 / energy.energy_j
     level: Level = "FAIL" if not energy.resolved else "WARN" if share > WIDE else "PASS"
     bounds = f"[{energy.energy_low_j:.4g}, {energy.energy_high_j:.4g}] J"
     longer = "" if level == "PASS" else "; a longer pass narrows them"
-    message = f"{name} energy of a pass lies in {bounds}, ±{share:.1%}{longer}"
+    message = f"{name} energy of {of} lies in {bounds}, ±{share:.1%}{longer}"
     if energy.provenance == "modelled":  # a ± would pass for the model's own error
-        message = f"by its windows' timing alone the model of the {name} energy lies in {bounds}{longer}"
+        message = f"by its windows' timing alone the model of the {name} energy of {of} lies in {bounds}{longer}"
     yield Finding(level, "window resolved", message, component)
 
 

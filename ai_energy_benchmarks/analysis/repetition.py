@@ -13,6 +13,7 @@ from ai_energy_benchmarks.analysis.trend import holm, trend
 from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.summary import SteadyState
 from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 # All limits are those of docs/measurement.md, "The verdict": WARN and FAIL of the scatter,
@@ -34,15 +35,20 @@ class _Test:
     otherwise: str
 
 
-def repetition_findings(components: Sequence[Component], trials: Sequence[Trial]) -> Iterator[Finding]:
+def repetition_findings(
+    components: Sequence[Component], trials: Sequence[Trial], steady: SteadyState | None = None
+) -> Iterator[Finding]:
     """Scatter over trials, trends and outliers of each component.
 
     The tests of a run share one chance to err, by Holm's procedure: six lines at 5 % each would warn of
     every fourth good run.
+
+    Args:
+        steady: the steady state of the trials, where that is the headline: then it is what must repeat.
     """
     tests: list[_Test] = []
     for component in components:
-        of_trials = _per_output_token_j(component, trials)
+        of_trials = _per_output_token_j(component, trials) if steady is None else _steady_j(component, trials, steady)
         values_j = tuple(of_trials.values())
         n, name = len(values_j), component.upper()
         if n < 2 or not (mean_j := fmean(values_j)):
@@ -78,6 +84,16 @@ def _tests(component: Component, of_trials: Mapping[int, float]) -> Iterator[_Te
         message = f"{name} J/output token changes by {line.drift:+.1%} from the first trial to the last"
         message = f"{message} (p = {line.p_value:.2g}, n = {n})"
         yield _Test(component, "trend", line.p_value, line.drift, message, message)
+
+
+def _steady_j(component: Component, trials: Sequence[Trial], steady: SteadyState) -> dict[int, float]:
+    """J per output token of each trial's steady window."""
+    windows = {trial.number: trial.steady.measurement for trial in trials if trial.steady is not None}
+    return {
+        each.number: sum(reading.energy_j for reading in counted(window, (component,))) / each.output_tokens
+        for each in steady.trials
+        if (window := windows.get(each.number)) is not None and each.output_tokens
+    }
 
 
 def _per_output_token_j(component: Component, trials: Sequence[Trial]) -> dict[int, float]:

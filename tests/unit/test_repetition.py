@@ -6,12 +6,15 @@ import random
 from collections.abc import Sequence
 
 import pytest
+from attrs import evolve
 
 from ai_energy_benchmarks.analysis.repetition import repetition_findings
 from ai_energy_benchmarks.analysis.trend import holm, trend
 from ai_energy_benchmarks.domain.power import Component, Device
 from ai_energy_benchmarks.domain.result import Trial
-from tests.factories import CPU, DRAM, GPU, reading, trial
+from ai_energy_benchmarks.domain.steady import SteadyWindow
+from ai_energy_benchmarks.domain.summary import SteadyState, SteadyTrial
+from tests.factories import CPU, DRAM, GPU, measurement, reading, trial
 
 DEVICES: dict[Component, Device] = {"gpu": GPU, "cpu": CPU, "dram": DRAM}
 
@@ -90,3 +93,17 @@ def test_a_line_without_residuals_is_measured_from_end_to_end() -> None:
     assert line is not None
     assert line.drift == pytest.approx(0.02)
     assert line.p_value == 0.0
+
+
+def test_under_concurrency_the_steady_state_must_repeat() -> None:
+    """Passes that cost the same do not hide steady windows that drift: those are the headline."""
+    trials = []
+    for number, energy_j in enumerate([50.0, 50.5, 51.0, 51.5, 52.0], start=1):
+        whole = trial(number, reading(GPU, 100.0))
+        window = SteadyWindow(whole.start_s, whole.stop_s, 2, measurement(reading(GPU, energy_j)))
+        trials.append(evolve(whole, steady=window))
+    of_trials = tuple(SteadyTrial(each.number, 10.0, 10.0, 10.0, 10.0, (5.0, 5.0), 10.0) for each in trials)
+    steady = SteadyState(of_trials, 2, 10.0, 10.0, 1.0, (), {}, None, "", 4.0, 5.0, 0.0, 0.0)
+    assert warned(trials, "gpu") == []
+    warnings = [each.check for each in repetition_findings(["gpu"], trials, steady) if each.level == "WARN"]
+    assert warnings == ["trend"]
