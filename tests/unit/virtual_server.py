@@ -73,7 +73,7 @@ class ScriptedServer:
     prompt_tokens: int = 0
     output_tokens: float = 0.0
     hits: int = 0
-    ghosts: int = 0
+    ghosts_since_s: list[float] = field(factory=list)
     cancelled: list[Completion] = field(factory=list)
     _slots: asyncio.Semaphore = field(init=False)
 
@@ -112,9 +112,10 @@ class ScriptedServer:
         return (ENGINE_PID,)
 
     def counters(self) -> ServerCounters:
+        ghosts = sum((self.clock.now_s() - since_s) / self.script.tpot_s for since_s in self.ghosts_since_s)
         return ServerCounters(
             prompt_tokens=self.prompt_tokens,
-            output_tokens=round(self.output_tokens),
+            output_tokens=round(self.output_tokens + ghosts),
             prefix_cache_queries_tokens=self.prompt_tokens,
             prefix_cache_hit_tokens=self.hits,
             preemptions=0,
@@ -125,7 +126,7 @@ class ScriptedServer:
         return taken
 
     async def gauges(self) -> ServerGauges:
-        return ServerGauges(float(self.running + self.ghosts), float(self.waiting), 0.1)
+        return ServerGauges(float(self.running + len(self.ghosts_since_s)), float(self.waiting), 0.1)
 
     async def generate(self, batch: Batch) -> tuple[Outcome, ...]:
         (request,) = batch.requests
@@ -144,7 +145,7 @@ class ScriptedServer:
 
     def _run(self, change: int) -> None:
         self.running += change
-        self.gpu.works(self.clock.now_s(), self.running > 0)
+        self.gpu.works(self.clock.now_s(), self.running > 0 or bool(self.ghosts_since_s))
 
     async def _answer(self, request: Request, sent_s: float) -> Outcome:
         script, begin_s = self.script, self.clock.now_s()
@@ -159,7 +160,8 @@ class ScriptedServer:
         except asyncio.CancelledError:  # its client has left, as that of a filler does
             decoding_s = self.clock.now_s() - begin_s - script.ttft_s
             sent = max(0, min(tokens, math.floor(decoding_s / script.tpot_s) + 1))
-            self.ghosts += script.goes_on
+            if script.goes_on:
+                self.ghosts_since_s.append(self.clock.now_s())
             self.cancelled.append(self._completion(request, sent_s, begin_s, sent, "cancelled"))
             raise
         return self._completion(request, sent_s, begin_s, tokens, "length")
