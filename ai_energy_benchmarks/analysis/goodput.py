@@ -9,12 +9,15 @@ from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.serving import Goodput, Slo
 
 
-def goodput(passes: Sequence[tuple[Iterable[Outcome], float]], slo: Slo | None) -> Goodput | None:
+def goodput(
+    passes: Sequence[tuple[Iterable[Outcome], float]], slo: Slo | None, requests_per_s: float | None = None
+) -> Goodput | None:
     """Judge every request; means over the passes.
 
     Args:
         passes: of each the outcomes and its duration in seconds.
         slo: None if nothing was asked, and then there is no goodput.
+        requests_per_s: how many requests were served a second; None takes those of the passes over their durations.
     """
     if slo is None or not passes:
         return None
@@ -26,12 +29,14 @@ def goodput(passes: Sequence[tuple[Iterable[Outcome], float]], slo: Slo | None) 
         unknown.append(judged.count(None))
     duration_s = fmean(each for _, each in passes)
     known = not any(unknown) and duration_s > 0 and sum(requests) > 0
+    share = sum(good) / sum(requests) if known else None
+    rate_per_s = fmean(requests) / duration_s if requests_per_s is None and duration_s > 0 else requests_per_s
     return Goodput(
         slo=slo,
         good_requests=fmean(good),
         unknown_requests=fmean(unknown),
-        requests_per_s=fmean(good) / duration_s if known else None,
-        share=sum(good) / sum(requests) if known else None,
+        requests_per_s=None if share is None or rate_per_s is None else share * rate_per_s,
+        share=share,
     )
 
 

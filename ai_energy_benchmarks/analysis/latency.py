@@ -101,9 +101,11 @@ def not_single(per_event: float | None) -> bool:
 
 def latency_findings(summary: Summary) -> Iterator[Finding]:
     """That gaps are those between chunks, and which latency is not known of every request."""
-    names = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL"}
+    notes: dict[str, list[str]] = {}
     for name, note in summary.latency_notes.items():
-        yield Finding("INFO", "latency", f"{names[name]}: {note}")
+        notes.setdefault(note, []).append(name.upper())
+    for note, names in notes.items():
+        yield Finding("INFO", "latency", f"{', '.join(names)}: {note}")
 
 
 @define

@@ -54,7 +54,10 @@ def goodput_findings(summary: Summary) -> Iterator[Finding]:
         return
     asked = ", ".join(f"{name} ≤ {limit_s:g} s" for name, limit_s in found.slo.limits())
     if found.share is None:
-        why = f"unknown for {found.unknown_requests:g} requests of a pass, the times of whose tokens are not all known"
+        unknown = (
+            f"unknown for {found.unknown_requests:g} requests of a pass, the times of whose tokens are not all known"
+        )
+        why = unknown if found.unknown_requests else "unknown, as no request of a pass was sent in the steady state"
         yield Finding("WARN", "goodput", f"{asked}: {why}")
     else:
         yield Finding(

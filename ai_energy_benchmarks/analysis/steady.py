@@ -161,5 +161,10 @@ class _Interval:
 def sent_within(outcomes: Iterable[Outcome], window: SteadyWindow) -> Iterator[Completion]:
     """The completions whose requests were sent within the window."""
     for each in outcomes:
-        if isinstance(each, Completion) and window.start_s <= each.sent_s <= window.stop_s:
+        if isinstance(each, Completion) and in_window(each, window):
             yield each
+
+
+def in_window(outcome: Outcome, window: SteadyWindow) -> bool:
+    """Whether a request was sent within the window."""
+    return window.start_s <= outcome.sent_s <= window.stop_s

@@ -19,10 +19,13 @@ from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 CHECK = "steady state"
 _RUNNING = (0.9, 0.5)
+_OTHERS = 1.1
 _SHORTEST_S = 60.0
 _LATENCIES = 3
 _PER_SLOT = 10
 _HALVES = 0.02
+# Halves that differ so much that chance would need this many times the samples differ for a reason.
+_MORE = 100
 _PROMPTS = 0.05
 # So many failed fillers, or so large a share of all requests, no longer are an accident.
 _FAILED_FILLERS, _FAILED_SHARE = 10, 0.01
@@ -52,7 +55,7 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
     if steady.tokens_absent:
         yield Finding("FAIL", CHECK, f"no steady figure per token: {steady.tokens_absent}")
     yield from _running(cases)
-    p95_s = summary.e2e_s.p95 if summary.e2e_s else 0.0
+    p95_s = summary.e2e_s.p95 if summary.e2e_s else summary.pass_e2e_s or 0.0
     short = [each for each in (_length(cases, p95_s), _requests(cases), _halves(cases), _prompts(cases)) if each]
     yield from short
     if not short:
@@ -132,7 +135,12 @@ def _running(cases: Sequence[_Case]) -> Iterator[Finding]:
         return
     wanted = cases[0].window.concurrency
     running, waiting = min((mean or 0.0, waiting or 0.0) for mean, waiting in means)
-    share = running / wanted
+    share, most = running / wanted, max(mean or 0.0 for mean, _ in means)
+    if most > _OTHERS * wanted:
+        message = f"the server ran {most:.2f} requests on average over the steady window, of which {wanted} were"
+        message += " sent here: something else uses it, or its gauge counts a request several times"
+        yield Finding("WARN", "server load", message)
+        return
     level: Level = "FAIL" if share < _RUNNING[1] else "WARN" if share < _RUNNING[0] else "PASS"
     message = f"the server ran {running:.2f} of {wanted} requests on average over the steady window"
     if level != "PASS":
@@ -171,7 +179,11 @@ def _halves(cases: Sequence[_Case]) -> Finding | None:
     if abs(difference) <= _HALVES:
         return None
     message = f"the second half of the steady window costs {difference:+.1%} J per output token against the first"
-    return _warn(f"{message} in trial {worst.trial.number}", worst, (difference / _HALVES) ** 2)
+    message += f" in trial {worst.trial.number}"
+    times = (difference / _HALVES) ** 2
+    if times > _MORE:
+        return Finding("WARN", CHECK, f"{message}: its speed or its power changes, so that more samples will not help")
+    return _warn(message, worst, times)
 
 
 def _difference(case: _Case) -> float | None:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from statistics import fmean
 
+from attrs import evolve
+
 from ai_energy_benchmarks.analysis.component_energy import component_energy, seen_in_part, why_absent
 from ai_energy_benchmarks.analysis.doubtful_tokens import without_token_figures
 from ai_energy_benchmarks.analysis.filler_tokens import filler_prompt_tokens, filler_tokens
@@ -13,10 +15,10 @@ from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import pooled
 from ai_energy_benchmarks.analysis.prompt_caches import cached_per_pass
 from ai_energy_benchmarks.analysis.serving_checks import token_doubt
-from ai_energy_benchmarks.analysis.steady import sent_within
+from ai_energy_benchmarks.analysis.steady import in_window, sent_within
 from ai_energy_benchmarks.analysis.steady_summary import steady_state, why_no_steady_state
 from ai_energy_benchmarks.analysis.token_counts import prompt_contradiction
-from ai_energy_benchmarks.analysis.tokens import TokenBounds, count
+from ai_energy_benchmarks.analysis.tokens import Counts, TokenBounds, count
 from ai_energy_benchmarks.analysis.totals import total_parts
 from ai_energy_benchmarks.analysis.windows import (
     BASELINES,
@@ -25,8 +27,11 @@ from ai_energy_benchmarks.analysis.windows import (
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import Step, StepName, Trial
-from ai_energy_benchmarks.domain.serving import Slo
-from ai_energy_benchmarks.domain.summary import Summary
+from ai_energy_benchmarks.domain.serving import Goodput, Slo
+from ai_energy_benchmarks.domain.summary import SteadyState, Summary
+
+_NO_REQUEST = "no request of a pass was sent in the steady state; raise scenario.num_samples"
+_NONE_SENT = dict.fromkeys(("ttft", "itl", "tpot", "e2e"), _NO_REQUEST)
 
 
 def counting_trials(trials: Sequence[Trial]) -> tuple[Trial, ...]:
@@ -92,7 +97,7 @@ def summarise(
         e2e_s=latencies.e2e_s,
         inter_chunk_s=latencies.inter_chunk_s,
         tokens_per_event=latencies.tokens_per_event,
-        latency_notes=latencies.notes,
+        latency_notes=_NONE_SENT if steady is not None and latencies.e2e_s is None else latencies.notes,
         prompt_tokens_in_doubt=prompt_contradiction(chosen),
         steady=steady,
         steady_absent=why_no_steady_state(chosen),
@@ -104,9 +109,28 @@ def summarise(
         else 0.0,
         pass_ttft_s=of_pass.ttft_s.mean if of_pass.ttft_s else None,
         pass_e2e_s=of_pass.e2e_s.mean if of_pass.e2e_s else None,
-        goodput=goodput([(each.outcomes, each.duration_s) for each in chosen], slo),
+        goodput=_goodput(chosen, counts, steady, slo),
     )
     return without_token_figures(summary, doubt) if doubt else summary
+
+
+def _goodput(
+    trials: Sequence[Trial], counts: Sequence[Counts], steady: SteadyState | None, slo: Slo | None
+) -> Goodput | None:
+    """Under concurrency of the requests whose latencies count, and at the rate of the steady state.
+
+    Fillers are served at that rate too, so a pass's own requests over its duration would be too few.
+    """
+    if steady is None:
+        return goodput([(each.outcomes, each.duration_s) for each in trials], slo)
+    sent = [
+        ([each for each in trial.outcomes if in_window(each, trial.steady)], trial.steady.duration_s)
+        for trial in trials
+        if trial.steady is not None
+    ]
+    tokens, requests = sum(each.output_tokens for each in counts), sum(each.succeeded + each.failed for each in counts)
+    found = goodput(sent, slo, steady.output_tokens_per_s * requests / tokens if tokens else 0.0)
+    return evolve(found, requests_per_s=None) if found and (steady.tokens_absent or not tokens) else found
 
 
 def _sent_in_steady(trials: Sequence[Trial]) -> Iterator[Iterator[Completion]]:

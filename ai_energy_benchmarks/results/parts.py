@@ -16,6 +16,8 @@ from ai_energy_benchmarks.domain.serving import Slo
 from ai_energy_benchmarks.domain.summary import Summary
 from ai_energy_benchmarks.domain.verdict import Finding
 
+_NONE_SENT = "no request was sent in the part of the trials that counts"
+
 
 def of_a_part(
     summary: Summary, recorded: tuple[Trial, ...], cut: tuple[Trial, ...], slo: Slo | None
@@ -43,6 +45,9 @@ def _with_whole_latencies(
         if (part := parts.get(trial.number)) is not None
     ]
     whole = pooled(each for outcomes, _ in sent for each in outcomes if isinstance(each, Completion))
+    in_part = goodput(sent, slo)
+    if in_part is not None and any(trial.fillers for trial in cut):
+        in_part = evolve(in_part, requests_per_s=None)  # fillers were served too, and are in no count of requests
     # Tokens of a cut request are spread over its events, so only the whole trials tell what an event carries.
     per_event = tokens_per_event(each for trial in recorded for each in trial.completions)
     chunks, gaps_s = not_single(per_event), summary.itl_s or summary.inter_chunk_s
@@ -51,10 +56,10 @@ def _with_whole_latencies(
         itl_s=None if chunks else gaps_s,
         inter_chunk_s=gaps_s if chunks else None,
         tokens_per_event=per_event,
-        latency_notes=whole.notes,
+        latency_notes=whole.notes if whole.e2e_s else dict.fromkeys(("ttft", "tpot", "e2e"), _NONE_SENT),
         ttft_s=whole.ttft_s,
         tpot_s=whole.tpot_s,
         e2e_s=whole.e2e_s,
-        goodput=goodput(sent, slo),
+        goodput=in_part,
         whole_requests=False,
     )

@@ -64,6 +64,7 @@ class Stopping:
         begin_s = since_s = self.clock.now_s()
         gauges = await self._gauges()
         witness: _Power | _Counter | None = None
+        sought = False
         while True:
             shown = None if gauges is None else (gauges.running_requests or 0.0) + (gauges.waiting_requests or 0.0)
             waited_s = self.clock.now_s() - begin_s
@@ -72,15 +73,18 @@ class Stopping:
             if waited_s >= self.cap_s:
                 showed = "power had not come to rest" if shown is None else f"its gauge still showed {shown:g} requests"
                 return _went_on(f"{showed} after {self.cap_s:g} s")
-            if shown is None or self.clock.now_s() - since_s >= _FROZEN_S:
-                witness = witness or self._witness(start, stop, counts=shown is not None)
-                if witness is not None and await witness.rests(self.clock):
+            doubted = shown is None or self.clock.now_s() - since_s >= _FROZEN_S
+            if doubted and not sought:
+                witness, sought = self._witness(start, stop, counts=shown is not None), True
+            if doubted and witness is not None:
+                if await witness.rests(self.clock):
                     frozen = "" if shown is None else f", though its gauge goes on showing {shown:g} requests"
                     return _stopped(self.clock.now_s() - begin_s, f"{witness.NAME}{frozen}")
-                if witness is None and shown is None:
-                    message = "no gauge of running requests and no meter can tell whether the server stopped"
-                    return Finding("WARN", CHECK, f"{message} after cancelling")
-            await self.clock.sleep(_LOOK_EVERY_S)
+            elif shown is None:
+                message = "no gauge of running requests and no meter can tell whether the server stopped"
+                return Finding("WARN", CHECK, f"{message} after cancelling")
+            else:
+                await self.clock.sleep(_LOOK_EVERY_S)
             latest = await self._gauges()
             if latest != gauges:
                 gauges, since_s = latest, self.clock.now_s()

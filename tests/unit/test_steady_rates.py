@@ -1,0 +1,73 @@
+"""Goodput, latencies and the server's own gauge under concurrency: of the steady state, and with a reason if not."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+
+from ai_energy_benchmarks.analysis.steady_checks import steady_findings
+from ai_energy_benchmarks.config.slo import SloConfig
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.serving import ServerLoad
+from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.testing import Engine
+from ai_energy_benchmarks.testing.engine import step_seconds
+from tests.unit.test_steady import Bench, found
+
+
+def run(lengths: list[int], *, concurrency: int = 8, **server: object) -> BenchmarkResult:
+    bench = Bench(concurrency, lengths, **server)  # type: ignore[arg-type] # under test
+    slo = SloConfig(ttft_s=10.0)
+    bench.config = evolve(bench.config, scenario=evolve(bench.config.scenario, slo=slo))
+    return bench.result()
+
+
+def test_goodput_is_at_the_rate_of_the_steady_state() -> None:
+    """A straggler keeps the server busy with fillers for most of the time; the pass's own requests are few in it."""
+    even, straggler = run([200] * 160), run([200] * 159 + [8000])
+    for result in (even, straggler):
+        steady, goodput = result.summary.steady, result.summary.goodput
+        assert steady is not None
+        assert goodput is not None
+        assert (goodput.share, goodput.good_requests) == (1.0, 152)
+        assert goodput.requests_per_s == pytest.approx(steady.output_tokens_per_s / steady.request_output_tokens)
+    assert straggler.summary.goodput is not None
+    assert straggler.summary.goodput.requests_per_s > 2 * 160 / straggler.summary.duration_s  # type: ignore[operator] # known
+
+
+def test_a_latency_of_no_request_says_why() -> None:
+    """As many requests as are to be in flight are all sent before the steady state begins."""
+    result = run([200] * 8)
+    assert (result.summary.ttft_s, result.summary.e2e_s) == (None, None)
+    notes = report_document(result)["latency_ms"]["notes"]
+    assert set(notes) == {"ttft", "itl", "tpot", "e2e"}
+    assert set(notes.values()) == {"no request of a pass was sent in the steady state; raise scenario.num_samples"}
+    [(level, message)] = found(result, "latency")
+    assert (level, message[:21]) == ("INFO", "TTFT, ITL, TPOT, E2E:")
+    [(level, message)] = found(result, "goodput")
+    assert (level, message.endswith("no request of a pass was sent in the steady state")) == ("WARN", True)
+    assert "3 × the p95 of E2E (1.45 s)" in " ".join(message for _, message in found(result, "steady state"))
+
+
+def test_halves_that_differ_for_a_reason_name_no_number_of_samples() -> None:
+    """A server that becomes ever slower would need millions of them by the rule of chance."""
+    steps = iter(range(10**9))
+
+    def slower(batch: int, context_tokens: float, prefill_tokens: int) -> float:
+        return step_seconds(batch, context_tokens, prefill_tokens) * (1 + next(steps) / 4000)
+
+    messages = [message for _, message in found(run([200] * 160, engine=Engine(seconds=slower)), "steady state")]
+    [halves] = [each for each in messages if "second half" in each]
+    assert halves.endswith("its speed or its power changes, so that more samples will not help")
+
+
+@pytest.mark.parametrize(("running", "level"), [(8.0, "PASS"), (7.9, "PASS"), (9.5, "WARN")])
+def test_a_server_that_runs_more_than_were_sent_is_used_by_others(running: float, level: str) -> None:
+    """A server without a counter of output tokens shows others only there."""
+    result = run([200] * 160)
+    (trial,) = result.trials
+    assert trial.steady is not None
+    busy = evolve(trial, steady=evolve(trial.steady, server_load=ServerLoad(5, running_mean=running)))
+    [finding] = [each for each in steady_findings([busy], result.summary) if each.check == "server load"]
+    assert finding.level == level
+    assert ("something else uses it" in finding.message) == (level == "WARN")
