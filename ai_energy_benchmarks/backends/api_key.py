@@ -7,6 +7,8 @@ import os
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.errors import BackendError
+
 _SHORTEST = 4  # a shorter password is part of too many words to be looked for by itself
 
 
@@ -23,10 +25,20 @@ class ApiKey:
     credentials: str | None = field(default=None, repr=False)
 
     def headers(self) -> dict[str, str]:
-        """What is sent with every request; nothing without a key."""
+        """What is sent with every request; nothing without a key.
+
+        Raises:
+            BackendError: the key has a character that no header may have (RFC 9110 §5.5); it is not shown.
+        """
         if self.credentials is not None:
             return {"Authorization": f"Basic {self._basic()}"}
         key = self._value()
+        if not (key.isascii() and key.isprintable()):
+            raise BackendError(
+                f"the key in the environment variable {self.variable} has a line break or another character that "
+                "cannot be sent",
+                remedy="set it to the key alone, without quotation marks or a second line",
+            )
         return {"Authorization": f"Bearer {key}"} if key else {}
 
     def hidden_in(self, text: str) -> str:

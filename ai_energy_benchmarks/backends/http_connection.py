@@ -6,6 +6,8 @@ Chunk framing is cut by hand (RFC 9112 §7.1), since a general parser costs more
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 import select
 import time
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from attrs import define, field
 
 _HEAD_END = b"\r\n\r\n"
 _LARGEST_HEAD_BYTES = 64 * 1024
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r]")
 _SPACE_BYTES = 64 * 1024
 
 BodyListener = Callable[[float, bytes], None]
@@ -49,21 +52,24 @@ class Connection(asyncio.BufferedProtocol):
         self._space = memoryview(bytearray(_SPACE_BYTES))
         self.transport: asyncio.Transport | None = None
         self.last_byte_s = 0.0
-        self._reset(None, None)
+        self._reset(None, None, math.inf)
 
-    def _reset(self, listener: BodyListener | None, done: asyncio.Future[Response] | None) -> None:
+    def _reset(self, listener: BodyListener | None, done: asyncio.Future[Response] | None, size_bytes: float) -> None:
         self._listener, self._done = listener, done
+        self._allowed_bytes = self._size_bytes = size_bytes  # still allowed, and in all
         self._response: Response | None = None
         self._buffer = b""
         self._chunked = False
         self._left = 0  # bytes left in the body or the current chunk; -1: until the server closes
         self._trailer = False
 
-    def begin(self, head_and_body: bytes, listener: BodyListener) -> asyncio.Future[Response]:
-        """Send a request; the future ends with the last byte of its answer."""
+    def begin(
+        self, head_and_body: bytes, listener: BodyListener, size_bytes: float = math.inf
+    ) -> asyncio.Future[Response]:
+        """Send a request; the future ends with the last byte of its answer, which may have ``size_bytes`` at most."""
         assert self.transport is not None
         done: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self._reset(listener, done)
+        self._reset(listener, done, size_bytes)
         self.last_byte_s = time.perf_counter()
         self.transport.write(head_and_body)
         return done
@@ -106,6 +112,10 @@ class Connection(asyncio.BufferedProtocol):
         if self._done is None or self._done.done():
             return
         data = bytes(self._space[:nbytes])
+        self._allowed_bytes -= nbytes
+        if self._allowed_bytes < 0:
+            self._fail(f"the answer is larger than {self._size_bytes:,.0f} bytes")
+            return
         try:
             body = self._read_head(data) if self._response is None else data
             if body is not None and not self._done.done():
@@ -114,9 +124,18 @@ class Connection(asyncio.BufferedProtocol):
             self._fail(f"the answer is not HTTP: {error}")
 
     def _read_head(self, data: bytes) -> bytes | None:
-        """Parse status and headers; returns what follows them, None while they are not whole."""
+        """Parse status and headers; returns what follows them, None while they are not whole.
+
+        Interim answers before it, such as 100 Continue and 103 Early Hints (RFC 9110 §15.2), are passed over.
+        """
         self._buffer += data
-        end = self._buffer.find(_HEAD_END)
+        start, end = 0, self._buffer.find(_HEAD_END)
+        while end >= 0 and _INTERIM.match(self._buffer, start):
+            start = end + len(_HEAD_END)
+            end = self._buffer.find(_HEAD_END, start)
+        if start:
+            self._buffer = self._buffer[start:]
+            end -= start
         if end < 0:
             if len(self._buffer) > _LARGEST_HEAD_BYTES:
                 raise ValueError("its headers do not end")
@@ -135,6 +154,8 @@ class Connection(asyncio.BufferedProtocol):
         self._chunked = headers.get("transfer-encoding", "").lower() == "chunked"
         length = headers.get("content-length")
         self._left = 0 if self._chunked else -1 if length is None else int(length)
+        if length is not None and self._left < 0:
+            raise ValueError(f"a body of {length[:40]} bytes")
         if not self._chunked and self._left == 0:
             self._finish()
         return rest
@@ -169,6 +190,8 @@ class Connection(asyncio.BufferedProtocol):
             line_end = data.find(b"\r\n", position)
             if line_end < 0:
                 self._buffer = data[position:]
+                if len(self._buffer) > _LARGEST_HEAD_BYTES:
+                    raise ValueError("a line between its chunks does not end")
                 break
             line = data[position:line_end]
             position = line_end + 2
@@ -179,6 +202,8 @@ class Connection(asyncio.BufferedProtocol):
                     return
             elif line:  # the empty line is the end of the chunk before
                 length = int(line.partition(b";")[0], 16)
+                if length < 0:
+                    raise ValueError(f"a chunk of {length} bytes")
                 end = position + length
                 if length and end <= size:  # whole, as nearly all are: worth a way of its own
                     pieces.append(data[position:end])
@@ -202,6 +227,12 @@ class Connection(asyncio.BufferedProtocol):
     def _fail(self, reason: str) -> None:
         if self._done is not None and not self._done.done():
             self._done.set_exception(HttpError(reason))
+        self.close()
+
+    def settle(self) -> None:
+        """Take the answer as complete though the server has not ended its body; the connection is of no more use."""
+        if self._done is not None and not self._done.done() and self._response is not None:
+            self._done.set_result(self._response)
         self.close()
 
     def give_up(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from attrs import field, frozen
-from attrs.validators import ge, gt
+from attrs.validators import ge, gt, optional
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.context import context_problems
@@ -44,7 +44,9 @@ class OpenAIServerOptions:
         api_key_env: environment variable that holds the key; the key itself is never logged or written.
         verify_tls: check the server's certificate.
         connect_timeout_s: most time to open a connection.
-        stall_timeout_s: most time between two received blocks.
+        stall_timeout_s: most time between two events of an answer; comments are none.
+        request_timeout_s: most time for a request from sending to the end of its answer, retries included; null
+            allows stall_timeout_s and 10 s for each token of max_new_tokens.
         retries: how often a request is sent again after 429, 502, 503, 504 or any 5xx with retry-after; waiting counts
             as latency.
         tokenizer: directory, ``tokenizer.json`` or hub id of the model's tokenizer, to make synthetic prompts, and to
@@ -58,6 +60,7 @@ class OpenAIServerOptions:
     verify_tls: bool = True
     connect_timeout_s: float = field(default=10.0, validator=gt(0))
     stall_timeout_s: float = field(default=600.0, validator=gt(0))
+    request_timeout_s: float | None = field(default=None, validator=optional(gt(0)))
     retries: int = field(default=3, validator=ge(0))
     tokenizer: str | None = None
     extra_body: Mapping[str, JsonValue] = field(factory=dict)

@@ -16,7 +16,7 @@ from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.entering import EnteredBackend
 from ai_energy_benchmarks.backends.event_stream import EventStream
 from ai_energy_benchmarks.backends.http_client import HttpClient, json_body
-from ai_energy_benchmarks.backends.http_connection import HttpError, Response
+from ai_energy_benchmarks.backends.http_connection import HttpError
 from ai_energy_benchmarks.backends.launching import LaunchOptions
 from ai_energy_benchmarks.backends.location import locate, of_tree
 from ai_energy_benchmarks.backends.openai_requests import (
@@ -27,17 +27,17 @@ from ai_energy_benchmarks.backends.openai_requests import (
     used_parameters,
 )
 from ai_energy_benchmarks.backends.prompt_caches import PromptCaches
+from ai_energy_benchmarks.backends.request_limits import limits_of
+from ai_energy_benchmarks.backends.sending import Sending
 from ai_energy_benchmarks.backends.server_metrics import ANY, MetricsPage
 from ai_energy_benchmarks.backends.server_probe import Server, fetch_text, introduction
 from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port, visible_boards
 from ai_energy_benchmarks.backends.server_replies import (
-    asks_to_try_again,
     bad_end,
     cancelled,
     completion,
     cut_short,
     refusal,
-    retry_after_s,
 )
 from ai_energy_benchmarks.backends.server_tokens import (
     NO_USAGE,
@@ -185,7 +185,6 @@ class OpenAIServerBackend(EnteredBackend):
         self._client = HttpClient(
             self.address,
             connect_timeout_s=options.connect_timeout_s,
-            stall_timeout_s=options.stall_timeout_s,
             verify_tls=options.verify_tls,
             headers=self._key.headers(),
         )
@@ -239,31 +238,26 @@ class OpenAIServerBackend(EnteredBackend):
         self._used.see(used_parameters(document))
         body = json_body(document | self._caches.keys(batch))
         path = "/v1/chat/completions" if is_chat(self.options, request) else "/v1/completions"
-        sent_s = time.perf_counter()
-        attempt = 0
-        while True:
-            stream = EventStream(keep=later.keep or self.settings.keep_text)
-            try:
-                response = await self._client.request("POST", path, body, stream.feed)
-            except asyncio.CancelledError:  # the connection is closed already, so that the server gives it up
-                self._cancelled.append(cancelled(request, body, stream, sent_s=sent_s))
-                raise
-            except HttpError as error:
-                if not stream.ended:
-                    return self._failed(request, cut_short(stream, str(error)), sent_s)
-                response = Response(200)  # nothing was to come after [DONE]
-            if attempt == self.options.retries or not asks_to_try_again(response):
-                break
-            attempt += 1
-            self._retried += 1
-            await asyncio.sleep(retry_after_s(response, attempt))
-        stream.close(time.perf_counter())
+        options, budget_tokens = self.options, batch.generation.max_new_tokens
+        limits = limits_of(document, len(body), budget_tokens, options.stall_timeout_s, options.request_timeout_s)
+        keep = later.keep or self.settings.keep_text
+        sending = Sending(self._client, path, body, limits, options.retries, keep)
+        sent_s = sending.sent_s
+        try:
+            response = await sending.response()
+        except asyncio.CancelledError:  # the connection is closed already, so that the server gives it up
+            self._cancelled.append(cancelled(request, body, sending.stream, sent_s=sent_s))
+            raise
+        except HttpError as error:
+            return self._failed(request, cut_short(sending.stream, str(error)), sent_s)
+        finally:
+            self._retried += sending.retried
+        stream = sending.stream
         if response.status >= 300:
             return self._failed(request, refusal(response), sent_s)
         summary = stream.summary()
         if (reason := bad_end(stream, summary)) is not None:
             return self._failed(request, cut_short(stream, reason), sent_s)
-        budget_tokens = batch.generation.max_new_tokens
         answer = completion(request, body, stream, summary, sent_s=sent_s, budget_tokens=budget_tokens)
         if summary.usage is not None:
             answer = await later.compared(answer, stream)

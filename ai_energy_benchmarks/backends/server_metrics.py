@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from statistics import fmean
@@ -11,6 +10,7 @@ from attrs import field, frozen
 
 from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
 
+_LARGEST_SAMPLE = 1e15
 Names = Mapping[str, tuple[str, ...]]
 
 
@@ -58,7 +58,7 @@ def _samples(page: str, names: Names) -> dict[str, list[float]]:
             value = float(line[2])
         except ValueError:
             continue  # no number, so no sample
-        if math.isfinite(value):
+        if abs(value) <= _LARGEST_SAMPLE:  # neither NaN nor infinite, and several have a finite sum
             samples.setdefault(line[1], []).append(value)
     found = {ours: next((samples[each] for each in theirs if each in samples), []) for ours, theirs in names.items()}
     return {ours: values for ours, values in found.items() if values}

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from contextlib import closing
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
+from threading import Event, Timer
 
 from attrs import field, frozen
 
 from ai_energy_benchmarks.backends.api_key import ApiKey
 from ai_energy_benchmarks.backends.http_client import json_body, tls_context
+from ai_energy_benchmarks.backends.json_text import LARGEST_COUNT_TOKENS, json_object, token_count
 from ai_energy_benchmarks.domain.address import Address
 from ai_energy_benchmarks.errors import BackendError
 
-_ANSWER_TIMEOUT_S = 10.0
 # Of an entry in /v1/models: vLLM and SGLang, OpenRouter and its like, Groq, LM Studio.
 _CONTEXTS = ("max_model_len", "context_length", "context_window", "max_context_length")
+_SILENCE_S, _ANSWER_S = 10.0, 30.0
+_BLOCK_BYTES = 2**16
+_LARGEST_ANSWER_BYTES = 32 * 2**20  # a list of 300,000 models has 12 MB
 _REFUSED = 300  # redirects are not followed, as with the measured requests
+
+
+class _UnusableError(HTTPException):
+    """An answer that goes on and on."""
 
 
 @frozen
@@ -42,12 +50,17 @@ def probe(server: Server, path: str) -> tuple[int, dict[str, object]]:
     """
     try:
         status, content = _ask(server, path)
+    except _UnusableError as error:
+        raise BackendError(
+            f"{server.address.authority}{server.address.path}{path} cannot be read: {error}",
+            remedy="check that backend.endpoint is that of a model server",
+        ) from error
     except (OSError, HTTPException) as error:
         raise BackendError(
             f"no server answers at {server.address.authority}: {error}",
             remedy="start it, or correct backend.endpoint",
         ) from error
-    return status, _document(content) if status < _REFUSED else {}
+    return status, json_object(content) if status < _REFUSED else {}
 
 
 def fetch_text(server: Server, path: str) -> str | None:
@@ -59,15 +72,7 @@ def fetch_text(server: Server, path: str) -> str | None:
 def post(server: Server, path: str, body: Mapping[str, object]) -> dict[str, object] | None:
     """POST a JSON document and return the one that comes back; None where the server refuses, or does not answer."""
     content = _content(server, path, json_body(body))
-    return None if content is None else _document(content)
-
-
-def _document(content: bytes) -> dict[str, object]:
-    try:
-        document = json.loads(content)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
+    return None if content is None else json_object(content)
 
 
 def _content(server: Server, path: str, body: bytes | None = None) -> bytes | None:
@@ -87,11 +92,49 @@ def _ask(server: Server, path: str, body: bytes | None = None) -> tuple[int, byt
         connection = HTTPSConnection(address.host, address.port, timeout=server.connect_timeout_s, context=context)
     with closing(connection):
         connection.connect()
-        connection.sock.settimeout(_ANSWER_TIMEOUT_S)
-        headers = {**server.headers, **({"Content-Type": "application/json"} if body is not None else {})}
-        connection.request("GET" if body is None else "POST", address.target(path), body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        connection.sock.settimeout(_SILENCE_S)
+        with _hung_up_after(_ANSWER_S, connection.sock):
+            headers = {**server.headers, **({"Content-Type": "application/json"} if body is not None else {})}
+            connection.request("GET" if body is None else "POST", address.target(path), body, headers)
+            answer = connection.getresponse()
+            return answer.status, _read(answer)
+
+
+def _read(answer: HTTPResponse) -> bytes:
+    """The body, up to a limit: ``read`` itself would go on for as long as a server sends."""
+    content = bytearray()
+    while block := answer.read1(_BLOCK_BYTES):
+        content += block
+        if len(content) > _LARGEST_ANSWER_BYTES:
+            raise _UnusableError(f"the answer is larger than {_LARGEST_ANSWER_BYTES:,} bytes")
+    if answer.length:
+        raise IncompleteRead(bytes(content), answer.length)
+    return bytes(content)
+
+
+@contextmanager
+def _hung_up_after(limit_s: float, connected: socket.socket) -> Iterator[None]:
+    """End the connection after ``limit_s``: a server that sends a byte now and then never runs into a timeout."""
+    expired = Event()
+
+    def hang_up() -> None:
+        expired.set()
+        with suppress(OSError):  # it has ended already
+            socket.socket.shutdown(connected, socket.SHUT_RDWR)  # not that of TLS, which would wait for the server
+
+    timer = Timer(limit_s, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, HTTPException) as error:
+        if expired.is_set():
+            raise _UnusableError(f"the answer had not ended after {limit_s:g} s") from error
+        raise
+    finally:
+        timer.cancel()
+    if expired.is_set():  # what has come looks complete where only the end of the connection ends it
+        raise _UnusableError(f"the answer had not ended after {limit_s:g} s")
 
 
 def _entries(models: dict[str, object]) -> list[dict[str, object]]:
@@ -119,7 +162,8 @@ def slot_tokens(properties: dict[str, object]) -> int | None:
 
 
 def _positive(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+    count = token_count(value)
+    return count if count and count <= LARGEST_COUNT_TOKENS else None
 
 
 @frozen

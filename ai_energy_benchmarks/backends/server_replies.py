@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import math
 import time
 
 from ai_energy_benchmarks.backends.event_stream import EventStream, StreamSummary, Usage, error_text
 from ai_energy_benchmarks.backends.http_connection import Response
+from ai_energy_benchmarks.backends.json_text import json_object
 from ai_energy_benchmarks.domain.completions import Completion, FinishReason
 from ai_energy_benchmarks.domain.prompts import Request
 
@@ -25,6 +26,7 @@ _FINISH: dict[str, FinishReason] = {
 _FAILED = frozenset({"abort", "aborted", "cancelled", "canceled", "error", "content_filter"})
 
 
+_LONGEST_RETRY_AFTER_S = 60.0
 NO_TOKEN = "the answer has no token, by events and by count"
 
 
@@ -45,7 +47,7 @@ def completion(
         token_source="usage" if summary.usage else "retokenised",
         sent_s=sent_s,
         token_times_s=stream.token_times_s,
-        finished_s=time.perf_counter(),
+        finished_s=time.perf_counter() if stream.ended_s is None else stream.ended_s,
         finish_reason=_FINISH.get(summary.finish_reason or "", "unknown"),
         cached_prompt_tokens=usage.cached_prompt_tokens,
         reasoning_tokens=reasoning_tokens(stream, usage),
@@ -92,6 +94,8 @@ def reasoning_tokens(stream: EventStream, usage: Usage) -> int | None:
 
 def bad_end(stream: EventStream, summary: StreamSummary) -> str | None:
     """Why a stream that came to its end is no answer; None if it is one."""
+    if summary.impossible is not None:
+        return summary.impossible
     if summary.error is not None:
         return f"the server reported an error in its stream: {summary.error}"
     if summary.finish_reason in _FAILED:
@@ -114,11 +118,9 @@ def refusal(response: Response) -> str:
     if response.status < 400:
         where = response.headers.get("location", "another address")
         return f"status {response.status}: the server points to {where}; set backend.endpoint to that"
-    try:
-        document = json.loads(response.refusal)
-    except ValueError:
-        document = None
-    text = error_text(document) if isinstance(document, dict) else None
+    text = error_text(json_object(response.refusal))
+    if asks_to_try_again(response) and retry_after_s(response, 0) is None:
+        text = f"{text or 'busy'}; it asks to wait longer than {_LONGEST_RETRY_AFTER_S:g} s before the next attempt"
     return f"status {response.status}: {text or response.refusal[:200].decode('utf-8', 'replace') or 'no reason given'}"
 
 
@@ -127,7 +129,14 @@ def asks_to_try_again(response: Response) -> bool:
     return response.status in _BUSY or (response.status >= 500 and "retry-after" in response.headers)
 
 
-def retry_after_s(response: Response, attempt: int) -> float:
-    """What the server asks for, in whole seconds (RFC 9110 §10.2.3); else twice as long each time."""
-    asked = response.headers.get("retry-after", "")
-    return min(float(asked), 60.0) if asked.isdigit() else min(0.5 * 2**attempt, 30.0)
+def retry_after_s(response: Response, attempt: int) -> float | None:
+    """What the server asks for, in whole seconds (RFC 9110 §10.2.3); else twice as long each time.
+
+    Returns:
+        None where it asks for more than a minute, which is not worth waiting for.
+    """
+    requested = response.headers.get("retry-after", "")
+    if not (requested.isascii() and requested.isdigit()):
+        return min(math.ldexp(0.5, attempt), 30.0)
+    requested_s = float(requested)
+    return requested_s if requested_s <= _LONGEST_RETRY_AFTER_S else None

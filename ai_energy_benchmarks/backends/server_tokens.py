@@ -15,6 +15,7 @@ from attrs import define, evolve, field, frozen
 
 from ai_energy_benchmarks.backends import small_model
 from ai_energy_benchmarks.backends.event_stream import EventStream, Usage
+from ai_energy_benchmarks.backends.json_text import LARGEST_COUNT_TOKENS, token_count
 from ai_energy_benchmarks.backends.model_files import resolve_model
 from ai_energy_benchmarks.backends.openai_requests import turns
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, RenderingError, render
@@ -118,8 +119,8 @@ def prompt_ids(server: Server, model: str, request: Request, *, chat: bool) -> S
 
 def _counted(document: dict[str, object] | None) -> int | None:
     """The count in an answer, as a number or as the tokens themselves."""
-    count, tokens = (document or {}).get("count"), (document or {}).get("tokens")
-    if isinstance(count, int):
+    count, tokens = token_count((document or {}).get("count")), (document or {}).get("tokens")
+    if count is not None and count <= LARGEST_COUNT_TOKENS:
         return count
     return len(tokens) if isinstance(tokens, list) else None
 

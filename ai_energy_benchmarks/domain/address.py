@@ -16,6 +16,8 @@ _CALLS: dict[str, Literal["chat", "completions"] | None] = {
     "/v1/completions": "completions",
     "/v1/models": None,
 }
+# What a path or a query may have (RFC 3986 §3.3), and what is percent-encoded already.
+_SENT_AS_IS = "/%:@!$&'()*+,;=?-._~"
 _SECRET = re.compile(r"key|token|secret|pass|sig|auth|code", re.IGNORECASE)
 
 
@@ -73,9 +75,16 @@ def parse_address(url: str) -> Address:
         credentials += ":"
     path = parts.path.rstrip("/")
     call = next((each for each in _CALLS if path.endswith(each)), "/v1")
-    return Address(
-        parts.hostname, port or (443 if tls else 80), tls, path.removesuffix(call).rstrip("/"), parts.query, credentials
-    )
+    path, query = quote(path.removesuffix(call).rstrip("/"), _SENT_AS_IS), quote(parts.query, _SENT_AS_IS)
+    return Address(_ascii_host(parts.hostname), port or (443 if tls else 80), tls, path, query, credentials)
+
+
+def _ascii_host(name: str) -> str:
+    """A host as the network knows it (RFC 5890 for letters outside ASCII)."""
+    try:
+        return name if name.isascii() else name.encode("idna").decode()
+    except UnicodeError as error:
+        raise ValueError(f"{name!r} is no name of a host") from error
 
 
 def named_api(url: str) -> Literal["chat", "completions"] | None:
