@@ -39,3 +39,13 @@ class Dataset(Protocol):
             DatasetError: the source cannot be read; the message names file, row and column.
         """
         ...
+
+
+@runtime_checkable
+class SkipsRows(Protocol):
+    """A source that may leave rows aside in which there is no prompt."""
+
+    @property
+    def skipped_rows(self) -> int:
+        """How many the last reading left aside."""
+        ...

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
 from ai_energy_benchmarks.errors import DatasetError
 
+_REMEDY_EMPTY = "fill it in, remove the row, or set scenario.dataset_options.skip_empty: true"
+# Chat Completions and Anthropic's API; the Responses API.
+_TEXT_KINDS = ("text", "input_text", "output_text")
 DEFAULT_COLUMN = "text"
 
 
@@ -43,11 +46,11 @@ def text_of(cell: Cell, source: Source) -> str:
     Raises:
         DatasetError: it is not a text that a model can be sent.
     """
-    value = cell.value
+    value = joined_parts(cell, source)
     if not isinstance(value, str):
         raise source.error(f"expected text, found {_describe(value)}", _remedy(value), place=cell.place)
     if not value.strip():
-        raise source.error("the prompt is empty", "remove it, or fill it in", place=cell.place)
+        raise source.error("the prompt is empty", _REMEDY_EMPTY, place=cell.place)
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -57,6 +60,38 @@ def text_of(cell: Cell, source: Source) -> str:
             place=cell.place,
         ) from error
     return value
+
+
+def is_empty(cell: Cell) -> bool:
+    """Whether a cell holds nothing, or nothing but spaces."""
+    return cell.value is None or (isinstance(cell.value, str) and not cell.value.strip())
+
+
+def joined_parts(cell: Cell, source: Source) -> object:
+    """The text of a message whose content is a list of parts, as OpenAI's API has it; any other value as it is.
+
+    Parts are joined by line ends, as vLLM does for templates that take text alone.
+
+    Raises:
+        DatasetError: a part is no text.
+    """
+    parts = cell.value
+    if not isinstance(parts, list | tuple) or not any(_kind(part) for part in parts):
+        return parts
+    texts = []
+    for number, part in enumerate(parts, start=1):
+        text = part.get("text") if isinstance(part, Mapping) and _kind(part) in _TEXT_KINDS else part
+        if not isinstance(text, str):
+            what = f"part {number} of the message is of type {_kind(part) or 'unknown'}, not text"
+            raise source.error(what, "remove it; this package measures text alone", place=cell.place)
+        texts.append(text)
+    return "\n".join(texts)
+
+
+def _kind(part: object) -> str:
+    """The type that a part of a message names; empty if it is none."""
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    return kind if isinstance(kind, str) else ""
 
 
 def _describe(value: object) -> str:
@@ -75,7 +110,7 @@ def _describe(value: object) -> str:
 
 def _remedy(value: object) -> str:
     if value is None:
-        return "fill the cell, or remove the row"
+        return _REMEDY_EMPTY
     if isinstance(value, dict | list | tuple):
         return "name the column that holds plain text in scenario.text_column_name"
     return "write the prompt as text, in quotes"

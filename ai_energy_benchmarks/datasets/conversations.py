@@ -8,7 +8,7 @@ from typing import Literal
 
 from attrs import evolve
 
-from ai_energy_benchmarks.datasets.cells import Cell, Source, text_of
+from ai_energy_benchmarks.datasets.cells import Cell, Source, is_empty, text_of
 from ai_energy_benchmarks.domain.prompts import Message, Prompt
 from ai_energy_benchmarks.errors import DatasetError
 
@@ -47,6 +47,25 @@ def prompts_from(cells: Iterable[Cell], source: Source, turns: Turns = "first") 
     for place, cell in enumerate(cells):
         for prompt in _prompts(cell, source, turns):
             yield evolve(prompt, index=next(numbers) if turns == "all" else place)
+
+
+class Filled:
+    """Cells without the empty ones.
+
+    Attributes:
+        skipped: how many were empty, of those that have been read.
+    """
+
+    def __init__(self, cells: Iterable[Cell], skip: bool) -> None:
+        self._cells = cells
+        self._skip = skip
+        self.skipped = 0
+
+    def __iter__(self) -> Iterator[Cell]:
+        for cell in self._cells:
+            empty = self._skip and is_empty(cell)
+            self.skipped += empty
+            yield Cell(cell.place, []) if empty else cell  # a conversation in which nothing is said keeps its number
 
 
 def is_conversation(value: object) -> bool:

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.datasets.base import DatasetSettings
 from ai_energy_benchmarks.datasets.cells import Cell, Source, missing_column
-from ai_energy_benchmarks.datasets.conversations import Turns, prompts_from
+from ai_energy_benchmarks.datasets.conversations import Filled, Turns, prompts_from
 from ai_energy_benchmarks.datasets.sampling import ALL
 from ai_energy_benchmarks.domain.prompts import Prompt, Tokenizer
 from ai_energy_benchmarks.errors import DatasetError
@@ -33,6 +33,7 @@ class HuggingFaceOptions:
         streaming: read rows over the network as they are needed instead of downloading the whole split.
         turns: of a conversation, the user's ``first`` turn alone, the ``last`` one with the conversation before it, or
             ``all`` of them, each a prompt with the conversation before it.
+        skip_empty: leave rows without a prompt aside, of which the verdict then has the number; else they are refused.
     """
 
     subset: str | None = None
@@ -40,6 +41,7 @@ class HuggingFaceOptions:
     revision: str | None = None
     streaming: bool = False
     turns: Turns = "first"
+    skip_empty: bool = False
 
 
 class HuggingFaceDataset:
@@ -52,6 +54,12 @@ class HuggingFaceDataset:
         self._settings = settings
         options = settings.options
         self._options = options if isinstance(options, HuggingFaceOptions) else HuggingFaceOptions()
+        self._filled = Filled((), False)
+
+    @property
+    def skipped_rows(self) -> int:
+        """How many rows the last reading left aside (``datasets.base.SkipsRows``)."""
+        return self._filled.skipped
 
     @classmethod
     def from_settings(cls, settings: DatasetSettings) -> HuggingFaceDataset:
@@ -67,7 +75,8 @@ class HuggingFaceDataset:
             if source.column not in columns:
                 raise missing_column(source, columns)
             cells = _cells(rows.select_columns([self._settings.text_column]), self._settings.text_column)
-            return tuple(islice(prompts_from(cells, source, self._options.turns), count))
+            self._filled = Filled(cells, self._options.skip_empty)
+            return tuple(islice(prompts_from(self._filled, source, self._options.turns), count))
 
     def _split(self, source: Source) -> Dataset | IterableDataset:
         from datasets import load_dataset

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.datasets.base import DatasetSettings
 from ai_energy_benchmarks.datasets.cells import Cell, Source
-from ai_energy_benchmarks.datasets.conversations import Turns, prompts_from
+from ai_energy_benchmarks.datasets.conversations import Filled, Turns, prompts_from
 from ai_energy_benchmarks.datasets.parquet_rows import parquet_cells
 from ai_energy_benchmarks.datasets.text_rows import (
     csv_cells,
@@ -41,9 +41,11 @@ class LocalOptions:
     Attributes:
         turns: of a conversation, the user's ``first`` turn alone, the ``last`` one with the conversation before it, or
             ``all`` of them, each a prompt with the conversation before it.
+        skip_empty: leave rows without a prompt aside, of which the verdict then has the number; else they are refused.
     """
 
     turns: Turns = "first"
+    skip_empty: bool = False
 
 
 class LocalDataset:
@@ -56,6 +58,12 @@ class LocalDataset:
         self._settings = settings
         options = settings.options
         self._options = options if isinstance(options, LocalOptions) else LocalOptions()
+        self._filled = Filled((), False)
+
+    @property
+    def skipped_rows(self) -> int:
+        """How many rows the last reading left aside (``datasets.base.SkipsRows``)."""
+        return self._filled.skipped
 
     @classmethod
     def from_settings(cls, settings: DatasetSettings) -> LocalDataset:
@@ -65,8 +73,8 @@ class LocalDataset:
         path = Path(os.path.expanduser(self._settings.name))
         source = Source(self._settings.name, self._settings.text_column)
         try:
-            cells = self._cells(path, source, count)
-            return tuple(islice(prompts_from(cells, source, self._options.turns), count))
+            self._filled = Filled(self._cells(path, source, count), self._options.skip_empty)
+            return tuple(islice(prompts_from(self._filled, source, self._options.turns), count))
         except OSError as error:
             raise Source(source.name).error(
                 f"the file cannot be read: {error.strerror or error}", "check its permissions and the disk"

@@ -1,12 +1,15 @@
-"""Whether prompts and answers fit the loaded model, before anything is measured."""
+"""What is known of the prompts before anything is measured: whether they fit the model, and what was left aside."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 from ai_energy_benchmarks.backends.base import Backend
 from ai_energy_benchmarks.backends.context import too_long
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, RenderingError, render
+from ai_energy_benchmarks.datasets.base import Dataset, SkipsRows
+from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import BackendError
 from ai_energy_benchmarks.runner.workload import Passes, some_requests
 
@@ -37,3 +40,10 @@ def check_fit(passes: Passes, backend: Backend) -> None:
             return
     if failure is not None:
         raise BackendError(f"no prompt can be given to the model: {failure.message}", remedy=failure.remedy)
+
+
+def skipped_rows(dataset: Dataset) -> Iterator[Finding]:
+    """How many rows of a dataset had no prompt."""
+    if isinstance(dataset, SkipsRows) and (count := dataset.skipped_rows):
+        rows = "1 row" if count == 1 else f"{count} rows"
+        yield Finding("INFO", "dataset", f"{rows} without a prompt skipped (scenario.dataset_options.skip_empty)")

@@ -21,7 +21,7 @@ from ai_energy_benchmarks.domain.result import Step, StepName, Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import CollectorError
-from ai_energy_benchmarks.runner.fitting import check_fit
+from ai_energy_benchmarks.runner.fitting import check_fit, skipped_rows
 from ai_energy_benchmarks.runner.generating import Generating, Members, as_seen
 from ai_energy_benchmarks.runner.gpus import fastest_first, named_gpus, reported_gpus
 from ai_energy_benchmarks.runner.locating import elsewhere, location_findings, location_of
@@ -78,6 +78,7 @@ class Steps:
         self._others = OtherWork(workload.process_ids)
         tokenizer, plan = members.backend.tokenizer, members.reasoning
         record.passes = passes = make_passes(self.config, members.dataset, plan.formatter, tokenizer)
+        record.findings.extend(skipped_rows(members.dataset))
         check_fit(passes, members.backend)
         observed = observe(plan, passes.prompts[0], tokenizer, members.backend)
         record.reasoning, self._generating.thinking_begun = observed.reasoning, observed.begun

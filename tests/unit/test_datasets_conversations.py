@@ -75,6 +75,62 @@ def test_an_empty_question_is_an_error(tmp_path: Path) -> None:
         read(path)
 
 
+PARTS = [{"type": "text", "text": "Look:"}, {"type": "text", "text": "why?", "image_url": None}]
+
+
+@pytest.mark.parametrize("turns", ["first", "last", "all"])
+def test_content_of_several_text_parts_is_one_text(turns: Turns) -> None:
+    """As OpenAI's API has it, in every turn; the parts are lines."""
+    chat = [{"role": "system", "content": [{"type": "input_text", "text": "s"}]}, {"role": "user", "content": PARTS}]
+    history = () if turns == "first" else (Message("system", "s"),)
+    assert asked(chat, turns=turns) == [Prompt(0, "Look:\nwhy?", history=history)]
+    assert asked(PARTS) == [Prompt(0, "Look:\nwhy?")]
+
+
+def test_text_parts_in_parquet_are_read(tmp_path: Path) -> None:
+    """There each part is a structure with every key."""
+    path = tmp_path / "chats.parquet"
+    pl.DataFrame({"conversations": [[{"role": "user", "content": PARTS}]]}).write_parquet(path)
+    assert read(path) == (Prompt(0, "Look:\nwhy?"),)
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        ({"type": "image_url", "image_url": {"url": "data:"}}, "image_url"),
+        ({"type": "input_audio", "text": "not this"}, "input_audio"),
+        ({"type": "text", "text": None}, "text"),
+        ({"text": "without a type"}, "unknown"),
+    ],
+)
+def test_a_part_that_is_no_text_is_refused(part: object, kind: str) -> None:
+    """A prompt without it would be another one: its place and type are named."""
+    with pytest.raises(DatasetError, match=f"turn 1.*part 3 of the message is of type {kind}, not text") as caught:
+        asked([{"role": "user", "content": [*PARTS, part]}])
+    assert "text alone" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.txt", "a.parquet"])
+def test_empty_rows_can_be_skipped_and_are_counted(tmp_path: Path, name: str) -> None:
+    """Of those read until there were enough; the others keep their numbers, and without the setting it is named."""
+    path, texts = tmp_path / name, ["a", "", "  ", "b", "", "c"]
+    if name == "a.jsonl":
+        path.write_text("\n".join(json.dumps({"text": text or None}) for text in texts))
+    elif name == "a.parquet":
+        pl.DataFrame({"text": texts}).write_parquet(path)
+    else:
+        path.write_text("\n".join([*(["id,text"] if name == "a.csv" else []), *(
+            f"1,{text}" if name == "a.csv" else text for text in texts)]))  # fmt: skip
+    skipping = LocalDataset(DatasetSettings(str(path), "text", options=LocalOptions(skip_empty=True)))
+    assert skipping.prompts(3, None) == (Prompt(0, "a"), Prompt(3, "b"), Prompt(5, "c"))
+    assert skipping.skipped_rows == 3
+    assert skipping.prompts(2, None) == (Prompt(0, "a"), Prompt(3, "b"))
+    assert skipping.skipped_rows == 2
+    with pytest.raises(DatasetError) as caught:
+        LocalDataset(DatasetSettings(str(path), "text")).prompts(3, None)
+    assert "scenario.dataset_options.skip_empty: true" in str(caught.value.remedy)
+
+
 def test_the_last_turn_of_the_user_comes_with_what_was_said_before_it() -> None:
     """Under the roles that chat templates know; what follows it is not sent."""
     assert asked(SILENT[:0], LONG, turns="last") == [Prompt(1, "Why?", history=BEFORE_WHY)]

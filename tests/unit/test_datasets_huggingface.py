@@ -127,6 +127,12 @@ def test_one_of_several_splits_must_be_named(hub: Hub) -> None:
     assert "split" in hub.refusal("org/two", split="nosuch")["message"]
 
 
+def test_empty_rows_of_a_hub_dataset_can_be_skipped(hub: Hub) -> None:
+    """As wikitext has them; nobody can fill them in on the hub, so the refusal names the setting."""
+    assert "scenario.dataset_options.skip_empty: true" in hub.refusal("org/two", split="test")["remedy"]
+    assert hub.read("org/two", split="test", skip_empty=True) == ["b"]
+
+
 def test_a_bad_row_is_named(hub: Hub) -> None:
     """A null among the prompts is told with its row and column."""
     found = hub.refusal("org/two", split="test")

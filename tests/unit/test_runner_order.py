@@ -19,6 +19,8 @@ from ai_energy_benchmarks.config.model import (
     ScenarioConfig,
     WarmupConfig,
 )
+from ai_energy_benchmarks.datasets.base import DatasetSettings
+from ai_energy_benchmarks.datasets.local import LocalDataset, LocalOptions
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.prompts import Batch, Prompt, Tokenizer
@@ -407,3 +409,24 @@ def test_metrics_disabled_means_absent_energy() -> None:
     assert result.summary.components == ()
     assert set(result.summary.absent) == {"gpu", "cpu", "dram"}
     assert result.summary.output_tokens == 16
+
+
+def test_the_verdict_has_the_number_of_skipped_rows(tmp_path: Path) -> None:
+    """Rows without a prompt were left aside because the config says so; a file without any has no such line."""
+    path = tmp_path / "prompts.csv"
+    for texts, lines in (("a,,b,c,,d,e", ["2 rows without a prompt skipped (scenario.dataset_options.skip_empty)"]),
+                         ("a,b,c,d,e", [])):  # fmt: skip
+        path.write_text("\n".join(["id,text", *(f"1,{text}" for text in texts.split(","))]))
+        dataset = LocalDataset(DatasetSettings(str(path), "text", options=LocalOptions(skip_empty=True)))
+        journal = Journal()
+        clock = FakeClock(journal)
+        runner = BenchmarkRunner(
+            config(),
+            backend=FakeBackend(journal, clock),
+            collector=FakeCollector(journal, clock),
+            reporters=[],
+            dataset=dataset,
+            clock=clock,
+        )
+        findings = runner.measure().verdict.findings
+        assert [finding.message for finding in findings if finding.check == "dataset"] == lines
