@@ -72,15 +72,18 @@ class Disturbance:
             workload's cannot be seen.
         workload_s: that of the workload and of this process, mean over the processors; None as ``others_s``, and in
             results of older versions.
+        paused_s: the longest time in which this process stood still, where it was watched; None in results of older
+            versions.
     """
 
     asleep_s: float
     stolen_s: float | None
     others_s: float | None = None
     workload_s: float | None = None
+    paused_s: float | None = None
 
     def since(self, earlier: Disturbance) -> Disturbance:
-        """What lies between two sums."""
+        """What lies between two sums; a longest time is no sum, and is not in it."""
         return Disturbance(
             self.asleep_s - earlier.asleep_s,
             _between(earlier.stolen_s, self.stolen_s),

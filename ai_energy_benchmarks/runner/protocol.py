@@ -223,7 +223,7 @@ class Steps:
         finally:
             # A window that was cut short keeps what it has: its tokens and the energy until now.
             stop = members.collector.mark()
-            machine = self._others.disturbance().since(before)
+            machine = evolve(self._others.disturbance().since(before), paused_s=watch.paused_s)
             quiet_s, measurement, rows, grown, at_once = 0.0, None, None, None, True
             try:
                 try:

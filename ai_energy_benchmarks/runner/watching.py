@@ -16,6 +16,7 @@ from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.environment import Disturbance
 from ai_energy_benchmarks.domain.serving import ClientLoad, ServerCounters, ServerLoad
 from ai_energy_benchmarks.environment.disturbance import disturbance_so_far
+from ai_energy_benchmarks.load.pause_watch import PauseWatch
 from ai_energy_benchmarks.load.self_check import SelfCheck
 from ai_energy_benchmarks.load.server_watch import ServerWatch
 from ai_energy_benchmarks.metrics.cpu_time import TreeTime
@@ -26,19 +27,21 @@ from ai_energy_benchmarks.metrics.processes import PROC, machine_times
 class TrialWatch:
     """``async with`` around the window; made before it, since making it reads the server's counters.
 
-    An engine in process has no client and no counters, so nothing is watched there.
+    An engine in process has no client and no counters, so only pauses are watched there.
     """
 
     backend: Backend
     load: LoadConfig
     clock: Clock
     _before: ServerCounters | None = field(init=False)
+    _pauses: PauseWatch = field(init=False)
     _client: SelfCheck | None = field(init=False, default=None)
     _server: ServerWatch | None = field(init=False, default=None)
     _stack: AsyncExitStack = field(init=False, factory=AsyncExitStack)
 
     def __attrs_post_init__(self) -> None:
         self._before = self.backend.counters()
+        self._pauses = PauseWatch(shares_interpreter=not self.backend.needs_endpoint)
         if not self.backend.needs_endpoint:
             return
         self._client = SelfCheck(self.load.concurrency, self.clock)
@@ -47,7 +50,7 @@ class TrialWatch:
             self._server = ServerWatch(self.backend.gauges, self.load.watch_server_s, self.clock)
 
     async def __aenter__(self) -> TrialWatch:
-        for each in (self._client, self._server):
+        for each in (self._pauses, self._client, self._server):
             if each is not None:
                 await self._stack.enter_async_context(each)
         return self
@@ -56,6 +59,11 @@ class TrialWatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    @property
+    def paused_s(self) -> float:
+        """The longest time in which this process stood still."""
+        return self._pauses.longest_s
 
     @property
     def client(self) -> ClientLoad | None:
