@@ -51,11 +51,16 @@ def context_problems(settings: BackendSettings, generation: Generation) -> tuple
 
 def config_at_hand(model: str, revision: str | None = None) -> Mapping[str, object] | None:
     """The config.json of a directory, or of a hub model in the cache; None where there is none, or it is no JSON."""
+    directory = directory_at_hand(model, revision)
+    return None if directory is None else read_config(directory)
+
+
+def directory_at_hand(model: str, revision: str | None = None) -> Path | None:
+    """Where a model's files are, without any download; None where they are not on this machine."""
     if name_problems(model):
         return None
     path = Path(os.path.expanduser(model))
-    directory = path if path.exists() else cached_snapshot(model, revision)
-    return None if directory is None else read_config(directory)
+    return path if path.exists() else cached_snapshot(model, revision)
 
 
 def read_config(directory: Path) -> Mapping[str, object] | None:

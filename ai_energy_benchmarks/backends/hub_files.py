@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.errors import BackendError
 
+Look = Callable[[Path], None]
 # Everything at the top of a repository that from_pretrained may read; weights in other formats are not fetched.
 _SMALL_FILES = ("*.json", "*.jinja", "*.model", "*.txt", "*.py", "*.tiktoken")
 _INSTALL_LINE = 'pip install "ai_energy_benchmarks[pytorch]"'
@@ -30,10 +31,13 @@ def cached_snapshot(model: str, revision: str | None, *, complete: bool = False)
     return Path(found[0]).parent if all(isinstance(each, str) for each in found) else None
 
 
-def fetch(model: str, revision: str | None, progress: Progress) -> Path:
+def fetch(model: str, revision: str | None, progress: Progress, look: Look | None = None) -> Path:
     """The directory of a model in the hub's cache, downloaded if needed; its name is the commit.
 
     Without network the cached files are taken as they are.
+
+    Args:
+        look: called with the directory as soon as the small files are in it, before any weights; may raise.
 
     Raises:
         BackendError: there is no such model or revision, it is closed, or neither cache nor network has it.
@@ -51,7 +55,7 @@ def fetch(model: str, revision: str | None, progress: Progress) -> Path:
     except ImportError as error:
         raise BackendError(f"hub models need huggingface_hub: {error}", remedy=_INSTALL_LINE) from error
     try:
-        return _download(model, revision, progress)
+        return _download(model, revision, progress, look)
     except GatedRepoError as error:
         raise BackendError(
             f"hub model {model} asks its users to accept terms, and this account has not",
@@ -77,7 +81,7 @@ def fetch(model: str, revision: str | None, progress: Progress) -> Path:
         return cached
 
 
-def _download(model: str, revision: str | None, progress: Progress) -> Path:
+def _download(model: str, revision: str | None, progress: Progress, look: Look | None) -> Path:
     """Files come one after the other, so that Ctrl-C leaves no thread behind; a second call goes on from there."""
     from huggingface_hub import HfApi, hf_hub_download
 
@@ -91,9 +95,12 @@ def _download(model: str, revision: str | None, progress: Progress) -> Path:
             )
         progress.begin(f"download {model}", sum(sizes_bytes.values()))
         try:
-            for name, size_bytes in sizes_bytes.items():
+            small = [name for name in sizes_bytes if _is_small(name)]
+            for name in (*small, *(name for name in sizes_bytes if name not in small)):
                 local = Path(hf_hub_download(model, name, revision=found.sha))
-                progress.advance(size_bytes)
+                progress.advance(sizes_bytes[name])
+                if look is not None and small and name == small[-1]:
+                    look(local.parent)
             # By commit so far; this leaves a note in the cache of what the branch stands for, for work offline.
             hf_hub_download(model, next(iter(sizes_bytes)), revision=revision)
         finally:
@@ -111,9 +118,13 @@ def wanted_files(sizes_bytes: Mapping[str, int]) -> dict[str, int]:
     for pattern in ("*.safetensors", "pytorch_model*.bin"):
         weights = {name for name in top if fnmatch(name, pattern) and not name.startswith("consolidated")}
         if weights:
-            small = {name for name in top if any(fnmatch(name, each) for each in _SMALL_FILES)}
+            small = {name for name in top if _is_small(name)}
             return {name: top[name] for name in sorted(small | weights)}
     return {}
+
+
+def _is_small(name: str) -> bool:
+    return any(fnmatch(name, each) for each in _SMALL_FILES)
 
 
 def _first_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ai_energy_benchmarks.backends import hub_files, small_model
+from ai_energy_benchmarks.backends.hub_files import Look
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.errors import BackendError
 
@@ -37,7 +38,12 @@ class ModelFiles:
 
 
 def resolve_model(
-    model: str, progress: Progress, *, revision: str | None = None, cache_dir: Path | None = None
+    model: str,
+    progress: Progress,
+    *,
+    revision: str | None = None,
+    cache_dir: Path | None = None,
+    look: Look | None = None,
 ) -> ModelFiles:
     """Find the files of a model; download or convert them if they are not here yet.
 
@@ -47,6 +53,7 @@ def resolve_model(
     Args:
         revision: branch, tag or commit of a hub model.
         cache_dir: where converted models are kept; the platform's cache directory if not given.
+        look: called with the directory of a hub model's small files before its weights are downloaded; may raise.
 
     Raises:
         BackendError: nothing is there, or what is there cannot be loaded.
@@ -61,7 +68,7 @@ def resolve_model(
         raise BackendError(
             problem, remedy="set backend.model to a directory, a .gguf file or a hub id such as org/name"
         )
-    return _hub(model, revision, progress)
+    return _hub(model, revision, progress, look)
 
 
 def name_problems(model: str) -> tuple[str, ...]:
@@ -73,8 +80,8 @@ def name_problems(model: str) -> tuple[str, ...]:
     return (f"backend.model: {model!r} is neither an existing path nor a hub id",)
 
 
-def _hub(model: str, revision: str | None, progress: Progress) -> ModelFiles:
-    snapshot = hub_files.fetch(model, revision, progress)
+def _hub(model: str, revision: str | None, progress: Progress, look: Look | None = None) -> ModelFiles:
+    snapshot = hub_files.fetch(model, revision, progress, look)
     return ModelFiles(str(snapshot), None, f"hub model {model} at commit {snapshot.name}", snapshot.name)
 
 

@@ -25,6 +25,7 @@ from ai_energy_benchmarks.backends.pytorch_generation import (
     proposals_are_checked,
     used_parameters,
 )
+from ai_energy_benchmarks.backends.pytorch_kind import kind_problems
 from ai_energy_benchmarks.backends.pytorch_loading import (
     INSTALL_LINE,
     device_problems,
@@ -72,6 +73,7 @@ class PyTorchBackend(InProcessBackend):
         return (
             *(name_problems(self.settings.model) if self.settings.model else ()),
             *devices,
+            *kind_problems(self.settings.model, self.options.revision),
             *context_problems(self.settings, demand.generation),
             *generation_problems(demand),
             *option_problems(self.options, demand, self.settings.device),

@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ai_energy_benchmarks.backends.base import BackendSettings
 from ai_energy_benchmarks.backends.model_files import ModelFiles, resolve_model
-from ai_energy_benchmarks.backends.pytorch_checkpoint import Fit, refuse_other_kinds, weights_fit
+from ai_energy_benchmarks.backends.pytorch_checkpoint import Fit, weights_fit
 from ai_energy_benchmarks.backends.pytorch_companions import load_assistant, with_adapter
+from ai_energy_benchmarks.backends.pytorch_kind import kind_of, look_at
 from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions, runs_on_cpu
 from ai_energy_benchmarks.backends.pytorch_quantization import (
     checkpoint_method,
@@ -26,6 +28,7 @@ from ai_energy_benchmarks.errors import BackendError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_LONGEST_REASON = 600
 INSTALL_LINE = 'pip install "ai_energy_benchmarks[pytorch]"'
 
 
@@ -101,8 +104,10 @@ def load(settings: BackendSettings, options: PyTorchOptions) -> Loaded:
     if missing:
         raise BackendError(f"the pytorch backend needs {' and '.join(missing)}", remedy=INSTALL_LINE)
     devices = placement(settings)
-    files = resolve_model(settings.model, settings.progress, revision=options.revision)
-    refuse_other_kinds(Path(files.path_or_id))
+    look = partial(look_at, trust_remote_code=options.trust_remote_code)
+    files = resolve_model(settings.model, settings.progress, revision=options.revision, look=look)
+    if files.gguf_file is None:
+        look(Path(files.path_or_id))
     method = _method(files, options)
     settings.progress.begin("load model")
     try:
@@ -111,7 +116,7 @@ def load(settings: BackendSettings, options: PyTorchOptions) -> Loaded:
             assistant = load_assistant(model, options, settings.progress)
     except (OSError, ValueError, ImportError, RuntimeError, KeyError) as error:
         raise BackendError(
-            f"model {settings.model!r} does not load: {type(error).__name__}: {error}",
+            f"model {settings.model!r} does not load: {type(error).__name__}: {_briefly(error)}",
             remedy="check backend.model, backend.options and that the model fits the memory",
         ) from error
     finally:
@@ -129,6 +134,12 @@ def load(settings: BackendSettings, options: PyTorchOptions) -> Loaded:
     boards = used | set(devices) if options.tp_plan else used
     words = str(options.quantization) if options.quantization else method
     return Loaded(model, tokenizer, files, tuple(sorted(used)), _board_ids(boards), assistant, words, fit)
+
+
+def _briefly(error: Exception) -> str:
+    """Its beginning in one line: transformers lists hundreds of classes."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} …"
 
 
 def _method(files: ModelFiles, options: PyTorchOptions) -> str | None:
@@ -156,8 +167,11 @@ def _method(files: ModelFiles, options: PyTorchOptions) -> str | None:
 def _from_pretrained(
     options: PyTorchOptions, files: ModelFiles, devices: tuple[str, ...], method: str | None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Fit]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    import transformers
+    from transformers import AutoTokenizer
 
+    directory = Path(files.path_or_id)
+    kind = "AutoModelForCausalLM" if files.gguf_file else kind_of(directory, options.trust_remote_code)
     shared: dict[str, object] = {"trust_remote_code": options.trust_remote_code}
     if options.revision is not None:
         shared["revision"] = options.revision
@@ -166,8 +180,11 @@ def _from_pretrained(
     tokenizer = AutoTokenizer.from_pretrained(files.path_or_id, **shared)
     arguments = model_arguments(options, devices, gguf=files.gguf_file is not None, quantised=method is not None)
     shared["output_loading_info"] = True
-    model, info = AutoModelForCausalLM.from_pretrained(files.path_or_id, **shared, **arguments)
-    fit = weights_fit(model, info, Path(files.path_or_id), method is not None and files.gguf_file is None)
+    model, info = getattr(transformers, kind).from_pretrained(files.path_or_id, **shared, **arguments)
+    fit = weights_fit(model, info, directory, method is not None and files.gguf_file is None)
+    if kind != "AutoModelForCausalLM":
+        unused = f"{type(model).__name__} takes images too; it was given text alone, so its other parts did nothing"
+        fit = evolve(fit, notes=(*fit.notes, unused))
     if "device_map" not in arguments and options.tp_plan is None:
         model.to(devices[0])
     return with_adapter(model, options), tokenizer, fit

@@ -18,6 +18,7 @@ from ai_energy_benchmarks.backends.event_stream import EventStream, Usage
 from ai_energy_benchmarks.backends.json_text import LARGEST_COUNT_TOKENS, token_count
 from ai_energy_benchmarks.backends.model_files import resolve_model
 from ai_energy_benchmarks.backends.openai_requests import turns
+from ai_energy_benchmarks.backends.pytorch_kind import missing_for_tokenizer
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, RenderingError, render
 from ai_energy_benchmarks.backends.server_probe import Server, post
 from ai_energy_benchmarks.backends.server_replies import NO_TOKEN, first_event_tokens, reasoning_tokens
@@ -145,6 +146,11 @@ def local_counter(name: str) -> LocalCounter:
     Raises:
         BackendError: neither transformers nor tokenizers is installed, or there is no such tokenizer.
     """
+    if missing := missing_for_tokenizer(Path(name).expanduser()):
+        raise BackendError(
+            f"backend.options.tokenizer: {name!r} is a SentencePiece file, which needs {' and '.join(missing)}",
+            remedy=f"pip install {' '.join(missing)}",
+        )
     try:
         return LocalCounter(name, _load(name))
     except ImportError as error:
