@@ -8,6 +8,7 @@ from statistics import fmean, median
 
 from attrs import frozen
 
+from ai_energy_benchmarks.analysis.filler_tokens import is_cancelled
 from ai_energy_benchmarks.analysis.repeats import repeated_prompts
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
@@ -112,8 +113,13 @@ def _by_answers(trials: Sequence[Trial], policy: _Policy) -> CacheUse | None:
 
 
 def _answers(trials: Sequence[Trial]) -> Iterator[Completion]:
-    """All of them, one after the other: of a very long pass there is no room for all at once."""
-    return (done for trial in trials for done in trial.completions)
+    """All of them, one after the other: of a very long pass there is no room for all at once.
+
+    Finished fillers too: they repeat the prompts of their pass, and their energy and tokens are in the steady state.
+    """
+    for trial in trials:
+        yield from trial.completions
+        yield from (each for each in trial.fillers if isinstance(each, Completion) and not is_cancelled(each))
 
 
 def cached_per_pass(trials: Sequence[Trial], by_answers: Sequence[float | None]) -> float | None:
@@ -196,14 +202,23 @@ def _unreported(trials: Sequence[Trial], policy: _Policy) -> Finding:
             f"{silent}, and later trials had their first tokens after {drop:.0%} of the first trial's time: their "
             f"prompts probably came from a cache, or the warm-up was too short; {_FIX}",
         )
-    if policy.salt == "none" and len(trials) > 1:
-        return Finding("WARN", _CHECK, f"{silent}, and every trial sends the same prompts; {_FIX}")
-    if policy.salt != "text" and _repeat(trials):
-        return Finding("WARN", _CHECK, f"{silent}, and prompts of a trial were sent before in it; {_FIX}")
+    if (repeats := _repeats(trials, policy)) is not None:
+        return Finding("WARN", _CHECK, f"{silent}, and {repeats}; {_FIX}")
     if policy.salt != "none":
         how = "a salt of its own" if policy.salt == "key" else "a first line of its own"
         return Finding("INFO", _CHECK, f"{silent}; every trial's prompts had {how}")
     return Finding("INFO", _CHECK, f"{silent}; the prompts of the only trial had not been sent before in this run")
+
+
+def _repeats(trials: Sequence[Trial], policy: _Policy) -> str | None:
+    """Which prompts a cache may hold already; None if there are none."""
+    if policy.salt == "none" and len(trials) > 1:
+        return "every trial sends the same prompts"
+    if policy.salt == "none" and any(trial.fillers for trial in trials):
+        return "filler requests repeat the prompts of their pass"
+    if policy.salt != "text" and _repeat(trials):
+        return "prompts of a trial were sent before in it"
+    return None
 
 
 def _first_token_drop(trials: Sequence[Trial]) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from ai_energy_benchmarks.analysis.filler_tokens import filler_tokens, unseen_tokens
@@ -38,7 +38,7 @@ def serving_findings(trials: Sequence[Trial], engine: EngineFacts | None = None)
     yield _worst("client CPU", shares, _CPU_SHARE, "the client used {:.0%} of a core")
     lags_s = [trial.client.loop_lag_s for trial in whole if trial.client]
     yield _worst("client event loop", lags_s, _LOOP_LAG_S, "the event loop woke up {:.4f} s late (99th percentile)")
-    yield from _concurrency(served)
+    yield from concurrency_findings(served)
     yield from _tokens(served)
     yield from count_findings(served)
     yield from _streams(served)
@@ -57,7 +57,7 @@ def goodput_findings(summary: Summary) -> Iterator[Finding]:
         unknown = (
             f"unknown for {found.unknown_requests:g} requests of a pass, the times of whose tokens are not all known"
         )
-        why = unknown if found.unknown_requests else "unknown, as no request of a pass was sent in the steady state"
+        why = unknown if found.unknown_requests else "unknown, as no request was sent in the time that counts"
         yield Finding("WARN", "goodput", f"{asked}: {why}")
     else:
         yield Finding(
@@ -101,15 +101,20 @@ def _worst(check: str, values: Sequence[float], limits: tuple[float, float], wor
     return Finding(level, check, f"{words.format(worst)} in its worst trial")
 
 
-def _concurrency(trials: Sequence[Trial]) -> Iterator[Finding]:
-    """Over the whole window of a trial, its ramp and its drain too."""
-    mean = min(map(in_flight_mean, trials))
-    if trials[0].client is None:
+def concurrency_findings(trials: Sequence[Trial], parts: Mapping[int, Trial] | None = None) -> Iterator[Finding]:
+    """Requests in flight over the whole window of a trial, its ramp and its drain too.
+
+    Args:
+        trials: all of a server.
+        parts: number of a trial → the part of it that counts, in place of the whole.
+    """
+    wanted = trials[0].client.concurrency if trials and trials[0].client else None
+    if wanted is None:
         return
-    wanted = trials[0].client.concurrency
+    mean = min(in_flight_mean(each, parts[each.number] if parts else None) for each in trials)
     level: Level = "FAIL" if mean < _ACHIEVED[1] * wanted else "WARN" if mean < _ACHIEVED[0] * wanted else "PASS"
-    message = f"{mean:.2f} of {wanted} requests in flight, on average over the whole pass"
-    yield Finding(level, "concurrency", message)
+    where = "the part of each trial that counts" if parts else "the whole pass"
+    yield Finding(level, "concurrency", f"{mean:.2f} of {wanted} requests in flight, on average over {where}")
 
 
 def _streams(trials: Sequence[Trial]) -> Iterator[Finding]:

@@ -62,12 +62,15 @@ def _begun_s(outcome: Outcome) -> float:
     return outcome.finished_s
 
 
-def in_flight_mean(trial: Trial) -> float:
-    """Mean number of requests in flight over the whole window, fillers included."""
-    if trial.duration_s <= 0:
+def in_flight_mean(trial: Trial, part: Trial | None = None) -> float:
+    """Mean number of requests in flight over the whole window, or over that of a part of it; fillers included."""
+    window = part or trial
+    if window.duration_s <= 0:
         return 0.0
+    start_s, stop_s = window.start_s, window.stop_s
     every = chain(trial.outcomes, trial.fillers)
-    return sum(min(each.finished_s, trial.stop_s) - each.sent_s for each in every) / trial.duration_s
+    in_window_s = (min(each.finished_s, stop_s) - max(each.sent_s, start_s) for each in every)
+    return sum(max(0.0, seconds) for seconds in in_window_s) / window.duration_s
 
 
 def steady_trial(trial: Trial, window: SteadyWindow) -> SteadyTrial:

@@ -54,7 +54,7 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
     yield from _resolved(steady, summary)
     if steady.tokens_absent:
         yield Finding("FAIL", CHECK, f"no steady figure per token: {steady.tokens_absent}")
-    yield from _running(cases)
+    yield from running_findings(chosen)
     p95_s = summary.e2e_s.p95 if summary.e2e_s else summary.pass_e2e_s or 0.0
     short = [each for each in (_length(cases, p95_s), _requests(cases), _halves(cases), _prompts(cases)) if each]
     yield from short
@@ -120,20 +120,21 @@ def _warn(message: str, case: _Case, times: float) -> Finding:
     return Finding("WARN", CHECK, f"{message}; scenario.num_samples: {enough} would do")
 
 
-def _running(cases: Sequence[_Case]) -> Iterator[Finding]:
-    """What the server itself ran, whatever was sent to it."""
+def running_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
+    """What the server itself ran in the steady windows, whatever was sent to it; nothing of trials without one."""
+    windows = [each.steady for each in trials if each.steady is not None]
     means = [
         (load.running_mean, load.waiting_mean)
-        for each in cases
-        if (load := each.window.server_load) is not None and load.running_mean is not None
+        for each in windows
+        if (load := each.server_load) is not None and load.running_mean is not None
     ]
     if not means:
-        if any(each.trial.server_load and each.trial.server_load.running_mean is not None for each in cases):
+        if windows and any(each.server_load and each.server_load.running_mean is not None for each in trials):
             message = "no reading of the server's running requests fell into the steady window"
             message += "; lower load.watch_server_s"
             yield Finding("INFO", "server load", message)
         return
-    wanted = cases[0].window.concurrency
+    wanted = windows[0].concurrency
     running, waiting = min((mean or 0.0, waiting or 0.0) for mean, waiting in means)
     share, most = running / wanted, max(mean or 0.0 for mean, _ in means)
     if most > _OTHERS * wanted:

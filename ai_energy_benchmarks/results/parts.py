@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.doubtful_tokens import without_token_figures
 from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import not_single, pooled, tokens_per_event
-from ai_energy_benchmarks.analysis.serving_checks import token_doubts
+from ai_energy_benchmarks.analysis.serving_checks import concurrency_findings, token_doubts
+from ai_energy_benchmarks.analysis.steady_checks import running_findings
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.token_counts import prompt_contradiction, prompt_doubts
 from ai_energy_benchmarks.domain.completions import Completion
@@ -28,7 +31,15 @@ def of_a_part(
     # A part of a trial has no counter of its own, so what was said against the whole holds for it.
     summary = evolve(summary, prompt_tokens_in_doubt=prompt_contradiction(recorded))
     summary = without_token_figures(summary, withheld[0].message) if withheld else summary
-    return summary, (*withheld, *prompt_doubts(recorded))
+    return summary, (*withheld, *prompt_doubts(recorded), *_load(recorded, cut))
+
+
+def _load(recorded: Sequence[Trial], cut: Sequence[Trial]) -> Iterator[Finding]:
+    """Requests in flight in the part; what the server ran is only known of the steady state, and held against it."""
+    parts = {each.number: each for each in counting_trials(cut)}
+    served = [each for each in recorded if each.number in parts and each.client is not None]
+    yield from concurrency_findings(served, parts)
+    yield from running_findings(served)
 
 
 def _with_whole_latencies(

@@ -291,6 +291,31 @@ def test_a_server_that_says_nothing_of_its_cache_warns_where_prompts_repeat(tmp_
         assert cache_line(run(server, tmp_path, **{"protocol.trials": 1})).level == "INFO"
 
 
+@pytest.mark.parametrize(("report", "level"), [(silent, "WARN"), (as_vllm, "FAIL")])
+def test_fillers_repeat_the_prompts_of_their_pass(report: Report, level: str, tmp_path: Path) -> None:
+    """In a single trial too, and without a salt they are found: the steady state then holds less prefill."""
+
+    @define
+    class Slow(CachingServer):
+        async def answer(self, exchange: Exchange) -> None:
+            await asyncio.sleep(0.05 if exchange.path.endswith("completions") else 0)
+            if len(self._blocks) and "last" in self.prompt(exchange.body):
+                await asyncio.sleep(0.4)
+            await super().answer(exchange)
+
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("".join(f"{n} is a number of which much can be said\n" for n in range(7)) + "the last of all\n")
+    caching = Slow(report)
+    loaded = {"load.concurrency": 3, "scenario.dataset_name": str(prompts), "scenario.num_samples": 8}
+    with running(caching.answer) as server:
+        changes = {"protocol.trials": 1, "protocol.warmup.requests": 0, "protocol.thermal_gate": False}
+        result = run(server, tmp_path, **loaded, **changes)
+    assert len(result.trials[0].fillers) > 6
+    finding = cache_line(result)
+    assert finding.level == level
+    assert ("filler requests repeat the prompts of their pass" in finding.message) == (level == "WARN")
+
+
 def test_a_key_that_a_server_lacks_is_refused() -> None:
     """The check names the setting, and what does it instead."""
     settings = BackendSettings(

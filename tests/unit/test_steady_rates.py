@@ -10,6 +10,7 @@ from ai_energy_benchmarks.config.slo import SloConfig
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.serving import ServerLoad
 from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.parts import of_a_part
 from ai_energy_benchmarks.testing import Engine
 from ai_energy_benchmarks.testing.engine import step_seconds
 from tests.unit.test_steady import Bench, found
@@ -45,7 +46,7 @@ def test_a_latency_of_no_request_says_why() -> None:
     [(level, message)] = found(result, "latency")
     assert (level, message[:21]) == ("INFO", "TTFT, ITL, TPOT, E2E:")
     [(level, message)] = found(result, "goodput")
-    assert (level, message.endswith("no request of a pass was sent in the steady state")) == ("WARN", True)
+    assert (level, message.endswith("no request was sent in the time that counts")) == ("WARN", True)
     assert "3 × the p95 of E2E (1.45 s)" in " ".join(message for _, message in found(result, "steady state"))
 
 
@@ -71,3 +72,15 @@ def test_a_server_that_runs_more_than_were_sent_is_used_by_others(running: float
     [finding] = [each for each in steady_findings([busy], result.summary) if each.check == "server load"]
     assert finding.level == level
     assert ("something else uses it" in finding.message) == (level == "WARN")
+
+
+def test_a_part_of_a_run_is_held_to_the_load_in_it() -> None:
+    """A cut has no client and no gauge of its own: its requests are counted, and what the server ran is still said."""
+    result = run([200] * 160, engine=Engine(most_running=3))
+    (trial,) = result.trials
+    assert trial.steady is not None
+    for part_s, in_flight in ((10.0, "PASS"), (trial.duration_s + 200.0, "FAIL")):
+        cut = evolve(trial, stop_s=trial.start_s + part_s, client=None, steady=None, fillers=(), outcomes=())
+        _, findings = of_a_part(result.summary, (trial,), (cut,), None)
+        assert [each.level for each in findings if each.check == "concurrency"] == [in_flight]
+        assert [each.level for each in findings if each.check == "server load"] == ["FAIL"]
