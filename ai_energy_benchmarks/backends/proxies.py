@@ -47,6 +47,8 @@ TABLE: tuple[Proxy, ...] = (
     _row("remote", "kubefwd telepresence", "kubefwd.com, telepresence.io: services of a cluster"),
     _row("remote", "cloudflared", "developers.cloudflare.com: cloudflared access tcp --hostname … --url localhost:…"),
     _row("remote", "session-manager-plugin", "docs.aws.amazon.com/systems-manager: AWS-StartPortForwardingSession"),
+    _row("remote", "k9s tsh", "k9scli.io, goteleport.com: port forwarding from within the program itself"),
+    _row("remote", "code cursor", "code.visualstudio.com/docs/remote/ssh: forwarded ports of a remote host"),
     _row("remote", "chisel frpc bore ngrok", "their manuals: TCP tunnels to another machine"),
     _row("remote", "gvproxy vpnkit com.docker.backend", "github.com/containers/gvisor-tap-vsock, moby/vpnkit"),
     _row("container", "docker-proxy", "github.com/moby/moby, cmd/docker-proxy: -container-ip, -container-port"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from attrs import field, frozen
 
-LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})
+# ``.localhost`` and everything below it is this machine (RFC 6761 §6.3); the others are lines of usual /etc/hosts.
+_LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
 HIDDEN = "***"
 # What people paste: the address of a call instead of that of the server.
 _CALLS: dict[str, Literal["chat", "completions"] | None] = {
@@ -41,7 +43,16 @@ class Address:
     @property
     def local(self) -> bool:
         """Whether the name surely means this machine."""
-        return self.host in LOCAL_HOSTS
+        name = self.host.lower().rstrip(".")
+        if name in _LOCAL_NAMES or name.endswith(".localhost"):
+            return True
+        try:
+            address = ipaddress.ip_address(name.partition("%")[0])
+        except ValueError:
+            return False
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        # Connecting to the unspecified address reaches this machine (Linux, ip(7)).
+        return (mapped or address).is_loopback or (mapped or address).is_unspecified
 
     @property
     def authority(self) -> str:

@@ -33,6 +33,21 @@ def test_the_address_of_a_call_is_that_of_its_server(url: str) -> None:
     assert address.target("/v1/chat/completions") == "/v1/chat/completions"
 
 
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        *(("localhost", True), ("LOCALHOST.", True), ("vllm.localhost", True), ("ip6-localhost", True)),
+        *(("127.0.0.1", True), ("127.0.0.2", True), ("127.255.1.1", True), ("0.0.0.0", True)),
+        *(("[::1]", True), ("[0:0:0:0:0:0:0:1]", True), ("[::ffff:127.0.0.1]", True), ("[::]", True)),
+        *(("10.0.0.5", False), ("128.0.0.1", False), ("[fe80::1]", False), ("[::ffff:10.0.0.5]", False)),
+        *(("localhost.example.org", False), ("gpu-host", False), ("127.0.0.1.nip.io", False)),
+    ],
+)
+def test_every_loopback_address_is_this_machine(host: str, local: bool) -> None:
+    """However it is written; a name that only looks like one is not."""
+    assert parse_address(f"http://{host}:8000/v1").local is local
+
+
 def test_a_path_before_the_version_and_a_query_are_kept() -> None:
     """Gateways have both; the query goes behind every path."""
     address = parse_address("https://host/openai/v1/chat/completions?api-version=preview")
