@@ -98,7 +98,9 @@ def test_strict_turns_a_failed_verdict_into_an_exit_code(config: Path) -> None:
 
 def test_a_run_that_gives_up_exits_with_1(config: Path) -> None:
     """When nothing succeeds the run stops, and what was seen is written all the same."""
-    longer = too_long(config, *("e" * 400 for _ in range(20)))
+    texts = ["e" * 400 for _ in range(20)]
+    texts[18] = "e"  # one that fits, since a model that no prompt fits is refused before anything is measured
+    longer = too_long(config, *texts)
     done = command("run", config, *longer, "-o", "scenario.num_samples=19", "--strict", cwd=config.parent)
     assert done.code == 1
     assert "error: the run stopped early: the last 10 requests have all failed" in done.err

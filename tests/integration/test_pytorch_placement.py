@@ -60,8 +60,9 @@ def test_code_of_the_model_runs_only_if_it_is_trusted(tmp_path: Path, monkeypatc
     config = json.loads((model / "config.json").read_text())
     named = {"AutoConfig": "own_code.OwnConfig", "AutoModelForCausalLM": "own_code.OwnModel"}
     (model / "config.json").write_text(json.dumps({**config, "model_type": "own", "auto_map": named}))
-    with pytest.raises(BackendError, match="does not load"):
+    with pytest.raises(BackendError, match="comes with Python code of its own") as caught:
         backend(model).__enter__()
+    assert "backend.options.trust_remote_code: true" in str(caught.value.remedy)
     with backend(model, trust_remote_code=True) as engine:
         assert type(engine.model).__name__ == "OwnModel"
 
