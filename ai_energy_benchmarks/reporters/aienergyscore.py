@@ -7,10 +7,10 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ai_energy_benchmarks.analysis.derived import derive, energies
+from ai_energy_benchmarks.analysis.derived import derive, energies, leading
 from ai_energy_benchmarks.analysis.time_shares import Undivided
 from ai_energy_benchmarks.domain.result import BenchmarkResult
-from ai_energy_benchmarks.domain.summary import ComponentEnergy
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.results.document import report_document
 from ai_energy_benchmarks.results.phases import METHOD, PhaseEnergy, phases_by_time
@@ -27,8 +27,9 @@ PHASES = ("preprocess", "prefill", "decode")
 class AIEnergyScoreReporter:
     """Writes ``benchmark_report.json``, ``GPU_ENERGY_WH.txt`` and ``GPU_ENERGY_SUMMARY.json``.
 
-    The figures are of one pass, the mean of its runs. Where no meter saw a GPU, or its figure is withheld, there is
-    no ``GPU_ENERGY_WH.txt``, an older one is removed, and the summary says why: 0 Wh would be a score.
+    The figures are of one pass, the mean of its runs; under concurrency those of its requests at the energy that one
+    has in the steady state, without ramp, drain and fillers. Where no meter saw a GPU, or its figure is withheld, there
+    is no ``GPU_ENERGY_WH.txt``, an older one is removed, and the summary says why: 0 Wh would be a score.
 
     Attributes:
         directory: where the files go.
@@ -56,9 +57,14 @@ class AIEnergyScoreReporter:
 
 
 def gpu_energy_wh(result: BenchmarkResult) -> float | None:
-    """The score before it is divided: GPU energy of one whole pass; None where ``_why_no_score`` has a reason."""
-    gpu = energies(result.summary).get("gpu")
-    return wh(gpu.energy_j) if gpu is not None and _why_no_score(result) is None else None
+    """The score before it is divided: GPU energy of a pass's requests; None where ``_why_no_score`` has a reason."""
+    summary, gpu = result.summary, energies(result.summary).get("gpu")
+    if gpu is None or _why_no_score(result) is not None:
+        return None
+    if summary.steady is None:
+        return wh(gpu.energy_j)
+    per_1000_wh = _per_1000(summary, gpu)
+    return None if per_1000_wh is None else per_1000_wh * summary.succeeded / 1000
 
 
 def gpu_summary(result: BenchmarkResult) -> dict[str, str | float | None]:
@@ -70,13 +76,13 @@ def gpu_summary(result: BenchmarkResult) -> dict[str, str | float | None]:
     return {
         "units": "Wh",
         "total": total_wh,
-        **_interval(gpu if total_wh is not None else None),
+        **(_interval(result.summary, gpu) if total_wh is not None and gpu is not None else {}),
         **{f"{name}_wh": wh(getattr(phases, f"{name}_j")) if divided else None for name in PHASES},
         "format": "ai_energy_benchmarks",
         "model": result.subject.model,
         "samples": result.summary.requests,
         "runs": result.summary.trials,
-        "wh_per_1000_queries": _per_1000(result, total_wh),
+        "wh_per_1000_queries": _per_1000(result.summary, gpu) if total_wh is not None and gpu is not None else None,
         "source": gpu.provenance if gpu else "absent",
         "split": METHOD if divided else None,
         **({} if isinstance(phases, PhaseEnergy) else {"split_absent": phases.reason}),
@@ -85,19 +91,22 @@ def gpu_summary(result: BenchmarkResult) -> dict[str, str | float | None]:
     }
 
 
-def _interval(gpu: ComponentEnergy | None) -> dict[str, str | float | None]:
+def _interval(summary: Summary, gpu: ComponentEnergy) -> dict[str, str | float | None]:
     """The 95 % interval of the total: with the sensor's gain where it is known, and the repeatability without it."""
-    mean = gpu.per_pass_j if gpu else None
-    if gpu is None or mean is None or mean.leading_half_width is None:
+    found = leading(summary, gpu)
+    mean, times = gpu.per_pass_j, 1.0
+    if summary.steady is not None and found is not None:
+        mean, times = found[0].per_output_token_j, summary.steady.request_output_tokens * summary.succeeded
+    if mean is None or mean.leading_half_width is None:
         return {}
     return {
-        "half_width_95_wh": wh(mean.leading_half_width),
+        "half_width_95_wh": wh(mean.leading_half_width * times),
         "half_width_95_holds": (
             f"trials, the meter's timing and ±{100 * gpu.gain_limit:.0f} % sensor gain"
             if gpu.gain_limit is not None
             else "trials and the meter's timing; the sensor's gain is not known"
         ),
-        "repeatability_95_wh": None if mean.half_width is None else wh(mean.half_width),
+        "repeatability_95_wh": None if mean.half_width is None else wh(mean.half_width * times),
     }
 
 
@@ -112,16 +121,27 @@ def _why_no_score(result: BenchmarkResult) -> str | None:
         return "the energy of the GPU is modelled, not measured"
     if not gpu.resolved:
         return "the bounds of the figure are too wide"
-    return None if summary.tokens_in_doubt is None else f"token counts are in doubt: {summary.tokens_in_doubt}"
+    if summary.tokens_in_doubt is not None:
+        return f"token counts are in doubt: {summary.tokens_in_doubt}"
+    return _why_not_steady(summary, gpu)
 
 
-def _per_1000(result: BenchmarkResult, gpu_wh: float | None) -> float | None:
-    summary = result.summary
-    gpu = energies(summary).get("gpu")
-    if gpu_wh is None or gpu is None:
+def _why_not_steady(summary: Summary, gpu: ComponentEnergy) -> str | None:
+    """Under concurrency the energy of the pass is not that of its requests: fillers worked in it too."""
+    found = leading(summary, gpu)
+    if found is None:
+        absent = summary.steady.absent.get("gpu", "") if summary.steady else summary.steady_absent
+        return f"there is no figure of the steady state: {absent}"
+    if summary.steady is None:
         return None
+    if summary.steady.tokens_absent:
+        return f"the tokens of the steady state are uncertain: {summary.steady.tokens_absent}"
+    return None if found[0].resolved else "the bounds of the figure of the steady state are too wide"
+
+
+def _per_1000(summary: Summary, gpu: ComponentEnergy) -> float | None:
     if summary.steady is None and summary.succeeded and summary.whole_requests and not summary.steady_absent:
-        return 1000 * gpu_wh / summary.succeeded
+        return 1000 * wh(gpu.energy_j) / summary.succeeded
     per_request = derive(summary, gpu).per_request_j
     return None if per_request is None or per_request.value is None else 1000 * wh(per_request.value)
 

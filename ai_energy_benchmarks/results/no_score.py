@@ -26,10 +26,21 @@ def why_no_score(document: Mapping[str, object]) -> str | None:
     if (doubt := token_doubt_of(document)) is not None:
         return f"its token counts are in doubt: {doubt}"
     per_1000_wh = number(_block(derived, "wh_per_1000_queries").get("value"))
-    if per_1000_wh is None or per_1000_wh <= 0:
-        absent = _block(document, "absent").get("gpu")
-        return f"its run has no GPU energy{f': {absent}' if absent else ''}"
-    return None
+    return _why_no_energy(document) if per_1000_wh is None or per_1000_wh <= 0 else None
+
+
+def _why_no_energy(document: Mapping[str, object]) -> str:
+    if (steady := _no_steady_figure(document)) is not None:
+        return f"its run under concurrency gives no figure of the steady state: {steady}"
+    absent = _block(document, "absent").get("gpu")
+    return f"its run has no GPU energy{f': {absent}' if absent else ''}"
+
+
+def _no_steady_figure(document: Mapping[str, object]) -> str | None:
+    """Why a run under concurrency has no steady figure of the GPU; None if it has one, or one request in flight."""
+    steady = _block(document, "steady_state")
+    reasons = (steady.get("absent"), steady.get("tokens_absent"), _block(steady, "components_absent").get("gpu"))
+    return next((each for each in reasons if isinstance(each, str) and each), None)
 
 
 def token_doubt_of(document: Mapping[str, object]) -> str | None:

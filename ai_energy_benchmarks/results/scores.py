@@ -65,7 +65,9 @@ def _from_result(document: Mapping[str, object]) -> Score:
     thinks = _block(document, "reasoning").get("asked") is True
     parameters = _block(document, "backend_info").get("parameters")
     per_1000 = _block(_block(_block(document, "derived"), "gpu"), "wh_per_1000_queries")
-    failed = _block(document, "verdict").get("level") == "FAIL"
+    notes = ["the verdict of its run is FAIL"] if _block(document, "verdict").get("level") == "FAIL" else []
+    if (at_once := _at_once(document)) > 1:
+        notes.append(f"measured with {at_once} requests at a time, where the method has one")
     withheld = why_no_score(document)
     return _score(
         str(_block(document, "config").get("model")),
@@ -73,8 +75,14 @@ def _from_result(document: Mapping[str, object]) -> Score:
         size_class(parameters) if isinstance(parameters, int) else "",
         tuple(None if withheld else number(per_1000.get(name)) for name in ("value", "low", "high")),
         reason=withheld or "",
-        note="the verdict of its run is FAIL" if failed else "",
+        note="; ".join(notes),
     )
+
+
+def _at_once(document: Mapping[str, object]) -> int:
+    """Requests in flight, or in a batch: energy per query falls with them, and AI Energy Score's batch is 1."""
+    known = (_block(document, "config").get("batch_size"), _block(document, "steady_state").get("concurrency"))
+    return max((each for each in known if isinstance(each, int)), default=1)
 
 
 def _score(
