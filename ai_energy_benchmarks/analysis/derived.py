@@ -152,7 +152,7 @@ def _inverse(energy: ComponentEnergy, amount: float) -> Bounded | None:
 
 
 def at_wall(total: ComponentEnergy, wall_factor: float) -> Bounded:
-    """Joules of one pass at the wall: the sum of the gross components × wall factor (measurement.md §9)."""
+    """Joules of one pass at the wall: the sum of the gross components × `metrics.wall_factor`, as stated there."""
     value = total.energy_j * wall_factor if total.resolved else None
     return Bounded(value, total.energy_low_j * wall_factor, total.energy_high_j * wall_factor)
 

@@ -14,7 +14,7 @@ from ai_energy_benchmarks.domain.power import Device, Samples, Series
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Level
 
-# measurement.md §2: what is compared, and from when on it is worth a line in the verdict.
+# "The verdict" in docs/measurement.md: what is compared, and from when on it is worth a line in the verdict.
 SHORTEST_S = 10.0
 WARN, FAIL = 0.03, 0.10
 # Power is shown late, and by some drivers as the mean of the last second: the lag that agrees best is taken.

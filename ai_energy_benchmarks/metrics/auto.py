@@ -15,7 +15,7 @@ from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
 from ai_energy_benchmarks.metrics.combined import CombinedCollector
 
-# In order of trust (measurement.md §1): the first that opens and sees the component is taken.
+# In order of trust ("Meters" in docs/measurement.md): the first that opens and sees the component is taken.
 _ORDER: Mapping[Component, tuple[str, ...]] = {
     "gpu": ("nvml", "zeus"),
     "cpu": ("rapl", "zeus", "modelled"),

@@ -41,7 +41,7 @@ class NvmlOptions:
         settle_s: how long a reading may wait after a window for the counter to move.
         flat_within: changes of power in a rest that count as flat, over the step between rest and work.
         widest_delay_s: where a rest is not flat at once, the longest delay that the bounds allow for.
-        longest_rest_s: how long the rest beside a window may become while it is not flat.
+        longest_rest_s: how long the rest next to a window may become while it is not flat.
     """
 
     poll_s: float = field(default=0.01, validator=validators.gt(0))

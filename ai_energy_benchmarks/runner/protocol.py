@@ -1,4 +1,4 @@
-"""The steps of one benchmark, in the order of measurement.md §3."""
+"""The steps of one benchmark, in the order of "The order of a benchmark" (docs/measurement.md)."""
 
 from __future__ import annotations
 
