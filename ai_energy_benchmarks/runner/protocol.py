@@ -254,7 +254,7 @@ class Steps:
                     outcomes=as_seen(outcomes) if rows is None else rows,
                     complete=complete and rows is not None,
                     client=watch.client,
-                    server=grown or watch.growth(),
+                    server=grown if cancelled else watch.growth(),
                     server_load=watch.server_load,
                     machine=machine,
                     fillers=tuple(filled),
