@@ -78,6 +78,8 @@ def required_components(
 def uses_gpu(config: BenchmarkConfig, engine: EngineFacts | None) -> bool | None:
     """Whether the engine runs on a GPU: as it reports itself, else as the config says, else as its kind does.
 
+    Whoever names the GPUs of a server says that it uses them.
+
     Returns:
         None where none of them says.
     """
@@ -85,7 +87,8 @@ def uses_gpu(config: BenchmarkConfig, engine: EngineFacts | None) -> bool | None
         return bool(engine.board_ids)
     if config.backend.device.partition(":")[0] == "cpu":
         return False
-    return True if runs_on_gpu(config.backend.type) else None
+    named = bool(config.backend.device_ids) and needs_endpoint(config.backend.type)
+    return True if named or runs_on_gpu(config.backend.type) else None
 
 
 def _on_gpus(config: BenchmarkConfig, engine: EngineFacts | None, trials: Sequence[Trial]) -> bool:

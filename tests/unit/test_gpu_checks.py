@@ -243,6 +243,16 @@ def test_a_server_whose_gpu_no_meter_sees(backend: str, device: str, levels: lis
     assert total or "NVML cannot be opened" in (summary.total_absent or "")
 
 
+def test_whoever_names_the_gpus_of_a_server_says_that_it_has_some() -> None:
+    """Where no meter sees them the energy is missing, and what is left is no total."""
+    chosen = config("openai")
+    named = evolve(chosen, backend=evolve(chosen.backend, device_ids=(0,)))
+    trials = [trial(1, reading(CPU, 50.0), absent={"gpu": "NVML cannot be opened"})]
+    assert uses_gpu(named, None) is True
+    assert required_components(named, None, trials, [], Samples()) == ("gpu",)
+    assert uses_gpu(evolve(named, backend=evolve(named.backend, device="cpu")), None) is False
+
+
 def test_work_of_which_it_is_unknown_whose_it_was_leaves_no_total() -> None:
     """A GPU worked while an unknown server answered, and no rest shows whether that was for it."""
     trials, steps = run([(140, 650)] * 2, rest_w=None)
