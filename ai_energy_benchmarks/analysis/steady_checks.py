@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from attrs import frozen
 
 from ai_energy_benchmarks.analysis.energy_checks import WIDE
+from ai_energy_benchmarks.analysis.running_checks import running_findings
 from ai_energy_benchmarks.analysis.tokens import Counts, count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted
 from ai_energy_benchmarks.domain.completions import FailedCompletion
@@ -15,11 +16,9 @@ from ai_energy_benchmarks.domain.power import Component, Measurement
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyState, SteadyTrial, Summary
-from ai_energy_benchmarks.domain.verdict import Finding, Level
+from ai_energy_benchmarks.domain.verdict import Finding
 
 CHECK = "steady state"
-_RUNNING = (0.9, 0.5)
-_OTHERS = 1.1
 _SHORTEST_S = 60.0
 _LATENCIES = 3
 _PER_SLOT = 10
@@ -118,37 +117,6 @@ def _warn(message: str, case: _Case, times: float) -> Finding:
     step = 10 ** max(0, len(str(wanted)) - 2)
     enough = -(-wanted // step) * step
     return Finding("WARN", CHECK, f"{message}; scenario.num_samples: {enough} would do")
-
-
-def running_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
-    """What the server itself ran in the steady windows, whatever was sent to it; nothing of trials without one."""
-    windows = [each.steady for each in trials if each.steady is not None]
-    means = [
-        (load.running_mean, load.waiting_mean)
-        for each in windows
-        if (load := each.server_load) is not None and load.running_mean is not None
-    ]
-    if not means:
-        if windows and any(each.server_load and each.server_load.running_mean is not None for each in trials):
-            message = "no reading of the server's running requests fell into the steady window"
-            message += "; lower load.watch_server_s"
-            yield Finding("INFO", "server load", message)
-        return
-    wanted = windows[0].concurrency
-    running, waiting = min((mean or 0.0, waiting or 0.0) for mean, waiting in means)
-    share, most = running / wanted, max(mean or 0.0 for mean, _ in means)
-    if most > _OTHERS * wanted:
-        message = f"the server ran {most:.2f} requests on average over the steady window, of which {wanted} were"
-        message += " sent here: something else uses it, or its gauge counts a request several times"
-        yield Finding("WARN", "server load", message)
-        return
-    level: Level = "FAIL" if share < _RUNNING[1] else "WARN" if share < _RUNNING[0] else "PASS"
-    message = f"the server ran {running:.2f} of {wanted} requests on average over the steady window"
-    if level != "PASS":
-        queue = f", with {waiting:.2f} waiting" if waiting else ""
-        message += f"{queue}: the figures are those of {running:.2f} requests; raise the server's own limit of requests"
-        message += ", or lower load.concurrency"
-    yield Finding(level, "server load", message)
 
 
 def _length(cases: Sequence[_Case], p95_s: float) -> Finding | None:

@@ -16,6 +16,13 @@ def figure(value: float, digits: int = 4) -> str:
     return fixed(value, digits - 1 - math.floor(math.log10(abs(value))))
 
 
+def amount(value: float) -> str:
+    """A mean of whole numbers: exact where it is one itself, otherwise to one decimal, below 1 to two digits."""
+    if value == round(value):
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if abs(value) >= 1 else figure(value, 2)
+
+
 def with_half_width(mean: float, half_width: float | None) -> str:
     """``mean ± half width``, both to two digits of the half width; the mean alone if there is none."""
     if not half_width:

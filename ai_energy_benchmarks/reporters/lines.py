@@ -12,6 +12,7 @@ from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.reporters.figures import (
+    amount,
     bounds,
     cell,
     component_name,
@@ -28,9 +29,9 @@ def named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
     """Name and text of each line under the tables."""
     summary = result.summary
     yield "Speed", _speed(summary)
-    prompt, output = f"{summary.prompt_tokens:,.10g} prompt", f"{summary.output_tokens:,.10g} output"
+    prompt, output = f"{amount(summary.prompt_tokens)} prompt", f"{amount(summary.output_tokens)} output"
     yield "Per pass", f"{prompt} and {output} tokens in {figure(summary.duration_s)} s"
-    yield "Requests", f"{summary.succeeded:,.10g} ok, {summary.failed:,.10g} failed per pass"
+    yield "Requests", f"{amount(summary.succeeded)} ok, {amount(summary.failed)} failed per pass"
     yield from _whole_pass(summary)
     if (goodput := summary.goodput) and goodput.requests_per_s is not None and goodput.share is not None:
         asked = ", ".join(f"{name} ≤ {figure(units.ms(limit_s))} ms" for name, limit_s in goodput.slo.limits())
@@ -75,8 +76,8 @@ def _whole_pass(summary: Summary) -> Iterator[tuple[str, str]]:
     steady = summary.steady
     if steady is None:
         return
-    pooled = f"latencies are of the {steady.latency_requests:,.10g} sent in the steady state"
-    left_out = f"{steady.left_out_requests:,.10g} before it and {steady.filler_requests:,.10g} fillers left out"
+    pooled = f"latencies are of the {amount(steady.latency_requests)} sent in the steady state"
+    left_out = f"{amount(steady.left_out_requests)} before it and {amount(steady.filler_requests)} fillers left out"
     yield "Latencies", f"{pooled}; {left_out}"
     parts = [f"{figure(summary.output_tokens_per_s)} output tokens/s"]
     for each in rows(summary):

@@ -9,8 +9,8 @@ from attrs import evolve
 from ai_energy_benchmarks.analysis.doubtful_tokens import without_token_figures
 from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import not_single, pooled, tokens_per_event
+from ai_energy_benchmarks.analysis.running_checks import running_findings
 from ai_energy_benchmarks.analysis.serving_checks import concurrency_findings, token_doubts
-from ai_energy_benchmarks.analysis.steady_checks import running_findings
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.token_counts import prompt_contradiction, prompt_doubts
 from ai_energy_benchmarks.domain.completions import Completion

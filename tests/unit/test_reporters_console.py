@@ -16,7 +16,7 @@ from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon
 from ai_energy_benchmarks.domain.serving import ClientLoad
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.console import ConsoleReporter
-from ai_energy_benchmarks.reporters.figures import bounds, figure, with_half_width
+from ai_energy_benchmarks.reporters.figures import amount, bounds, figure, with_half_width
 from tests.factories import CPU, ENGINE, GPU, OTHER_GPU, completion, failure, reading, result, step, trial, verdict
 
 GOLDEN = Path(__file__).parent / "golden" / "console.txt"
@@ -204,3 +204,12 @@ def test_the_work_is_told_with_what_it_costs():
     line = next(each for each in known.splitlines() if each.startswith("Work"))
     assert re.match(r"Work +\S+ TFLOP per pass, (low|high) confidence; \S+ GFLOP/J GPU", line)
     assert "Work" not in shown(result())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1022.0, "1,022"), (0.0, "0"), (499.0 + 1 / 3, "499.3"), (8.0 + 1 / 3, "8.3"), (0.01234, "0.012")],
+)
+def test_means_of_whole_numbers_are_not_written_to_ten_digits(value: float, text: str) -> None:
+    """A part of a pass holds 8.3 requests on average, and a whole one exactly 16."""
+    assert amount(value) == text

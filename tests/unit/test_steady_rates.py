@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from ai_energy_benchmarks.analysis.running_checks import running_findings
 from ai_energy_benchmarks.analysis.steady_checks import steady_findings
 from ai_energy_benchmarks.config.slo import SloConfig
 from ai_energy_benchmarks.domain.result import BenchmarkResult
@@ -72,6 +73,43 @@ def test_a_server_that_runs_more_than_were_sent_is_used_by_others(running: float
     [finding] = [each for each in steady_findings([busy], result.summary) if each.check == "server load"]
     assert finding.level == level
     assert ("something else uses it" in finding.message) == (level == "WARN")
+
+
+@pytest.mark.parametrize(
+    ("loads", "level", "message"),
+    [
+        # What a real vLLM with max_num_seqs=2 showed on two cores: one reading fell between two requests.
+        (
+            [(2, 4.0, 4.0), (2, 4.0, 4.0), (2, 2.0, 4.0)],
+            "WARN",
+            "ran 3.33 of 8 requests on average over the steady window",
+        ),
+        (
+            [(1, 8.0, 8.0), (1, 8.0, 8.0), (1, 8.0, 8.0)],
+            "PASS",
+            "ran 8.00 of 8 requests on average over the steady window",
+        ),
+        ([(1, 8.0, 8.0), (1, 8.0, 8.0), (1, 0.0, 0.0)], "WARN", "by 3 readings (at most 8)"),
+        ([(2, 3.0, 3.0), (2, 3.0, 3.0)], "FAIL", "ran 3.00 of 8 requests"),
+        ([(20, 8.0, 8.0), (20, 8.0, 8.0), (20, 3.0, 8.0)], "FAIL", "ran 3.00 of 8 requests"),
+    ],
+)
+def test_one_reading_of_a_gauge_decides_nothing(
+    loads: list[tuple[int, float, float]], level: str, message: str
+) -> None:
+    """Few readings count together, and are a FAIL only if each is low; a trial with many counts by itself."""
+    result = run([200] * 160)
+    (trial,) = result.trials
+    assert trial.steady is not None
+    trials = [
+        evolve(
+            trial, steady=evolve(trial.steady, server_load=ServerLoad(readings, running_mean=mean, running_most=most))
+        )
+        for readings, mean, most in loads
+    ]
+    [finding] = running_findings(trials)
+    assert finding.level == level
+    assert message in finding.message
 
 
 def test_a_part_of_a_run_is_held_to_the_load_in_it() -> None:

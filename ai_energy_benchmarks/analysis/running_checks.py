@@ -1,0 +1,85 @@
+"""How many requests the server itself ran, by its own gauges, against those that were sent to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.serving import ServerLoad
+from ai_energy_benchmarks.domain.verdict import Finding, Level
+
+CHECK = "server load"
+_RUNNING = (0.9, 0.5)
+_OTHERS = 1.1
+# So many readings of a gauge make a mean that one of them does not decide.
+_READINGS = 10
+
+
+@frozen
+class _Ran:
+    """What readings of a server's gauges say together.
+
+    Attributes:
+        running, waiting: requests on average.
+        running_most: most requests at one reading.
+    """
+
+    readings: int
+    running: float
+    running_most: float
+    waiting: float
+
+
+def _ran(loads: Sequence[ServerLoad]) -> _Ran:
+    """The mean over all readings, each of which counts the same."""
+    readings = sum(each.readings for each in loads)
+    return _Ran(
+        readings,
+        sum(each.readings * (each.running_mean or 0.0) for each in loads) / readings,
+        max(
+            each.running_mean if each.running_most is None else each.running_most
+            for each in loads
+            if each.running_mean is not None
+        ),
+        sum(each.readings * (each.waiting_mean or 0.0) for each in loads) / readings,
+    )
+
+
+def running_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
+    """What the server itself ran in the steady windows, whatever was sent to it; nothing of trials without one.
+
+    A trial counts by itself only if its gauge was read often: one reading may fall between two requests.
+    """
+    windows = [each.steady for each in trials if each.steady is not None]
+    loads = [load for each in windows if (load := each.server_load) is not None and load.running_mean is not None]
+    if not loads:
+        if windows and any(each.server_load and each.server_load.running_mean is not None for each in trials):
+            message = "no reading of the server's running requests fell into the steady window"
+            message += "; lower load.watch_server_s"
+            yield Finding("INFO", CHECK, message)
+        return
+    wanted = windows[0].concurrency
+    cases = [_ran(loads), *(_ran([each]) for each in loads if each.readings >= _READINGS)]
+    most = max(each.running for each in cases)
+    if most > _OTHERS * wanted:
+        message = f"the server ran {most:.2f} requests on average over the steady window, of which {wanted} were"
+        message += " sent here: something else uses it, or its gauge counts a request several times"
+        yield Finding("WARN", CHECK, message)
+        return
+    yield _ran_finding(min(cases, key=lambda each: each.running), wanted)
+
+
+def _ran_finding(ran: _Ran, wanted: int) -> Finding:
+    """By few readings it is a FAIL only if each of them is that low."""
+    share = (ran.running if ran.readings >= _READINGS else ran.running_most) / wanted
+    level: Level = "PASS" if ran.running / wanted >= _RUNNING[0] else "FAIL" if share < _RUNNING[1] else "WARN"
+    message = f"the server ran {ran.running:.2f} of {wanted} requests on average over the steady window"
+    if level != "PASS" and ran.waiting:
+        message += f", with {ran.waiting:.2f} waiting"
+    message += f", by {ran.readings} reading{'s' if ran.readings != 1 else ''}"
+    if level != "PASS":
+        message += f" (at most {ran.running_most:g}): the figures are not those of {wanted} requests in flight; raise"
+        message += " the server's own limit of requests, or lower load.concurrency"
+    return Finding(level, CHECK, message)
