@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
-from ai_energy_benchmarks.analysis.energy_checks import WIDE
 from ai_energy_benchmarks.analysis.running_checks import running_findings
 from ai_energy_benchmarks.analysis.tokens import Counts, count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted
@@ -15,7 +14,7 @@ from ai_energy_benchmarks.domain.completions import FailedCompletion
 from ai_energy_benchmarks.domain.power import Component, Measurement
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
-from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyState, SteadyTrial, Summary
+from ai_energy_benchmarks.domain.summary import SteadyState, SteadyTrial, Summary
 from ai_energy_benchmarks.domain.verdict import Finding
 
 CHECK = "steady state"
@@ -50,7 +49,7 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
         for trial, figures in zip(chosen, steady.trials, strict=True)
         if trial.steady is not None
     ]
-    yield from _resolved(steady, summary)
+    yield from _unmeasured(steady, summary)
     if steady.tokens_absent:
         yield Finding("FAIL", CHECK, f"no steady figure per token: {steady.tokens_absent}")
     yield from running_findings(chosen)
@@ -62,22 +61,12 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
         yield Finding("PASS", CHECK, f"at least {seconds:.0f} s and {_PER_SLOT} requests for each in flight, even")
 
 
-def _resolved(steady: SteadyState, summary: Summary) -> Iterator[Finding]:
-    """A window is shorter than its pass, so its bounds are wider."""
-    for each in steady.components:
-        share = (each.energy_high_j - each.energy_low_j) / 2 / each.energy_j if each.energy_j > 0 else math.inf
-        if share > WIDE:
-            bounds = f"[{each.energy_low_j:.4g}, {each.energy_high_j:.4g}] J, ±{share:.1%}"
-            message = f"the {each.component.upper()} energy of the steady window lies in {bounds}"
-            yield Finding("WARN" if each.resolved else "FAIL", CHECK, message, _component(each))
+def _unmeasured(steady: SteadyState, summary: Summary) -> Iterator[Finding]:
+    """A meter of which the energy of a part cannot be known."""
     measured = {each.component for each in summary.components}
     for component, reason in steady.absent.items():
         if component in measured:
             yield Finding("WARN", CHECK, f"no {component.upper()} energy in the steady window: {reason}", component)
-
-
-def _component(energy: ComponentEnergy) -> Component | None:
-    return None if energy.component == "total" else energy.component
 
 
 def _failed_fillers(trials: Sequence[Trial]) -> Iterator[Finding]:

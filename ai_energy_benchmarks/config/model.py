@@ -155,7 +155,8 @@ class LoadConfig:
     """When the next request leaves.
 
     Attributes:
-        concurrency: batches on their way at once; the next one leaves when one has finished (closed loop).
+        concurrency: batches in flight; the next one leaves when one has finished (closed loop), and filler requests
+            keep that up until the last request of a pass has ended.
         salt: what keeps a server's prefix cache from serving the prompts of one trial to the next: a ``key`` of the
             request where the server has one (``auto`` takes it there, else nothing), a random first line of ``text``
             before every prompt, whose tokens count as prompt tokens, or ``none``, which lets it.

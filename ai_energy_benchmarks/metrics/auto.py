@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import ClassVar, cast
@@ -106,6 +106,9 @@ class AutoCollector:
     def read(self, start: Mark, stop: Mark) -> Measurement:
         measurement = self._chosen.read(start, stop)
         return evolve(measurement, absent={**self._absent, **measurement.absent})
+
+    def keep_readings(self, times_s: Sequence[float]) -> None:
+        self._chosen.keep_readings(times_s)
 
     def samples(self) -> Samples:
         return self._chosen.samples()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Protocol, runtime_checkable
@@ -96,3 +97,18 @@ class MetricsCollector(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Sentences on what was picked and why; for the report."""
         ...
+
+
+@runtime_checkable
+class KeepsReadings(Protocol):
+    """A meter that thins its oldest readings in a long run, and can be asked to leave some as they are."""
+
+    def keep_readings(self, times_s: Sequence[float]) -> None:
+        """Leave the raw readings around these moments, so that a figure made of them can be made again."""
+        ...
+
+
+def keep_readings(collector: MetricsCollector, times_s: Sequence[float]) -> None:
+    """Have a meter keep its readings around some moments, if it ever thins them."""
+    if isinstance(collector, KeepsReadings):
+        collector.keep_readings(times_s)

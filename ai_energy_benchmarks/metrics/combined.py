@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
 from ai_energy_benchmarks.errors import CollectorError
-from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
+from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector, keep_readings
 
 
 @frozen
@@ -94,6 +94,10 @@ class CombinedCollector:
         if not measurements:
             raise CollectorError("; ".join(dict.fromkeys(lost.values())) or "no meter was asked for")
         return self._merged(start.time_s, stop.time_s, measurements, lost)
+
+    def keep_readings(self, times_s: Sequence[float]) -> None:
+        for member in self._members:
+            keep_readings(member, times_s)
 
     def samples(self) -> Samples:
         return Samples(tuple(series for member in self._members for series in member.samples().series))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 
 from attrs import frozen
@@ -14,7 +14,7 @@ from ai_energy_benchmarks.domain.recipes import Outcome, follow
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics import cpu_time
 from ai_energy_benchmarks.metrics.processes import PROC
-from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinning
+from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, keep_at, thinning
 from ai_energy_benchmarks.metrics.sampler import Sampler
 from ai_energy_benchmarks.metrics.worker_doubts import WorkerDoubts, no_gpu_held
 
@@ -152,6 +152,10 @@ class CpuWatch:
             slack_s=self._others.source.slack_s,
             per_unit_j=per_unit_j,
         )
+
+    def keep_readings(self, times_s: Sequence[float]) -> None:
+        """Leave the readings around these moments when older ones are thinned."""
+        keep_at((self._own_series, self._other_series), times_s)
 
     def follow(self, recipe: Recipe) -> Outcome:
         """What the recipe gives with everything seen so far."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import ClassVar
 
@@ -72,6 +73,9 @@ class ModelledCpuCollector:
 
     def mark(self) -> CpuMark:
         return self._watch.mark()
+
+    def keep_readings(self, times_s: Sequence[float]) -> None:
+        self._watch.keep_readings(times_s)
 
     def read(self, start: Mark, stop: Mark) -> Measurement:
         if not isinstance(start, CpuMark) or not isinstance(stop, CpuMark):

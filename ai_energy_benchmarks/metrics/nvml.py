@@ -192,6 +192,10 @@ class NvmlCollector:
         own = (board for board in self._boards if self._counted.open or self._counted.has(board.id))
         return max((board.further_rest_s(start, stop) for board in own), default=0.0)
 
+    def keep_readings(self, times_s: Sequence[float]) -> None:
+        for board in self._boards:
+            board.keep_readings(times_s)
+
     def mark(self) -> Mark:
         return Mark(time.perf_counter())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import evolve, frozen
 
 from ai_energy_benchmarks.domain import edges, integral, rests
@@ -9,7 +11,7 @@ from ai_energy_benchmarks.domain.edges import Delay
 from ai_energy_benchmarks.domain.power import Mark, Provenance, Quantity, Reading, Recipe, Rule, Series
 from ai_energy_benchmarks.domain.recipes import Outcome, delay_high_s, follow
 from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard
-from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinning
+from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, keep_at, thinning
 from ai_energy_benchmarks.metrics.strangers import Listings
 
 METER = "nvml"
@@ -176,6 +178,10 @@ class WatchedBoard:
         """The delay that the window's bounds allow for."""
         recipe = self._recipe("latched", "energy_j", self._known(start, stop), start, stop)
         return Delay(self._delay.low_s, delay_high_s(recipe, series))
+
+    def keep_readings(self, times_s: Sequence[float]) -> None:
+        """Leave the readings around these moments when older ones are thinned."""
+        keep_at(self._recorders.values(), times_s)
 
     def keep_around(self, start: Mark, stop: Mark) -> None:
         """Leave the readings around a window's edges when older ones are thinned."""

@@ -23,7 +23,7 @@ from ai_energy_benchmarks.domain.power import (
 from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
-from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinning
+from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, keep_at, thinning
 from ai_energy_benchmarks.metrics.sampler import Sampler
 
 # How far before a window readings are looked at; longer than any poll.
@@ -130,6 +130,9 @@ class PolledCounters:
             after_s = time.perf_counter()
             for device_id, energy_j in energies_j.items():
                 self._series[device_id].add(before_s, after_s, energy_j)
+
+    def keep_readings(self, times_s: Sequence[float]) -> None:
+        keep_at(self._series.values(), times_s)
 
     def mark(self) -> Mark:
         """One edge of a window; the counters are read right after it, by the thread."""
@@ -240,6 +243,9 @@ class PolledCollector:
 
     def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
         return 0.0
+
+    def keep_readings(self, times_s: Sequence[float]) -> None:
+        self.counters.keep_readings(times_s)
 
     def mark(self) -> Mark:
         return self.counters.mark()

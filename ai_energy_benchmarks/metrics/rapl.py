@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
@@ -19,7 +19,7 @@ from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.options import chosen
 from ai_energy_benchmarks.metrics.rapl_zones import CEILING_W, POWERCAP, STALE_S, Zone, open_zones
-from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, thinning
+from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, keep_at, thinning
 from ai_energy_benchmarks.metrics.sampler import Sampler
 
 METER = "rapl"
@@ -124,6 +124,9 @@ class RaplCollector:
         mark = Mark(time.perf_counter())
         self._sampler.poke()
         return mark
+
+    def keep_readings(self, times_s: Sequence[float]) -> None:
+        keep_at(self._series, times_s)
 
     def read(self, start: Mark, stop: Mark) -> Measurement:
         if self._absent is not None:

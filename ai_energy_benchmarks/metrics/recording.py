@@ -101,9 +101,15 @@ class Recorder:
 
 def keep_around(recorders: Iterable[Recorder], start: Mark, stop: Mark) -> None:
     """Leave the readings around a window's edges when older ones are thinned, so that its figure can be made again."""
+    keep_at(recorders, (start.time_s, stop.time_s))
+
+
+def keep_at(recorders: Iterable[Recorder], times_s: Iterable[float]) -> None:
+    """The same around any moments."""
+    moments_s = tuple(times_s)
     for recorder in recorders:
-        recorder.keep_around(start.time_s)
-        recorder.keep_around(stop.time_s)
+        for at_s in moments_s:
+            recorder.keep_around(at_s)
 
 
 def thinning(recorders: Iterable[Recorder], of: str) -> tuple[str, ...]:

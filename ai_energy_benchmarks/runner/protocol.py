@@ -245,7 +245,7 @@ class Steps:
                 if concurrency > 1:
                     steady = "the pass was cut short"
                     if complete and rows is not None:
-                        steady = steady_window(rows, concurrency, measurement, members.collector.samples(), watch)
+                        steady = steady_window(rows, concurrency, measurement, members.collector, watch)
                 trial = Trial(
                     number=number,
                     start_s=start.time_s,

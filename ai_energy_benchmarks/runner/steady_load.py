@@ -10,9 +10,10 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.steady import steady_span
 from ai_energy_benchmarks.domain.completions import Outcome
-from ai_energy_benchmarks.domain.power import Measurement, Samples
+from ai_energy_benchmarks.domain.power import Measurement
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.steady import SteadyWindow
+from ai_energy_benchmarks.metrics.base import MetricsCollector, keep_readings
 from ai_energy_benchmarks.results.cutting import by_name, cut_measurement
 from ai_energy_benchmarks.runner.watching import TrialWatch
 
@@ -37,7 +38,7 @@ def steady_window(
     outcomes: Sequence[Outcome],
     concurrency: int,
     measurement: Measurement | None,
-    samples: Samples,
+    collector: MetricsCollector,
     watch: TrialWatch,
 ) -> SteadyWindow | str:
     """The steady part of a pass that has ended, with its energy cut from the raw series.
@@ -45,7 +46,7 @@ def steady_window(
     Args:
         outcomes: those of the pass itself.
         measurement: what the meters saw of the whole window.
-        samples: their raw series, up to the end of the window at least.
+        collector: has their raw series, up to the end of the window at least; it keeps those around the edges.
 
     Returns:
         Why there is none, if there is none.
@@ -56,7 +57,8 @@ def steady_window(
     window = SteadyWindow(*span, concurrency, server_load=watch.server_load_within(*span))
     if measurement is None:
         return window
-    series = by_name(samples)
+    keep_readings(collector, (window.start_s, window.middle_s, window.stop_s))
+    series = by_name(collector.samples())
 
     def part(start_s: float, stop_s: float) -> Measurement:
         return cut_measurement(measurement, start_s, stop_s, series)

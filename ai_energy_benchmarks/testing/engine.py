@@ -23,7 +23,7 @@ Load = Callable[[int, float, int], float]
 
 def step_seconds(batch: int, context_tokens: float, prefill_tokens: int) -> float:
     """Seconds of a step: the weights, and a little for each sequence and for each token that it looks back at."""
-    return 7e-3 + 1e-5 * batch + 1e-8 * context_tokens + 4e-5 * prefill_tokens
+    return 7e-3 + 1e-5 * batch + 5e-9 * context_tokens + 4e-5 * prefill_tokens
 
 
 def step_watts(batch: int, context_tokens: float, prefill_tokens: int) -> float:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from ai_energy_benchmarks.domain import edges
 from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY
 from ai_energy_benchmarks.domain.power import Device
 from ai_energy_benchmarks.metrics import recording
-from ai_energy_benchmarks.metrics.recording import Recorder
+from ai_energy_benchmarks.metrics.base import keep_readings
+from ai_energy_benchmarks.metrics.combined import CombinedCollector
+from ai_energy_benchmarks.metrics.recording import Recorder, keep_at
+from ai_energy_benchmarks.testing import FakeClock, FakeCollector, Journal
 
 
 def recorder(most_rows: int = recording.MOST_ROWS) -> Recorder:
@@ -90,3 +94,28 @@ def test_windows_without_number_do_not_stop_the_thinning() -> None:
         made.keep_around(edge * 2.0)
     counting(made, 5000)
     assert len(made) <= 1000
+
+
+def test_readings_around_named_moments_stay_when_others_are_thinned() -> None:
+    """As those around the edges of a window do; a collector of several hands the request on."""
+
+    class Kept(FakeCollector):
+        """Notes what it was to keep."""
+
+        def keep_readings(self, times_s: Sequence[float]) -> None:
+            self.journal.note(f"keep {list(times_s)}")
+
+    journal = Journal()
+    clock = FakeClock(journal)
+    both = CombinedCollector((FakeCollector(journal, clock, component="cpu"), Kept(journal, clock)))
+    keep_readings(both, (1.0, 2.0))
+    assert journal.lines == ["keep [1.0, 2.0]"]
+    made = recorder(100)
+    for row in range(60):
+        made.add(float(row), row + 0.1, float(row))
+    keep_at([made], (20.0,))
+    for row in range(60, 102):
+        made.add(float(row), row + 0.1, float(row))
+    assert made.thinned
+    series = made.series()
+    assert {18.0, 19.0, 20.0, 21.0, 22.0} <= set(series.values)
