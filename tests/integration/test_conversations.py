@@ -82,7 +82,7 @@ def test_the_template_renders_the_turns_that_were_asked_for(
     """As the model sees them, to the byte; and the hash of the data set knows them."""
     result = runner(chats, local(model), turns).measure()
     assert hashes(result) == [sha256(text.encode()).hexdigest() for text in seen]
-    assert result.subject.dataset_options == {"turns": turns}
+    assert result.subject.dataset_options == {"turns": turns, "skip_empty": False}
     assert (
         result.dataset_sha256
         != runner(chats, local(model), {"first": "last"}.get(turns, "first")).measure().dataset_sha256
