@@ -23,10 +23,13 @@ class Pace:
     Attributes:
         tokens_per_event: None if no finished request showed token events.
         tokens_per_s: output tokens over the time from sending to the end, of one request.
+        first_event_s, event_gap_s: mean time from sending to the first token event, and between two of them.
     """
 
     tokens_per_event: float | None
     tokens_per_s: float
+    first_event_s: float = 0.0
+    event_gap_s: float = 0.0
 
 
 def shows_events(done: Completion) -> bool:
@@ -43,6 +46,7 @@ def pace(outcomes: Iterable[Outcome]) -> Pace:
     """The ratio of tokens to events over all finished requests."""
     tokens = events = 0
     all_tokens, seconds = 0, 0.0
+    requests, first_s, gaps, gaps_s = 0, 0.0, 0, 0.0
     for each in outcomes:
         if not isinstance(each, Completion) or each.finish_reason == "cancelled":
             continue
@@ -51,7 +55,14 @@ def pace(outcomes: Iterable[Outcome]) -> Pace:
         if shows_events(each):
             tokens += each.output_tokens
             events += len(each.token_times_s)
-    return Pace(tokens / events if events else None, all_tokens / seconds if seconds > 0 else 0.0)
+            requests, first_s = requests + 1, first_s + each.token_times_s[0] - each.sent_s
+            gaps, gaps_s = gaps + len(each.token_times_s) - 1, gaps_s + each.token_times_s[-1] - each.token_times_s[0]
+    return Pace(
+        tokens_per_event=tokens / events if events else None,
+        tokens_per_s=all_tokens / seconds if seconds > 0 else 0.0,
+        first_event_s=first_s / requests if requests else 0.0,
+        event_gap_s=gaps_s / gaps if gaps else 0.0,
+    )
 
 
 def cancelled_tokens(filler: Completion, of: Pace) -> float:

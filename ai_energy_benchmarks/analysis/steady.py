@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from attrs import define, field
 
+from ai_energy_benchmarks.analysis.event_times import tokens_until
 from ai_energy_benchmarks.analysis.filler_tokens import (
     Pace,
     cancelled_tokens,
@@ -132,22 +132,11 @@ class _Interval:
         cancelled = done.finish_reason == "cancelled"
         # On a server that streams, a cancelled request without an event had no token yet.
         if shows_events(done) or (cancelled and of.tokens_per_event is not None):
-            inside = self._by_events(done, of)
+            inside = tokens_until(done, of, self.stop_s) - tokens_until(done, of, self.start_s)
             low = high = inside
         else:
             low, inside, high = self._spread(done, of, cancelled)
         self._low, self._best, self._high = self._low + low, self._best + inside, self._high + high
-
-    def _by_events(self, done: Completion, of: Pace) -> float:
-        times_s = done.token_times_s
-        first, last = bisect_right(times_s, self.start_s), bisect_right(times_s, self.stop_s)
-        if len(done.event_tokens):
-            # What the last usage counts beyond the events is the end token, which shows no text.
-            rest = max(0, done.output_tokens - sum(done.event_tokens)) if first < last == len(times_s) else 0
-            return float(sum(done.event_tokens[first:last]) + rest)
-        if done.finish_reason == "cancelled":
-            return (last - first) * (of.tokens_per_event or 0.0)
-        return done.output_tokens * (last - first) / len(times_s)
 
     def _spread(self, done: Completion, of: Pace, cancelled: bool) -> tuple[float, float, float]:
         whole = cancelled_tokens(done, of) if cancelled else float(done.output_tokens)
