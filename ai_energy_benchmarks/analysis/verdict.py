@@ -145,7 +145,7 @@ def _ending(ending: Ending, trials: Sequence[Trial], planned: int) -> Iterator[F
     if ending == "completed":
         yield Finding("PASS", "ending", done)
     elif ending == "interrupted":
-        yield Finding("FAIL", "ending", f"interrupted by the user with {done}")
+        yield Finding("FAIL", "ending", f"interrupted with {done}")
     else:
         yield Finding("FAIL", "ending", f"stopped early with {done}")
 

@@ -8,6 +8,7 @@ import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED
 from ai_energy_benchmarks.cli.logs import log_options
+from ai_energy_benchmarks.cli.streams import say
 
 
 @click.command(short_help="Measure every model of a list.")
@@ -45,7 +46,8 @@ def batch(
     or Ctrl-C: rows with a complete result from the same settings are kept. master_results.csv has one line per
     model, with the reason for each that failed.
 
-    Exit codes: 0 every row has a result, 1 some failed, 2 the list or a setting is wrong, 130 interrupted.
+    Exit codes: 0 every row has a result, 1 some failed, 2 the list or a setting is wrong, 130 interrupted,
+    143 ended by SIGTERM, 129 by SIGHUP.
     """
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
@@ -66,8 +68,8 @@ def batch(
     batch_of_models = Batch(output_dir, backend, changes, defaults.mapping if defaults else {})
 
     def told(row: ListedModel, outcome: str, reason: str) -> None:
-        click.echo(f"{outcome:7}{row.model} {row.state}{': ' + reason.splitlines()[0] if reason else ''}")
+        say(f"{outcome:7}{row.model} {row.state}{': ' + reason.splitlines()[0] if reason else ''}")
 
     done, failed = run_batch(batch_of_models, rows, told)
-    click.echo(f"{done} of {done + failed} models have a result: {output_dir / MASTER_FILE}")
+    say(f"{done} of {done + failed} models have a result: {output_dir / MASTER_FILE}")
     return RUN_FAILED if failed else DONE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import NoReturn
@@ -11,12 +10,15 @@ from typing import NoReturn
 import click
 
 from ai_energy_benchmarks.cli.exit_codes import CONFIG, DONE, INTERRUPTED, RUN_FAILED
+from ai_energy_benchmarks.cli.leaving import Endings, leave
+from ai_energy_benchmarks.cli.streams import open_streams, say
 from ai_energy_benchmarks.errors import BenchmarkError, ConfigError
 
 PROGRAM = "ai-energy-benchmark"
 COMMANDS: Mapping[str, str] = {
     "run": "ai_energy_benchmarks.cli.run:run",
     "validate": "ai_energy_benchmarks.cli.validate:validate",
+    "recover": "ai_energy_benchmarks.cli.recover:recover",
     "reanalyze": "ai_energy_benchmarks.cli.reanalyze:reanalyze",
     "init": "ai_energy_benchmarks.cli.init:init",
     "schema": "ai_energy_benchmarks.cli.schema:schema",
@@ -53,7 +55,10 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line (that of the process if None) and leave with its exit code."""
-    sys.exit(exit_code(arguments))
+    open_streams()
+    with Endings() as endings:
+        code = exit_code(arguments)
+    leave(endings.code or code if code == INTERRUPTED else code)
 
 
 def exit_code(arguments: Sequence[str] | None = None) -> int:
@@ -64,10 +69,12 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        say("interrupted", err=True)
         return INTERRUPTED
     except BenchmarkError as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
         logger.debug("the error in full", exc_info=error)
         return CONFIG if isinstance(error, ConfigError) else RUN_FAILED
+    except SystemExit as error:  # click's, for a stream whose reader is gone
+        return error.code if isinstance(error.code, int) else RUN_FAILED
     return code if isinstance(code, int) else DONE

@@ -37,6 +37,7 @@ class TerminalProgress:
     _done: int = 0
     _began_s: float = 0.0
     _drawn_s: float = 0.0
+    _gone: bool = False
 
     def begin(self, stage: str, total: int | None = None) -> None:
         self.end()
@@ -57,10 +58,15 @@ class TerminalProgress:
         self._stage = None
 
     def _draw(self, *, again: bool, over: bool = False) -> None:
-        if again:
-            self.console.control(_LINE_ABOVE)
-        self.console.print(self._line(over), no_wrap=True, overflow="crop")
         self._drawn_s = time.monotonic()
+        if self._gone:
+            return
+        try:
+            if again:
+                self.console.control(_LINE_ABOVE)
+            self.console.print(self._line(over), no_wrap=True, overflow="crop")
+        except OSError:  # the terminal was closed; the run goes on
+            self._gone = True
 
     def _line(self, over: bool) -> Text:
         line = Text.assemble(f"  {self._stage:<14}")

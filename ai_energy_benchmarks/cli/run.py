@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED, VERDICT_FAILED
 from ai_energy_benchmarks.cli.logs import log_options
+from ai_energy_benchmarks.cli.streams import say
 
 if TYPE_CHECKING:
     from ai_energy_benchmarks.config.model import BenchmarkConfig
@@ -56,7 +58,7 @@ def run(
     greedy, the weights keep their own dtype and everything else has its default.
 
     Exit codes: 0 done, 1 the run failed, 2 the config is wrong, 3 the verdict is FAIL under --strict,
-    130 interrupted.
+    130 interrupted, 143 ended by SIGTERM, 129 by SIGHUP; what was measured until then is written.
     """
     from ai_energy_benchmarks.config.loading import config_from_mapping, load_config
     from ai_energy_benchmarks.config.overrides import parse_assignments, with_overrides
@@ -118,17 +120,25 @@ def measure(config: BenchmarkConfig, *, strict: bool, quiet: bool, defaults: Use
     """Check, run, name the files, and say with which code to leave; the verdict names the defaults that were used."""
     from ai_energy_benchmarks.cli.engines import naming_all_engines
     from ai_energy_benchmarks.cli.progress import terminal_progress
+    from ai_energy_benchmarks.errors import ReporterError
     from ai_energy_benchmarks.runner import BenchmarkRunner
+    from ai_energy_benchmarks.runner.interrupts import Interrupts
 
     used = (defaults_finding(defaults),) if defaults else ()
-    runner = BenchmarkRunner(config, progress=terminal_progress(quiet=quiet), findings=used)
+    progress = terminal_progress(quiet=quiet)
+    runner = BenchmarkRunner(config, progress=progress, findings=used, interrupts=Interrupts())
     with naming_all_engines():
         runner.check()
     try:
         runner.run()
+    except ReporterError as error:
+        if error not in runner.failures:
+            raise
     finally:
         # Also after Ctrl-C, when the files hold what there was until then.
-        _name_files(runner)
+        name_files(runner.files)
+        for failure in runner.failures:
+            say(f"error: {failure}", err=True)
     return _code(runner, strict)
 
 
@@ -141,11 +151,12 @@ def defaults_finding(defaults: UserDefaults) -> Finding:
     )
 
 
-def _name_files(runner: BenchmarkRunner) -> None:
-    if runner.files:
-        click.echo("Files:")
-    for file in runner.files:
-        click.echo(f"  {file}")
+def name_files(files: Sequence[Path]) -> None:
+    """List what was written."""
+    if files:
+        say("Files:")
+    for file in files:
+        say(f"  {file}")
 
 
 def _code(runner: BenchmarkRunner, strict: bool) -> int:
@@ -153,6 +164,8 @@ def _code(runner: BenchmarkRunner, strict: bool) -> int:
     assert result is not None  # run() has returned
     if result.ending == "stopped":
         reasons = [finding.message for finding in result.verdict.findings if finding.check == "stopped"]
-        click.echo(f"error: the run stopped early: {'; '.join(reasons)}", err=True)
+        say(f"error: the run stopped early: {'; '.join(reasons)}", err=True)
+        return RUN_FAILED
+    if runner.failures:
         return RUN_FAILED
     return VERDICT_FAILED if strict and result.verdict.level == "FAIL" else DONE

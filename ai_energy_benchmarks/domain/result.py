@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 from attrs import field, frozen
@@ -163,6 +164,14 @@ class Reasoning:
 
 
 @frozen
+class RowFiles:
+    """Rows of requests and of filler requests in Parquet files, in the order of the trials."""
+
+    requests: tuple[Path, ...]
+    fillers: tuple[Path, ...] = ()
+
+
+@frozen
 class BenchmarkResult:
     """Everything that one benchmark saw.
 
@@ -178,6 +187,8 @@ class BenchmarkResult:
         clock_offset_s: add to a monotonic time for seconds since the epoch.
         meter_notes: what the meters said of themselves.
         noticed: findings that the steps themselves made; they are in the verdict too.
+        run_id: the same in every file of a run; empty in results of versions that had none.
+        row_files: where the rows of requests are on disk already; None if they are only in ``trials``.
     """
 
     subject: Subject
@@ -202,4 +213,6 @@ class BenchmarkResult:
     clock_offset_s: float = 0.0
     meter_notes: tuple[str, ...] = ()
     noticed: tuple[Finding, ...] = ()
+    run_id: str = ""
+    row_files: RowFiles | None = field(default=None, repr=False)
     schema_version: int = SCHEMA_VERSION

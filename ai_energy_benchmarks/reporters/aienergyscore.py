@@ -87,6 +87,7 @@ def gpu_summary(result: BenchmarkResult) -> dict[str, str | float | None]:
         "split": METHOD if divided else None,
         **({} if isinstance(phases, PhaseEnergy) else {"split_absent": phases.reason}),
         "verdict": result.verdict.level,
+        "run_id": result.run_id or None,
         **({} if total_wh is not None else {"reason": _why_no_score(result)}),
     }
 

@@ -72,7 +72,7 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
         row.update(_latency(name, getattr(result.summary, f"{name}_s")))
     row["tokens_per_event"] = result.summary.tokens_per_event
     row.update(_goodput(result.summary))
-    row.update(_emissions(result), **_machine(result))
+    row.update(_emissions(result), **_machine(result), run_id=result.run_id or None)
     return {key: "" if cell is None else str(cell) for key, cell in row.items()}
 
 

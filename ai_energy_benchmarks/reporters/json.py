@@ -11,6 +11,7 @@ from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.results.document import report_document
 from ai_energy_benchmarks.results.reading import RESULT_FILE
+from ai_energy_benchmarks.results.run_id import with_run_id
 from ai_energy_benchmarks.results.writing import write_text
 
 
@@ -31,6 +32,7 @@ class JsonReporter:
     def report(self, result: BenchmarkResult) -> tuple[Path, ...]:
         text = json.dumps(report_document(result), indent=2, ensure_ascii=False, allow_nan=False)
         config_file = self.file.with_name("config.yaml")
+        # The document last: where it is, the other files are too.
+        write_text(config_file, with_run_id(result.config_yaml, result.run_id))
         write_text(self.file, text + "\n")
-        write_text(config_file, result.config_yaml)
         return self.file, config_file

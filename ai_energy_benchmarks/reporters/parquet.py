@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.domain.outcomes import OutcomeTable
 from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.errors import ReporterError
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.results.requests import FILLERS_FILE, fillers_frame, request_frames, requests_frame
 from ai_energy_benchmarks.results.timeline import timeline_frame
@@ -40,7 +42,10 @@ class ParquetReporter:
 
     def report(self, result: BenchmarkResult) -> tuple[Path, ...]:
         timeline_file = self.requests_file.with_name("timeline.parquet")
-        if any(isinstance(trial.outcomes, OutcomeTable) for trial in result.trials):
+        stored = result.row_files
+        if stored is not None and stored.requests:
+            _join(stored.requests, self.requests_file)
+        elif any(isinstance(trial.outcomes, OutcomeTable) for trial in result.trials):
             _write_in_pieces(request_frames(result), self.requests_file)
         else:
             _write(requests_frame(result), self.requests_file)
@@ -50,7 +55,11 @@ class ParquetReporter:
     def _fillers(self, result: BenchmarkResult) -> tuple[Path, ...]:
         """The filler requests, if there were any; those of an earlier run must not stay."""
         file = self.requests_file.with_name(FILLERS_FILE)
-        frame = fillers_frame(result)
+        stored = result.row_files
+        if stored is not None and stored.fillers:
+            _join(stored.fillers, file)
+            return (file,)
+        frame = fillers_frame(result) if stored is None else None
         if frame is not None:
             _write(frame, file)
             return (file,)
@@ -59,20 +68,46 @@ class ParquetReporter:
         return ()
 
 
+def _join(pieces: Sequence[Path], path: Path) -> None:
+    with _frame_errors(path), replacing(path) as temporary:
+        _sink(pieces, temporary)
+
+
+def _sink(pieces: Sequence[Path], path: Path) -> None:
+    import polars
+
+    polars.scan_parquet(list(pieces), glob=False).sink_parquet(path, maintain_order=True)
+
+
+@contextmanager
+def _frame_errors(path: Path) -> Iterator[None]:
+    """A full disk is an error of the frame library, not of the system."""
+    import polars
+
+    try:
+        yield
+    except polars.exceptions.PolarsError as error:
+        raise ReporterError(
+            f"cannot write {path}: {error}",
+            remedy="free space or choose a directory that you may write to, with output_dir or output_file",
+        ) from error
+
+
 def _write(frame: polars.DataFrame, path: Path) -> None:
-    # Through a file of ours, so that a full disk is Python's OSError and not a panic of the frame library.
-    with replacing(path) as temporary, temporary.open("xb") as file:
+    with _frame_errors(path), replacing(path) as temporary, temporary.open("xb") as file:
         frame.write_parquet(file)
 
 
 def _write_in_pieces(frames: Iterable[polars.DataFrame], path: Path) -> None:
     """A file whose rows never exist at once: pieces on disk first, then one after the other into their place."""
-    import polars
-
-    with replacing(path) as temporary, TemporaryDirectory(dir=temporary.parent, prefix=".requests") as directory:
+    with (
+        _frame_errors(path),
+        replacing(path) as temporary,
+        TemporaryDirectory(dir=temporary.parent, prefix=".requests") as directory,
+    ):
         pieces = []
         for number, frame in enumerate(frames):
             pieces.append(Path(directory) / f"{number:06}.parquet")
             with pieces[-1].open("xb") as file:
                 frame.write_parquet(file)
-        polars.scan_parquet(pieces, glob=False).sink_parquet(temporary, maintain_order=True)
+        _sink(pieces, temporary)

@@ -46,6 +46,7 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         "schema_version": result.schema_version,
         "name": result.subject.name,
         "started_utc": result.started_utc,
+        "run_id": result.run_id or None,
         "ending": result.ending,
         "verdict": _verdict(result.verdict),
         "config": _config(result),
@@ -177,11 +178,11 @@ def _engine(engine: EngineFacts | None) -> dict[str, Any]:
 
 
 def _plain(value: Any, no_figure: float | None) -> Any:
-    """JSON has no tuples, NaN or infinity; a figure that is not finite is no figure."""
+    """JSON has no tuples, NaN or infinity; what is not finite is no figure, and what JSON does not know is null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else no_figure
     if isinstance(value, Mapping):
         return {str(key): _plain(each, no_figure) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each, no_figure) for each in value]
-    return value
+    return value if value is None or isinstance(value, str | int) else None

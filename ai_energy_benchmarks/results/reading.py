@@ -8,6 +8,7 @@ from typing import Any
 
 from ai_energy_benchmarks.domain.result import SCHEMA_VERSION
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.run_directory import RUNS
 
 RESULT_FILE = "result.json"
 _REMEDY = "give the output_dir of a finished run"
@@ -17,13 +18,14 @@ def load_results(path: str | Path) -> tuple[dict[str, Any], ...]:
     """Read the report documents under a path, in the order in which the benchmarks were started.
 
     Args:
-        path: a ``result.json``, the directory of one run, or a directory that holds such directories.
+        path: a ``result.json``, the directory of one run, or a directory that holds such directories. Runs that did
+            not complete count where no completed one is.
 
     Raises:
         ConfigError: there is no result, a file cannot be read, or a newer version of this package wrote it.
     """
     place = Path(path)
-    files = sorted(place.rglob(RESULT_FILE)) if place.is_dir() else [place]
+    files = _completed(sorted(place.rglob(RESULT_FILE))) if place.is_dir() else [place]
     if not files:
         raise ConfigError(
             f"{place} holds no {RESULT_FILE}",
@@ -31,6 +33,16 @@ def load_results(path: str | Path) -> tuple[dict[str, Any], ...]:
         )
     documents = [_load(each) for each in files]
     return tuple(sorted(documents, key=lambda each: str(each.get("started_utc", ""))))
+
+
+def _completed(files: list[Path]) -> list[Path]:
+    known = set(files)
+    return [each for each in files if not _is_aside(each) or each.parents[2] / RESULT_FILE not in known]
+
+
+def _is_aside(file: Path) -> bool:
+    """Whether it lies in ``runs/<run id>/``, as results of runs do that did not complete."""
+    return len(file.parents) > 2 and file.parents[1].name == RUNS  # its own, ``runs``, and what holds it
 
 
 def _load(file: Path) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from attrs import frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
@@ -13,10 +15,27 @@ if TYPE_CHECKING:
     import polars
 
 
+@frozen
+class RowFacts:
+    """What the rows of one run have in common.
+
+    Attributes:
+        prompts: prompt index → its text.
+        prompt_indices: the prompt index of each request of a pass, by request number.
+    """
+
+    run_id: str
+    save_texts: bool
+    clock_offset_s: float
+    prompts: Mapping[int, str]
+    prompt_indices: Sequence[int]
+
+
 # Filler requests stand apart, so that nothing that counts the rows of ``requests.parquet`` counts them.
 FILLERS_FILE = "fillers.parquet"
 # Rows are Python objects ten times their size in the frame, so only some exist at a time.
 _ROWS_AT_ONCE = 50_000
+_TOO_LARGE = 2**63
 
 
 def requests_frame(result: BenchmarkResult) -> polars.DataFrame:
@@ -26,8 +45,8 @@ def requests_frame(result: BenchmarkResult) -> polars.DataFrame:
     set), ``ok``, ``reason``, token counts, latencies in seconds, ``sent_s`` and ``finished_s`` on the monotonic clock
     of ``timeline.parquet``, ``sent_unix_s``, hashes, lengths in characters, ``first_event_tokens``, ``budget_tokens``
     (most output tokens that a server was asked for), ``token_times_s`` (when each token event was seen, on the
-    monotonic clock), ``event_tokens`` (tokens of each, where the server reports them and they are not all one); with
-    ``save_texts`` also ``prompt`` and ``output``.
+    monotonic clock), ``event_tokens`` (tokens of each, where the server reports them and they are not all one),
+    ``run_id``; with ``save_texts`` also ``prompt`` and ``output``.
     """
     return _together(request_frames(result), result)
 
@@ -40,7 +59,13 @@ def fillers_frame(result: BenchmarkResult) -> polars.DataFrame | None:
     """
     if not any(trial.fillers for trial in result.trials):
         return None
-    return _together((_frame(trial, trial.fillers, result) for trial in result.trials if trial.fillers), result)
+    facts = row_facts(result)
+    return _together((filler_frame(trial, facts) for trial in result.trials if trial.fillers), result)
+
+
+def row_facts(result: BenchmarkResult) -> RowFacts:
+    """What the rows of a result have in common."""
+    return RowFacts(result.run_id, result.save_texts, result.clock_offset_s, result.prompts, result.prompt_indices)
 
 
 def _together(pieces: Iterable[polars.DataFrame], result: BenchmarkResult) -> polars.DataFrame:
@@ -53,15 +78,26 @@ def _together(pieces: Iterable[polars.DataFrame], result: BenchmarkResult) -> po
 def request_frames(result: BenchmarkResult) -> Iterator[polars.DataFrame]:
     """The same table in pieces, each made when it is asked for."""
     for trial in result.trials:
-        for first in range(0, len(trial.outcomes), _ROWS_AT_ONCE):
-            yield _frame(trial, trial.outcomes[first : first + _ROWS_AT_ONCE], result)
+        yield from trial_frames(trial, row_facts(result))
+
+
+def trial_frames(trial: Trial, facts: RowFacts) -> Iterator[polars.DataFrame]:
+    """The rows of one trial in pieces."""
+    for first in range(0, len(trial.outcomes), _ROWS_AT_ONCE):
+        yield _frame(trial, trial.outcomes[first : first + _ROWS_AT_ONCE], facts)
+
+
+def filler_frame(trial: Trial, facts: RowFacts) -> polars.DataFrame:
+    """The filler requests of one trial."""
+    return _frame(trial, trial.fillers, facts)
 
 
 def requests_schema(save_texts: bool) -> dict[str, polars.DataType]:
     """Column → its type."""
-    from polars import Float64, Int64, List
+    from polars import Float64, Int64, List, String
 
-    return {**_plain_schema(save_texts), "token_times_s": List(Float64), "event_tokens": List(Int64)}
+    lists = {"token_times_s": List(Float64), "event_tokens": List(Int64)}
+    return {**_plain_schema(save_texts), **lists, "run_id": String()}
 
 
 def _plain_schema(save_texts: bool) -> dict[str, polars.DataType]:
@@ -99,11 +135,18 @@ def _plain_schema(save_texts: bool) -> dict[str, polars.DataType]:
     return {name: kind() for name, kind in columns.items()}
 
 
-def _frame(trial: Trial, outcomes: Sequence[Outcome], result: BenchmarkResult) -> polars.DataFrame:
+def _frame(trial: Trial, outcomes: Sequence[Outcome], facts: RowFacts) -> polars.DataFrame:
     import polars
 
-    rows = [_row(trial, each, result) for each in outcomes]
-    frame = polars.DataFrame(rows, schema=_plain_schema(result.save_texts), orient="row")
+    rows = [_row(trial, each, facts) for each in outcomes]
+    schema = _plain_schema(facts.save_texts)
+    try:
+        frame = polars.DataFrame(rows, schema=schema, orient="row")
+    except (OverflowError, TypeError, polars.exceptions.PolarsError):
+        # A count that no column can hold, such as 10³⁰ tokens, costs its own cell.
+        frame = polars.DataFrame(
+            [tuple(map(_holdable, row)) for row in rows], schema=schema, orient="row", strict=False
+        )
     times_s = [
         polars.Series(each.token_times_s, dtype=polars.Float64) if isinstance(each, Completion) else None
         for each in outcomes
@@ -117,14 +160,19 @@ def _frame(trial: Trial, outcomes: Sequence[Outcome], result: BenchmarkResult) -
     return frame.with_columns(
         polars.Series("token_times_s", times_s, dtype=polars.List(polars.Float64)),
         polars.Series("event_tokens", carried, dtype=polars.List(polars.Int64)),
+        run_id=polars.lit(facts.run_id or None, dtype=polars.String),
     )
 
 
-def _row(trial: Trial, outcome: Outcome, result: BenchmarkResult) -> tuple[object, ...]:
+def _holdable(value: object) -> object:
+    return None if isinstance(value, int) and abs(value) >= _TOO_LARGE else value
+
+
+def _row(trial: Trial, outcome: Outcome, facts: RowFacts) -> tuple[object, ...]:
     number = outcome.number
-    indices = result.prompt_indices
+    indices = facts.prompt_indices
     prompt_index = indices[number % len(indices)] if len(indices) else None  # fillers repeat the pass
-    prompt = None if prompt_index is None else result.prompts.get(prompt_index)
+    prompt = None if prompt_index is None else facts.prompts.get(prompt_index)
     done = outcome if isinstance(outcome, Completion) else None
     row = (
         trial.number,
@@ -145,7 +193,7 @@ def _row(trial: Trial, outcome: Outcome, result: BenchmarkResult) -> tuple[objec
         done and done.e2e_s,
         outcome.sent_s,
         outcome.finished_s,
-        outcome.sent_s + result.clock_offset_s,
+        outcome.sent_s + facts.clock_offset_s,
         done and (done.rendered_sha256 or None),
         _sha256(done.text) if done and done.text else None,
         None if prompt is None else len(prompt),
@@ -153,7 +201,7 @@ def _row(trial: Trial, outcome: Outcome, result: BenchmarkResult) -> tuple[objec
         done and done.first_event_tokens,
         done and done.budget_tokens,
     )
-    if not result.save_texts:
+    if not facts.save_texts:
         return row
     return (*row, None if prompt is None else _utf8(prompt), _utf8(done.text) if done and _text_known(done) else None)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from ai_energy_benchmarks.domain.outcomes import HASH_BYTES, REASONS, SOURCES, UNTOLD, WHOLE, Rows
+from ai_energy_benchmarks.results.run_directory import SPILL_PREFIX
 
 if TYPE_CHECKING:
     import polars
@@ -49,7 +50,7 @@ class SpillDirectory:
         try:
             if self._directory is None:
                 self.parent.mkdir(parents=True, exist_ok=True)
-                self._directory = Path(tempfile.mkdtemp(prefix="requests.spill.", dir=self.parent))
+                self._directory = Path(tempfile.mkdtemp(prefix=SPILL_PREFIX, dir=self.parent))
                 weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
             file = self._directory / f"{number:06}.parquet"
             part = file.with_suffix(".part")

@@ -24,6 +24,7 @@ from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.judging import required_components
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
 from ai_energy_benchmarks.results.requests import FILLERS_FILE
+from ai_energy_benchmarks.results.run_id import run_id_of, without_run_id
 from ai_energy_benchmarks.results.timeline import details
 
 if TYPE_CHECKING:
@@ -55,13 +56,22 @@ def load_stored(directory: Path) -> Stored:
     config = config_from_yaml(config_yaml, source=str(directory / "config.yaml"))
     requests = _table(directory / "requests.parquet", "token_times_s")
     timeline = _table(directory / "timeline.parquet", "detail")
+    fillers = _fillers(directory / FILLERS_FILE)
+    ids = {
+        RESULT_FILE: {document.get("run_id")},
+        "config.yaml": {run_id_of(config_yaml)},
+        "timeline.parquet": set(_of(timeline, "run")["detail"]) or {None},
+        "requests.parquet": _ids(requests),
+        FILLERS_FILE: _ids(fillers),
+    }
+    run_id = _one_run(directory, ids)
     samples = _samples(timeline)
-    steps, trials = _windows(timeline, _outcomes(requests), _outcomes(_fillers(directory / FILLERS_FILE)))
+    steps, trials = _windows(timeline, outcomes_by_trial(requests), outcomes_by_trial(fillers))
     engine = details().structure(document["backend_info"], EngineFacts) if document["backend_info"] else None
     required = required_components(config, engine, trials, steps, samples)
     result = BenchmarkResult(
         subject=_subject(document),
-        config_yaml=config_yaml,
+        config_yaml=without_run_id(config_yaml),
         started_utc=document["started_utc"],
         ending=document["ending"],
         steps=steps,
@@ -71,7 +81,7 @@ def load_stored(directory: Path) -> Stored:
         environment=details().structure(document["environment"], Environment),
         engine=engine,
         dataset_sha256=document["config"]["dataset_sha256"],
-        prompt_indices=_prompt_indices(requests),
+        prompt_indices=prompt_indices(requests),
         samples=samples,
         carbon=_carbon(document["energy"]),
         tariff=tariff_for(config.metrics),
@@ -87,8 +97,32 @@ def load_stored(directory: Path) -> Stored:
             for row in _of(timeline, "finding").iter_rows(named=True)
         ),
         schema_version=document["schema_version"],
+        run_id=run_id,
     )
     return Stored(config, result)
+
+
+def _ids(frame: polars.DataFrame | None) -> set[str | None]:
+    """The runs that rows of requests name; empty without rows."""
+    if frame is None or not len(frame):
+        return set()
+    return set(frame["run_id"].unique()) if "run_id" in frame.columns else {None}
+
+
+def _one_run(directory: Path, ids: Mapping[str, set[str | None]]) -> str:
+    """The run that wrote all files; empty if an older version did.
+
+    Args:
+        ids: file → the runs that it names; None where it names none.
+    """
+    known = set().union(*ids.values())
+    if len(known) > 1:
+        named = "; ".join(f"{name}: {' and '.join(sorted(map(str, of)))}" for name, of in ids.items() if of)
+        raise ConfigError(
+            f"the files of {directory} come from different runs ({named})",
+            remedy=f"ai-energy-benchmark recover {directory}, or measure again",
+        )
+    return known.pop() or ""
 
 
 def _text(file: Path) -> str:
@@ -151,7 +185,8 @@ def _windows(
     return tuple(steps), tuple(trials)
 
 
-def _outcomes(requests: polars.DataFrame | None) -> dict[int, tuple[Outcome, ...]]:
+def outcomes_by_trial(requests: polars.DataFrame | None) -> dict[int, tuple[Outcome, ...]]:
+    """Trial number → its outcomes, from rows of requests."""
     found: dict[int, list[Outcome]] = {}
     for row in requests.iter_rows(named=True) if requests is not None else ():
         found.setdefault(row["trial"], []).append(_outcome(row))
@@ -180,7 +215,8 @@ def _outcome(row: Mapping[str, Any]) -> Outcome:
     )
 
 
-def _prompt_indices(requests: polars.DataFrame) -> tuple[int, ...]:
+def prompt_indices(requests: polars.DataFrame) -> tuple[int, ...]:
+    """The prompt index of each request of a pass, from rows of requests."""
     of: dict[int, int] = dict(zip(requests["number"], requests["prompt_index"], strict=True))
     return tuple(of[number] for number in _from_zero(of))
 

@@ -12,7 +12,7 @@ from attrs import evolve
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.engine import FactValue
 from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
-from ai_energy_benchmarks.domain.power import Series
+from ai_energy_benchmarks.domain.power import Samples, Series
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Step, Trial
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def timeline_frame(result: BenchmarkResult) -> polars.DataFrame:
       window itself with what the meters said of it, as JSON.
     - ``request``: ``name`` is ``sent``, ``first token`` or ``finished``, ``subject`` the trial and the request. Passes
       of more than 100,000 requests have none: ``requests.parquet`` holds the same times.
-    - without a time: ``clock`` (``value`` is Unix time less monotonic time), ``series`` (one per series, ``detail`` is
-      the device's label), ``meter note``, ``finding`` (``name`` its level, ``subject`` its check, ``component`` what
-      it is about, ``detail`` its text).
+    - without a time: ``run`` (``detail`` is its id), ``clock`` (``value`` is Unix time less monotonic time),
+      ``series`` (one per series, ``detail`` is the device's label), ``meter note``, ``finding`` (``name`` its level,
+      ``subject`` its check, ``component`` what it is about, ``detail`` its text).
     """
     import polars
 
@@ -47,9 +47,16 @@ def timeline_frame(result: BenchmarkResult) -> polars.DataFrame:
     for trial in (each for each in result.trials if len(each.outcomes) <= MANY_REQUESTS):
         for first in range(0, len(trial.outcomes), _REQUESTS_AT_ONCE):
             frames.append(_frame(_request_marks(trial, trial.outcomes[first : first + _REQUESTS_AT_ONCE])))
-    frames += [_samples(each) for each in result.samples.series]
+    frames.append(samples_frame(result.samples))
     ordered = polars.concat(frames).sort("after_s", maintain_order=True)
     return ordered.with_columns(unix_s=polars.col("after_s") + offset)
+
+
+def samples_frame(samples: Samples) -> polars.DataFrame:
+    """The rows of kind ``sample``, series after series."""
+    import polars
+
+    return polars.concat([_frame(()), *map(_samples, samples.series)])
 
 
 @cache
@@ -104,6 +111,8 @@ def _samples(series: Series) -> polars.DataFrame:
 
 
 def _facts(result: BenchmarkResult) -> Iterator[Row]:
+    if result.run_id:
+        yield "run", "id", "", None, None, None, None, None, result.run_id
     yield "clock", "offset_s", "", None, None, result.clock_offset_s, None, None, None
     for each in result.samples.series:
         device = each.device
@@ -122,7 +131,7 @@ def _marks(result: BenchmarkResult) -> Iterator[Row]:
 
 
 def _edges(window: Step | Trial, subject: str, detail: dict[str, Step | Trial]) -> Iterator[Row]:
-    text = _utf8(json.dumps(details().unstructure(detail)))
+    text = _utf8(json.dumps(details().unstructure(detail), default=str))
     yield "mark", "start", subject, None, None, None, window.start_s, window.start_s, None
     yield "mark", "stop", subject, None, None, None, window.stop_s, window.stop_s, text
 

@@ -61,12 +61,30 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = place.with_name(f".{place.name[:100]}.{os.getpid()}.part")
         try:
             yield temporary
+            _sync(temporary)
             os.replace(temporary, place)
+            sync_directory(place.parent)
         except BaseException:
             # Ctrl-C too must leave no half-written file; what the disk said first matters more than this.
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+
+
+def _sync(file: Path) -> None:
+    # A file that is in place but not on the disk would be an empty one after a power loss.
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
+
+
+def sync_directory(directory: Path) -> None:
+    """Bring the names of a directory's files to the disk, where the system can."""
+    with suppress(OSError):  # Windows opens no directories, and some file systems sync none
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,23 @@ from ai_energy_benchmarks.errors import BackendError, BenchmarkError, ConfigErro
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 from ai_energy_benchmarks.reporters.base import Reporter
 from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.journal import Journal
 from ai_energy_benchmarks.results.writing import check_directory
 from ai_energy_benchmarks.runner import composition
-from ai_energy_benchmarks.runner.event_loop import MonotonicClock, run_to_end
+from ai_energy_benchmarks.runner.event_loop import CutShortError, MonotonicClock, run_to_end
 from ai_energy_benchmarks.runner.generating import GaveUpError, Members
+from ai_energy_benchmarks.runner.interrupts import Interrupts
+from ai_energy_benchmarks.runner.keeping import Keeper
 from ai_energy_benchmarks.runner.protocol import Steps
 from ai_energy_benchmarks.runner.reasoning import plan_reasoning
 from ai_energy_benchmarks.runner.record import Record
+from ai_energy_benchmarks.runner.reporting import Outputs
 from ai_energy_benchmarks.runner.workload import check_passes
 
 logger = logging.getLogger(__name__)
+
+# How long an engine that was given up may still take to end what it started, once the files are written.
+_CLEAN_UP_CAP_S = 5.0
 
 
 class BenchmarkRunner:
@@ -49,10 +57,13 @@ class BenchmarkRunner:
         clock: for tests; the monotonic clock otherwise.
         progress: told how far the steps have come, never inside a window.
         findings: what the caller knows of this run and the verdict should say too.
+        interrupts: what keeps signals from cutting writing short, for the command line; without it no handler of the
+            process is touched.
 
     Attributes:
         result: the last ``BenchmarkResult``, also after an interrupt; None before.
         files: the files that ``run`` wrote.
+        failures: one error for each reporter that failed; ``run`` raises the first if nothing else is raised.
         most_output_tokens: how many a trial generates at most; None before the check.
     """
 
@@ -67,6 +78,7 @@ class BenchmarkRunner:
         clock: Clock | None = None,
         progress: Progress | None = None,
         findings: Sequence[Finding] = (),
+        interrupts: Interrupts | None = None,
     ) -> None:
         self._given = config
         self._collector = collector
@@ -75,9 +87,11 @@ class BenchmarkRunner:
         self._clock = clock or MonotonicClock()
         self._progress = progress or Silent()
         self._findings = findings
+        self._interrupts = interrupts
         self._checked: BenchmarkConfig | None = None
         self.result: BenchmarkResult | None = None
         self.files: tuple[Path, ...] = ()
+        self.failures: tuple[ReporterError, ...] = ()
         self.most_output_tokens: int | None = None
         if backend is not None:
             self.backend = backend
@@ -134,9 +148,51 @@ class BenchmarkRunner:
         """
         self.check()
         config = self.config
-        record = Record(take_snapshot(), findings=list(self._findings))
+        return self._measured(config, self._record(), Keeper(config))
+
+    def run(self) -> dict[str, Any]:
+        """Measure, hand the result to every reporter, and return the report document.
+
+        The document is plain JSON-serialisable values. Every complete trial is on disk at once, in
+        ``runs/<run id>/`` of the output directory; a run that does not complete leaves its report there.
+
+        Raises:
+            BenchmarkError: it could not begin, another run is using the directory, or a report could not be written.
+            KeyboardInterrupt: the user's, after writing.
+            Exception: whatever a member raised that it should not; trials that were measured are written first.
+        """
+        self.check()
+        config = self.config
+        record, outputs = self._record(), Outputs(config, self._reporters)
+        with self._interrupts or nullcontext(Interrupts()) as interrupts, outputs.keeping(record) as journal:
+            try:
+                result = self._measured(config, record, Keeper(config, journal, interrupts))
+            except KeyboardInterrupt as interrupt:
+                self._report(outputs, journal)
+                if isinstance(interrupt, CutShortError):
+                    interrupt.finish(_CLEAN_UP_CAP_S)
+                raise
+            except Exception:  # raised again; what was measured must not be lost with it
+                if record.trials:
+                    self._report(outputs, journal)
+                elif journal is not None:
+                    journal.reported = True
+                raise
+            self._report(outputs, journal)
+        if self.failures:
+            raise self.failures[0]
+        return report_document(result)
+
+    def _record(self) -> Record:
+        return Record(take_snapshot(), findings=list(self._findings))
+
+    def _measured(self, config: BenchmarkConfig, record: Record, keeper: Keeper) -> BenchmarkResult:
+        steps = Steps(config, self._members(config, record.environment), record, keeper)
         try:
-            run_to_end(Steps(config, self._members(config, record.environment), record).run())
+            try:
+                run_to_end(steps.run())
+            finally:
+                keeper.interrupts.hold()
         except GaveUpError:
             record.ending = "stopped"
         except KeyboardInterrupt:
@@ -147,49 +203,16 @@ class BenchmarkRunner:
             record.findings.append(Finding("FAIL", "stopped", f"{type(error).__name__}: {error}"))
             raise
         finally:
-            self.result = record.result(config)
+            self.result = record.result(config, keeper.close(record))
         return self.result
 
-    def run(self) -> dict[str, Any]:
-        """Measure, hand the result to every reporter, and return the report document.
-
-        The document is plain JSON-serialisable values. After Ctrl-C the reporters still write what is there.
-
-        Raises:
-            BenchmarkError: it could not begin, or a report could not be written.
-            KeyboardInterrupt: the user's, after writing.
-            Exception: whatever a member raised that it should not; trials that were measured are written first.
-        """
-        try:
-            result = self.measure()
-        except KeyboardInterrupt:
-            self._report()
-            raise
-        except Exception:  # raised again; what was measured must not be lost with it
-            if self.result is not None and self.result.trials:
-                self._report()
-            raise
-        self._report()
-        return report_document(result)
-
-    def _report(self) -> None:
+    def _report(self, outputs: Outputs, journal: Journal | None) -> None:
         if self.result is None:
             return
-        config = self.config
-        if self.result.ending == "interrupted" and (config.output_dir / "result.json").exists():
-            # What was cut short must not replace what was measured to its end.
-            config = evolve(config, output_dir=config.output_dir / "interrupted")
-        reporters = composition.make_reporters(config) if self._reporters is None else self._reporters
-        files: list[Path] = []
-        failures: list[ReporterError] = []
-        for reporter in reporters:
-            try:
-                files.extend(reporter.report(self.result))
-            except ReporterError as error:  # the other reports must not be lost with it
-                failures.append(error)
-        self.files = tuple(files)
-        if failures:
-            raise failures[0]
+        reported = outputs.report(self.result, journal)
+        self.files, self.failures = reported.files, reported.failures
+        for failure in reported.failures:
+            logger.info("%s", failure)
 
     def _members(self, config: BenchmarkConfig, environment: Environment) -> Members:
         return Members(

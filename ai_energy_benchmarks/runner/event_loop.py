@@ -5,7 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+
+
+class CutShortError(KeyboardInterrupt):
+    """A second Ctrl-C came while the first one's clean-up waited for an engine that does not come back.
+
+    Attributes:
+        finish: waits for the clean-up once more, for at most so many seconds.
+    """
+
+    def __init__(self, finish: Callable[[float], None]) -> None:
+        super().__init__()
+        self.finish = finish
 
 
 class MonotonicClock:
@@ -22,7 +34,8 @@ def run_to_end(main: Coroutine[None, None, None]) -> None:
     """Run ``main`` and return when it has ended, with whatever it raised.
 
     No signal handler is set. After Ctrl-C the coroutine is cancelled, its clean-up runs to its end, and
-    ``KeyboardInterrupt`` is raised. Inside a running loop, ``main`` gets a loop and a thread of its own, since
+    ``KeyboardInterrupt`` is raised; after a second one the rest of the clean-up is left to ``CutShortError.finish``.
+    Inside a running loop, ``main`` gets a loop and a thread of its own, since
     loops do not nest; the caller's loop waits meanwhile.
     """
     try:
@@ -35,33 +48,50 @@ def run_to_end(main: Coroutine[None, None, None]) -> None:
 
 def _run_here(main: Coroutine[None, None, None]) -> None:
     loop = asyncio.new_event_loop()
+    task = loop.create_task(main)
+
+    def close() -> None:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+    def finish(cap_s: float) -> None:
+        loop.run_until_complete(asyncio.wait([task], timeout=cap_s))
+        if task.done():
+            close()
+
     try:
-        task = loop.create_task(main)
+        loop.run_until_complete(task)
+    except KeyboardInterrupt:
         try:
-            loop.run_until_complete(task)
-        except KeyboardInterrupt:
             if not task.done():
                 task.cancel()
                 loop.run_until_complete(asyncio.wait([task]))
-            raise
+        except KeyboardInterrupt:
+            raise CutShortError(finish) from None
+        raise
     finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        if task.done():
+            close()
 
 
 def _run_in_thread(main: Coroutine[None, None, None]) -> None:
     loop = asyncio.new_event_loop()
     task = loop.create_task(main)
-    thread = threading.Thread(target=_until_done, args=(loop, task), name="benchmark")
+    # A daemon: an engine that does not come back must not keep the process alive.
+    thread = threading.Thread(target=_until_done, args=(loop, task), name="benchmark", daemon=True)
     thread.start()
     try:
         thread.join()
     except KeyboardInterrupt:
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join()
+        try:
+            loop.call_soon_threadsafe(task.cancel)
+            thread.join()
+        except KeyboardInterrupt:
+            raise CutShortError(thread.join) from None
         raise
     finally:
-        loop.close()
+        if not thread.is_alive():
+            loop.close()
     task.result()
 
 

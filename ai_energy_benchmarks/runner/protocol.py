@@ -24,6 +24,7 @@ from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.runner.fitting import check_fit, skipped_rows
 from ai_energy_benchmarks.runner.generating import Generating, Members, as_seen
 from ai_energy_benchmarks.runner.gpus import fastest_first, named_gpus, reported_gpus
+from ai_energy_benchmarks.runner.keeping import Keeper
 from ai_energy_benchmarks.runner.locating import elsewhere, location_findings, location_of
 from ai_energy_benchmarks.runner.reasoning import observe
 from ai_energy_benchmarks.runner.record import Record
@@ -38,11 +39,12 @@ from ai_energy_benchmarks.runner.workload import make_passes, some_requests
 
 @define
 class Steps:
-    """One pass through the protocol; everything seen goes into ``record`` at once."""
+    """One pass through the protocol; everything seen goes into ``record`` at once, and after each trial to the disk."""
 
     config: BenchmarkConfig
     members: Members
     record: Record
+    keeper: Keeper
     _generating: Generating = field(init=False)
     _stopped: list[Finding] = field(init=False, factory=list)
     _others: OtherWork = field(init=False, factory=lambda: OtherWork(()))
@@ -91,6 +93,7 @@ class Steps:
             members.progress.begin("trials", protocol.trials)
             for number in range(1, protocol.trials + 1):
                 await self._trial(number, passes.measured)
+                self.keeper.keep(record, members.collector)  # after the rest of this trial, and before that of the next
                 members.progress.advance()
             members.progress.end()
             record.findings.extend(worst_of(self._stopped))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import cast
 
-from attrs import asdict, define, field
+from attrs import Factory, asdict, define, field
 
 from ai_energy_benchmarks.analysis.gpu_decision import decide
 from ai_energy_benchmarks.analysis.summary import summarise
@@ -18,9 +18,11 @@ from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Samples
-from ai_energy_benchmarks.domain.result import BenchmarkResult, Ending, Reasoning, Step, Subject, Trial
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Ending, Reasoning, RowFiles, Step, Subject, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.results.judging import judged, required_components
+from ai_energy_benchmarks.results.requests import RowFacts
+from ai_energy_benchmarks.results.run_id import new_run_id
 from ai_energy_benchmarks.runner.workload import Passes
 
 
@@ -36,6 +38,7 @@ class Record:
     environment: Environment
     started: datetime = field(factory=lambda: datetime.now(timezone.utc))
     clock_offset_s: float = field(factory=lambda: time.time() - time.perf_counter())
+    run_id: str = field(default=Factory(lambda record: new_run_id(record.started), takes_self=True))
     ending: Ending = "completed"
     steps: list[Step] = field(factory=list)
     trials: list[Trial] = field(factory=list)
@@ -46,8 +49,28 @@ class Record:
     samples: Samples = field(factory=Samples)
     meter_notes: tuple[str, ...] = ()
 
-    def result(self, config: BenchmarkConfig) -> BenchmarkResult:
+    @property
+    def started_utc(self) -> str:
+        return self.started.isoformat(timespec="seconds")
+
+    @property
+    def dataset_sha256(self) -> str:
+        return self.passes.sha256 if self.passes else ""
+
+    def row_facts(self, config: BenchmarkConfig) -> RowFacts:
+        """What the rows of requests have in common."""
+        passes = self.passes
+        return RowFacts(
+            run_id=self.run_id,
+            save_texts=config.save_texts,
+            clock_offset_s=self.clock_offset_s,
+            prompts={prompt.index: prompt.transcript for prompt in passes.prompts} if passes else {},
+            prompt_indices=passes.prompt_indices if passes else (),
+        )
+
+    def result(self, config: BenchmarkConfig, row_files: RowFiles | None = None) -> BenchmarkResult:
         """Everything seen, summarised and judged."""
+        rows = self.row_facts(config)
         decided = decide(self.trials, self.steps, self.samples)
         trials, steps, noticed = decided.trials, decided.steps, (*self.findings, *decided.findings)
         required = required_components(config, self.engine, trials, steps, self.samples)
@@ -67,7 +90,7 @@ class Record:
         return BenchmarkResult(
             subject=_subject(config, self._device_ids(config, trials)),
             config_yaml=config_to_yaml(config),
-            started_utc=self.started.isoformat(timespec="seconds"),
+            started_utc=self.started_utc,
             ending=self.ending,
             steps=steps,
             trials=trials,
@@ -75,9 +98,9 @@ class Record:
             verdict=verdict,
             environment=self.environment,
             engine=self.engine,
-            dataset_sha256=self.passes.sha256 if self.passes else "",
-            prompts={prompt.index: prompt.transcript for prompt in self.passes.prompts} if self.passes else {},
-            prompt_indices=self.passes.prompt_indices if self.passes else (),
+            dataset_sha256=self.dataset_sha256,
+            prompts=rows.prompts,
+            prompt_indices=rows.prompt_indices,
             samples=self.samples,
             carbon=carbon_for(config.metrics),
             tariff=tariff_for(config.metrics),
@@ -87,6 +110,8 @@ class Record:
             clock_offset_s=self.clock_offset_s,
             meter_notes=self.meter_notes,
             noticed=noticed,
+            run_id=self.run_id,
+            row_files=row_files,
         )
 
     def _device_ids(self, config: BenchmarkConfig, trials: Sequence[Trial]) -> tuple[int, ...]:

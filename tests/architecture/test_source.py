@@ -18,9 +18,12 @@ UNTYPED = (
     "results/work_figures.py",
     "results/reading.py",
     "results/stored.py",
+    "results/journal_reading.py",
     "runner/benchmark.py",
 )
 BROAD = {"Exception", "BaseException"}
+# Reporters are anyone's code, and whatever one of them raises must not cost the files of the others.
+MAY_CATCH_ALL = ("runner/reporting.py",)
 
 
 def lies_in(module: Module, places: tuple[str, ...]) -> bool:
@@ -79,7 +82,7 @@ def test_only_the_command_line_sets_exit_codes() -> None:
 def test_no_module_catches_what_it_cannot_name() -> None:
     """No ``except`` or ``suppress`` of every exception, unless all it does is tidy up and raise it again."""
     found: list[str] = []
-    for module in MODULES:
+    for module in (each for each in MODULES if not lies_in(each, MAY_CATCH_ALL)):
         for node in ast.walk(module.tree):
             if isinstance(node, ast.ExceptHandler):
                 passed_on = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None

@@ -104,8 +104,9 @@ def test_a_run_that_gives_up_exits_with_1(config: Path) -> None:
     done = command("run", config, *longer, "-o", "scenario.num_samples=19", "--strict", cwd=config.parent)
     assert done.code == 1
     assert "error: the run stopped early: the last 10 requests have all failed" in done.err
-    assert listed(done.out) == {f"out/{name}" for name in FILES}
-    assert (config.parent / "out" / "result.json").exists()
+    [directory] = (config.parent / "out" / "runs").iterdir()
+    assert listed(done.out) == {f"out/runs/{directory.name}/{name}" for name in FILES}
+    assert (directory / "result.json").exists()
 
 
 def test_a_model_that_is_not_there_exits_with_1(tmp_path: Path) -> None:
@@ -153,8 +154,9 @@ def test_ctrl_c_writes_what_is_there(config: Path) -> None:
         process.kill()
         os.close(ours)
     assert process.returncode == 130
-    assert listed(out) == {f"out/{name}" for name in FILES}
-    report = json.loads((config.parent / "out" / "result.json").read_text())
+    [directory] = (config.parent / "out" / "runs").iterdir()
+    assert listed(out) == {f"out/runs/{directory.name}/{name}" for name in FILES}
+    report = json.loads((directory / "result.json").read_text())
     assert report["ending"] == "interrupted"
 
 

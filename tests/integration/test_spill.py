@@ -72,10 +72,11 @@ def test_an_interrupted_run_keeps_what_was_spilled(
         rows = polars.read_parquet(_spilled(tmp_path))
     else:
         assert run.returncode == 130, out.decode()
-        report = json.loads((tmp_path / "result" / "result.json").read_text())
+        [directory] = (tmp_path / "result" / "runs").iterdir()
+        report = json.loads((directory / "result.json").read_text())
         assert report["ending"] == "interrupted"
         assert report["summary"]["successful_prompts"] >= 8192
-        rows = polars.read_parquet(tmp_path / "result" / "requests.parquet").filter("ok")
+        rows = polars.read_parquet(directory / "requests.parquet").filter("ok")
         assert _spilled(tmp_path) == []
     assert len(rows) >= 8192
     assert rows["output_tokens"].unique().to_list() == [4]

@@ -144,7 +144,8 @@ def test_a_server_killed_in_a_run_leaves_a_report(root: Path, tmp_path: Path) ->
         finally:
             run.kill()
     assert run.returncode == 1, out
-    report = json.loads((tmp_path / "result.json").read_text())
+    [file] = (tmp_path / "runs").glob("*/result.json")
+    report = json.loads(file.read_text())
     assert (report["verdict"]["level"], report["ending"]) == ("FAIL", "stopped")
     assert report["summary"]["successful_prompts"] > 0
     assert report["trials"][0]["complete"]

@@ -328,7 +328,8 @@ def test_what_was_cut_short_does_not_replace_a_whole_result(tmp_path: Path) -> N
     with pytest.raises(KeyboardInterrupt):
         again.runner.run()
     assert (tmp_path / "result.json").read_bytes() == before
-    assert (tmp_path / "interrupted" / "result.json").exists()
+    [aside] = (tmp_path / "runs").glob("*/result.json")
+    assert '"ending": "interrupted"' in aside.read_text()
 
 
 def test_runs_inside_a_running_event_loop() -> None:

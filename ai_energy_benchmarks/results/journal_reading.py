@@ -1,0 +1,150 @@
+"""The journal of a run that ended without writing its report, read back."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+from attrs import define, field
+
+from ai_energy_benchmarks.config.loading import config_from_yaml
+from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.power import Component, Device, Quantity, Samples, Series
+from ai_energy_benchmarks.domain.result import Ending, Reasoning, RowFiles, Step, Trial
+from ai_energy_benchmarks.domain.verdict import Finding
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.run_directory import JOURNAL, LINES_FILE
+from ai_energy_benchmarks.results.stored import outcomes_by_trial, prompt_indices
+from ai_energy_benchmarks.results.timeline import details
+
+
+@define
+class Left:
+    """What a run left behind.
+
+    Attributes:
+        ending: how the run ended, if it lived to note that; None if it was killed before.
+        prompt_indices: the prompt index of each request of a pass.
+        row_files: the rows of requests of ``trials``.
+    """
+
+    run_id: str
+    started_utc: str
+    clock_offset_s: float
+    environment: Environment
+    config: BenchmarkConfig
+    ending: Ending | None = None
+    engine: EngineFacts | None = None
+    reasoning: Reasoning | None = None
+    meter_notes: tuple[str, ...] = ()
+    dataset_sha256: str = ""
+    steps: list[Step] = field(factory=list)
+    trials: list[Trial] = field(factory=list)
+    findings: list[Finding] = field(factory=list)
+    samples: Samples = field(factory=Samples)
+    prompt_indices: Sequence[int] = ()
+    row_files: RowFiles = field(factory=lambda: RowFiles(()))
+
+
+def read_journal(run_directory: Path) -> Left:
+    """Read ``journal/`` of a run's directory; a line that was cut short ends it.
+
+    Raises:
+        ConfigError: there is no journal, or it does not hold even the start of a run.
+    """
+    directory = run_directory / JOURNAL
+    try:
+        lines = _lines((directory / LINES_FILE).read_text(encoding="utf-8"))
+        config_yaml = (directory / "config.yaml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {directory}: {error}", remedy="give the output_dir of the run") from error
+    if not lines or "run" not in lines[0]:
+        raise ConfigError(f"{directory} does not hold the start of a run", remedy=f"remove {run_directory}")
+    run = lines[0]["run"]
+    left = Left(
+        run_id=run["run_id"],
+        started_utc=run["started_utc"],
+        clock_offset_s=run["clock_offset_s"],
+        environment=details().structure(run["environment"], Environment),
+        config=config_from_yaml(config_yaml, source=str(directory / "config.yaml")),
+    )
+    trials: dict[int, Mapping[str, Any]] = {}
+    series: list[list[str]] = []
+    sample_files: list[Path] = []
+    for line in lines:
+        _take(left, line)
+        series = line.get("series", series)
+        sample_files += [directory / name for name in line.get("samples", ())]
+        if "trial" in line:
+            trials[line["trial"]["number"]] = line
+    left.samples = _samples(series, sample_files)
+    _add_trials(left, directory, trials.values())
+    return left
+
+
+def _lines(text: str) -> list[dict[str, Any]]:
+    found = []
+    for line in text.splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:  # the process was killed while it wrote this one
+            break
+    return found
+
+
+def _take(left: Left, line: Mapping[str, Any]) -> None:
+    structure = details().structure
+    if "step" in line:
+        left.steps.append(structure(line["step"], Step))
+    if "finding" in line:
+        left.findings.append(structure(line["finding"], Finding))
+    if line.get("engine"):
+        left.engine = structure(line["engine"], EngineFacts)
+    if line.get("reasoning"):
+        left.reasoning = structure(line["reasoning"], Reasoning)
+    left.meter_notes = tuple(line.get("notes", left.meter_notes))
+    left.dataset_sha256 = line.get("dataset_sha256", left.dataset_sha256)
+    left.ending = line.get("ended", left.ending)
+
+
+def _add_trials(left: Left, directory: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    import polars
+
+    requests: list[Path] = []
+    fillers: list[Path] = []
+    for line in lines:
+        trial = details().structure(line["trial"], Trial)
+        own = [[directory / name for name in line[kind]] for kind in ("requests", "fillers")]
+        outcomes, filled = (outcomes_by_trial(polars.read_parquet(paths, glob=False)) if paths else {} for paths in own)
+        left.trials.append(
+            attrs.evolve(trial, outcomes=outcomes.get(trial.number, ()), fillers=filled.get(trial.number, ()))
+        )
+        requests += own[0]
+        fillers += own[1]
+    if requests:
+        left.prompt_indices = prompt_indices(polars.read_parquet(requests, columns=["number", "prompt_index"]))
+    left.row_files = RowFiles(tuple(requests), tuple(fillers))
+
+
+def _samples(series: Sequence[Sequence[str]], files: Sequence[Path]) -> Samples:
+    import polars
+
+    if not files:
+        return Samples()
+    rows = polars.read_parquet(list(files), glob=False)
+    key = ("name", "subject", "component", "meter")
+    parts = rows.partition_by(key, as_dict=True, maintain_order=True)
+    found = []
+    for quantity, device_id, component, meter, label in series:
+        part = parts.get((quantity, device_id, component, meter))
+        if part is not None:
+            device = Device(cast("Component", component), device_id, label)
+            columns = (array("d", part[each].to_list()) for each in ("before_s", "after_s", "value"))
+            found.append(Series(device, cast("Quantity", quantity), meter, *columns))
+    return Samples(tuple(found))

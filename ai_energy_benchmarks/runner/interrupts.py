@@ -1,0 +1,79 @@
+"""Ctrl-C and its like may cut short measuring and waiting, never writing."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
+
+from attrs import define, field
+
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)  # Windows has no SIGHUP
+
+
+@define
+class Interrupts:
+    """``with`` around a run. Handlers that were set in Python before are called as ever, until the end is near.
+
+    The first signal raises what its handler raises, normally ``KeyboardInterrupt``; the run then waits for the request
+    in flight. A second one cuts this waiting short. From then on, or once ``hold`` was called, signals only count:
+    the one that came while a completed run was written is handed on after it. In another thread than the main one
+    nothing is changed, since Python delivers signals to the main thread alone.
+    """
+
+    _came: list[int] = field(factory=list)
+    _held: bool = False
+    _late: int | None = None
+    _deferred: list[int] | None = None
+    _before: dict[int, Callable[[int, FrameType | None], Any]] = field(factory=dict)
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                handler = signal.getsignal(number)
+                if callable(handler):  # neither ignored nor the system's own
+                    self._before[number] = handler
+                    signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if error is None and self._late is not None:
+            self._before[self._late](self._late, None)
+
+    def hold(self) -> None:
+        """From here on nothing is cut short."""
+        self._held = True
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Hand a signal that comes in the block on after it."""
+        if not self._before or self._held:
+            yield
+            return
+        self._deferred = []
+        try:
+            yield
+        finally:
+            came, self._deferred = self._deferred, None
+            for number in came:
+                self._handle(number, None)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._deferred is not None:
+            self._deferred.append(number)
+            return
+        self._came.append(number)
+        if self._held:
+            self._late = number
+            return
+        self._held = len(self._came) > 1
+        self._before[number](number, frame)

@@ -1,0 +1,44 @@
+"""The journal of a run under its signals: what is being written is not cut short."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.domain.result import RowFiles
+from ai_energy_benchmarks.domain.verdict import Finding
+from ai_energy_benchmarks.metrics.base import MetricsCollector
+from ai_energy_benchmarks.results.journal import Journal
+from ai_energy_benchmarks.runner.interrupts import Interrupts
+from ai_energy_benchmarks.runner.record import Record
+
+
+@frozen
+class Keeper:
+    """Brings what a record has to the disk; does nothing without a journal."""
+
+    config: BenchmarkConfig
+    journal: Journal | None = None
+    interrupts: Interrupts = Interrupts()  # noqa: RUF009 # one that was not entered holds nothing
+
+    def keep(self, record: Record, collector: MetricsCollector) -> None:
+        """After each complete trial; a signal that comes meanwhile is handed on afterwards."""
+        if self.journal is not None:
+            record.samples, record.meter_notes = collector.samples(), collector.notes()
+            with self.interrupts.deferred():
+                self.journal.keep(record, record.row_facts(self.config))
+
+    def close(self, record: Record) -> RowFiles | None:
+        """After the last step, with how the run ended.
+
+        Returns:
+            Where all rows of requests are; None if some are not on the disk.
+        """
+        journal = self.journal
+        if journal is None:
+            return None
+        journal.keep(record, record.row_facts(self.config), ending=record.ending)
+        if journal.problem:
+            text = f"trials could not be kept on disk as they were completed: {journal.problem}"
+            record.findings.append(Finding("WARN", "journal", text))
+        return journal.row_files(record.trials)

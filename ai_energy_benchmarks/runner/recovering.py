@@ -1,0 +1,93 @@
+"""The report of a run that was killed, made from its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.verdict import Finding
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.journal_reading import Left, read_journal
+from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
+from ai_energy_benchmarks.results.run_directory import held, left_journals, left_spills, remove_journal
+from ai_energy_benchmarks.runner.record import Record
+from ai_energy_benchmarks.runner.reporting import Outputs, Reported, aside
+from ai_energy_benchmarks.runner.workload import Passes
+
+
+@frozen
+class Recovered:
+    """One run that was recovered.
+
+    Attributes:
+        result: marked as interrupted, unless all of it had been measured.
+    """
+
+    result: BenchmarkResult
+    reported: Reported
+
+
+def recover(output_dir: Path) -> Iterator[Recovered]:
+    """Write the report of every run that an output directory holds the journal of, and remove the journal.
+
+    A run that was killed before its end is written into ``runs/<run id>/``; one that was killed while it wrote its
+    report, to the places where it would have been, unless a later run has completed there.
+
+    Raises:
+        ConfigError: there is nothing to recover, or a journal cannot be read.
+        ReporterError: a run is using the directory.
+    """
+    if not left_journals(output_dir):
+        remedy = None if left_spills(output_dir) == () else "--remove-spill removes the rows of killed runs"
+        raise ConfigError(f"{output_dir} holds no run that ended without its report", remedy=remedy)
+    with held(output_dir, "recover"):
+        for directory in left_journals(output_dir):
+            yield _recovered(output_dir, directory)
+
+
+def _recovered(output_dir: Path, directory: Path) -> Recovered:
+    left = read_journal(directory)
+    config = evolve(
+        left.config,
+        output_dir=output_dir,
+        reporters=tuple(each for each in left.config.reporters if each.type != "console"),
+    )
+    record = _record(left)
+    result = record.result(config, left.row_files)
+    later = result.ending == "completed" and _completed_since(output_dir, result.started_utc)
+    reported = Outputs(aside(config, left.run_id) if later else config).report(result)
+    if reported.complete:
+        remove_journal(directory)
+    return Recovered(result, reported)
+
+
+def _record(left: Left) -> Record:
+    text = "made from the journal of a run that ended without writing its report"
+    return Record(
+        left.environment,
+        started=datetime.fromisoformat(left.started_utc),
+        clock_offset_s=left.clock_offset_s,
+        run_id=left.run_id,
+        ending=left.ending or "interrupted",
+        steps=left.steps,
+        trials=left.trials,
+        findings=[*left.findings, Finding("INFO", "recovered", text)],
+        passes=Passes((), (), (), left.dataset_sha256, left.prompt_indices),
+        reasoning=left.reasoning,
+        engine=left.engine,
+        samples=left.samples,
+        meter_notes=left.meter_notes,
+    )
+
+
+def _completed_since(output_dir: Path, started_utc: str) -> bool:
+    """Whether the directory holds the result of a run that was started later."""
+    file = output_dir / RESULT_FILE
+    if not file.exists():
+        return False
+    (document,) = load_results(file)
+    return str(document.get("started_utc")) > started_utc
