@@ -30,6 +30,10 @@ def why_no_score(document: Mapping[str, object]) -> str | None:
 
 
 def _why_no_energy(document: Mapping[str, object]) -> str:
+    per_1000 = _block(_block(_block(document, "derived"), "gpu"), "wh_per_1000_queries")
+    low_wh, high_wh = number(per_1000.get("low")), number(per_1000.get("high"))
+    if low_wh is not None and high_wh is not None and number(per_1000.get("value")) is None:
+        return f"its GPU energy is not resolved: 1,000 queries used between the bounds [{low_wh:.4g}, {high_wh:.4g}] Wh"
     if (steady := _no_steady_figure(document)) is not None:
         return f"its run under concurrency gives no figure of the steady state: {steady}"
     absent = _block(document, "absent").get("gpu")

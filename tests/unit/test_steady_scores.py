@@ -61,3 +61,16 @@ def test_stars_say_how_many_requests_were_in_flight(straggler: BenchmarkResult, 
     (score,) = read_scores([tmp_path / "result.json"])
     assert score.energy_j is not None
     assert "measured with 8 requests at a time, where the method has one" in score.note
+
+
+def test_a_steady_state_that_is_not_resolved_gives_no_score(straggler: BenchmarkResult, tmp_path: Path) -> None:
+    """Its pass may be: the edges of the longer window weigh less."""
+    steady = straggler.summary.steady
+    assert steady is not None
+    wide = tuple(evolve(each, resolved=False) for each in steady.components)
+    doubtful = evolve(straggler, summary=evolve(straggler.summary, steady=evolve(steady, components=wide)))
+    assert "1,000 queries used between the bounds" in (why_no_score(report_document(doubtful)) or "")
+    AIEnergyScoreReporter(tmp_path).report(doubtful)
+    assert not (tmp_path / "GPU_ENERGY_WH.txt").exists()
+    summary = json.loads((tmp_path / "GPU_ENERGY_SUMMARY.json").read_text())
+    assert summary["reason"] == "the bounds of the figure of the steady state are too wide"
