@@ -21,6 +21,8 @@ _LOOK_BACK_S = 5.0
 # at least so many processors' time, which no service in the background does.
 _LEAST_SHARE = 0.10
 _OTHERS_BUSY = 0.5
+# The kernel counts processor time in ticks of 10 ms: a shorter window proves no work.
+_SHORTEST_S = 0.2
 
 
 def no_gpu_held(workload: Workload, proc: Path = PROC, dev: Path = Path("/dev")) -> str | None:
@@ -33,7 +35,11 @@ def no_gpu_held(workload: Workload, proc: Path = PROC, dev: Path = Path("/dev"))
 
 
 class WorkerDoubts:
-    """Sets the processes' time against that of the machine; not where they hold a GPU, which only the engine does."""
+    """Sets the processes' time against that of the machine; not where they hold a GPU, which only the engine does.
+
+    Processes that did their part of the work in one window are the engine, and are not doubted where they rest in a
+    later one while the machine does something else.
+    """
 
     def __init__(self, meter: str, workload: Workload) -> None:
         self._workload = workload
@@ -41,6 +47,7 @@ class WorkerDoubts:
         self._machine = MachineTime()
         self._series = Recorder(_OTHERS, "cpu_time_s", meter)
         self._processors = os.cpu_count() or 1
+        self._worked = False
 
     def sample(self) -> None:
         """Look at the machine now."""
@@ -50,12 +57,13 @@ class WorkerDoubts:
 
     def doubt(self, start: Mark, stop: Mark, own_s: float) -> str | None:
         """Why the processes that listen are not the workers; None if nothing says so."""
-        if self._sure or os.getpid() in self._workload.process_ids:
+        if self._sure or self._worked or os.getpid() in self._workload.process_ids:
             return None
         series = self._series.series(start.time_s - _LOOK_BACK_S)
         _, busy_s, _ = edges.rise(*(edges.fresh(series, mark.time_s, self._processors) for mark in (start, stop)))
-        others_s = busy_s - own_s
-        if own_s >= _LEAST_SHARE * busy_s or others_s < _OTHERS_BUSY * (stop.time_s - start.time_s):
+        others_s, duration_s = busy_s - own_s, stop.time_s - start.time_s
+        self._worked = own_s >= _LEAST_SHARE * max(busy_s, duration_s) and duration_s >= _SHORTEST_S
+        if own_s >= _LEAST_SHARE * busy_s or others_s < _OTHERS_BUSY * duration_s:
             return None
         return (
             f"{_named(self._workload, PROC)} listens on the port, but did only {own_s / busy_s:.1%} of this machine's "

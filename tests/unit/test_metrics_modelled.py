@@ -141,6 +141,26 @@ def test_a_router_beside_the_worker_has_no_figure(collector: ModelledCpuCollecto
 
 
 @needs_proc
+def test_a_server_that_rests_after_its_work_is_not_doubted(collector: ModelledCpuCollector) -> None:
+    """What others then do on the machine says nothing of it: its rest is a figure near 0 J."""
+    server, other = start_burning(0.6), start_burning(0.6)
+    try:
+        collector.attach(Workload((server.pid,), by_port=True))
+        for worker in (server, other):
+            start = collector.mark()
+            assert worker.stdin is not None
+            assert worker.stdout is not None
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+            worker.stdout.readline()
+            (reading,) = collector.read(start, collector.mark()).readings
+    finally:
+        for worker in (server, other):
+            worker.communicate("\n")
+    assert reading.energy_j < 0.1 * WATTS
+
+
+@needs_proc
 def test_a_server_that_does_its_own_work_is_not_doubted(collector: ModelledCpuCollector) -> None:
     """Found by its port or not."""
     server = start_burning(0.6)
