@@ -80,6 +80,8 @@ class Stopping:
                 if await witness.rests(self.clock):
                     frozen = "" if shown is None else f", though its gauge goes on showing {shown:g} requests"
                     return _stopped(self.clock.now_s() - begin_s, f"{witness.NAME}{frozen}")
+                if isinstance(witness, _Power) and witness.absent:
+                    witness = None
             elif shown is None:
                 message = "no gauge of running requests and no meter can tell whether the server stopped"
                 return Finding("WARN", CHECK, f"{message} after cancelling")
@@ -120,7 +122,11 @@ class _Counter:
 
 @define
 class _Power:
-    """Power that no longer changes and is near that of rest."""
+    """Power that no longer changes and is near that of rest.
+
+    Attributes:
+        absent: whether the meter reported none at the last look: it had power under load and has no more.
+    """
 
     NAME: ClassVar[str] = "flat power"
 
@@ -128,13 +134,14 @@ class _Power:
     component: Component | None
     load_w: float
     idle_w: float | None
+    absent: bool = False
     _before_w: float | None = None
 
     async def rests(self, clock: Clock) -> bool:
         mark = self.collector.mark()
         await clock.sleep(_WITNESS_EVERY_S)
         now_w = _power_w(_read(self.collector, mark, self.collector.mark()), self.component)
-        before_w, self._before_w = self._before_w, now_w
+        before_w, self._before_w, self.absent = self._before_w, now_w, now_w is None
         return now_w is not None and before_w is not None and _rests(now_w, before_w, self.load_w, self.idle_w)
 
 

@@ -15,6 +15,7 @@ from ai_energy_benchmarks.config.model import (
     WarmupConfig,
 )
 from ai_energy_benchmarks.domain.completions import FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.power import Mark, Measurement
 from ai_energy_benchmarks.domain.prompts import Batch, Request
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
@@ -58,7 +59,24 @@ class RefusesFillers(VirtualServer):
         return (FailedCompletion(request.number, "status 429: slow down", now_s, self.clock.now_s()),)
 
 
-def run(kind: type[VirtualServer] = VirtualServer, *, last: int = 200, filler: int = 200, **server: object) -> Bench:
+@define(eq=False)
+class BlindAtRest(VirtualCollector):
+    """Has no figure for windows in which the server rests."""
+
+    def read(self, start: Mark, stop: Mark) -> Measurement:
+        if stop.time_s - start.time_s > 2:
+            return super().read(start, stop)
+        return Measurement(start.time_s, stop.time_s, (), {"gpu": "nothing is known of a rest"})
+
+
+def run(
+    kind: type[VirtualServer] = VirtualServer,
+    meter: type[VirtualCollector] = VirtualCollector,
+    *,
+    last: int = 200,
+    filler: int = 200,
+    **server: object,
+) -> Bench:
     """A run whose requests have 200 tokens, but for the last one of the pass and for fillers."""
     clock = VirtualClock()
 
@@ -77,7 +95,7 @@ def run(kind: type[VirtualServer] = VirtualServer, *, last: int = 200, filler: i
     result = BenchmarkRunner(
         config,
         backend=served,
-        collector=VirtualCollector(clock, served.engine),
+        collector=meter(clock, served.engine),
         dataset=Prompts(),  # type: ignore[arg-type] # made by hand: no from_settings
         clock=clock,
         reporters=[],
@@ -119,6 +137,15 @@ def test_a_gauge_that_stays_because_the_server_goes_on_is_believed(counts: bool)
     [(level, message)] = bench.found("server stopped")
     assert level == "FAIL"
     assert message == "the server went on after cancelling: its gauge still showed 7 requests after 60 s"
+
+
+def test_a_meter_that_is_blind_at_rest_is_a_warning_at_once() -> None:
+    """It had power under load; that it has none for the rest does not show that the server went on."""
+    bench = run(meter=BlindAtRest, shows_load=False)
+    [(level, message)] = bench.found("server stopped")
+    assert (level, message[:54]) == ("WARN", "no gauge of running requests and no meter can tell whe")
+    first, second = bench.result.trials
+    assert second.start_s - first.stop_s < 10
 
 
 def test_tokens_of_a_server_that_ends_what_was_cancelled_are_not_set_against_the_answers() -> None:
