@@ -94,7 +94,31 @@ def steady_trial(trial: Trial, window: SteadyWindow) -> SteadyTrial:
         output_high_tokens=whole.tokens.high,
         half_output_tokens=(halves[0].tokens.best, halves[1].tokens.best),
         computed_prompt_tokens=computed,
+        context_tokens=_context_tokens(trial, window, of, prompts),
+        pass_context_tokens=_pass_context_tokens(trial),
     )
+
+
+def _context_tokens(trial: Trial, window: SteadyWindow, of: Pace, prompts: dict[int, tuple[int, int]]) -> float | None:
+    """Mean number of tokens before each output token of the window; None where some answers show no events."""
+    tokens = context = 0.0
+    for each in _completions(trial):
+        if each.finished_s <= window.start_s or each.sent_s >= window.stop_s:
+            continue
+        if not shows_events(each) and not (is_cancelled(each) and of.tokens_per_event is not None):
+            return None
+        begin, end = tokens_until(each, of, window.start_s), tokens_until(each, of, window.stop_s)
+        prompt_tokens = each.prompt_tokens or prompts.get(each.number, (0, 0))[0]
+        tokens += end - begin
+        context += (end - begin) * (prompt_tokens + (begin + end) / 2)
+    return context / tokens if tokens > 0 else None
+
+
+def _pass_context_tokens(trial: Trial) -> float | None:
+    """The same where every request of the pass is generated from its first to its last token."""
+    tokens = sum(each.output_tokens for each in trial.completions)
+    context = sum(each.output_tokens * (each.prompt_tokens + each.output_tokens / 2) for each in trial.completions)
+    return context / tokens if tokens else None
 
 
 def _completions(trial: Trial) -> Iterator[Completion]:

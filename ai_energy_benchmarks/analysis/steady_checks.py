@@ -24,7 +24,7 @@ _PER_SLOT = 10
 _HALVES = 0.02
 # Halves that differ so much that chance would need this many times the samples differ for a reason.
 _MORE = 100
-_PROMPTS = 0.05
+_PROMPTS, _CONTEXTS = 0.05, 0.05
 # So many failed fillers, or so large a share of all requests, no longer are an accident.
 _FAILED_FILLERS, _FAILED_SHARE = 10, 0.01
 
@@ -54,7 +54,8 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
         yield Finding("FAIL", CHECK, f"no steady figure per token: {steady.tokens_absent}")
     yield from running_findings(chosen)
     p95_s = summary.e2e_s.p95 if summary.e2e_s else summary.pass_e2e_s or 0.0
-    short = [each for each in (_length(cases, p95_s), _requests(cases), _halves(cases), _prompts(cases)) if each]
+    checks = _length(cases, p95_s), _requests(cases), _halves(cases), _prompts(cases), _contexts(cases)
+    short = [finding for finding in checks if finding]
     yield from short
     if not short:
         seconds = min(each.window.duration_s for each in cases)
@@ -179,3 +180,24 @@ def _shift(case: _Case) -> float | None:
     if not computed or not counts.output_tokens or not figures.output_tokens:
         return None
     return (figures.computed_prompt_tokens / figures.output_tokens) / (computed / counts.output_tokens) - 1
+
+
+def _contexts(cases: Sequence[_Case]) -> Finding | None:
+    """The requests in flight should be as old as those of a steady state, which reads as much context for a token.
+
+    A pass begins with young requests. In a steady state the mean output token stands where it stands over all requests
+    of the pass (renewal theory: long requests are in flight for longer). With a few very long answers a pass may end
+    before that is reached; the shift fades as the number of requests grows.
+    """
+    shifts = [
+        (case.figures.context_tokens / case.figures.pass_context_tokens - 1, case)
+        for case in cases
+        if case.figures.context_tokens is not None and case.figures.pass_context_tokens
+    ]
+    if not shifts:
+        return None
+    shift, worst = max(shifts, key=lambda pair: abs(pair[0]))
+    if abs(shift) <= _CONTEXTS:
+        return None
+    message = f"the output tokens of the steady window follow {shift:+.1%} tokens of context against the pass"
+    return _warn(f"{message} in trial {worst.trial.number}: a few long answers", worst, abs(shift) / _CONTEXTS)

@@ -66,6 +66,9 @@ class SteadyTrial:
         output_low_tokens, output_high_tokens: bounds of it; they differ where answers came without token events.
         half_output_tokens: those of the first half of its time and of the second.
         computed_prompt_tokens: prompt tokens, less cached ones, of the requests whose first token came within it.
+        context_tokens: mean number of tokens before each output token of the window, prompt included; None where
+            answers show no token events.
+        pass_context_tokens: the same of all output tokens of the pass's own requests, as a steady state has it.
     """
 
     number: int
@@ -75,6 +78,8 @@ class SteadyTrial:
     output_high_tokens: float
     half_output_tokens: tuple[float, float]
     computed_prompt_tokens: float
+    context_tokens: float | None = None
+    pass_context_tokens: float | None = None
 
 
 @frozen

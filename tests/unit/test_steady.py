@@ -196,6 +196,26 @@ def test_tokens_count_by_the_times_of_their_events() -> None:
     assert steady_trial(*_trial(told)).half_output_tokens == (2, 0)
 
 
+def test_the_context_of_a_window_is_that_of_the_tokens_in_it() -> None:
+    """Tokens 3 to 6 of 8 after a prompt of 10, against all 8; an answer in one piece does not show its tokens."""
+    even = _answer(0.0, 1.0, 3.0, 5.0, 9.0, tokens=8)
+    figures = steady_trial(*_trial(even))
+    assert (figures.context_tokens, figures.pass_context_tokens) == (10 + (2 + 6) / 2, 10 + 8 / 2)
+    assert steady_trial(*_trial(even, _answer(3.0, 5.0, tokens=100))).context_tokens is None
+
+
+def test_requests_that_are_too_young_for_a_steady_state_warn() -> None:
+    """A pass of 30 requests a slot that holds one very long answer ends before the others are as old as they become."""
+    lengths = [100] * 470 + [8000] * 10
+    result = Bench(16, lengths).result()
+    (trial,) = result.summary.steady.trials if result.summary.steady else ()
+    assert trial.context_tokens is not None
+    assert trial.pass_context_tokens is not None
+    assert trial.context_tokens < 0.95 * trial.pass_context_tokens
+    messages = [message for level, message in found(result, "steady state") if level == "WARN"]
+    assert any("tokens of context against the pass" in message and "would do" in message for message in messages)
+
+
 def test_a_cancelled_filler_counts_by_the_ratio_of_finished_ones() -> None:
     """Its events, at as many tokens each as theirs; its prompt is that of the request it repeats."""
     done = _answer(0.0, 1.0, 3.0, 5.0, 9.0, tokens=8)
