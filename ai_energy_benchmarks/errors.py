@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class BenchmarkError(Exception):
-    """Anything that stops a benchmark, with its cure.
+    """Anything that stops a benchmark, with its fix.
 
     Attributes:
         message: what is wrong, naming the key, file or device and the value found.
@@ -17,7 +17,7 @@ class BenchmarkError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return self.message if self.remedy is None else f"{self.message}\n  cure: {self.remedy}"
+        return self.message if self.remedy is None else f"{self.message}\n  fix: {self.remedy}"
 
 
 class ConfigError(BenchmarkError, ValueError):

@@ -15,7 +15,7 @@ trap 'say "interrupted; run it again to go on"; exit 130' INT
 fail() {
     printf 'error: %s\n' "$1" >&2
     shift
-    printf '  cure: %s\n' "$@" >&2
+    printf '  fix: %s\n' "$@" >&2
     exit 1
 }
 

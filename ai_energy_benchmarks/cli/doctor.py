@@ -46,6 +46,6 @@ def _table(lines: tuple[Line, ...]) -> Table:
     for line in lines:
         detail = Text(line.detail)
         if line.cure:
-            detail.append(f"\ncure: {line.cure}")
+            detail.append(f"\nfix: {line.cure}")
         table.add_row(f"  {line.subject}", Text(line.state, style=_STYLES[line.state]), detail)
     return table

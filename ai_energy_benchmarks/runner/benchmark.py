@@ -110,7 +110,7 @@ class BenchmarkRunner:
         """Check all that can be checked without loading the model; a second check of the same config is free.
 
         Raises:
-            BenchmarkError: what is in the way, with its cure.
+            BenchmarkError: what is in the way, with its fix.
         """
         config = self.config
         if config == self._checked:

@@ -71,7 +71,7 @@ def test_all_mistakes_of_a_file_are_told_with_their_lines(config: Path) -> None:
         f"error: {config} has 2 problems:",
         "  override: protocol.trials: must be a whole number, got 'none'",
         "  line 3: scenario.num_smaples: is not a key of this block (value: 3); did you mean 'num_samples'?",
-        "  cure: correct these keys; `ai-energy-benchmark validate FILE` checks a file without running it",
+        "  fix: correct these keys; `ai-energy-benchmark validate FILE` checks a file without running it",
     ]
 
 
@@ -149,7 +149,7 @@ def test_validate_checks_the_data_set(config: Path) -> None:
     done = command("validate", config, "-o", "scenario.num_samples=100000", cwd=config.parent)
     assert done.code == 2
     assert "scenario.num_samples is 100000, but data set 'builtin' has only" in done.err
-    assert "cure: " in done.err
+    assert "fix: " in done.err
 
 
 @pytest.fixture(scope="module")

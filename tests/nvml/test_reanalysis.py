@@ -145,7 +145,7 @@ def test_the_file_names_its_directory_and_a_missing_one_has_a_cure(
     assert exit_code(["reanalyze", "out/result.json"]) == 0
     assert "bit for bit" in capsys.readouterr().out
     assert exit_code(["reanalyze", "gone"]) == 2
-    assert "cure: give the output_dir of a finished run" in capsys.readouterr().err
+    assert "fix: give the output_dir of a finished run" in capsys.readouterr().err
 
 
 def test_brackets_in_the_path_are_no_pattern(machine: Machine, folder: Path) -> None:

@@ -50,7 +50,7 @@ def test_it_is_written_once(
     assert load_config("benchmark.yaml").backend.model == "HuggingFaceTB/SmolLM2-135M-Instruct"
     Path("benchmark.yaml").write_text("mine")
     assert exit_code(["init"]) == 2
-    assert "cure: name another file, or use --force" in capsys.readouterr().err
+    assert "fix: name another file, or use --force" in capsys.readouterr().err
     assert Path("benchmark.yaml").read_text() == "mine"
     assert exit_code(["init", "--force"]) == 0
     assert Path("benchmark.yaml").read_text() != "mine"

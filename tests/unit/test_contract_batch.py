@@ -210,7 +210,7 @@ def test_a_model_that_fails_has_its_reason_and_stops_nobody(tmp_path: Path) -> N
     def act(model: str, log: Path) -> int:
         if model == "good":
             return succeed(tmp_path, "good")
-        log.write_text("loading\nerror: model 'bad' is not there\n  cure: name another\n")
+        log.write_text("loading\nerror: model 'bad' is not there\n  fix: name another\n")
         return 1
 
     told = run(Batch(tmp_path), rows, Processes(act))

@@ -107,7 +107,7 @@ def test_without_a_python_the_message_says_what_to_install(machine: Machine) -> 
     done = machine.run("prepare pytorch")
     assert done.returncode == 1
     assert "no Python 3.10 or newer was found" in done.stderr
-    assert "cure: install one" in done.stderr
+    assert "fix: install one" in done.stderr
 
 
 def test_a_python_without_venv_is_named_with_its_cure(machine: Machine) -> None:
