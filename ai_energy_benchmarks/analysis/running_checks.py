@@ -16,6 +16,16 @@ _OTHERS = 1.1
 # So many readings of a gauge make a mean that one of them does not decide.
 _READINGS = 10
 
+_LIMITED = (
+    "the figures are not those of {wanted} requests in flight; raise the server's own limit of requests, or lower "
+    "load.concurrency"
+)
+# vLLM renews its gauge when a step ends: between requests that end together it shows 0 until the next prefill is over.
+_UNSEEN = (
+    "the others are in no queue that it reports, so its gauge lags or they wait elsewhere, and the figures may be "
+    "those of fewer than {wanted} requests in flight"
+)
+
 
 @frozen
 class _Ran:
@@ -80,6 +90,7 @@ def _ran_finding(ran: _Ran, wanted: int) -> Finding:
         message += f", with {ran.waiting:.2f} waiting"
     message += f", by {ran.readings} reading{'s' if ran.readings != 1 else ''}"
     if level != "PASS":
-        message += f" (at most {ran.running_most:g}): the figures are not those of {wanted} requests in flight; raise"
-        message += " the server's own limit of requests, or lower load.concurrency"
+        message += f" (at most {ran.running_most:g}): "
+        why = _LIMITED if ran.waiting >= (wanted - ran.running) / 2 else _UNSEEN
+        message += why.format(wanted=wanted)
     return Finding(level, CHECK, message)

@@ -112,6 +112,17 @@ def test_one_reading_of_a_gauge_decides_nothing(
     assert message in finding.message
 
 
+@pytest.mark.parametrize(("waiting", "message"), [(6.0, "raise the server's own limit"), (0.0, "its gauge lags")])
+def test_requests_that_neither_run_nor_wait_are_not_put_down_to_a_limit(waiting: float, message: str) -> None:
+    """A real vLLM that ran four of four showed 2.44 and an empty queue: its gauge is 0 during the next prefill."""
+    (trial,) = run([200] * 160).trials
+    assert trial.steady is not None
+    load = ServerLoad(9, running_mean=2.0, running_most=8.0, waiting_mean=waiting)
+    [finding] = running_findings([evolve(trial, steady=evolve(trial.steady, server_load=load))])
+    assert finding.level == "WARN"
+    assert message in finding.message
+
+
 def test_a_part_of_a_run_is_held_to_the_load_in_it() -> None:
     """A cut has no client and no gauge of its own: its requests are counted, and what the server ran is still said."""
     result = run([200] * 160, engine=Engine(most_running=3))
