@@ -33,6 +33,7 @@ class Interrupts:
     _before: dict[int, Callable[[int, FrameType | None], Any]] = field(factory=dict)
 
     def __enter__(self) -> Interrupts:
+        self._came, self._held, self._late = [], False, None
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 handler = signal.getsignal(number)

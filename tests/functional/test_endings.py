@@ -16,6 +16,7 @@ import serving_parts
 import serving_runs
 
 from tests.functional.commands import PROGRAM, command
+from tests.unit.test_contract_batch import HEADER
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the loopback server's selectors take sockets only")
 
@@ -113,6 +114,28 @@ def test_the_second_run_into_a_directory_is_refused(server: serving_parts.Bench,
     assert f"(process {process.pid} on " in done.err
 
 
+def test_sigterm_of_a_batch_reaches_its_run(server: serving_parts.Bench, tmp_path: Path) -> None:
+    """The run writes what it has, and the batch ends with 143 once it has ended."""
+    (tmp_path / "models.csv").write_text(f"{HEADER},loopback/model-of-no-size,1,A,text_gen,,\n")
+    changes = {
+        "backend.endpoint": server.endpoint("flood"), "metrics.enabled": "false", "protocol.trials": "100000",
+        "scenario.dataset_name": "builtin", "scenario.repeat": "true", "protocol.bare_idle_s": "0",
+        "protocol.resident_idle_s": "0", "protocol.warmup.requests": "1",
+        "scenario.generate_kwargs.max_new_tokens": "4",
+    }  # fmt: skip
+    options = [word for name, value in changes.items() for word in ("-o", f"{name}={value}")]
+    arguments = ["batch", "models.csv", "--output-dir", "out", "--backend", "openai", "-n", "4", *options]
+    with subprocess.Popen([*PROGRAM, *arguments], cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+        for _ in range(6000):
+            if any(map(complete_trials, (tmp_path / "out").glob("individual_runs/*"))) or process.poll() is not None:
+                break
+            time.sleep(0.01)
+        process.terminate()
+        assert process.wait(timeout=60) == 143
+    [report] = tmp_path.glob("out/individual_runs/*/runs/*/result.json")
+    assert json.loads(report.read_text())["ending"] == "interrupted"
+
+
 _STUCK = """
 import time
 from attrs import evolve
@@ -164,11 +187,11 @@ def test_an_engine_that_does_not_come_back_does_not_keep_the_process(tmp_path: P
         assert process.stdout is not None
         assert process.stdout.readline() == b"stuck\n"
         for _ in range(2):
+            time.sleep(1)  # until it waits; and two signals at once would be one
             process.send_signal(signal.SIGINT)
-            time.sleep(1)  # two signals at once would be one
         try:
             assert process.wait(timeout=60) == 130
         finally:
             process.kill()
     [file] = tmp_path.glob("out/runs/*/result.json")
-    assert len(json.loads(file.read_text())["trials"]) == 1
+    assert [each["complete"] for each in json.loads(file.read_text())["trials"]] == [True]
