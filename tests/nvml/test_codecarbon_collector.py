@@ -104,7 +104,9 @@ def test_only_the_gpus_of_the_engine_count(
     for name in used:
         _, energy_j = said["gpus"][name]
         truth_j = machine.energy_j(int(name[-1]), said["start_s"], said["stop_s"])
-        assert energy_j == pytest.approx(truth_j, rel=0.15)
+        # Of a window of 1 s CodeCarbon's late counter is off by a tick at each edge; another GPU would be off by 80 %.
+        assert energy_j == pytest.approx(truth_j, rel=0.4)
     of_gpus_j = [energy_j for name, energy_j in said["all_j"].items() if "gpu" in name]
     assert len(of_gpus_j) == 8
-    assert sum(of_gpus_j) == pytest.approx(said["codecarbon_j"], rel=1e-3)
+    # The last total may be some milliseconds newer than the last reading; a GPU more or less would be 6 % and more.
+    assert sum(of_gpus_j) == pytest.approx(said["codecarbon_j"], rel=0.02)
