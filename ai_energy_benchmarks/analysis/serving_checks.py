@@ -19,7 +19,6 @@ _CPU_SHARE = (0.7, 0.95)  # of one core, on which the event loop runs
 _LOOP_LAG_S = (0.010, 0.100)
 _ACHIEVED = (0.9, 0.5)
 _TOKEN_SHARE = 0.01
-_EMPTY_SHARE = 0.01
 # A server streams or it does not: the first answers tell, and of a million not all need to be made anew.
 _LOOKED_AT = 1000
 # An answer of two tokens may be one event: the second can be the end.
@@ -42,7 +41,6 @@ def serving_findings(trials: Sequence[Trial], engine: EngineFacts | None = None)
     yield from _tokens(served)
     yield from count_findings(served)
     yield from _streams(served)
-    yield from _empty(served)
     yield from cache_findings(served, engine)
     yield from _preemptions(served)
 
@@ -124,15 +122,6 @@ def _streams(trials: Sequence[Trial]) -> Iterator[Finding]:
     if in_one_piece and all(in_one_piece):
         message = "every answer came in one piece: times to the first token are those of the whole answer"
         yield Finding("WARN", "streaming", message)
-
-
-def _empty(trials: Sequence[Trial]) -> Iterator[Finding]:
-    """Answers without a text: an end token at once is one, but a run of them measures no generation."""
-    answers = sum(len(trial.completions) for trial in trials)
-    empty = sum(not len(each.token_times_s) for trial in trials for each in trial.completions)
-    if empty:
-        message = f"{empty} of {answers} answers showed no token, though tokens were counted for them"
-        yield Finding("FAIL" if empty > _EMPTY_SHARE * answers else "WARN", "empty answers", message)
 
 
 def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:

@@ -85,6 +85,18 @@ class Completion:
         return self.output_tokens - unseen_end
 
     @property
+    def empty(self) -> bool:
+        """Whether the model ended its answer at once: tokens perhaps, an end token among them, and no text.
+
+        Token ids hold the end token; a server shows an event for each piece of text.
+        """
+        if self.finish_reason == "cancelled":
+            return False
+        if self.token_source != "token_ids":
+            return not len(self.token_times_s)
+        return self.output_tokens <= (self.finish_reason == "stop")
+
+    @property
     def tpot_s(self) -> float | None:
         """Mean seconds per output token after the first event; None where it is undefined.
 

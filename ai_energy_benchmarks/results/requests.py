@@ -179,7 +179,7 @@ def _row(trial: Trial, outcome: Outcome, facts: RowFacts) -> tuple[object, ...]:
         trial.complete,
         number,
         prompt_index,
-        done is not None,
+        None if done is not None and done.finish_reason == "cancelled" else done is not None,
         None if isinstance(outcome, Completion) else _utf8(outcome.reason),
         done and done.finish_reason,
         done and done.token_source,

@@ -194,7 +194,7 @@ def outcomes_by_trial(requests: polars.DataFrame | None) -> dict[int, tuple[Outc
 
 
 def _outcome(row: Mapping[str, Any]) -> Outcome:
-    if not row["ok"]:
+    if row["ok"] is False:
         return FailedCompletion(row["number"], row["reason"], row["sent_s"], row["finished_s"])
     return Completion(
         number=row["number"],

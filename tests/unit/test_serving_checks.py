@@ -240,17 +240,6 @@ def test_a_counter_that_was_not_on_the_page_had_not_grown() -> None:
     assert before.since(after) == ServerCounters()
 
 
-@pytest.mark.parametrize(("answers", "level"), [(4, "FAIL"), (200, "WARN")])
-def test_answers_without_a_text_are_named(answers: int, level: str) -> None:
-    """One end token at once in four answers is no generation to measure; one in two hundred is worth a look."""
-    first, *_ = trial().completions
-    silent = evolve(first, output_tokens=1, token_times_s=array("d"), finish_reason="stop")
-    outcomes = (silent, *(evolve(first, number=number) for number in range(1, answers)))
-    found = levels(trial(server=None, outcomes=outcomes))
-    assert found["empty answers"] == level
-    assert "empty answers" not in levels(trial())
-
-
 def test_preemptions_warn() -> None:
     """Requests that were computed twice cost energy twice."""
     assert levels(trial(server=ServerCounters(preemptions=3)))["preemptions"] == "WARN"

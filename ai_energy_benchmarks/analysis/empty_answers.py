@@ -1,0 +1,33 @@
+"""Answers without text: the model, or its server, ended them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from ai_energy_benchmarks.analysis.filler_tokens import is_cancelled
+from ai_energy_benchmarks.domain.completions import Completion
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.verdict import Finding
+
+MANY = 0.01
+_FIX = (
+    "fix: look into the server's log, and check the chat template and the prompts; scenario.generate_kwargs."
+    "min_new_tokens keeps a model from ending at once"
+)
+
+
+def empty_answer_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
+    """How many requests were answered with nothing; fillers that were cancelled are neither empty nor failed."""
+    every = chain.from_iterable((*trial.outcomes, *trial.fillers) for trial in trials)
+    answers = empty = 0
+    for outcome in every:
+        if isinstance(outcome, Completion) and not is_cancelled(outcome):
+            answers += 1
+            empty += outcome.empty
+    if empty:
+        message = (
+            f"{empty:,} of {answers:,} answers are empty ({empty / answers:.2%}): their prompts "
+            f"cost energy and brought no text, which raises J/output token; {_FIX}"
+        )
+        yield Finding("FAIL" if empty / answers > MANY else "WARN", "empty answers", message)
