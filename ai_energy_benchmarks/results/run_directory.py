@@ -77,7 +77,7 @@ def _locked(path: Path, output_dir: Path) -> IO[str]:
         file.close()
 
 
-def try_lock(file: IO[str]) -> bool:
+def try_lock(file: IO[str] | IO[bytes]) -> bool:
     """Lock an open file until it is closed; False if another one has it. True where there are no locks."""
     try:
         if fcntl is not None:

@@ -1,0 +1,1 @@
+"""What runs the cells of a study: one file per executor, one for the contract."""

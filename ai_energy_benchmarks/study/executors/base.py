@@ -1,0 +1,81 @@
+"""The contract of what runs the cells of a study: commands go in, how each ended comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol
+
+from attrs import field, frozen
+
+How = Literal["exited", "timed out", "silent", "interrupted", "lost"]
+
+
+@frozen
+class CellRun:
+    """One process of one cell, ready to be started.
+
+    Attributes:
+        cell: the cell's id.
+        cycle: from 1.
+        command: the whole command line; its last part is the path of the cell's config.
+        directory: the result directory, which exists and holds ``cell.yaml``.
+        log: gets what the process prints; it is appended to.
+        environment: variables to set in addition to those that the process inherits.
+        gpus: UUIDs of the GPUs that it may use, which ``environment`` restricts it to; empty where there are none.
+        timeout_s: after so long it is ended with all its descendants; None waits.
+        silence_s: it is ended if it has neither printed nor written anything for so long; None waits.
+    """
+
+    cell: str
+    cycle: int
+    command: tuple[str, ...]
+    directory: Path
+    log: Path
+    environment: Mapping[str, str] = field(factory=dict)
+    gpus: tuple[str, ...] = ()
+    timeout_s: float | None = None
+    silence_s: float | None = None
+
+
+@frozen
+class CellEnd:
+    """How one process ended. Whether the cell is complete is for its result directory to say.
+
+    Attributes:
+        how: ``exited`` by itself, ended by a limit or by the user, or ``lost`` with the machine that ran it.
+        exit_code: of the process; None where there is none. Negative is the number of a signal.
+        reason: what the executor knows beyond that, in a sentence.
+    """
+
+    run: CellRun
+    how: How
+    exit_code: int | None
+    wall_s: float
+    reason: str = ""
+
+
+class Stop(Protocol):
+    """What the user wants of the cells that run."""
+
+    @property
+    def finish(self) -> bool:
+        """Finish the trials under way, and start no further ones."""
+
+
+class Executor(Protocol):
+    """``with executor:`` connects to what runs the cells; leaving ends whatever still runs."""
+
+    def __enter__(self) -> Executor: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def run(self, cells: Iterator[CellRun], stop: Stop) -> Iterator[CellEnd]:
+        """Run cells and yield how each ended, in whichever order they do.
+
+        The next of ``cells`` is taken when there is room for it: taking it rests the machine as the design says and
+        notes the start, so an executor with one place takes one, runs it, yields, and takes the next. One that hands
+        over a cycle at once, such as a scheduler's job array, takes them all. ``KeyboardInterrupt`` stops now.
+        """

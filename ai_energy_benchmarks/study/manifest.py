@@ -1,0 +1,263 @@
+"""``manifest.jsonl``: what has become of every cell of a study, as events that are only ever added."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Literal
+
+from attrs import define, evolve, field, frozen
+
+from ai_energy_benchmarks.errors import ConfigError, ReporterError
+from ai_energy_benchmarks.results.run_directory import try_lock
+from ai_energy_benchmarks.results.writing import sync_directory, write_errors
+
+MANIFEST_FILE = "manifest.jsonl"
+# 1: the first.
+SCHEMA_VERSION = 1
+
+CellState = Literal["completed", "failed", "timed out", "silent", "interrupted"]
+CloseReason = Literal["completed", "interrupted", "budget", "failing", "disk"]
+_REMEDY = "give the directory of a study, which holds study.yaml and manifest.jsonl"
+
+
+@frozen
+class Attempt:
+    """One process of one cell, as the manifest has it.
+
+    Attributes:
+        cell: the cell's id.
+        cycle: from 1.
+        position: in the order of the cycle, from 0.
+        number: of this attempt at the cell in this cycle, from 1.
+        directory: the result directory, relative to that of the study.
+        state: None while it runs, or where it was killed together with the study.
+        verdict: ``PASS``, ``WARN`` or ``FAIL`` of a completed one, else empty.
+        reason: why it did not complete.
+        wall_s: from the start of the process to its end.
+        gap_s: how long the machine had rested before it.
+        gate: what the thermal gate did before it; empty without one.
+        gpus: UUIDs of the GPUs that it could use.
+    """
+
+    cell: str
+    cycle: int
+    position: int
+    number: int
+    directory: str
+    started_utc: str
+    state: CellState | None = None
+    verdict: str = ""
+    reason: str = ""
+    exit_code: int | None = None
+    wall_s: float | None = None
+    ended_utc: str | None = None
+    gap_s: float = 0.0
+    gate: str = ""
+    gpus: tuple[str, ...] = ()
+
+
+@frozen
+class Manifest:
+    """All that happened in a study so far.
+
+    Attributes:
+        attempts: every process, in the order in which they were started.
+        orders: cycle → the cells' ids in their order.
+        order_seeds: cycle → the seed that shuffled them.
+        environment: what the machine was when the study began.
+        closed: why the last process left the study; None while it runs, or where it was killed.
+    """
+
+    study_sha256: str
+    seed: int
+    environment: Mapping[str, object]
+    attempts: tuple[Attempt, ...]
+    orders: Mapping[int, tuple[str, ...]]
+    order_seeds: Mapping[int, int | None]
+    closed: CloseReason | None
+
+    @property
+    def latest(self) -> dict[tuple[str, int], Attempt]:
+        """Cell and cycle → its last attempt."""
+        return {(each.cell, each.cycle): each for each in self.attempts}
+
+    def completed(self, cell: str) -> tuple[Attempt, ...]:
+        """The completed attempts of a cell, one a cycle."""
+        return tuple(each for each in self.latest.values() if each.cell == cell and each.state == "completed")
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read the manifest of a study; a last line that was cut short by a crash is ignored.
+
+    Raises:
+        ConfigError: there is none, a line is not an event, or a newer version of this package wrote it.
+    """
+    file = directory / MANIFEST_FILE
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror or error}", remedy=_REMEDY) from error
+    whole, _, _ = content.rpartition(b"\n")
+    reading = _Reading(file)
+    for number, line in enumerate(whole.split(b"\n"), start=1):
+        reading.add(number, line)
+    return reading.manifest()
+
+
+@define
+class _Reading:
+    """Folds events into what they mean."""
+
+    file: Path
+    opened: Mapping[str, object] | None = None
+    closed: CloseReason | None = None
+    attempts: dict[tuple[str, int, int], Attempt] = field(factory=dict)
+    orders: dict[int, tuple[str, ...]] = field(factory=dict)
+    seeds: dict[int, int | None] = field(factory=dict)
+
+    def add(self, number: int, line: bytes) -> None:
+        try:
+            self._fold(json.loads(line))
+        except ConfigError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(
+                f"{self.file}, line {number} is not an event of a study: {error}",
+                remedy="restore the file from a copy; only its last line may be cut short",
+            ) from error
+
+    def _fold(self, event: Mapping[str, object]) -> None:
+        match event["event"]:
+            case "opened":
+                self._check_version(event)
+                self.opened = self.opened or event
+                self.closed = None
+            case "cycle":
+                cycle = _whole(event["cycle"])
+                self.orders[cycle] = tuple(map(str, _listed(event["order"])))
+                self.seeds[cycle] = None if event["seed"] is None else _whole(event["seed"])
+            case "started":
+                attempt = _started(event)
+                self.attempts[attempt.cell, attempt.cycle, attempt.number] = attempt
+            case "ended":
+                key = str(event["cell"]), _whole(event["cycle"]), _whole(event["attempt"])
+                self.attempts[key] = _ended(self.attempts[key], event)
+            case "closed":
+                self.closed = event["reason"]  # type: ignore[assignment] # as this package wrote it
+
+    def _check_version(self, event: Mapping[str, object]) -> None:
+        version = _whole(event["schema_version"])
+        if version > SCHEMA_VERSION:
+            raise ConfigError(
+                f"{self.file} has schema_version {version}; this package knows versions up to {SCHEMA_VERSION}",
+                remedy="pip install --upgrade ai_energy_benchmarks",
+            )
+
+    def manifest(self) -> Manifest:
+        if self.opened is None:
+            raise ConfigError(f"{self.file} does not hold the start of a study", remedy=_REMEDY)
+        environment = self.opened["environment"]
+        return Manifest(
+            study_sha256=str(self.opened["study_sha256"]),
+            seed=_whole(self.opened["seed"]),
+            environment=environment if isinstance(environment, Mapping) else {},
+            attempts=tuple(self.attempts.values()),
+            orders=self.orders,
+            order_seeds=self.seeds,
+            closed=self.closed,
+        )
+
+
+def _started(event: Mapping[str, object]) -> Attempt:
+    return Attempt(
+        cell=str(event["cell"]),
+        cycle=_whole(event["cycle"]),
+        position=_whole(event["position"]),
+        number=_whole(event["attempt"]),
+        directory=str(event["directory"]),
+        started_utc=str(event["at_utc"]),
+        gap_s=float(event["gap_s"]),  # type: ignore[arg-type] # a number, else this raises what add() reports
+        gate=str(event["gate"]),
+        gpus=tuple(map(str, _listed(event["gpus"]))),
+    )
+
+
+def _ended(attempt: Attempt, event: Mapping[str, object]) -> Attempt:
+    return evolve(
+        attempt,
+        state=event["state"],  # type: ignore[arg-type] # as this package wrote it
+        verdict=str(event["verdict"]),
+        reason=str(event["reason"]),
+        exit_code=None if event["exit_code"] is None else _whole(event["exit_code"]),
+        wall_s=None if event["wall_s"] is None else float(event["wall_s"]),  # type: ignore[arg-type] # as in _started
+        ended_utc=str(event["at_utc"]),
+    )
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} is not a whole number")
+    return value
+
+
+def _listed(value: object) -> Sequence[object]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list")
+    return value
+
+
+@define
+class ManifestWriter:
+    """``with`` around a process of a study: adds events, each on the disk when ``add`` returns.
+
+    Only one process writes a manifest at a time, which a lock on the file ensures.
+    """
+
+    directory: Path
+    _file: IO[bytes] | None = None
+
+    def __enter__(self) -> ManifestWriter:
+        path = self.directory / MANIFEST_FILE
+        with write_errors(path):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            file = path.open("ab+")
+            if not try_lock(file):
+                file.close()
+                raise ReporterError(
+                    f"the study in {self.directory} is running already", remedy="wait until it has ended"
+                )
+            self._file = file
+            _cut_torn_line(file)
+            sync_directory(self.directory)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, event: str, **details: object) -> None:
+        """Add one event.
+
+        Raises:
+            ReporterError: the disk refuses it.
+        """
+        assert self._file is not None, "the manifest is entered"
+        at_utc = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        line = json.dumps({"event": event, "at_utc": at_utc, **details}, ensure_ascii=False)
+        with write_errors(self.directory / MANIFEST_FILE):
+            self._file.write(line.encode("utf-8", errors="replace") + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+
+def _cut_torn_line(file: IO[bytes]) -> None:
+    """Remove what a crash left of a line: it is no event, and the next one must begin a line of its own."""
+    file.seek(0)
+    content = file.read()
+    if content and not content.endswith(b"\n"):
+        file.truncate(content.rfind(b"\n") + 1)
+        os.fsync(file.fileno())
