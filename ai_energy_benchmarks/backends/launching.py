@@ -63,13 +63,3 @@ def flags(options: object, names: Sequence[str], separator: str) -> tuple[str, .
         if value is not True:
             words.append(str(value))
     return tuple(words)
-
-
-def too_few_boards(device_ids: Sequence[int], *sizes: int | None) -> tuple[str, ...]:
-    """The problem of parallel sizes that need more boards than there are; empty if they do not."""
-    wanted = 1
-    for size in sizes:
-        wanted *= size or 1
-    if wanted <= len(device_ids):
-        return ()
-    return (f"backend.device_ids: names {len(device_ids)} boards, but the parallel sizes of the options need {wanted}",)

@@ -23,9 +23,9 @@ from ai_energy_benchmarks.backends.context import context_problems
 from ai_energy_benchmarks.backends.in_process import InProcessBackend
 from ai_energy_benchmarks.backends.location import of_tree
 from ai_energy_benchmarks.backends.model_files import name_problems, resolve_model
-from ai_energy_benchmarks.backends.pytorch_rows import all_failed, make_rows
 from ai_energy_benchmarks.backends.rendering import Rendered
-from ai_energy_benchmarks.backends.server_process import visible_boards
+from ai_energy_benchmarks.backends.rows import all_failed, make_rows
+from ai_energy_benchmarks.backends.visible_gpus import visible_gpus
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, FinishReason, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts, Location
 from ai_energy_benchmarks.domain.json_value import JsonValue, as_fact
@@ -166,7 +166,7 @@ class OfflineEngine(InProcessBackend):
 
     def _show_boards(self) -> None:
         """Engines and their workers choose their boards by this variable alone, some as soon as they are imported."""
-        shown = visible_boards(self.settings.device_ids, self.settings.device)
+        shown = visible_gpus(self.settings.device_ids, self.settings.device)
         self._environment = {name: os.environ.get(name) for name in shown}
         os.environ.update(shown)
 

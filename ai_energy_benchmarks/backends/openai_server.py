@@ -31,7 +31,7 @@ from ai_energy_benchmarks.backends.request_limits import limits_of
 from ai_energy_benchmarks.backends.sending import Sending
 from ai_energy_benchmarks.backends.server_metrics import ANY, MetricsPage
 from ai_energy_benchmarks.backends.server_probe import Server, fetch_text, introduction
-from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port, visible_boards
+from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port
 from ai_energy_benchmarks.backends.server_replies import (
     bad_end,
     cancelled,
@@ -46,6 +46,7 @@ from ai_energy_benchmarks.backends.server_tokens import (
     server_counter,
 )
 from ai_energy_benchmarks.backends.used import UsedParameters
+from ai_energy_benchmarks.backends.visible_gpus import visible_gpus
 from ai_energy_benchmarks.domain.address import Address, parse_address
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts, Location
@@ -127,7 +128,7 @@ class OpenAIServerBackend(EnteredBackend):
     def launch_environment(self) -> Mapping[str, str]:
         """Environment variables of a launched server."""
         own = self.settings.chosen(LaunchOptions).environment
-        return {**visible_boards(self.settings.device_ids, self.settings.device), **own}
+        return {**visible_gpus(self.settings.device_ids, self.settings.device), **own}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -33,7 +33,8 @@ from ai_energy_benchmarks.backends.pytorch_loading import (
     missing_packages,
 )
 from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions, option_problems
-from ai_energy_benchmarks.backends.pytorch_rows import Rows, all_failed, completions, make_rows
+from ai_energy_benchmarks.backends.pytorch_rows import completions
+from ai_energy_benchmarks.backends.rows import Rows, all_failed, make_rows
 from ai_energy_benchmarks.backends.step_clock import StepClock
 from ai_energy_benchmarks.domain.completions import FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts

@@ -57,6 +57,14 @@ def refuse_other_kinds(directory: Path) -> None:
         )
 
 
+def quantization_method(directory: Path) -> str | None:
+    """How the weights in a directory are quantised (``gptq``, ``awq`` …), as its config.json says; None if not."""
+    quantization = _config(directory).get("quantization_config")
+    if not isinstance(quantization, dict):
+        return None
+    return str(quantization.get("quant_method") or "bitsandbytes")
+
+
 def weights_fit(model: PreTrainedModel, info: Mapping[str, Collection[str]], directory: Path, quantised: bool) -> Fit:
     """What transformers says of the weights that it loaded.
 

@@ -13,12 +13,11 @@ from attrs import evolve, field, frozen
 
 from ai_energy_benchmarks.backends.base import BackendSettings
 from ai_energy_benchmarks.backends.model_files import ModelFiles, resolve_model
-from ai_energy_benchmarks.backends.pytorch_checkpoint import Fit, weights_fit
+from ai_energy_benchmarks.backends.pytorch_checkpoint import Fit, quantization_method, weights_fit
 from ai_energy_benchmarks.backends.pytorch_companions import load_assistant, with_adapter
 from ai_energy_benchmarks.backends.pytorch_kind import kind_of, look_at
 from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions, runs_on_cpu
 from ai_energy_benchmarks.backends.pytorch_quantization import (
-    checkpoint_method,
     checkpoint_problem,
     quantization_config,
 )
@@ -157,7 +156,7 @@ def _method(files: ModelFiles, options: PyTorchOptions) -> str | None:
                 remedy="remove the setting, or choose a model in safetensors",
             )
         return "GGUF blocks, unpacked while loading"
-    method = checkpoint_method(Path(files.path_or_id))
+    method = quantization_method(Path(files.path_or_id))
     problem = checkpoint_problem(method, options.quantization, int(transformers.__version__.partition(".")[0]))
     if problem is not None:
         raise BackendError(problem)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_energy_benchmarks.backends.pytorch_options import Quantization
@@ -22,21 +20,6 @@ _NEEDED: Mapping[str, Mapping[str, str]] = {
     "hqq": {"hqq": "hqq"},
 }
 _NEEDED_BEFORE_5: Mapping[str, Mapping[str, str]] = {"awq": {"awq": "autoawq"}}
-
-
-def checkpoint_method(directory: Path) -> str | None:
-    """How the weights in a directory are quantised (``gptq``, ``awq`` …), as its config.json says; None if not."""
-    file = directory / "config.json"
-    if not file.is_file():
-        return None
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        return None  # loading the model says what is wrong with the file
-    found = config.get("quantization_config") if isinstance(config, dict) else None
-    if not isinstance(found, dict):
-        return None
-    return str(found.get("quant_method") or "bitsandbytes")
 
 
 def checkpoint_problem(method: str | None, asked: Quantization | None, transformers_major: int) -> str | None:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from attrs import define, field
 
-from ai_energy_benchmarks.domain.gpu_choice import BUS_ORDER, ORDER_VARIABLE
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.errors import BackendError
 
@@ -31,30 +30,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def visible_boards(device_ids: Sequence[int], device: str = "auto") -> Mapping[str, str]:
-    """The variables that show a child only these GPUs, which are counted as this process sees them.
-
-    The child counts them in the order of the PCI bus, as the meters do, unless the user has set another order. With
-    ``device: cpu`` it sees none.
-
-    Raises:
-        BackendError: this process does not see so many.
-    """
-    if device.partition(":")[0] == "cpu":
-        return {"CUDA_VISIBLE_DEVICES": ""}
-    seen, order = os.environ.get("CUDA_VISIBLE_DEVICES"), {ORDER_VARIABLE: os.environ.get(ORDER_VARIABLE, BUS_ORDER)}
-    if seen is None:
-        return {**order, "CUDA_VISIBLE_DEVICES": ",".join(map(str, device_ids))}
-    names = [name.strip() for name in seen.split(",") if name.strip()]
-    missing = [board for board in device_ids if board >= len(names)]
-    if missing and names:
-        raise BackendError(
-            f"backend.device_ids: board {missing[0]} does not exist; CUDA_VISIBLE_DEVICES={seen!r} shows {len(names)}",
-            remedy="count the boards from 0 as this process sees them",
-        )
-    return {**order, "CUDA_VISIBLE_DEVICES": ",".join(names[board] for board in device_ids) if names else seen}
 
 
 @define

@@ -14,9 +14,9 @@ from attrs import evolve, field, frozen
 from attrs.validators import and_, ge, gt, le, optional
 
 from ai_energy_benchmarks.backends.base import Demand
-from ai_energy_benchmarks.backends.launching import too_few_boards
 from ai_energy_benchmarks.backends.offline_engine import OfflineEngine, OfflineOptions, Row
-from ai_energy_benchmarks.backends.pytorch_quantization import checkpoint_method
+from ai_energy_benchmarks.backends.pytorch_checkpoint import quantization_method
+from ai_energy_benchmarks.backends.visible_gpus import too_few_gpus
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.prompts import Batch, Generation
 
@@ -71,7 +71,7 @@ class TensorRTOfflineBackend(OfflineEngine):
 
     def problems(self, demand: Demand) -> tuple[str, ...]:
         sizes = (self.options.tensor_parallel_size, self.options.pipeline_parallel_size)
-        return (*super().problems(demand), *too_few_boards(self.settings.device_ids, *sizes))
+        return (*super().problems(demand), *too_few_gpus(self.settings.device_ids, *sizes))
 
     def _start(self, model: str, arguments: Mapping[str, object]) -> LLM:
         import tensorrt_llm
@@ -151,7 +151,7 @@ def _kv_cache(options: TensorRTOfflineOptions) -> KvCacheConfig:
 def _quantization(directory: Path) -> str | None:
     """How the checkpoint is quantised; those of NVIDIA's Model Optimizer say so in a file of their own."""
     own = "modelopt" if (directory / "hf_quant_config.json").is_file() else None
-    return checkpoint_method(directory) or own
+    return quantization_method(directory) or own
 
 
 def _positions(directory: Path) -> int | None:

@@ -9,11 +9,12 @@ from typing import ClassVar, Literal
 
 from attrs import evolve, frozen
 
-from ai_energy_benchmarks.backends.launching import DIALECT, LaunchOptions, command_names, flags, too_few_boards
+from ai_energy_benchmarks.backends.launching import DIALECT, LaunchOptions, command_names, flags
 from ai_energy_benchmarks.backends.model_files import resolve_model
 from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
 from ai_energy_benchmarks.backends.server_metrics import VLLM, MetricsPage
 from ai_energy_benchmarks.backends.server_tokens import prompt_ids
+from ai_energy_benchmarks.backends.visible_gpus import too_few_gpus
 from ai_energy_benchmarks.backends.vllm_device import on_cpu
 from ai_energy_benchmarks.domain.prompts import Request
 
@@ -93,7 +94,7 @@ class VllmBackend(OpenAIServerBackend):
     def launch_problems(self) -> tuple[str, ...]:
         options = self.vllm_options
         sizes = (options.tensor_parallel_size, options.pipeline_parallel_size)
-        if self.settings.device != "cpu" and (few := too_few_boards(self.settings.device_ids, *sizes)):
+        if self.settings.device != "cpu" and (few := too_few_gpus(self.settings.device_ids, *sizes)):
             return few
         if options.python is None and importlib.util.find_spec("vllm") is None:
             return (

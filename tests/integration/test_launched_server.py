@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
-from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port, visible_boards
+from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port
 from ai_energy_benchmarks.backends.tensorrt_llm import TensorRTBackend, TensorRTOptions
+from ai_energy_benchmarks.backends.visible_gpus import visible_gpus
 from ai_energy_benchmarks.backends.vllm import VllmBackend, VllmOptions
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.power import Workload
@@ -211,19 +212,19 @@ def test_a_launched_server_sees_the_boards_that_were_asked_for(
     monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
     if seen is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
-    assert visible_boards((0, 2)) == {"CUDA_VISIBLE_DEVICES": shown, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    assert visible_gpus((0, 2)) == {"CUDA_VISIBLE_DEVICES": shown, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
 
 def test_a_child_counts_gpus_as_the_meters_do_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     """By default CUDA's GPU 0 is the fastest, NVML's the first on the bus; an order of the user is kept."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
-    assert visible_boards((0,))["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
-    assert visible_boards((0,), "cpu") == {"CUDA_VISIBLE_DEVICES": ""}
+    assert visible_gpus((0,))["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
+    assert visible_gpus((0,), "cpu") == {"CUDA_VISIBLE_DEVICES": ""}
 
 
 def test_a_board_that_is_not_visible_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says how many there are."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     with pytest.raises(BackendError, match="board 1 does not exist"):
-        visible_boards((1,))
+        visible_gpus((1,))

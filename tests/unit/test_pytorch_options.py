@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks.backends.base import Demand
+from ai_energy_benchmarks.backends.pytorch_checkpoint import quantization_method
 from ai_energy_benchmarks.backends.pytorch_loading import device_problems
 from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions, Quantization, option_problems
 from ai_energy_benchmarks.backends.pytorch_quantization import (
     bitsandbytes_arguments,
-    checkpoint_method,
     checkpoint_problem,
 )
 from ai_energy_benchmarks.config.loading import config_from_mapping
@@ -107,11 +107,11 @@ def test_bitsandbytes_is_told_what_the_result_says() -> None:
 )
 def test_a_checkpoint_says_how_it_is_quantised(tmp_path: Path, config: object, method: str | None) -> None:
     """In its config.json; a damaged one is left to transformers to complain of."""
-    assert checkpoint_method(tmp_path) is None
+    assert quantization_method(tmp_path) is None
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert checkpoint_method(tmp_path) == method
+    assert quantization_method(tmp_path) == method
     (tmp_path / "config.json").write_text("{")
-    assert checkpoint_method(tmp_path) is None
+    assert quantization_method(tmp_path) is None
 
 
 def test_each_method_names_what_this_transformers_wants() -> None:
