@@ -43,7 +43,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from ai_energy_benchmarks.backends import small_model
+from ai_energy_benchmarks.backends.model import small_model
 from ai_energy_benchmarks.domain.progress import Silent
 
 found = small_model.converted(Silent(), Path(sys.argv[1], "cache"))

@@ -20,8 +20,8 @@ CLOCK_CHANGE = 0.02
 
 # Ticks next to an edge in which the readings matter.
 _NEAR_TICKS = 3
-# Counters that move more often than every 15 ms are read less often on purpose (metrics/cadence.py): with the default
-# ``poll_s`` the readings that see one move lie up to a tick and a quarter apart.
+# Counters that move more often than every 15 ms are read less often on purpose (metrics/nvml/cadence.py): with the
+# default ``poll_s`` the readings that see one move lie up to a tick and a quarter apart.
 _CADENCE_S = 0.020
 
 

@@ -6,7 +6,7 @@ import time
 
 from attrs import field, frozen
 
-from ai_energy_benchmarks.backends.context import too_long
+from ai_energy_benchmarks.backends.model.context import too_long
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, Rendered, RenderingError, render
 from ai_energy_benchmarks.domain.completions import FailedCompletion
 from ai_energy_benchmarks.domain.prompts import Batch, Request

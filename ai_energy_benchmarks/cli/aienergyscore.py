@@ -39,7 +39,7 @@ def aienergyscore(
     Without the energy of a GPU there is no score: the files say so and the exit code is 1.
     """
     from ai_energy_benchmarks.cli.run import measure
-    from ai_energy_benchmarks.config.container import container_mapping
+    from ai_energy_benchmarks.config.aienergyscore.container import container_mapping
     from ai_energy_benchmarks.config.loading import config_from_mapping, mapping_from_file
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.reporters.aienergyscore import SUMMARY_FILE, WH_FILE

@@ -53,7 +53,7 @@ def reanalyze(
     from ai_energy_benchmarks.reporters.console import ConsoleReporter
     from ai_energy_benchmarks.reporters.json import JsonReporter
     from ai_energy_benchmarks.results.reading import RESULT_FILE
-    from ai_energy_benchmarks.results.reanalysis import Changes, differences, reanalyse
+    from ai_energy_benchmarks.results.reanalysis.recompute import Changes, differences, reanalyse
 
     if result_dir.name == RESULT_FILE:
         result_dir = result_dir.parent

@@ -60,9 +60,9 @@ def run(
     Exit codes: 0 done, 1 the run failed, 2 the config is wrong, 3 the verdict is FAIL under --strict,
     130 interrupted, 143 ended by SIGTERM, 129 by SIGHUP; what was measured until then is written.
     """
+    from ai_energy_benchmarks.config.aienergyscore.profiles import with_profile
     from ai_energy_benchmarks.config.loading import config_from_mapping, load_config
     from ai_energy_benchmarks.config.overrides import parse_assignments, with_overrides
-    from ai_energy_benchmarks.config.profiles import with_profile
     from ai_energy_benchmarks.config.user_defaults import laid_under, read_user_defaults
 
     defaults = read_user_defaults()

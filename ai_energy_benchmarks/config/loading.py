@@ -8,12 +8,12 @@ from pathlib import Path as File
 import attrs
 
 from ai_energy_benchmarks.config import checks, yaml_text
-from ai_energy_benchmarks.config.legacy import modernise
+from ai_energy_benchmarks.config.aienergyscore.legacy import modernise
+from ai_energy_benchmarks.config.aienergyscore.profiles import with_profile
 from ai_energy_benchmarks.config.members import config_converter
 from ai_energy_benchmarks.config.model import BenchmarkConfig, MetricsConfig
 from ai_energy_benchmarks.config.overrides import override_paths, with_overrides
 from ai_energy_benchmarks.config.problems import InvalidError, Path, Place, Problem, refusal, shown
-from ai_energy_benchmarks.config.profiles import with_profile
 from ai_energy_benchmarks.config.user_defaults import UserDefaults
 from ai_energy_benchmarks.domain.address import hidden
 from ai_energy_benchmarks.errors import ConfigError

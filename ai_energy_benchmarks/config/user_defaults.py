@@ -14,7 +14,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ai_energy_benchmarks.config import yaml_text
-from ai_energy_benchmarks.config.legacy import modernise
+from ai_energy_benchmarks.config.aienergyscore.legacy import modernise
 from ai_energy_benchmarks.config.problems import Place, Problem, refusal, shown
 from ai_energy_benchmarks.errors import ConfigError
 

@@ -22,7 +22,7 @@ from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.codecarbon_gpus import CodeCarbonGpus
 from ai_energy_benchmarks.metrics.options import chosen
 from ai_energy_benchmarks.metrics.polled import Counter, PolledCollector, PolledCounters
-from ai_energy_benchmarks.metrics.rapl_zones import STALE_S
+from ai_energy_benchmarks.metrics.rapl.zones import STALE_S
 
 if TYPE_CHECKING:
     from codecarbon import OfflineEmissionsTracker

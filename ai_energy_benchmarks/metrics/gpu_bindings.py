@@ -10,7 +10,7 @@ from attrs import define
 
 from ai_energy_benchmarks.domain.power import Device
 from ai_energy_benchmarks.metrics.gpu_choice import Gpu
-from ai_energy_benchmarks.metrics.nvml_visible import visible
+from ai_energy_benchmarks.metrics.nvml.visible import visible
 
 # Objects of these libraries, each around a handle of the vendor's binding, have no types.
 LibraryGpu = Any

@@ -22,7 +22,7 @@ from ai_energy_benchmarks.metrics.gpu_bindings import cuda_visible, described, h
 from ai_energy_benchmarks.metrics.gpu_choice import Gpu
 from ai_energy_benchmarks.metrics.options import chosen
 from ai_energy_benchmarks.metrics.polled import Counter, PolledCollector, PolledCounters
-from ai_energy_benchmarks.metrics.rapl_zones import STALE_S
+from ai_energy_benchmarks.metrics.rapl.zones import STALE_S
 
 METER = "zeus"
 INSTALL_LINE = 'pip install "ai_energy_benchmarks[zeus]"'

@@ -12,8 +12,8 @@ from ai_energy_benchmarks.analysis.time_shares import Undivided
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.reporters.base import ReporterSettings
-from ai_energy_benchmarks.results.document import report_document
-from ai_energy_benchmarks.results.phases import METHOD, PhaseEnergy, phases_by_time
+from ai_energy_benchmarks.results.document.phases import METHOD, PhaseEnergy, phases_by_time
+from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.units import kwh, wh
 from ai_energy_benchmarks.results.writing import write_errors, write_text
 

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.reporters.base import ReporterSettings
-from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.reading import RESULT_FILE
 from ai_energy_benchmarks.results.run_id import with_run_id
 from ai_energy_benchmarks.results.writing import write_text

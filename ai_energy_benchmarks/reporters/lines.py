@@ -22,7 +22,7 @@ from ai_energy_benchmarks.reporters.figures import (
     with_half_width,
 )
 from ai_energy_benchmarks.results import units
-from ai_energy_benchmarks.results.efficiency import efficiency
+from ai_energy_benchmarks.results.document.efficiency import efficiency
 
 
 def named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:

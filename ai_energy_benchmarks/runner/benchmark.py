@@ -12,10 +12,10 @@ from typing import Any
 from attrs import evolve
 
 from ai_energy_benchmarks.backends.base import Backend, Demand
+from ai_energy_benchmarks.config.aienergyscore.classes import BenchmarkConfig as FacadeConfig
+from ai_energy_benchmarks.config.aienergyscore.classes import resolve
 from ai_energy_benchmarks.config.loading import load_config
 from ai_energy_benchmarks.config.model import BenchmarkConfig
-from ai_energy_benchmarks.config.parser import BenchmarkConfig as FacadeConfig
-from ai_energy_benchmarks.config.parser import resolve
 from ai_energy_benchmarks.datasets.base import Dataset
 from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.environment import Environment
@@ -27,7 +27,7 @@ from ai_energy_benchmarks.environment.snapshot import take_snapshot
 from ai_energy_benchmarks.errors import BackendError, BenchmarkError, ConfigError, ReporterError
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 from ai_energy_benchmarks.reporters.base import Reporter
-from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.journal import Journal
 from ai_energy_benchmarks.results.writing import check_directory
 from ai_energy_benchmarks.runner import composition

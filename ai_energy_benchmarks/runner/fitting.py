@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from ai_energy_benchmarks.backends.base import Backend
-from ai_energy_benchmarks.backends.context import too_long
+from ai_energy_benchmarks.backends.model.context import too_long
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, RenderingError, render
 from ai_energy_benchmarks.datasets.base import Dataset, SkipsRows
 from ai_energy_benchmarks.domain.verdict import Finding

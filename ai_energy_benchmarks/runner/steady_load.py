@@ -14,7 +14,7 @@ from ai_energy_benchmarks.domain.power import Measurement
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.metrics.base import MetricsCollector, keep_readings
-from ai_energy_benchmarks.results.cutting import by_name, cut_measurement
+from ai_energy_benchmarks.results.reanalysis.cutting import by_name, cut_measurement
 from ai_energy_benchmarks.runner.watching import TrialWatch
 
 SALT_BYTES = 8

@@ -19,7 +19,7 @@ from ai_energy_benchmarks.environment.disturbance import disturbance_so_far
 from ai_energy_benchmarks.load.pause_watch import PauseWatch
 from ai_energy_benchmarks.load.self_check import SelfCheck
 from ai_energy_benchmarks.load.server_watch import ServerWatch
-from ai_energy_benchmarks.metrics.cpu_time import TreeTime
+from ai_energy_benchmarks.metrics.cpu.time import TreeTime
 from ai_energy_benchmarks.metrics.processes import PROC, machine_times
 
 

@@ -12,9 +12,9 @@ from typing import Literal
 
 from attrs import frozen
 
+from ai_energy_benchmarks.config.aienergyscore.profiles import with_profile
 from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.config.overrides import with_overrides
-from ai_energy_benchmarks.config.profiles import with_profile
 from ai_energy_benchmarks.config.user_defaults import SWITCH, laid_under
 from ai_energy_benchmarks.config.yaml_text import dump
 from ai_energy_benchmarks.errors import ConfigError

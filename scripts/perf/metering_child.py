@@ -22,7 +22,7 @@ from typing import Any
 J_PER_KWH = 3.6e6
 # A meter that moves to another process beside such a thread has had the time to do so.
 SETTLING_S = 4.0
-MODULES = {"ours": "ai_energy_benchmarks.metrics.nvml", "zeus": "zeus.monitor", "codecarbon": "codecarbon"}
+MODULES = {"ours": "ai_energy_benchmarks.metrics.nvml.collector", "zeus": "zeus.monitor", "codecarbon": "codecarbon"}
 Figure = dict[str, Any]
 
 
@@ -30,7 +30,7 @@ class Ours:
     """The package's own collector; each window is read with the rest beside it and without."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        from ai_energy_benchmarks.metrics.nvml import NvmlCollector
+        from ai_energy_benchmarks.metrics.nvml.collector import NvmlCollector
 
         self.marks_are_late = options.get("beside") == "loop"
         self.begin_s = time.perf_counter()

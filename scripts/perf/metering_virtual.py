@@ -17,7 +17,7 @@ from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY, Delay, Level
 from ai_energy_benchmarks.domain.power import Recipe
 from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.domain.statistics import percentile
-from ai_energy_benchmarks.metrics.nvml_board import RestLimits
+from ai_energy_benchmarks.metrics.nvml.board import RestLimits
 from tests.unit.simulated_counter import IDLE_W, Counter, Readings, Trace, read
 
 CEILING_W = 1400.0

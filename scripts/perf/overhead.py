@@ -21,7 +21,7 @@ from ratios import median_ratio_row, median_row, report
 
 from ai_energy_benchmarks import BenchmarkConfig, BenchmarkRunner
 from ai_energy_benchmarks.backends.base import BackendSettings
-from ai_energy_benchmarks.backends.pytorch import PyTorchBackend
+from ai_energy_benchmarks.backends.pytorch.backend import PyTorchBackend
 from ai_energy_benchmarks.config.model import (
     BackendConfig,
     GenerateKwargs,

@@ -11,7 +11,7 @@ from attrs import frozen
 from ai_energy_benchmarks.domain import integral
 from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY, Delay
 from ai_energy_benchmarks.domain.power import Device
-from ai_energy_benchmarks.metrics.nvml_library import AVERAGED_S
+from ai_energy_benchmarks.metrics.nvml.library import AVERAGED_S
 from tests.nvml.recorded import Power, Recording
 
 # Windows of this length, one every so often.

@@ -19,7 +19,7 @@ from attrs import frozen
 from quiet import settle
 
 from ai_energy_benchmarks.backends.base import BackendSettings
-from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
+from ai_energy_benchmarks.backends.server.openai import OpenAIServerBackend
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
 from ai_energy_benchmarks.load.closed_loop import closed_loop

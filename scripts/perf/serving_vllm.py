@@ -26,10 +26,10 @@ from ratios import Row, median_ratio_row, median_row, report
 
 from ai_energy_benchmarks import BenchmarkConfig, BenchmarkRunner
 from ai_energy_benchmarks.backends.base import BackendSettings
-from ai_energy_benchmarks.backends.model_files import resolve_model
-from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port
-from ai_energy_benchmarks.backends.small_model import HUB_ID
-from ai_energy_benchmarks.backends.vllm import VllmBackend, VllmOptions
+from ai_energy_benchmarks.backends.model.files import resolve_model
+from ai_energy_benchmarks.backends.model.small_model import HUB_ID
+from ai_energy_benchmarks.backends.server.process import ServerProcess, free_port
+from ai_energy_benchmarks.backends.server.vllm import VllmBackend, VllmOptions
 from ai_energy_benchmarks.config.model import (
     BackendConfig,
     GenerateKwargs,

@@ -55,8 +55,8 @@ def test_rooms_import_downwards_only() -> None:
         ("domain/power.py", "import ai_energy_benchmarks.runner"),
         ("domain/power.py", "from ai_energy_benchmarks import runner"),
         ("domain/power.py", "from ..registry import load"),
-        ("backends/pytorch.py", "from ai_energy_benchmarks.metrics.base import MetricsCollector"),
-        ("backends/pytorch.py", "def late():\n    from ai_energy_benchmarks.config import model"),
+        ("backends/pytorch/backend.py", "from ai_energy_benchmarks.metrics.base import MetricsCollector"),
+        ("backends/pytorch/backend.py", "def late():\n    from ai_energy_benchmarks.config import model"),
         ("config/loading.py", "if TYPE_CHECKING:\n    from .. import cli"),
         ("errors.py", "from ai_energy_benchmarks.domain.power import Mark"),
         ("cli/main.py", "from ai_energy_benchmarks import BenchmarkRunner"),
@@ -70,8 +70,8 @@ def test_the_check_sees_an_import_that_leads_up_or_sideways(path: str, text: str
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("backends/pytorch.py", "from ai_energy_benchmarks.domain.prompts import Batch"),
-        ("backends/pytorch.py", "from .base import Backend"),
+        ("backends/pytorch/backend.py", "from ai_energy_benchmarks.domain.prompts import Batch"),
+        ("backends/pytorch/backend.py", "from .base import Backend"),
         ("cli/main.py", "from ai_energy_benchmarks.runner import BenchmarkRunner"),
         ("domain/power.py", "import ai_energy_benchmarks_other, errors"),
     ],

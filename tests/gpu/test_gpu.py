@@ -14,12 +14,12 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 import torch
 
 from ai_energy_benchmarks.backends.base import BackendSettings
-from ai_energy_benchmarks.backends.pytorch import PyTorchBackend
-from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions
+from ai_energy_benchmarks.backends.pytorch.backend import PyTorchBackend
+from ai_energy_benchmarks.backends.pytorch.options import PyTorchOptions
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.power import Workload
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
-from ai_energy_benchmarks.metrics.nvml import NvmlCollector
+from ai_energy_benchmarks.metrics.nvml.collector import NvmlCollector
 from tests.tiny_model import save_tiny_model
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA sees no board")]

@@ -12,17 +12,18 @@ from contextlib import contextmanager
 
 import pytest
 
-from ai_energy_benchmarks.backends import http_client, server_probe
-from ai_energy_benchmarks.backends.api_key import ApiKey
 from ai_energy_benchmarks.backends.base import BackendSettings
-from ai_energy_benchmarks.backends.event_stream import EventStream
-from ai_energy_benchmarks.backends.http_client import HttpClient, json_body
-from ai_energy_benchmarks.backends.http_connection import HttpError
-from ai_energy_benchmarks.backends.openai_requests import OpenAIServerOptions
-from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
-from ai_energy_benchmarks.backends.request_limits import limits_of
-from ai_energy_benchmarks.backends.server_metrics import ANY
-from ai_energy_benchmarks.backends.server_probe import Server, fetch_text, introduction
+from ai_energy_benchmarks.backends.server import http_client
+from ai_energy_benchmarks.backends.server import probe as server_probe
+from ai_energy_benchmarks.backends.server.api_key import ApiKey
+from ai_energy_benchmarks.backends.server.event_stream import EventStream
+from ai_energy_benchmarks.backends.server.http_client import HttpClient, json_body
+from ai_energy_benchmarks.backends.server.http_connection import HttpError
+from ai_energy_benchmarks.backends.server.metrics_page import ANY
+from ai_energy_benchmarks.backends.server.openai import OpenAIServerBackend
+from ai_energy_benchmarks.backends.server.probe import Server, fetch_text, introduction
+from ai_energy_benchmarks.backends.server.request_limits import limits_of
+from ai_energy_benchmarks.backends.server.requests import OpenAIServerOptions
 from ai_energy_benchmarks.domain.address import parse_address
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.outcomes import OutcomeTable

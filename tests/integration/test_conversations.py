@@ -15,8 +15,8 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 
 from ai_energy_benchmarks import BenchmarkRunner, load_config
 from ai_energy_benchmarks.backends.base import BackendSettings
-from ai_energy_benchmarks.backends.pytorch import PyTorchBackend
-from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions
+from ai_energy_benchmarks.backends.pytorch.backend import PyTorchBackend
+from ai_energy_benchmarks.backends.pytorch.options import PyTorchOptions
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
 from ai_energy_benchmarks.domain.result import BenchmarkResult

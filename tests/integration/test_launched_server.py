@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
-from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port
-from ai_energy_benchmarks.backends.tensorrt_llm import TensorRTBackend, TensorRTOptions
+from ai_energy_benchmarks.backends.server.process import ServerProcess, free_port
+from ai_energy_benchmarks.backends.server.tensorrt_llm import TensorRTBackend, TensorRTOptions
+from ai_energy_benchmarks.backends.server.vllm import VllmBackend, VllmOptions
 from ai_energy_benchmarks.backends.visible_gpus import visible_gpus
-from ai_energy_benchmarks.backends.vllm import VllmBackend, VllmOptions
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.power import Workload
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request

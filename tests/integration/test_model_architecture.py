@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ai_energy_benchmarks.analysis import flops
-from ai_energy_benchmarks.backends.model_architecture import architecture_of
+from ai_energy_benchmarks.backends.model.architecture import architecture_of
 
 pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

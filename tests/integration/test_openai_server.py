@@ -19,10 +19,10 @@ import pytest
 
 from ai_energy_benchmarks import BenchmarkRunner, load_config
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
-from ai_energy_benchmarks.backends.http_connection import Response
-from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
-from ai_energy_benchmarks.backends.server_replies import asks_to_try_again, retry_after_s
-from ai_energy_benchmarks.backends.vllm import VllmBackend, VllmOptions
+from ai_energy_benchmarks.backends.server.http_connection import Response
+from ai_energy_benchmarks.backends.server.openai import OpenAIServerBackend
+from ai_energy_benchmarks.backends.server.replies import asks_to_try_again, retry_after_s
+from ai_energy_benchmarks.backends.server.vllm import VllmBackend, VllmOptions
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
 from ai_energy_benchmarks.errors import BackendError, ConfigError

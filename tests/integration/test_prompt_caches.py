@@ -12,10 +12,10 @@ import pytest
 from attrs import define, evolve, field
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand, Salt
-from ai_energy_benchmarks.backends.event_stream import EventStream
-from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
-from ai_energy_benchmarks.backends.salts import line, salted
-from ai_energy_benchmarks.backends.vllm import VllmBackend
+from ai_energy_benchmarks.backends.server.event_stream import EventStream
+from ai_energy_benchmarks.backends.server.openai import OpenAIServerBackend
+from ai_energy_benchmarks.backends.server.salts import line, salted
+from ai_energy_benchmarks.backends.server.vllm import VllmBackend
 from ai_energy_benchmarks.config.loading import load_config
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
 from ai_energy_benchmarks.domain.result import BenchmarkResult
@@ -23,7 +23,7 @@ from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.reporters.json import JsonReporter
 from ai_energy_benchmarks.reporters.parquet import ParquetReporter
-from ai_energy_benchmarks.results.reanalysis import differences, reanalyse
+from ai_energy_benchmarks.results.reanalysis.recompute import differences, reanalyse
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from tests.servers import Exchange, ScriptedServer, delta, running, usage
 

@@ -11,8 +11,8 @@ import pytest
 transformers = pytest.importorskip("transformers")
 
 from ai_energy_benchmarks.backends.base import BackendSettings  # noqa: E402 # needs transformers
-from ai_energy_benchmarks.backends.pytorch import PyTorchBackend  # noqa: E402 # needs transformers
-from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions  # noqa: E402 # needs transformers
+from ai_energy_benchmarks.backends.pytorch.backend import PyTorchBackend  # noqa: E402 # needs transformers
+from ai_energy_benchmarks.backends.pytorch.options import PyTorchOptions  # noqa: E402 # needs transformers
 from ai_energy_benchmarks.domain.engine import EngineFacts  # noqa: E402 # needs transformers
 from ai_energy_benchmarks.errors import BackendError  # noqa: E402 # needs transformers
 from tests.tiny_model import save_tiny_model  # noqa: E402 # needs transformers

@@ -15,7 +15,7 @@ from ai_energy_benchmarks import BenchmarkRunner, load_config
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.errors import BackendError, BenchmarkError, ConfigError, DatasetError
-from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.document.report import report_document
 from tests.tiny_model import save_tiny_model
 
 

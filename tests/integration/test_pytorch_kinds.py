@@ -16,10 +16,10 @@ import pytest
 transformers = pytest.importorskip("transformers")
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand  # noqa: E402 # needs transformers
-from ai_energy_benchmarks.backends.pytorch import PyTorchBackend  # noqa: E402 # needs transformers
-from ai_energy_benchmarks.backends.pytorch_kind import look_at, missing_for_tokenizer  # noqa: E402 # needs transformers
-from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions  # noqa: E402 # needs transformers
-from ai_energy_benchmarks.backends.server_tokens import local_counter  # noqa: E402 # needs transformers
+from ai_energy_benchmarks.backends.model.kind import look_at, missing_for_tokenizer  # noqa: E402 # needs transformers
+from ai_energy_benchmarks.backends.pytorch.backend import PyTorchBackend  # noqa: E402 # needs transformers
+from ai_energy_benchmarks.backends.pytorch.options import PyTorchOptions  # noqa: E402 # needs transformers
+from ai_energy_benchmarks.backends.server.tokens import local_counter  # noqa: E402 # needs transformers
 from ai_energy_benchmarks.domain.completions import Completion  # noqa: E402 # needs transformers
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request  # noqa: E402 # as above
 from ai_energy_benchmarks.errors import BackendError  # noqa: E402 # needs transformers
@@ -126,8 +126,8 @@ def test_validate_sees_an_encoder_decoder_at_hand(model: Path) -> None:
 LOAD = """
 import sys
 from ai_energy_benchmarks.backends.base import BackendSettings
-from ai_energy_benchmarks.backends.pytorch import PyTorchBackend
-from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions
+from ai_energy_benchmarks.backends.pytorch.backend import PyTorchBackend
+from ai_energy_benchmarks.backends.pytorch.options import PyTorchOptions
 from ai_energy_benchmarks.errors import BackendError
 try:
     with PyTorchBackend(BackendSettings("org/t5", "cpu", (0,), None, "text-generation", PyTorchOptions())):

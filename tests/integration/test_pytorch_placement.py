@@ -11,9 +11,9 @@ pytest.importorskip("torch", reason="these tests run PyTorch")
 pytest.importorskip("transformers", reason="these tests run PyTorch")
 
 from ai_energy_benchmarks.backends.base import BackendSettings
-from ai_energy_benchmarks.backends.pytorch import PyTorchBackend
-from ai_energy_benchmarks.backends.pytorch_generation import generation_config
-from ai_energy_benchmarks.backends.pytorch_loading import PyTorchOptions, model_arguments
+from ai_energy_benchmarks.backends.pytorch.backend import PyTorchBackend
+from ai_energy_benchmarks.backends.pytorch.generation import generation_config
+from ai_energy_benchmarks.backends.pytorch.loading import PyTorchOptions, model_arguments
 from ai_energy_benchmarks.domain.prompts import Generation
 from ai_energy_benchmarks.errors import BackendError
 from tests.tiny_model import save_tiny_model

@@ -17,9 +17,9 @@ pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
-from ai_energy_benchmarks.backends.pytorch import PyTorchBackend
-from ai_energy_benchmarks.backends.pytorch_loading import model_arguments
-from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions, Quantization
+from ai_energy_benchmarks.backends.pytorch.backend import PyTorchBackend
+from ai_energy_benchmarks.backends.pytorch.loading import model_arguments
+from ai_energy_benchmarks.backends.pytorch.options import PyTorchOptions, Quantization
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Prompt, Request
 from ai_energy_benchmarks.errors import BackendError
@@ -319,7 +319,7 @@ with backend(Path({str(model)!r}), tp_plan="auto") as engine:
 @pytest.mark.heavy
 def test_a_raw_gguf_file_is_unpacked_in_silence() -> None:
     """Its weights are plain floating-point numbers, as the facts say; nothing is drawn on the terminal."""
-    from ai_energy_benchmarks.backends.small_model import bundled_file
+    from ai_energy_benchmarks.backends.model.small_model import bundled_file
 
     pytest.importorskip("gguf", reason="gguf is not installed")
     file = bundled_file()

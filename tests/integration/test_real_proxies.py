@@ -19,7 +19,7 @@ from ai_energy_benchmarks.domain.address import parse_address
 from ai_energy_benchmarks.domain.engine import Location
 from ai_energy_benchmarks.domain.power import Workload
 from ai_energy_benchmarks.domain.result import BenchmarkResult
-from ai_energy_benchmarks.metrics.modelled import ModelledCpuCollector, ModelledCpuOptions
+from ai_energy_benchmarks.metrics.cpu.modelled import ModelledCpuCollector, ModelledCpuOptions
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from tests.servers import Exchange, delta, running, usage
 

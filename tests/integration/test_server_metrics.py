@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ai_energy_benchmarks.backends.server_metrics import ANY, TENSORRT_LLM, VLLM
+from ai_energy_benchmarks.backends.server.metrics_page import ANY, TENSORRT_LLM, VLLM
 from ai_energy_benchmarks.config.loading import load_config
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
 from ai_energy_benchmarks.reporters.console import ConsoleReporter
 from ai_energy_benchmarks.reporters.json import JsonReporter
 from ai_energy_benchmarks.reporters.parquet import ParquetReporter
-from ai_energy_benchmarks.results.reanalysis import differences, reanalyse
+from ai_energy_benchmarks.results.reanalysis.recompute import differences, reanalyse
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from tests.servers import Exchange, ScriptedServer, delta, running, usage
 

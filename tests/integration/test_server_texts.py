@@ -10,7 +10,7 @@ import polars
 import pytest
 from attrs import evolve
 
-from ai_energy_benchmarks.backends.vllm import VllmBackend
+from ai_energy_benchmarks.backends.server.vllm import VllmBackend
 from ai_energy_benchmarks.config.model import BackendConfig, BenchmarkConfig, LoadConfig, MetricsConfig, ScenarioConfig
 from ai_energy_benchmarks.config.protocol import ProtocolConfig, WarmupConfig
 from ai_energy_benchmarks.reporters.base import ReporterSettings

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Recounts
-from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
-from ai_energy_benchmarks.backends.server_tokens import local_counter
+from ai_energy_benchmarks.backends.server.openai import OpenAIServerBackend
+from ai_energy_benchmarks.backends.server.tokens import local_counter
 from ai_energy_benchmarks.config.model import (
     BackendConfig,
     BenchmarkConfig,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_energy_benchmarks.backends import small_model
+from ai_energy_benchmarks.backends.model import small_model
 from ai_energy_benchmarks.domain.progress import Silent
 
 pytest.importorskip("torch")

@@ -15,7 +15,7 @@ from attrs import define, field
 from ai_energy_benchmarks.config.loading import load_config
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.result import BenchmarkResult
-from ai_energy_benchmarks.results.reanalysis import differences, reanalyse
+from ai_energy_benchmarks.results.reanalysis.recompute import differences, reanalyse
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from tests.servers import Exchange, ScriptedServer, delta, running, usage
 

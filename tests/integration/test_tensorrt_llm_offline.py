@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("transformers", reason="the tokenizer of the double is transformers'")
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
-from ai_energy_benchmarks.backends.tensorrt_llm_offline import TensorRTOfflineBackend, TensorRTOfflineOptions
+from ai_energy_benchmarks.backends.offline.tensorrt_llm import TensorRTOfflineBackend, TensorRTOfflineOptions
 from ai_energy_benchmarks.config.loading import load_config
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request

@@ -21,7 +21,7 @@ from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
 from ai_energy_benchmarks.domain.serving import ClientLoad
 from ai_energy_benchmarks.reporters.json import JsonReporter
 from ai_energy_benchmarks.reporters.parquet import ParquetReporter
-from ai_energy_benchmarks.results.reanalysis import Changes, differences, reanalyse
+from ai_energy_benchmarks.results.reanalysis.recompute import Changes, differences, reanalyse
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from tests import factories
 from tests.servers import Exchange, delta, running, usage

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from ai_energy_benchmarks.backends.model_files import resolve_model
-from ai_energy_benchmarks.backends.server_process import ServerProcess, free_port
-from ai_energy_benchmarks.backends.server_tokens import local_counter
-from ai_energy_benchmarks.backends.small_model import HUB_ID
+from ai_energy_benchmarks.backends.model.files import resolve_model
+from ai_energy_benchmarks.backends.model.small_model import HUB_ID
+from ai_energy_benchmarks.backends.server.process import ServerProcess, free_port
+from ai_energy_benchmarks.backends.server.tokens import local_counter
 from ai_energy_benchmarks.config.model import (
     BackendConfig,
     BenchmarkConfig,

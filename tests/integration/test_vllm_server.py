@@ -15,10 +15,10 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.filler_tokens import filler_prompt_tokens, filler_tokens
 from ai_energy_benchmarks.backends.base import BackendSettings
-from ai_energy_benchmarks.backends.openai_server import OpenAIServerBackend
-from ai_energy_benchmarks.backends.server_probe import Server
-from ai_energy_benchmarks.backends.server_tokens import local_counter, server_counter
-from ai_energy_benchmarks.backends.vllm import VllmBackend
+from ai_energy_benchmarks.backends.server.openai import OpenAIServerBackend
+from ai_energy_benchmarks.backends.server.probe import Server
+from ai_energy_benchmarks.backends.server.tokens import local_counter, server_counter
+from ai_energy_benchmarks.backends.server.vllm import VllmBackend
 from ai_energy_benchmarks.config.loading import load_config
 from ai_energy_benchmarks.config.model import BackendConfig, BenchmarkConfig
 from ai_energy_benchmarks.domain.prompts import Message, Prompt, Request

@@ -13,8 +13,8 @@ import pytest
 
 from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
-from ai_energy_benchmarks.results.document import report_document
-from ai_energy_benchmarks.results.reanalysis import differences, reanalyse
+from ai_energy_benchmarks.results.document.report import report_document
+from ai_energy_benchmarks.results.reanalysis.recompute import differences, reanalyse
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from tests.nvml.conftest import Simulate
 from tests.nvml.simulated import Board, Machine, constant

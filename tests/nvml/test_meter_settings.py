@@ -9,8 +9,8 @@ from attrs import evolve
 
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
-from ai_energy_benchmarks.metrics.modelled import ModelledCpuCollector, ModelledCpuOptions
-from ai_energy_benchmarks.metrics.nvml import NvmlCollector, NvmlOptions
+from ai_energy_benchmarks.metrics.cpu.modelled import ModelledCpuCollector, ModelledCpuOptions
+from ai_energy_benchmarks.metrics.nvml.collector import NvmlCollector, NvmlOptions
 from tests.nvml.conftest import Simulate
 from tests.nvml.simulated import Board, telegraph
 

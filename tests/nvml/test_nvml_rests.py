@@ -8,7 +8,7 @@ import time
 from attrs import evolve
 
 from ai_energy_benchmarks.domain.power import Measurement
-from ai_energy_benchmarks.metrics.nvml import NvmlCollector
+from ai_energy_benchmarks.metrics.nvml.collector import NvmlCollector
 from ai_energy_benchmarks.runner.resting import rest
 from tests.nvml.conftest import Simulate
 from tests.nvml.simulated import Board, Machine, Trace

@@ -12,15 +12,15 @@ from attrs import evolve
 from ai_energy_benchmarks import load_config
 from ai_energy_benchmarks.analysis.derived import derive
 from ai_energy_benchmarks.backends.base import BackendSettings
-from ai_energy_benchmarks.backends.pytorch import PyTorchBackend
+from ai_energy_benchmarks.backends.pytorch.backend import PyTorchBackend
 from ai_energy_benchmarks.cli.main import exit_code
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.power import Reading
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
 from ai_energy_benchmarks.domain.serving import ServerCounters
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.results.document import report_document
-from ai_energy_benchmarks.results.reanalysis import Changes, differences, reanalyse
+from ai_energy_benchmarks.results.document.report import report_document
+from ai_energy_benchmarks.results.reanalysis.recompute import Changes, differences, reanalyse
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from tests.nvml.conftest import Simulate
 from tests.nvml.simulated import Board, Machine, constant, telegraph

@@ -17,7 +17,7 @@ from ai_energy_benchmarks.errors import ReporterError
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.csv import result_row
 from ai_energy_benchmarks.reporters.json import JsonReporter
-from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.reading import load_results
 from ai_energy_benchmarks.results.table import append_row
 from tests.factories import CPU, DRAM, GPU, OTHER_GPU, completion, failure, reading, result, step, trial

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.config import checks
+from ai_energy_benchmarks.config.aienergyscore.legacy import modernise
 from ai_energy_benchmarks.config.json_schema import DRAFT, config_schema
-from ai_energy_benchmarks.config.legacy import modernise
 from ai_energy_benchmarks.config.loading import config_from_mapping, config_to_mapping
 from ai_energy_benchmarks.config.members import config_converter
 from ai_energy_benchmarks.config.model import BenchmarkConfig

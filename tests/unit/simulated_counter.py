@@ -10,7 +10,7 @@ from itertools import accumulate
 from attrs import define, field
 
 from ai_energy_benchmarks.domain.power import Device, Series
-from ai_energy_benchmarks.metrics.cadence import Cadence
+from ai_energy_benchmarks.metrics.nvml.cadence import Cadence
 from ai_energy_benchmarks.metrics.recording import Recorder
 
 Trace = list[tuple[float, float]]

@@ -12,9 +12,9 @@ from attrs import define, evolve, field, frozen
 from ai_energy_benchmarks.domain import edges
 from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY, Delay
 from ai_energy_benchmarks.domain.power import Device, Mark, Reading, Series
-from ai_energy_benchmarks.metrics.cadence import Cadence
-from ai_energy_benchmarks.metrics.nvml_board import WatchedBoard
-from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard
+from ai_energy_benchmarks.metrics.nvml.board import WatchedBoard
+from ai_energy_benchmarks.metrics.nvml.cadence import Cadence
+from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard
 from tests.unit.simulated_counter import IDLE_W, Counter, Trace, exponential, plus, stepped
 
 LEVELS_W = (90.0, 250.0, 450.0, 700.0)

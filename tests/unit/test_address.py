@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ai_energy_benchmarks.backends.api_key import ApiKey
+from ai_energy_benchmarks.backends.server.api_key import ApiKey
 from ai_energy_benchmarks.config.loading import config_from_mapping, config_from_yaml, config_to_yaml
 from ai_energy_benchmarks.domain.address import hidden, parse_address
 from ai_energy_benchmarks.errors import ConfigError

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ai_energy_benchmarks.backends.http_client import HttpClient
+from ai_energy_benchmarks.backends.server.http_client import HttpClient
 from ai_energy_benchmarks.domain.address import parse_address
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Prompt, Request

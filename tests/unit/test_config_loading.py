@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks import registry
-from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions
+from ai_energy_benchmarks.backends.pytorch.options import PyTorchOptions
 from ai_energy_benchmarks.config.loading import (
     config_from_mapping,
     config_from_yaml,

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
-from ai_energy_benchmarks.backends.context import context_problems, stated_context
-from ai_energy_benchmarks.backends.offline_engine import OfflineOptions
-from ai_energy_benchmarks.backends.openai_requests import refused
-from ai_energy_benchmarks.backends.server_probe import context_tokens, slot_tokens
-from ai_energy_benchmarks.backends.vllm import VllmOptions
-from ai_energy_benchmarks.backends.vllm_offline import VllmOfflineBackend, VllmOfflineOptions
+from ai_energy_benchmarks.backends.model.context import context_problems, stated_context
+from ai_energy_benchmarks.backends.offline.engine import OfflineOptions
+from ai_energy_benchmarks.backends.offline.vllm import VllmOfflineBackend, VllmOfflineOptions
+from ai_energy_benchmarks.backends.server.probe import context_tokens, slot_tokens
+from ai_energy_benchmarks.backends.server.requests import refused
+from ai_energy_benchmarks.backends.server.vllm import VllmOptions
 from ai_energy_benchmarks.domain.prompts import Generation
 
 

@@ -15,8 +15,8 @@ from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.serving import ClientLoad
 from ai_energy_benchmarks.reporters.aienergyscore import AIEnergyScoreReporter
-from ai_energy_benchmarks.results.document import report_document
-from ai_energy_benchmarks.results.phases import Phases, phases_by_time
+from ai_energy_benchmarks.results.document.phases import Phases, phases_by_time
+from ai_energy_benchmarks.results.document.report import report_document
 from tests.factories import reading, result, trial
 
 

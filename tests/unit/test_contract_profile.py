@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ai_energy_benchmarks.config.container import container_mapping
+from ai_energy_benchmarks.config.aienergyscore.container import container_mapping
+from ai_energy_benchmarks.config.aienergyscore.optimum import translate
+from ai_energy_benchmarks.config.aienergyscore.profiles import with_profile
 from ai_energy_benchmarks.config.loading import config_from_mapping, load_config
 from ai_energy_benchmarks.config.model import BenchmarkConfig
-from ai_energy_benchmarks.config.optimum import translate
-from ai_energy_benchmarks.config.profiles import with_profile
 from ai_energy_benchmarks.domain.power import Reading
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.reporters.aienergyscore import AIEnergyScoreReporter

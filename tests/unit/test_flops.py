@@ -7,7 +7,7 @@ from attrs import evolve, frozen
 
 from ai_energy_benchmarks.analysis import flops
 from ai_energy_benchmarks.analysis.board_peaks import _PEAKS, arithmetic_of, peak
-from ai_energy_benchmarks.backends.pytorch_options import Quantization
+from ai_energy_benchmarks.backends.pytorch.options import Quantization
 from ai_energy_benchmarks.domain.architecture import Architecture
 
 GPT2 = Architecture(

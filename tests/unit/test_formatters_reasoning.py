@@ -11,7 +11,7 @@ from attrs import evolve
 from ai_energy_benchmarks.analysis.thinking import thinking_tokens
 from ai_energy_benchmarks.backends.base import BackendSettings
 from ai_energy_benchmarks.backends.rendering import rendered_text
-from ai_energy_benchmarks.backends.vllm import VllmBackend
+from ai_energy_benchmarks.backends.server.vllm import VllmBackend
 from ai_energy_benchmarks.config.model import BackendConfig, BenchmarkConfig, ProtocolConfig, ScenarioConfig
 from ai_energy_benchmarks.domain.prompts import Message, Prompt, Request, TemplateValue
 from ai_energy_benchmarks.domain.result import Reasoning

@@ -20,7 +20,7 @@ from ai_energy_benchmarks.reporters.console import ConsoleReporter
 from ai_energy_benchmarks.reporters.csv import result_row
 from ai_energy_benchmarks.reporters.json import JsonReporter
 from ai_energy_benchmarks.reporters.parquet import ParquetReporter
-from ai_energy_benchmarks.results.reanalysis import Changes, differences, reanalyse
+from ai_energy_benchmarks.results.reanalysis.recompute import Changes, differences, reanalyse
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeCollector, Journal
 from tests.factories import completion, failure

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from ai_energy_benchmarks.config import parser
+from ai_energy_benchmarks.config.aienergyscore import classes as parser
 from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts

@@ -14,9 +14,9 @@ from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.reporters.console import ConsoleReporter
 from ai_energy_benchmarks.reporters.csv import result_row
-from ai_energy_benchmarks.results.cutting import cut_trial
-from ai_energy_benchmarks.results.document import report_document
-from ai_energy_benchmarks.results.parts import of_a_part
+from ai_energy_benchmarks.results.document.report import report_document
+from ai_energy_benchmarks.results.reanalysis.cutting import cut_trial
+from ai_energy_benchmarks.results.reanalysis.parts import of_a_part
 from tests.factories import completion, result, trial
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ai_energy_benchmarks.domain import edges
 from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY, Delay
-from ai_energy_benchmarks.metrics.cadence import Cadence
+from ai_energy_benchmarks.metrics.nvml.cadence import Cadence
 from tests.unit.simulated_counter import IDLE_W, Counter, Readings, Trace, read
 
 CEILING_W = 1400.0

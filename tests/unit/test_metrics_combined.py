@@ -18,7 +18,7 @@ from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.auto import AutoCollector
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
 from ai_energy_benchmarks.metrics.combined import CombinedCollector
-from ai_energy_benchmarks.metrics.modelled import ModelledCpuCollector, ModelledCpuOptions
+from ai_energy_benchmarks.metrics.cpu.modelled import ModelledCpuCollector, ModelledCpuOptions
 from ai_energy_benchmarks.testing import FakeClock, FakeCollector, Journal
 from tests.factories import reading
 

@@ -15,7 +15,7 @@ from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.domain.power import Device, Mark, Reading, Workload, WorkloadShare
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.errors import CollectorError
-from ai_energy_benchmarks.metrics.cpu_share import CpuShareCollector, CpuShareOptions
+from ai_energy_benchmarks.metrics.cpu.share import CpuShareCollector, CpuShareOptions
 from tests.factories import CPU, reading, trial, verdict
 from tests.unit.test_metrics_modelled import burn, start_burning
 

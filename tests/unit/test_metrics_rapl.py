@@ -17,8 +17,8 @@ import pytest
 from ai_energy_benchmarks.domain.power import Device, Measurement, Recipe, Series, Workload
 from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
-from ai_energy_benchmarks.metrics.rapl import RaplCollector, RaplOptions
-from ai_energy_benchmarks.metrics.rapl_zones import CEILING_W, STALE_S, Zone, Zones, open_zones
+from ai_energy_benchmarks.metrics.rapl.collector import RaplCollector, RaplOptions
+from ai_energy_benchmarks.metrics.rapl.zones import CEILING_W, STALE_S, Zone, Zones, open_zones
 
 RANGE_UJ = 262_143_328_850
 

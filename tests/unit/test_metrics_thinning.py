@@ -10,12 +10,13 @@ from functools import partial
 import pytest
 
 from ai_energy_benchmarks.domain.edges import Delay
-from ai_energy_benchmarks.metrics import polled, rapl
+from ai_energy_benchmarks.metrics import polled
 from ai_energy_benchmarks.metrics.polled import Counter, PolledCollector, PolledCounters
-from ai_energy_benchmarks.metrics.rapl import RaplCollector
-from ai_energy_benchmarks.metrics.rapl_zones import Zones
+from ai_energy_benchmarks.metrics.rapl import collector as rapl
+from ai_energy_benchmarks.metrics.rapl.collector import RaplCollector
+from ai_energy_benchmarks.metrics.rapl.zones import Zones
 from ai_energy_benchmarks.metrics.recording import Recorder
-from ai_energy_benchmarks.results.cutting import by_name, measured_again
+from ai_energy_benchmarks.results.reanalysis.cutting import by_name, measured_again
 from tests.factories import CPU, GPU
 
 Meter = RaplCollector | PolledCollector

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ai_energy_benchmarks.backends import small_model
-from ai_energy_benchmarks.backends.hub_files import wanted_files
-from ai_energy_benchmarks.backends.model_files import ModelFiles, resolve_model
+from ai_energy_benchmarks.backends.model import small_model
+from ai_energy_benchmarks.backends.model.files import ModelFiles, resolve_model
+from ai_energy_benchmarks.backends.model.hub import wanted_files
 from ai_energy_benchmarks.domain.progress import Silent
 from ai_energy_benchmarks.errors import BackendError
 from tests.fake_hub import COMMIT, serving
@@ -221,7 +221,7 @@ def test_a_converted_model_is_taken_at_once(wheel: Path, tmp_path: Path, model: 
     directory.mkdir(parents=True)
     script = f"""
 from pathlib import Path
-from ai_energy_benchmarks.backends.model_files import resolve_model
+from ai_energy_benchmarks.backends.model.files import resolve_model
 from ai_energy_benchmarks.domain.progress import Silent
 found = resolve_model({model!r}, Silent(), cache_dir=Path({str(cache)!r}))
 print(found.path_or_id, found.gguf_file, found.revision, found.source, found.note, sep="|")
@@ -237,7 +237,7 @@ print(found.path_or_id, found.gguf_file, found.revision, found.source, found.not
 FETCH = """
 from pathlib import Path
 import sys
-from ai_energy_benchmarks.backends.model_files import resolve_model
+from ai_energy_benchmarks.backends.model.files import resolve_model
 from ai_energy_benchmarks.errors import BackendError
 
 class Journal:

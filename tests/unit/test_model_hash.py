@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ai_energy_benchmarks.backends import model_hash
-from ai_energy_benchmarks.backends.model_files import ModelFiles
-from ai_energy_benchmarks.backends.model_hash import files_sha256
+from ai_energy_benchmarks.backends.model import digest as model_hash
+from ai_energy_benchmarks.backends.model.digest import files_sha256
+from ai_energy_benchmarks.backends.model.files import ModelFiles
 
 
 def sha256(content: bytes) -> str:

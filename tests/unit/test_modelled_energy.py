@@ -13,7 +13,7 @@ from ai_energy_benchmarks.domain.power import Provenance, WorkloadShare
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Tariff
 from ai_energy_benchmarks.reporters.console import ConsoleReporter
 from ai_energy_benchmarks.reporters.csv import result_row
-from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.document.report import report_document
 from tests.factories import CPU, GPU, measurement, reading, result, trial
 
 MODELLED = {"provenance": "modelled", "meter": "modelled"}

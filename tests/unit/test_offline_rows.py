@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ai_energy_benchmarks.analysis.latency import pooled
-from ai_energy_benchmarks.backends.offline_engine import Row, as_outcome
+from ai_energy_benchmarks.backends.offline.engine import Row, as_outcome
 from ai_energy_benchmarks.backends.rendering import Rendered
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.prompts import Prompt, Request

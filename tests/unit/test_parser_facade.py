@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ai_energy_benchmarks.config.aienergyscore.classes import resolve
 from ai_energy_benchmarks.config.parser import (
     BackendConfig,
     BenchmarkConfig,
@@ -15,7 +16,6 @@ from ai_energy_benchmarks.config.parser import (
     MetricsConfig,
     ReporterConfig,
     ScenarioConfig,
-    resolve,
 )
 from ai_energy_benchmarks.errors import ConfigError
 from tests.foreign_members import install

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks.backends.base import Demand
-from ai_energy_benchmarks.backends.pytorch_checkpoint import quantization_method
-from ai_energy_benchmarks.backends.pytorch_loading import device_problems
-from ai_energy_benchmarks.backends.pytorch_options import PyTorchOptions, Quantization, option_problems
-from ai_energy_benchmarks.backends.pytorch_quantization import (
+from ai_energy_benchmarks.backends.model.checkpoint import quantization_method
+from ai_energy_benchmarks.backends.pytorch.loading import device_problems
+from ai_energy_benchmarks.backends.pytorch.options import PyTorchOptions, Quantization, option_problems
+from ai_energy_benchmarks.backends.pytorch.quantization import (
     bitsandbytes_arguments,
     checkpoint_problem,
 )

@@ -13,7 +13,7 @@ from ai_energy_benchmarks.domain.environment import Board
 from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import Carbon, Tariff
 from ai_energy_benchmarks.domain.verdict import Finding, Verdict
-from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.document.report import report_document
 from tests.factories import (
     CPU,
     DRAM,

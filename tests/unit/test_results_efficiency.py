@@ -10,8 +10,8 @@ from attrs import evolve
 from ai_energy_benchmarks.analysis import flops
 from ai_energy_benchmarks.domain.environment import Board
 from ai_energy_benchmarks.domain.result import BenchmarkResult
-from ai_energy_benchmarks.results.document import report_document
-from ai_energy_benchmarks.results.efficiency import efficiency
+from ai_energy_benchmarks.results.document.efficiency import efficiency
+from ai_energy_benchmarks.results.document.report import report_document
 from tests.factories import ENGINE, ENVIRONMENT, completion, reading, result, trial
 from tests.unit.test_flops import LLAMA_3_8B
 

@@ -11,7 +11,7 @@ from ai_energy_benchmarks.domain.result import SCHEMA_VERSION
 from ai_energy_benchmarks.errors import ConfigError, ReporterError
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.json import JsonReporter
-from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.reading import load_results
 from ai_energy_benchmarks.results.writing import check_directory, replacing, write_text
 from tests.factories import result

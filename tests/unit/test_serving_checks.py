@@ -12,7 +12,7 @@ from ai_energy_benchmarks.analysis.prompt_caches import cache_use
 from ai_energy_benchmarks.analysis.serving_checks import serving_findings, token_doubt
 from ai_energy_benchmarks.analysis.steady import in_flight_mean
 from ai_energy_benchmarks.analysis.summary import summarise
-from ai_energy_benchmarks.backends.vllm import VllmBackend
+from ai_energy_benchmarks.backends.server.vllm import VllmBackend
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.power import Device, Measurement, Reading
 from ai_energy_benchmarks.domain.result import Trial

@@ -13,19 +13,19 @@ import pytest
 from attrs import fields
 
 from ai_energy_benchmarks.backends.base import BackendSettings
-from ai_energy_benchmarks.backends.http_client import HttpClient
-from ai_energy_benchmarks.backends.http_connection import HttpError
-from ai_energy_benchmarks.backends.openai_requests import OpenAIServerOptions
-from ai_energy_benchmarks.backends.tensorrt_llm import TensorRTBackend, TensorRTOptions
-from ai_energy_benchmarks.backends.vllm import VllmBackend, VllmOptions
-from ai_energy_benchmarks.backends.vllm_offline import VllmOfflineBackend, VllmOfflineOptions
+from ai_energy_benchmarks.backends.offline.vllm import VllmOfflineBackend, VllmOfflineOptions
+from ai_energy_benchmarks.backends.server.http_client import HttpClient
+from ai_energy_benchmarks.backends.server.http_connection import HttpError
+from ai_energy_benchmarks.backends.server.requests import OpenAIServerOptions
+from ai_energy_benchmarks.backends.server.tensorrt_llm import TensorRTBackend, TensorRTOptions
+from ai_energy_benchmarks.backends.server.vllm import VllmBackend, VllmOptions
 from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.domain.address import parse_address
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.errors import BackendError, ConfigError
-from ai_energy_benchmarks.metrics.rapl import RaplCollector, RaplOptions
-from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.metrics.rapl.collector import RaplCollector, RaplOptions
+from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeCollector, FakeReporter, Journal
 from tests.integration.test_openai_server import ask, three_tokens

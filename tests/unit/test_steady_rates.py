@@ -10,8 +10,8 @@ from ai_energy_benchmarks.analysis.steady_checks import steady_findings
 from ai_energy_benchmarks.config.slo import SloConfig
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.serving import ServerLoad
-from ai_energy_benchmarks.results.document import report_document
-from ai_energy_benchmarks.results.parts import of_a_part
+from ai_energy_benchmarks.results.document.report import report_document
+from ai_energy_benchmarks.results.reanalysis.parts import of_a_part
 from ai_energy_benchmarks.testing import Engine
 from ai_energy_benchmarks.testing.engine import step_seconds
 from tests.unit.test_steady import Bench, found

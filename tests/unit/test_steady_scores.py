@@ -10,7 +10,7 @@ from attrs import evolve
 
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.reporters.aienergyscore import AIEnergyScoreReporter
-from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.no_score import why_no_score
 from ai_energy_benchmarks.results.scores import read_scores
 from tests.unit.test_steady import Bench, steady_j

@@ -12,7 +12,7 @@ from ai_energy_benchmarks.analysis.stranger_checks import stranger_findings
 from ai_energy_benchmarks.domain.power import Device, Measurement, Reading, Samples, Series, Workload
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.strangers import StrangerCheck
-from ai_energy_benchmarks.metrics.strangers import Listings, Strangers
+from ai_energy_benchmarks.metrics.nvml.strangers import Listings, Strangers
 from tests.fake_proc import FakeProc
 
 WINDOW = Measurement(10.0, 20.0, ())

@@ -21,7 +21,7 @@ from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.json import JsonReporter
 from ai_energy_benchmarks.reporters.parquet import ParquetReporter
 from ai_energy_benchmarks.results.reading import load_results
-from ai_energy_benchmarks.results.reanalysis import differences, reanalyse
+from ai_energy_benchmarks.results.reanalysis.recompute import differences, reanalyse
 from ai_energy_benchmarks.results.requests import requests_frame
 from ai_energy_benchmarks.results.run_directory import held, left_journals, left_spills
 from ai_energy_benchmarks.runner.interrupts import Interrupts

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks.cli.main import exit_code
+from ai_energy_benchmarks.config.aienergyscore.classes import resolve
 from ai_energy_benchmarks.config.loading import load_config
-from ai_energy_benchmarks.config.parser import ConfigParser, resolve
+from ai_energy_benchmarks.config.parser import ConfigParser
 from ai_energy_benchmarks.config.user_defaults import SWITCH, UserDefaults, laid_under, read_user_defaults
 from ai_energy_benchmarks.errors import ConfigError
 

@@ -13,7 +13,7 @@ from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
 from ai_energy_benchmarks.metrics.combined import CombinedCollector
 from ai_energy_benchmarks.reporters.aienergyscore import AIEnergyScoreReporter, gpu_summary
 from ai_energy_benchmarks.reporters.csv import result_row
-from ai_energy_benchmarks.results.document import report_document
+from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.testing import FakeClock, FakeCollector, Journal
 from tests.factories import CPU, DRAM, GPU, completion, measurement, reading, result, step, trial, verdict
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_energy_benchmarks.backends.vllm_device import on_cpu
+from ai_energy_benchmarks.backends.server.vllm_device import on_cpu
 from tests.fake_proc import FakeProc
 
 KERNELS = "7f00 r-xp 0 08:01 1 /venv/lib/python3.12/site-packages/vllm/_C_AVX512.abi3.so\n"

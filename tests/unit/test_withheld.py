@@ -21,8 +21,8 @@ from ai_energy_benchmarks.domain.serving import ClientLoad, ServerCounters
 from ai_energy_benchmarks.reporters.aienergyscore import AIEnergyScoreReporter
 from ai_energy_benchmarks.reporters.console import ConsoleReporter
 from ai_energy_benchmarks.reporters.csv import result_row
-from ai_energy_benchmarks.results.document import report_document
-from ai_energy_benchmarks.results.phases import phases_by_time
+from ai_energy_benchmarks.results.document.phases import phases_by_time
+from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.scores import read_scores
 from ai_energy_benchmarks.study.batch import Batch, run_batch
 from ai_energy_benchmarks.study.master_table import master_row

@@ -11,14 +11,14 @@ from attrs import define, field, frozen
 
 from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY
 from ai_energy_benchmarks.domain.power import Component, Device, Mark, Measurement, Samples
-from ai_energy_benchmarks.metrics.cadence import Cadence
 from ai_energy_benchmarks.metrics.combined import CombinedCollector, CombinedMark
-from ai_energy_benchmarks.metrics.nvml import NvmlCollector
-from ai_energy_benchmarks.metrics.nvml_board import WatchedBoard
-from ai_energy_benchmarks.metrics.nvml_library import NvmlBoard
-from ai_energy_benchmarks.metrics.rapl import RaplCollector
+from ai_energy_benchmarks.metrics.nvml.board import WatchedBoard
+from ai_energy_benchmarks.metrics.nvml.cadence import Cadence
+from ai_energy_benchmarks.metrics.nvml.collector import NvmlCollector
+from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard
+from ai_energy_benchmarks.metrics.nvml.strangers import Strangers
+from ai_energy_benchmarks.metrics.rapl.collector import RaplCollector
 from ai_energy_benchmarks.metrics.recording import Recorder
-from ai_energy_benchmarks.metrics.strangers import Strangers
 from ai_energy_benchmarks.testing import VirtualClock
 from tests.fake_proc import FakeProc
 from tests.unit.virtual_gpu import BEGIN_S, Gpu

@@ -1,0 +1,1 @@
+"""Serving engines in this process, without a server."""

@@ -1,0 +1,1 @@
+"""Processor time of the workload, its share, and the energy modelled from it."""

@@ -1,0 +1,230 @@
+"""The meter of NVIDIA boards: their total-energy counters, or power over time where there is no counter."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from threading import Lock, Thread
+from types import TracebackType
+from typing import ClassVar
+
+from attrs import evolve, field, frozen, validators
+
+from ai_energy_benchmarks.domain.edges import Delay
+from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.base import CollectorSettings
+from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
+from ai_energy_benchmarks.metrics.nvml.board import METER, RestLimits, WatchedBoard
+from ai_energy_benchmarks.metrics.nvml.library import Nvml, board_at, open_nvml, shut_down
+from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, poll_due
+from ai_energy_benchmarks.metrics.nvml.process import RemoteSampler
+from ai_energy_benchmarks.metrics.nvml.strangers import Strangers
+from ai_energy_benchmarks.metrics.nvml.visible import visible, whole_gpus
+from ai_energy_benchmarks.metrics.options import chosen
+
+# NVML is polled by one collector of a process at a time: two would disturb each other and what they measure.
+_OWNER = Lock()
+
+
+@frozen
+class NvmlOptions:
+    """How the boards are read.
+
+    Attributes:
+        poll_s: seconds between two readings where a board's ticks are not known; where they are, a few readings
+            are placed around each tick.
+        delay_low_s, delay_high_s: bounds of the time from a sample to its publication, where it is known for
+            the model of board; the default holds for all that is unknown.
+        settle_s: how long a reading may wait after a window for the counter to move.
+        flat_within: changes of power in a rest that count as flat, over the step between rest and work.
+        widest_delay_s: where a rest is not flat at once, the longest delay that the bounds allow for.
+        longest_rest_s: how long the rest next to a window may become while it is not flat.
+    """
+
+    poll_s: float = field(default=0.01, validator=validators.gt(0))
+    delay_low_s: float = field(default=0.0, validator=validators.ge(0))
+    delay_high_s: float = field(default=0.055, validator=validators.ge(0))
+    settle_s: float = field(default=2.0, validator=validators.gt(0))
+    flat_within: float = field(default=0.05, validator=validators.gt(0))
+    widest_delay_s: float = field(default=1.6, validator=validators.gt(0))
+    longest_rest_s: float = field(default=3.0, validator=validators.gt(0))
+
+
+class NvmlCollector:
+    """All boards that this process may see, read by one thread.
+
+    Args:
+        hidden_gpus: read those too that ``CUDA_VISIBLE_DEVICES`` hides from this process.
+    """
+
+    Options: ClassVar[type] = NvmlOptions
+
+    def __init__(self, options: NvmlOptions | None = None, *, hidden_gpus: bool = False) -> None:
+        self._options = options or NvmlOptions()
+        self._hidden_gpus = hidden_gpus
+        self._visible: tuple[str, ...] = ()
+        self._workload: Workload | None = None
+        self._stack = ExitStack()
+        self._boards: tuple[WatchedBoard, ...] = ()
+        self._counted = Counted()
+        self._strangers = Strangers()
+        self._notes: list[str] = []
+        self._leaving = False
+        self._may_move = os.name == "posix"
+        self._remote: RemoteSampler | None = None
+
+    @classmethod
+    def from_settings(cls, settings: CollectorSettings) -> NvmlCollector:
+        return cls(chosen(settings, NvmlOptions), hidden_gpus=settings.hidden_gpus)
+
+    def __enter__(self) -> NvmlCollector:
+        with ExitStack() as stack:
+            if not _OWNER.acquire(blocking=False):
+                raise CollectorError(
+                    "another NVML collector of this process is open",
+                    remedy="name `nvml` or `auto` once in metrics.collectors",
+                )
+            stack.callback(_OWNER.release)
+            nvml = open_nvml()
+            stack.callback(shut_down, nvml)
+            try:
+                self._boards = self._find_boards(nvml)
+                reachable = frozenset(each.board.device.id for each in self._boards if each.board.reachable)
+                self._counted = Counted(reachable.intersection(self._visible) or None)
+            except nvml.NVMLError as error:
+                raise CollectorError(f"NVML does not list its boards: {error}") from error
+            pollers = [BoardPoller(nvml, each.board, self._options.poll_s, each) for each in self._boards]
+            for poller in pollers:
+                poller.poll()
+            self._strangers.begin()
+            self._leaving = False
+            thread = Thread(target=self._keep_reading, args=[pollers], name=METER, daemon=True)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(self._leave)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _leave(self) -> None:
+        self._leaving = True
+        remote = self._remote
+        if remote is not None:
+            remote.end()
+
+    def _find_boards(self, nvml: Nvml) -> tuple[WatchedBoard, ...]:
+        boards = [board_at(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
+        seen = visible(boards, os.environ)
+        if not boards:
+            raise CollectorError("NVML sees no board", remedy="check that `nvidia-smi -L` lists one")
+        if not seen.indices and not self._hidden_gpus:
+            shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+            raise CollectorError(
+                f"CUDA_VISIBLE_DEVICES={shown!r} shows none of the {len(boards)} boards",
+                remedy="unset CUDA_VISIBLE_DEVICES, or name boards as `nvidia-smi -L` does",
+            )
+        options = self._options
+        delay = Delay(options.delay_low_s, options.delay_high_s)
+        limits = RestLimits(options.flat_within, options.widest_delay_s, options.longest_rest_s)
+        self._visible = tuple(boards[index].device.id for index in seen.indices)
+        # Where an index may mean another board to CUDA than to NVML, the engine may use one that seems hidden.
+        hidden = [i for i in range(len(boards)) if i not in seen.indices] if self._hidden_gpus or seen.notes else []
+        watched = tuple(WatchedBoard(boards[i], delay, seen.shared.get(i), limits) for i in (*seen.indices, *hidden))
+        if all(board.lost is not None for board in watched):
+            raise CollectorError(f"no board can be measured: {'; '.join(_why(board) for board in watched)}")
+        self._notes = [*seen.notes, *seen.shared.values(), *(_why(each) for each in watched if each.lost)]
+        self._notes += [
+            f"{each.board.device.id} has no energy counter ({each.board.counter_problem}): its power is integrated"
+            for each in watched
+            if each.integrates and not each.lost
+        ]
+        return watched
+
+    def _keep_reading(self, pollers: Sequence[BoardPoller]) -> None:
+        """Read here; where this process is too busy for that, in a child."""
+        while not self._leaving:
+            poll_due(pollers)
+            if self._remote is not None and self._remote.ready():
+                self._forward(self._remote)
+                self._remote = None
+            elif self._may_move and any(poller.starved() for poller in pollers):
+                self._may_move = False
+                readable = {each.board.device.id: each for each in self._boards if each.lost is None}
+                self._remote = RemoteSampler(readable, self._options.poll_s)
+        if self._remote is not None:
+            self._remote.close()
+
+    def _forward(self, remote: RemoteSampler) -> None:
+        """Take the child's readings until it ends or we leave."""
+        if remote.forward_one():
+            self._notes.append("this process was too busy to read the boards in time: a child process read them")
+        while not self._leaving and remote.forward_one():
+            pass
+        remote.close()
+
+    def components(self) -> tuple[Component, ...]:
+        return ("gpu",)
+
+    def attach(self, workload: Workload) -> None:
+        if workload.board_ids is not None:
+            named = whole_gpus(workload.board_ids, [each.board for each in self._boards])
+            workload = evolve(workload, board_ids=named)
+        self._workload = workload
+        self._counted = self._choose(workload)
+        self._strangers.attach(workload)
+
+    def _choose(self, workload: Workload) -> Counted:
+        boards = [each.board for each in self._boards]
+        gpus = [Gpu(each.device.id, each.device.label, each.device.id, each.process_ids) for each in boards]
+        return counted(workload, gpus, self._visible)
+
+    def guard_s(self) -> float:
+        return max(board.guard_s for board in self._boards)
+
+    def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
+        own = (board for board in self._boards if self._counted.open or self._counted.has(board.id))
+        return max((board.further_rest_s(start, stop) for board in own), default=0.0)
+
+    def keep_readings(self, times_s: Sequence[float]) -> None:
+        for board in self._boards:
+            board.keep_readings(times_s)
+
+    def mark(self) -> Mark:
+        return Mark(time.perf_counter())
+
+    def read(self, start: Mark, stop: Mark) -> Measurement:
+        give_up_s = max(time.perf_counter(), stop.time_s) + self._options.settle_s
+        while not all(board.settled(start, stop) for board in self._boards) and time.perf_counter() < give_up_s:
+            time.sleep(self._options.poll_s)
+        for each in self._boards:
+            each.keep_around(start, stop)
+        if self._counted.open and self._workload is not None:
+            self._counted = self._choose(self._workload)  # a server may load its model with the first request
+        counts, measured = self._counted, [each for each in self._boards if each.board.reachable]
+        found = [(each, *each.measure(start, stop, counts.has(each.board.device.id))) for each in measured]
+        readings = tuple(reading for _, reading, _ in found if reading is not None)
+        if not readings:
+            raise CollectorError("; ".join(note for _, _, note in found if note))
+        notes = [note for _, _, note in found if note]
+        notes += [each.shared for each, reading, _ in found if each.shared and reading and reading.counted]
+        own = [each for each in self._boards if each.lost is None and (counts.open or counts.has(each.id))]
+        measurement = Measurement(start.time_s, stop.time_s, readings, {}, tuple(notes))
+        measurement = chosen_gpus(measurement, counts, (each.board.device.id for each in measured))
+        return self._strangers.added_to(measurement, own, chosen=not counts.open)
+
+    def samples(self) -> Samples:
+        return Samples(tuple(series for board in self._boards for series in board.series()))
+
+    def notes(self) -> tuple[str, ...]:
+        return (*dict.fromkeys(self._notes), *(note for board in self._boards for note in board.notes()))
+
+
+def _why(board: WatchedBoard) -> str:
+    return f"{board.board.device.id} cannot be measured: {board.lost}"

@@ -1,0 +1,133 @@
+"""Reading boards at the right moments; what is read goes to a sink, in this process or another."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ai_energy_benchmarks.domain.power import Quantity
+from ai_energy_benchmarks.metrics.nvml.cadence import Cadence
+from ai_energy_benchmarks.metrics.nvml.library import Nvml, NvmlBoard
+
+# A board that answers nothing for so long is lost; shorter refusals only widen the bounds.
+_PATIENCE_S = 1.0
+_GAUGES_EVERY_S, _SLOW_GAUGES_EVERY_S = 0.1, 0.5
+# Cheaper than waiting for an event; leaving is in no hurry.
+_LONGEST_SLEEP_S = 0.05
+# Waking up costs more than a reading, so whoever is due very soon is read too.
+_EARLY_S = 0.0003
+_JUDGED_READINGS = 100
+_STARVED_S, _STARVED_PER_TICK = 0.005, 0.25
+
+
+class Sink(Protocol):
+    """Where readings go."""
+
+    def reading(self, quantity: Quantity, before_s: float, after_s: float, value: float) -> None:
+        """One value, with the clock before and after the call that read it."""
+        ...
+
+    def tick(self, tick_s: float) -> None:
+        """The counter's tick has become known."""
+        ...
+
+    def processes(self, time_s: float, listed: frozenset[int] | None) -> None:
+        """The driver's list of the processes on the GPU; None if it has none."""
+        ...
+
+    def gone(self, reason: str) -> None:
+        """The board is lost; nothing will follow."""
+        ...
+
+
+class BoardPoller:
+    """Reads one board.
+
+    Attributes:
+        due_s: when it wants to be read next; infinite once the board is lost.
+    """
+
+    def __init__(self, nvml: Nvml, board: NvmlBoard, poll_s: float, sink: Sink) -> None:
+        self.due_s = self._gauges_due_s = self._slow_gauges_due_s = self._polled_s = time.perf_counter()
+        self._nvml = nvml
+        self._board = board
+        self._poll_s = poll_s
+        self._sink = sink
+        self._cadence = Cadence(poll_s, self.due_s)
+        self._energy_j = math.nan
+        self._refusing_since_s: float | None = None
+        self._lateness_s: deque[float] = deque(maxlen=_JUDGED_READINGS)
+
+    def poll(self) -> None:
+        """Read what is due."""
+        board, was_due_s, now_s = self._board, self.due_s, time.perf_counter()
+        self.due_s = now_s + self._poll_s
+        gauges = now_s >= self._gauges_due_s
+        if board.counter_problem is None:
+            free = self._poll_counter(now_s)
+            gauges = gauges and (free or now_s >= self._gauges_due_s + _GAUGES_EVERY_S)
+            self._lateness_s.append(time.perf_counter() - was_due_s)
+        if board.power_problem is None and (gauges or board.counter_problem is not None):
+            self._read("power_w", board.power_w)
+        if gauges:
+            self._gauges_due_s = now_s + _GAUGES_EVERY_S
+            if now_s >= self._slow_gauges_due_s:
+                self._slow_gauges_due_s = now_s + _SLOW_GAUGES_EVERY_S
+                for quantity, call in board.gauges.items():
+                    self._read(quantity, call)
+                self._sink.processes(time.perf_counter(), board.process_ids())
+
+    def _poll_counter(self, now_s: float) -> bool:
+        """Whether there is time for other calls now: right after a tick, or where ticks are unknown."""
+        energy_j = self._read("energy_j", self._board.energy_j)
+        if energy_j is None:
+            return False
+        changed = energy_j != self._energy_j and not math.isnan(self._energy_j)
+        was_known = self._cadence.tick_s is not None
+        due_s = self._cadence.seen(self._polled_s if changed else now_s, time.perf_counter(), changed)
+        tick_s = self._cadence.tick_s
+        if tick_s is not None and not was_known:
+            self._sink.tick(tick_s)
+        self._energy_j, self._polled_s = energy_j, now_s
+        self.due_s = due_s if math.isfinite(self.due_s) else self.due_s
+        return changed or not was_known
+
+    def _read(self, quantity: Quantity, call: Callable[[], float]) -> float | None:
+        before_s = time.perf_counter()
+        try:
+            value = call()
+        except self._nvml.NVMLError as error:
+            self._refused(before_s, error.value, str(error))
+            return None
+        self._refusing_since_s = None
+        self._sink.reading(quantity, before_s, time.perf_counter(), value)
+        return value
+
+    def _refused(self, now_s: float, code: int, reason: str) -> None:
+        nvml = self._nvml
+        if self._refusing_since_s is None:
+            self._refusing_since_s = now_s
+        gone = code in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_UNINITIALIZED, nvml.NVML_ERROR_DRIVER_NOT_LOADED)
+        if math.isfinite(self.due_s) and (gone or now_s - self._refusing_since_s > _PATIENCE_S):
+            self.due_s = math.inf
+            self._sink.gone(reason)
+
+    def starved(self) -> bool:
+        """Whether one reading in twenty came too late to be of use: others hold this process's interpreter."""
+        if len(self._lateness_s) < _JUDGED_READINGS or self._cadence.tick_s is None:
+            return False
+        late_s = sorted(self._lateness_s)[int(0.95 * len(self._lateness_s))]
+        self._lateness_s.clear()
+        return late_s > min(_STARVED_S, self._cadence.tick_s * _STARVED_PER_TICK)
+
+
+def poll_due(pollers: Sequence[BoardPoller]) -> None:
+    """Read every board that is due, then sleep until the next one is."""
+    for poller in pollers:
+        if poller.due_s <= time.perf_counter() + _EARLY_S:
+            poller.poll()
+    due_s = min(poller.due_s for poller in pollers)
+    time.sleep(min(max(0.0, due_s - time.perf_counter()), _LONGEST_SLEEP_S))

@@ -1,0 +1,1 @@
+"""The energy counters of processors and memory."""

@@ -1,0 +1,1 @@
+"""The report document: one benchmark as plain JSON values."""

@@ -1,0 +1,173 @@
+"""Parts of the report document that stand beside what AI Energy Score reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from attrs import asdict
+
+from ai_energy_benchmarks.analysis.derived import energies
+from ai_energy_benchmarks.analysis.summary import counting_trials
+from ai_energy_benchmarks.analysis.tokens import count
+from ai_energy_benchmarks.analysis.windows import COMPONENTS, is_resolved
+from ai_energy_benchmarks.domain.power import Reading, WorkloadShare
+from ai_energy_benchmarks.domain.result import Step, Trial
+from ai_energy_benchmarks.domain.statistics import Distribution
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyState, SteadyTrial, Summary
+from ai_energy_benchmarks.results import units
+from ai_energy_benchmarks.results.document.work_figures import steady_window, window_energies
+
+# With more trials than this the document would pass 50 kB; the Parquet files hold every trial.
+MOST_TRIALS = 30
+
+
+def components(summary: Summary) -> dict[str, Any]:
+    """Energy of one pass by component, and of their ``total``, in joules and watts."""
+    return {name: _component(each) for name, each in energies(summary).items()}
+
+
+def _component(energy: ComponentEnergy) -> dict[str, Any]:
+    return {
+        "source": energy.provenance,
+        "meter": energy.meter,
+        "resolved": energy.resolved,
+        "sensor_gain_limit": energy.gain_limit,
+        "sensor_gain_source": energy.gain_source or None,
+        "energy_j": energy.energy_j if energy.resolved else None,
+        "energy_low_j": energy.energy_low_j,
+        "energy_high_j": energy.energy_high_j,
+        "idle_power_w": energy.idle_power_w,
+        "idle_half_difference_w": energy.idle_half_difference_w,
+        "net_energy_j": energy.net_energy_j if energy.resolved else None,
+        **({"workload_share": _workload_share(energy, share)} if (share := energy.workload_share) else {}),
+    }
+
+
+def _workload_share(energy: ComponentEnergy, found: WorkloadShare) -> dict[str, Any]:
+    """The workload's part of a component that others use too; by convention, so it stands apart from the energy."""
+    shared = energy.resolved and energy.provenance != "modelled"
+    return {
+        "basis": "processor time of the workload over that of the whole machine",
+        "share": found.share,
+        "share_low": found.share_low,
+        "share_high": found.share_high,
+        "energy_j": energy.energy_j * found.share if shared else None,
+    }
+
+
+def latency_ms(summary: Summary) -> dict[str, Any]:
+    """Mean and percentiles in milliseconds; null where nothing was seen.
+
+    ``notes`` says of how many requests a latency is known, and why not of all. Where token events carry several
+    tokens their gaps are under ``inter_chunk``, and ``itl`` is null.
+    """
+    return {
+        "ttft": _in_ms(summary.ttft_s),
+        "itl": _in_ms(summary.itl_s),
+        "tpot": _in_ms(summary.tpot_s),
+        "e2e": _in_ms(summary.e2e_s),
+        "inter_chunk": _in_ms(summary.inter_chunk_s),
+        "tokens_per_event": summary.tokens_per_event,
+        "notes": dict(summary.latency_notes),
+    }
+
+
+def _in_ms(seconds: Distribution | None) -> dict[str, Any] | None:
+    if seconds is None:
+        return None
+    return {key: value if key == "n" else units.ms(value) for key, value in asdict(seconds).items()}
+
+
+def totals(trials: Sequence[Trial]) -> dict[str, Any]:
+    """Sums over all trials, those that were cut short too; a component only if every trial has it."""
+    counts = count(outcome for trial in trials for outcome in trial.outcomes)
+    energy = [window_energies(each.measurement) for each in trials]
+    return {
+        "trials": len(trials),
+        "requests": counts.succeeded + counts.failed,
+        "failed": counts.failed,
+        "duration_s": sum(each.duration_s for each in trials),
+        "prompt_tokens": counts.prompt_tokens,
+        "output_tokens": counts.output_tokens,
+        "energy_j": {
+            name: _sum_j([each[name] for each in energy])
+            for name in COMPONENTS
+            if energy and all(name in each for each in energy)
+        },
+    }
+
+
+def trial_rows(trials: Sequence[Trial], steady: SteadyState | None, clock_offset_s: float) -> dict[str, Any]:
+    """Each trial with its own figures; past a limit only the number of those left out."""
+    figures = {each.number: each for each in steady.trials} if steady else {}
+    rows = [_trial(each, figures, clock_offset_s) for each in trials[:MOST_TRIALS]]
+    return {"trials": rows, "trials_left_out": len(trials) - len(rows)}
+
+
+def _trial(trial: Trial, figures: Mapping[int, SteadyTrial], clock_offset_s: float) -> dict[str, Any]:
+    counts = count(trial.outcomes)
+    return {
+        "number": trial.number,
+        "complete": trial.complete,
+        "started_unix_s": trial.start_s + clock_offset_s,
+        "duration_s": trial.duration_s,
+        "requests": counts.succeeded + counts.failed,
+        "failed": counts.failed,
+        "prompt_tokens": counts.prompt_tokens,
+        "output_tokens": counts.output_tokens,
+        "energy": window_energies(trial.measurement),
+        **({"client": asdict(trial.client)} if trial.client else {}),
+        **({"server_counters": asdict(trial.server)} if trial.server else {}),
+        **({"server_load": asdict(trial.server_load)} if trial.server_load else {}),
+        **steady_window(trial, figures.get(trial.number), clock_offset_s),
+    }
+
+
+def step(step: Step, clock_offset_s: float) -> dict[str, Any]:
+    """One step outside the trials with its duration and energy."""
+    return {
+        "name": step.name,
+        "started_unix_s": step.start_s + clock_offset_s,
+        "duration_s": step.duration_s,
+        "energy": window_energies(step.measurement),
+    }
+
+
+def _sum_j(windows: Sequence[Mapping[str, float | None]]) -> float | None:
+    """Sum of the estimates; None if one of them is withheld."""
+    known = [energy_j for each in windows if (energy_j := each["energy_j"]) is not None]
+    return sum(known) if len(known) == len(windows) else None
+
+
+def devices(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Every device that a meter saw, the workload's and others, with its mean energy per trial."""
+    readings: dict[tuple[str, str, str], list[Reading]] = {}
+    for each in _readings(counting_trials(trials)):
+        readings.setdefault((each.device.component, each.device.id, each.meter), []).append(each)
+    return [
+        {
+            "component": own[0].device.component,
+            "id": own[0].device.id,
+            "label": own[0].device.label,
+            "meter": own[0].meter,
+            "source": own[0].provenance,
+            "estimator": own[0].estimator,
+            "counted": own[0].counted,
+            **_mean_energy(own),
+        }
+        for own in readings.values()
+    ]
+
+
+def _mean_energy(own: Sequence[Reading]) -> dict[str, float | None]:
+    energy_j, low_j, high_j = (
+        fmean(getattr(each, name) for each in own) for name in ("energy_j", "energy_low_j", "energy_high_j")
+    )
+    resolved = is_resolved(energy_j, low_j, high_j) and all(each.settled for each in own)
+    return {"energy_j": energy_j if resolved else None, "energy_low_j": low_j, "energy_high_j": high_j}
+
+
+def _readings(trials: Iterable[Trial]) -> Iterable[Reading]:
+    return (reading for each in trials if each.measurement for reading in each.measurement.readings)

@@ -1,0 +1,1 @@
+"""Every figure of a result directory, recomputed from its raw series."""
