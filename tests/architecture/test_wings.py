@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.architecture.source import DIRECTORY, MODULES, PACKAGE, Module
+from tests.architecture.test_layers import LAYERS
 
+PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
 # Wings that the others of their room may import, because they import none of them.
 SHARED = {"backends/model", "results/document"}
 WINGS = {path.relative_to(DIRECTORY).as_posix() for path in DIRECTORY.glob("*/*/") if (path / "__init__.py").exists()}
@@ -60,14 +63,28 @@ def cycles() -> list[list[str]]:
     return circles
 
 
-def test_the_wings_are_those_of_the_plan() -> None:
-    """Four families of backends, three meters, two ways to a report and the older names of AI Energy Score."""
-    assert {
-        *(f"backends/{wing}" for wing in ("pytorch", "server", "offline", "model")),
-        *(f"metrics/{wing}" for wing in ("nvml", "cpu", "rapl")),
-        *(f"results/{wing}" for wing in ("document", "reanalysis")),
-        "config/aienergyscore",
-    } == WINGS
+def listed(heading: str) -> set[str]:
+    """First cells of the table under a heading of docs/architecture.md."""
+    section = PAGE.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"^\| `([\w/]+)/` \|", section, re.MULTILINE))
+
+
+def test_the_page_lists_the_rooms_that_there_are() -> None:
+    """Every directory of the package stands in the table of rooms, and no other."""
+    assert listed("Rooms") == {path.parent.name for path in DIRECTORY.glob("*/__init__.py")}
+
+
+def test_the_page_lists_the_wings_that_there_are() -> None:
+    """Every package inside a room stands in the table of wings, and no other."""
+    assert listed("Wings") == WINGS
+
+
+def test_the_page_has_the_order_that_is_kept() -> None:
+    """The layers that the tests enforce are those that the page draws."""
+    order = re.search(r"^ +(cli > .*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert order
+    rows = [set(re.split(r"[ ,]+", row.strip("[] "))) for row in order[1].split(" > ")]
+    assert rows == LAYERS[1:]
 
 
 def test_no_wing_imports_another() -> None:
@@ -87,7 +104,8 @@ def test_no_module_imports_itself_in_a_circle() -> None:
         ("backends/offline/engine.py", "from ai_energy_benchmarks.backends.model.files import resolve_model", False),
         ("backends/model/files.py", "from ai_energy_benchmarks.backends.pytorch.options import Quantization", True),
         ("metrics/cpu/watch.py", "from ai_energy_benchmarks.metrics.recording import Recorder", False),
-        ("results/reanalysis/parts.py", "def late():\n    from ..document import sections", True),
+        ("metrics/rapl/zones.py", "def late():\n    from ..cpu import watch", True),
+        ("results/reanalysis/parts.py", "from ai_energy_benchmarks.results.document import sections", False),
     ],
 )
 def test_the_check_sees_an_import_between_wings(path: str, text: str, crosses: bool) -> None:
