@@ -43,9 +43,11 @@ def component_energy(
     gain, gain_share = gain_of(all_readings), known_gain_uncertainty(all_readings)
     per_token = None if tokens is None else _per_output_token(windows, tokens, gain_share)
     per_pass_j = _of_a_window(windows, gain_share)
-    if whole.provenance == "modelled":
+    modelled = whole.provenance == "modelled"
+    if modelled or _reaches_zero(per_pass_j):
         per_pass_j = _without_interval(per_pass_j)
-        per_token = per_token and evolve(per_token, energy_j=_without_interval(per_token.energy_j))
+    if per_token and (modelled or _reaches_zero(per_token.energy_j)):
+        per_token = evolve(per_token, energy_j=_without_interval(per_token.energy_j))
     return ComponentEnergy(
         component=name,
         provenance=whole.provenance,
@@ -66,6 +68,7 @@ def component_energy(
         gain_unknown=meters_of_unknown_gain(all_readings),
         per_pass_j=per_pass_j,
         workload_share=_workload_share(name, trials),
+        guessed=whole.guessed,
     )
 
 
@@ -105,9 +108,15 @@ def _of_a_window(windows: Sequence[WindowEnergy], gain_share: float | None) -> E
     return estimate([window.energy_j for window in windows], bounds_j, gain_share)
 
 
-def _without_interval(of_model: Estimate) -> Estimate:
-    """Trials repeat a model's error as it is, so neither their scatter nor the window's edges bound it."""
-    return evolve(of_model, half_width=None, half_width_with_gain=None)
+def _reaches_zero(mean: Estimate) -> bool:
+    """Whether the interval contains energy that cannot be: the trials scatter too much to resolve the mean."""
+    half_width = mean.leading_half_width
+    return half_width is not None and half_width >= mean.mean
+
+
+def _without_interval(mean: Estimate) -> Estimate:
+    """A model's error repeats in every trial, so neither their scatter nor the window's edges bound it."""
+    return evolve(mean, half_width=None, half_width_with_gain=None)
 
 
 def seen_in_part(trials: Sequence[Trial], absent: Collection[Component]) -> tuple[Component, ...]:

@@ -62,7 +62,10 @@ def _lost(summary: Summary, trials: Sequence[Trial], steps: Sequence[Step]) -> I
 def _method(component: Component, energy: ComponentEnergy) -> Iterator[Finding]:
     name = component.upper()
     if energy.provenance == "modelled":
-        message = f"{name} energy is modelled, not measured; it cannot be ranked"
+        rough = " from a guess of the watts, an order of magnitude" if energy.guessed else ""
+        message = (
+            f"{name} energy is modelled{rough}, not measured; it cannot be ranked; fix: measure where a meter works"
+        )
         yield Finding("WARN", "modelled energy", message, component)
     if "replay" in energy.meter.split(" + "):
         message = f"{name} energy is played back from a file, not measured in this run"

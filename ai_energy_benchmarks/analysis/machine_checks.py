@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.result import Trial
-from ai_energy_benchmarks.domain.verdict import Finding
+from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 # The kernel tells stolen time in steps of 10 ms, so that shorter trials prove nothing.
 _SHORTEST_S = 1.0
 STOLEN = 0.01
 OTHERS = 0.05
+# A model bills the time of the workload's threads, which grows when others hold the processors that they wait for.
+MOST_OTHERS_OF_A_MODEL = 0.25
 # What the services of a machine at rest need; its energy is far below what the meters of a processor resolve.
 FEW_PROCESSORS = 0.1
 # Jitter between two clocks is far below this, any sleep far above.
@@ -20,8 +22,14 @@ _ASLEEP_S = 0.1
 _PAUSE_S, _PAUSE_SHARE = 1.0, 0.01
 
 
-def machine_findings(environment: Environment, trials: Sequence[Trial]) -> Iterator[Finding]:
-    """All findings on the machine."""
+def machine_findings(
+    environment: Environment, trials: Sequence[Trial], *, modelled_cpu: bool = False
+) -> Iterator[Finding]:
+    """All findings on the machine.
+
+    Args:
+        modelled_cpu: whether the energy of the processors is modelled.
+    """
     governor = environment.cpu_governor
     if governor not in (None, "performance"):
         yield Finding("INFO", "cpu governor", f"the CPU's governor is {governor}: its clocks follow the load", "cpu")
@@ -31,7 +39,7 @@ def machine_findings(environment: Environment, trials: Sequence[Trial]) -> Itera
             yield Finding("FAIL", "machine suspended", message)
     yield from _paused(trials)
     yield from _stolen(trials)
-    yield from _others(environment, trials)
+    yield from _others(environment, trials, modelled_cpu)
 
 
 def _paused(trials: Sequence[Trial]) -> Iterator[Finding]:
@@ -54,13 +62,13 @@ def _stolen(trials: Sequence[Trial]) -> Iterator[Finding]:
         yield Finding("WARN" if share > STOLEN else "PASS", "steal time", message)
 
 
-def _others(environment: Environment, trials: Sequence[Trial]) -> Iterator[Finding]:
+def _others(environment: Environment, trials: Sequence[Trial], modelled_cpu: bool) -> Iterator[Finding]:
     """Against the work of the workload: on a large machine both are small parts of the whole."""
     machines = [each.machine for each in trials if each.machine is not None]
     share = _share([(each.duration_s, each.machine.others_s) for each in trials if each.machine is not None])
     if share is None:
         return
-    share = max(0.0, share)  # the kernel tells the machine's time in coarser steps than the workload's
+    share = min(max(0.0, share), 1.0)  # the kernel tells the machine's time in coarser steps than the workload's
     whole = "this machine's processor time"
     others_s = max(0.0, sum(each.others_s or 0.0 for each in machines))
     workload_s = sum(each.workload_s or 0.0 for each in machines if each.others_s is not None)
@@ -70,9 +78,18 @@ def _others(environment: Environment, trials: Sequence[Trial]) -> Iterator[Findi
     message = f"processes other than the workload's took {share:.1%} of {whole} during the trials"
     if share > OTHERS and environment.cpu_threads is not None and busy < FEW_PROCESSORS:
         yield Finding("PASS", "other work", f"{message}, but kept only {busy:.2f} processors busy", "cpu")
+    elif share <= OTHERS:
+        yield Finding("PASS", "other work", message, "cpu")
+    elif modelled_cpu:
+        # Measured where others came and went: the same work took up to five times the modelled energy.
+        effect = "the workload waits for processors, and the modelled energy grows with that, by a factor if it is much"
+        fix = "fix: close other programs, or measure when the machine is at rest, and run again"
+        level: Level = "FAIL" if share > MOST_OTHERS_OF_A_MODEL else "WARN"
+        yield Finding(level, "other work", f"{message}: {effect}; {fix}", "cpu")
     else:
         # Its energy is in the figure of the processors, not in that of a GPU.
-        yield Finding("WARN" if share > OTHERS else "PASS", "other work", message, "cpu")
+        effect = "their energy is in the figure of the CPU too; fix: close other programs and run again"
+        yield Finding("WARN", "other work", f"{message}: {effect}", "cpu")
 
 
 def _share(told: Sequence[tuple[float, float | None]]) -> float | None:

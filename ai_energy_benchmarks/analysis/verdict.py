@@ -118,7 +118,7 @@ def judge(
         board_findings(samples, trials),
         edge_findings(trials),
         stranger_findings(trials, steps, samples),
-        machine_findings(environment, trials),
+        machine_findings(environment, trials, modelled_cpu=_modelled(summary, "cpu")),
         (Finding("INFO", "engine", note) for note in (engine.notes if engine else ())),
         (Finding("WARN", "engine", warning) for warning in (engine.warnings if engine else ())),
         (Finding("INFO", "meter", note) for note in collector_notes),
@@ -136,6 +136,10 @@ def _judged_components(summary: Summary, findings: Iterable[Finding], gpu: bool)
     missing = {each.component for each in findings if each.check == ENERGY or each.level == "FAIL"}
     seen = energies(summary)
     return tuple(each for each in COMPONENTS if each in seen or each in missing or (gpu and each == "gpu"))
+
+
+def _modelled(summary: Summary, component: Component) -> bool:
+    return any(each.component == component and each.provenance == "modelled" for each in summary.components)
 
 
 def _without_meters() -> Iterator[Finding]:

@@ -26,6 +26,7 @@ class WindowEnergy:
         provenance: the weakest of the readings' words.
         peak_power_w: sum of the devices' peaks; None if any is unknown.
         settled: False if a rest beside the window was none.
+        guessed: whether a model's watts are a guess, good to an order of magnitude.
     """
 
     energy_j: float
@@ -35,6 +36,7 @@ class WindowEnergy:
     meter: str
     peak_power_w: float | None
     settled: bool = True
+    guessed: bool = False
 
     @property
     def resolved(self) -> bool:
@@ -80,6 +82,7 @@ def window_energy(readings: Sequence[Reading]) -> WindowEnergy:
         meter=" + ".join(dict.fromkeys(each.meter for each in readings)),
         peak_power_w=sum(peaks_w) if len(peaks_w) == len(readings) else None,
         settled=all(each.settled for each in readings),
+        guessed=any(each.recipe is not None and each.recipe.guessed for each in readings),
     )
 
 

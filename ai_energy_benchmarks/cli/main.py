@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import NoReturn
@@ -12,6 +13,7 @@ import click
 from ai_energy_benchmarks.cli.exit_codes import CONFIG, DONE, INTERRUPTED, RUN_FAILED
 from ai_energy_benchmarks.cli.leaving import Endings, leave
 from ai_energy_benchmarks.cli.streams import open_streams, say
+from ai_energy_benchmarks.domain.openmp import passive_waiting
 from ai_energy_benchmarks.errors import BenchmarkError, ConfigError
 
 PROGRAM = "ai-energy-benchmark"
@@ -56,6 +58,7 @@ def group() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line (that of the process if None) and leave with its exit code."""
     open_streams()
+    os.environ.update(passive_waiting(os.environ))  # before any engine is loaded; what is started inherits it
     with Endings() as endings:
         code = exit_code(arguments)
     leave(endings.code or code if code == INTERRUPTED else code)

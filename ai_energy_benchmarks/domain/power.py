@@ -107,6 +107,7 @@ class Recipe:
         added_from: device id of the series that shows the same, for windows that are cut later.
         slack_s: how far a growing series may lie from the truth.
         per_unit_j: joules per unit of the series.
+        guessed: whether that is a guess, good to an order of magnitude.
         flat_within: changes of power within a rest, over the step between rest and work, that count as flat; None
             in results from before rests were checked, whose figures are made as they were then.
         widest_delay_s: the longest delay that is allowed for where a rest is not flat at once.
@@ -132,6 +133,7 @@ class Recipe:
     per_unit_j: float = 1.0
     flat_within: float | None = None
     widest_delay_s: float = 0.0
+    guessed: bool = False
 
 
 @frozen

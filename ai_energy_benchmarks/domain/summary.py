@@ -32,6 +32,7 @@ class ComponentEnergy:
         gain_source: who measured that.
         gain_unknown: the meters whose gain is not known, so that no interval includes it.
         per_pass_j: energy of a pass with its 95 % intervals.
+        guessed: whether a model's watts are a guess, so that the energy is good to an order of magnitude.
         workload_share: the workload's part of its busy time, where somebody asked for it.
     """
 
@@ -54,6 +55,7 @@ class ComponentEnergy:
     gain_unknown: tuple[str, ...] = ()
     per_pass_j: Estimate | None = None
     workload_share: WorkloadShare | None = None
+    guessed: bool = False
 
 
 @frozen

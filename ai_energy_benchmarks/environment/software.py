@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from ai_energy_benchmarks.domain import openmp
+
 # Distributions that can change speed, energy or token counts.
 LIBRARIES = (
     *("torch", "transformers", "tokenizers", "accelerate", "safetensors", "huggingface-hub", "gguf"),
@@ -26,7 +28,7 @@ VARIABLES = (
     *("NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
     *("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE"),
     *("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_LAUNCH_BLOCKING", "HSA_OVERRIDE_GFX_VERSION"),
-    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "VLLM_ATTENTION_BACKEND"),
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", *openmp.VARIABLES, "VLLM_ATTENTION_BACKEND"),
 )
 _GIT_PATIENCE_S = 2
 # A value with anything else in it, such as a path, is not repeated in a report.

@@ -194,12 +194,16 @@ def _gain(energy: ComponentEnergy) -> str:
 
 
 def _scatter(energy: ComponentEnergy) -> str | None:
-    """The scatter of a modelled figure, which has no interval; None for others."""
+    """The scatter of a figure without an interval, such as a modelled one; None for others."""
     mean = energy.per_output_token_j
-    if energy.provenance != "modelled" or not energy.resolved or mean is None or mean.standard_deviation is None:
+    if not energy.resolved or mean is None or mean.standard_deviation is None:
         return None
     scatter = f"standard deviation {figure(mean.standard_deviation, 2)} J/output token over n = {mean.n} trials"
-    return f"{component_name(energy.component)} {scatter}; the model's own error is not known"
+    why = "no interval is given, since it would contain negative energy"
+    if energy.provenance == "modelled":
+        watts = ": its watts are a guess, so the figure is an order of magnitude" if energy.guessed else ""
+        why = f"the model's own error is not known{watts}"
+    return f"{component_name(energy.component)} {scatter}; {why}"
 
 
 def _net(energy: ComponentEnergy, duration_s: float) -> str:
@@ -207,6 +211,9 @@ def _net(energy: ComponentEnergy, duration_s: float) -> str:
     modelled = energy.provenance == "modelled"
     half_difference_w = None if modelled else energy.idle_half_difference_w
     half_j = None if half_difference_w is None else half_difference_w * duration_s
+    if half_j and net_j - half_j < 0:
+        idle = with_half_width(idle_w, half_difference_w)
+        return f"{component_name(energy.component)} not resolved from an idle power of {idle} W"
     text = f"{component_name(energy.component)} {with_half_width(net_j, half_j)} J per pass"
     own = " of the workload's own processor time" if modelled else ""
     after = f"after an idle power{own} of {with_half_width(idle_w, half_difference_w)} W"

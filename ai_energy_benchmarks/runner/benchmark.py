@@ -14,6 +14,7 @@ from attrs import evolve
 from ai_energy_benchmarks.backends.base import Backend, Demand
 from ai_energy_benchmarks.config.aienergyscore.classes import BenchmarkConfig as FacadeConfig
 from ai_energy_benchmarks.config.aienergyscore.classes import resolve
+from ai_energy_benchmarks.config.checks import needs_endpoint
 from ai_energy_benchmarks.config.loading import load_config
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.datasets.base import Dataset
@@ -39,6 +40,7 @@ from ai_energy_benchmarks.runner.protocol import Steps
 from ai_energy_benchmarks.runner.reasoning import plan_reasoning
 from ai_energy_benchmarks.runner.record import Record
 from ai_energy_benchmarks.runner.reporting import Outputs
+from ai_energy_benchmarks.runner.waiting import wait_passively
 from ai_energy_benchmarks.runner.workload import check_passes
 
 logger = logging.getLogger(__name__)
@@ -88,6 +90,8 @@ class BenchmarkRunner:
         self._progress = progress or Silent()
         self._findings = findings
         self._interrupts = interrupts
+        self._given_backend = backend is not None
+        self._waiting: tuple[Finding, ...] = ()
         self._checked: BenchmarkConfig | None = None
         self.result: BenchmarkResult | None = None
         self.files: tuple[Path, ...] = ()
@@ -115,6 +119,8 @@ class BenchmarkRunner:
         config = self.config
         if config == self._checked:
             return
+        if not self._given_backend and not needs_endpoint(config.backend.type):
+            self._waiting = tuple(wait_passively())
         scenario = config.scenario
         sample = plan_reasoning(config).formatter.format(0, Prompt(0, ""))
         demand = Demand(scenario.generate_kwargs, scenario.input_shapes.batch_size, config.load.concurrency, sample)
@@ -184,7 +190,7 @@ class BenchmarkRunner:
         return report_document(result)
 
     def _record(self) -> Record:
-        return Record(take_snapshot(), findings=list(self._findings))
+        return Record(take_snapshot(), findings=[*self._findings, *self._waiting])
 
     def _measured(self, config: BenchmarkConfig, record: Record, keeper: Keeper) -> BenchmarkResult:
         steps = Steps(config, self._members(config, record.environment), record, keeper)

@@ -95,12 +95,16 @@ class OtherWork:
     def __init__(self, process_ids: Collection[int]) -> None:
         told = bool(process_ids) and PROC.is_dir()
         self._own = TreeTime({os.getpid(), *process_ids}) if told else None
+        self._own_s = 0.0
 
     def disturbance(self) -> Disturbance:
         """The sums since the machine started; a difference of two tells what lay between."""
         so_far = disturbance_so_far()
         if self._own is None:
             return so_far
-        own_s = self._own.read_s() + time.process_time()
+        before_s, self._own_s = self._own_s, self._own.read_s() + time.process_time()
+        own_s = self._own_s
+        if own_s < before_s:  # a process has died with its time unread, which would count as that of others
+            return so_far
         processors = os.cpu_count() or 1
         return evolve(so_far, others_s=(machine_times().work_s - own_s) / processors, workload_s=own_s / processors)

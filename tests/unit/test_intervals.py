@@ -8,13 +8,15 @@ from itertools import pairwise
 from statistics import fmean, stdev
 
 import pytest
+from attrs import evolve
 from scipy import stats
 
 from ai_energy_benchmarks.analysis.outliers import farthest
 from ai_energy_benchmarks.analysis.sensor_gain import GAINS, gain_of, gain_uncertainty, known_gain_uncertainty
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.domain.statistics import Estimate, estimate, t95
-from tests.factories import CPU, GPU, reading, trial, verdict
+from tests.factories import CPU, GPU, reading, result, step, trial, verdict
+from tests.unit.test_modelled_energy import shown
 
 REPETITIONS = 6000
 
@@ -203,3 +205,23 @@ def test_an_outlier_is_named_and_stays_in_the_mean() -> None:
     calm = [trial(i, reading(energy_j=each)) for i, each in enumerate([100.0, 101.0, 99.0, 100.5], start=1)]
     (found,) = (each for each in verdict(calm).findings if each.check == "outliers")
     assert found.level == "PASS"
+
+
+def test_an_interval_with_negative_energy_is_none() -> None:
+    """Two trials of 0.4 and 1.0 J a token are 0.7 ± 2.7: the mean and the scatter stand, and no interval."""
+    trials = [trial(i, reading(GPU, energy_j, 0.0)) for i, energy_j in enumerate((8.0, 20.0), start=1)]
+    (gpu,) = summarise(trials, ()).components
+    for mean in (gpu.per_output_token_j, gpu.per_pass_j):
+        assert mean is not None
+        assert (mean.half_width, mean.half_width_with_gain) == (None, None)
+        assert mean.standard_deviation is not None
+    text = shown(result(trials))
+    assert "±" not in text
+    assert "no interval is given, since it would contain negative energy" in " ".join(text.split())
+
+
+def test_a_net_energy_within_its_uncertainty_is_not_resolved() -> None:
+    """Idle powers of 8 and 11 W leave nothing certain of 100 J in 10 s."""
+    steps = [step("resident idle", reading(GPU, 80.0)), step("hot idle", reading(GPU, 110.0))]
+    text = shown(evolve(result([trial(1, reading())]), summary=summarise([trial(1, reading())], steps)))
+    assert "GPU not resolved from an idle power of 9.5 ± 1.5 W" in text

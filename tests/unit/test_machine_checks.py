@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,28 @@ def test_other_work_is_set_against_the_workloads(others_s: float, workload_s: fl
     (finding,) = machine_findings(machine, [trial(Disturbance(0.0, None, others_s, workload_s))])
     assert (finding.level, finding.check) == (level, "other work")
     assert f"{max(0.0, others_s):.1%}" in finding.message or others_s < 0
+
+
+@pytest.mark.parametrize(("others_s", "level"), [(0.24, "WARN"), (0.26, "FAIL"), (0.70, "FAIL")])
+def test_much_other_work_fails_a_modelled_figure(others_s: float, level: str) -> None:
+    """Above a quarter of the processor time that was used, with what it does to the figure and what to do."""
+    machine = evolve(MACHINE, cpu_threads=128)
+    seen = [trial(Disturbance(0.0, None, others_s, 1 - others_s))]
+    (finding,) = machine_findings(machine, seen, modelled_cpu=True)
+    assert (finding.level, finding.check, finding.component) == (level, "other work", "cpu")
+    assert "modelled energy grows" in finding.message
+    assert "fix: close other programs" in finding.message
+    (measured,) = machine_findings(machine, seen)
+    assert measured.level == "WARN"
+    assert "their energy is in the figure of the CPU too" in measured.message
+
+
+def test_other_work_is_never_more_than_all() -> None:
+    """The kernel adds up the machine's time in other steps than that of processes, which die with theirs unread."""
+    (finding,) = machine_findings(MACHINE, [trial(Disturbance(0.0, None, 11.03))])
+    assert "100.0% of this machine's" in finding.message
+    (finding,) = machine_findings(MACHINE, [trial(Disturbance(0.0, None, 11.03, -0.5))])
+    assert "100.0% of" in finding.message
 
 
 def test_other_work_on_a_large_machine_is_not_lost_in_it() -> None:
@@ -87,6 +112,31 @@ def test_the_work_of_the_workload_is_not_that_of_others() -> None:
     assert others_s * (os.cpu_count() or 1) <= machine_s - 0.5 + 0.1
     assert (grown.workload_s or 0.0) * (os.cpu_count() or 1) >= 0.5 - 0.05
     assert OtherWork(()).disturbance().others_s is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of other processes")
+def test_the_time_of_a_server_that_died_is_not_that_of_others() -> None:
+    """It goes with its process; the window in which that happened says nothing of others, the next one does."""
+    code = "import time\nwhile time.process_time() < 0.2: pass\nprint('done', flush=True)\ninput()"
+    script = (
+        f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {code!r}]).pid, flush=True); input()"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert starter.stdin is not None
+    assert starter.stdout is not None
+    server_pid = int(starter.stdout.readline())
+    assert starter.stdout.readline() == "done\n"
+    watched = OtherWork([server_pid])
+    before = watched.disturbance()
+    os.kill(server_pid, signal.SIGKILL)
+    starter.stdin.close()  # so that it ends too, and whoever takes its child over removes it
+    starter.wait()
+    while Path(f"/proc/{server_pid}").exists():
+        time.sleep(0.01)
+    after = watched.disturbance()
+    assert (after.since(before).others_s, after.since(before).workload_s) == (None, None)
+    again = watched.disturbance()
+    assert watched.disturbance().since(again).others_s is not None
 
 
 def test_a_machine_that_slept_fails() -> None:

@@ -56,6 +56,15 @@ def start_burning(cpu_s: float, nested: bool = False) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.parametrize(("model", "guessed"), [("AMD EPYC", True), (rated_cpus()[0].model, False)])
+def test_a_reading_knows_whether_its_watts_are_a_guess(model: str, guessed: bool) -> None:
+    """A part of the table is rated; any other of its family has the median of its relatives."""
+    with ModelledCpuCollector(cpu_model=model) as collector:
+        (seen,) = collector.read(collector.mark(), collector.mark()).readings
+    assert seen.recipe is not None
+    assert seen.recipe.guessed is guessed
+
+
 def test_own_work_is_exact(collector: ModelledCpuCollector) -> None:
     """This process's part is read at the marks themselves: no bounds are needed."""
     collector.attach(Workload((os.getpid(),)))

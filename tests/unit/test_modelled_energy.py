@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 from rich.console import Console
 
-from ai_energy_benchmarks.domain.power import Provenance, WorkloadShare
+from ai_energy_benchmarks.domain.power import Provenance, Recipe, WorkloadShare
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Tariff
 from ai_energy_benchmarks.reporters.console import ConsoleReporter
 from ai_energy_benchmarks.reporters.csv import result_row
@@ -75,6 +75,16 @@ def test_the_console_puts_no_interval_on_a_model():
     assert any(line.startswith("Total") and "GPU; without CPU: it is modelled" in line for line in lines)
     assert not any(line.startswith("total ") for line in lines)
     assert any("method" in line for line in lines)
+
+
+def test_a_guess_of_the_watts_is_called_an_order_of_magnitude():
+    """In document, verdict and console; a rated power is not."""
+    recipe = Recipe("fresh", "cpu_time_s", "", 0, 1, guessed=True)
+    guessed = result([trial(i, evolve(reading(CPU, 50 + i, **MODELLED), recipe=recipe)) for i in (1, 2)])
+    assert report_document(guessed)["components"]["cpu"]["order_of_magnitude"] is True
+    assert "from a guess of the watts, an order of magnitude" in " ".join(shown(guessed).split())
+    assert report_document(run(gpu=False))["components"]["cpu"]["order_of_magnitude"] is False
+    assert "order of magnitude" not in shown(run(gpu=False))
 
 
 def test_a_total_of_modelled_parts_says_so_everywhere():

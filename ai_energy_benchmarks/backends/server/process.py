@@ -15,6 +15,7 @@ from pathlib import Path
 
 from attrs import define, field
 
+from ai_energy_benchmarks.domain.openmp import passive_waiting
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.errors import BackendError
 
@@ -65,7 +66,7 @@ class ServerProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, **self.environment},
+                    env={**os.environ, **passive_waiting(os.environ), **self.environment},
                     start_new_session=True,
                 )
             self._wait_until_ready(progress)

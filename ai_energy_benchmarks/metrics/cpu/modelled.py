@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import ClassVar
 
-from attrs import field, frozen, validators
+from attrs import evolve, field, frozen, validators
 
 from ai_energy_benchmarks.domain.power import Component, Device, Mark, Measurement, Reading, Samples, Workload
 from ai_energy_benchmarks.errors import CollectorError
@@ -85,7 +85,7 @@ class ModelledCpuCollector:
         absent = self._watch.absent or self._watch.lost(start.time_s, stop.time_s)
         if absent is not None:
             return Measurement(start.time_s, stop.time_s, (), {"cpu": absent})
-        recipe = self._watch.recipe(start, stop, self._power.watts)
+        recipe = evolve(self._watch.recipe(start, stop, self._power.watts), guessed=self._power.guessed)
         outcome = self._watch.follow(recipe)
         low_j, best_j, high_j = outcome.level
         if (doubt := self._watch.doubt(start, stop, best_j / self._power.watts)) is not None:

@@ -57,10 +57,11 @@ class RatedCpu:
 
 @frozen
 class ThreadPower:
-    """Power of one busy hardware thread, and a sentence on where the figure comes from."""
+    """Power of one busy hardware thread, a sentence on where the figure comes from, and whether it is a guess."""
 
     watts: float
     note: str
+    guessed: bool = False
 
 
 def rated_cpus() -> tuple[RatedCpu, ...]:
@@ -109,6 +110,7 @@ def thread_power(cpu_model: str | None, asked_w: float | None, platform: str = "
         guess_w,
         f"the CPU {name} is not in the table of rated powers; {guess_w:.3g} W per hardware thread is a guess, good to "
         f"an order of magnitude: the median of the {len(parts)} {family} in the table; {_REMEDY}",
+        guessed=True,
     )
 
 

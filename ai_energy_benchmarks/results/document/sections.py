@@ -32,6 +32,7 @@ def _component(energy: ComponentEnergy) -> dict[str, Any]:
     return {
         "source": energy.provenance,
         "meter": energy.meter,
+        "order_of_magnitude": energy.guessed,
         "resolved": energy.resolved,
         "sensor_gain_limit": energy.gain_limit,
         "sensor_gain_source": energy.gain_source or None,
