@@ -28,8 +28,9 @@ from gpu_rivals import Work, for_seconds, rivals
 
 from ai_energy_benchmarks.domain.power import Mark
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
+from ai_energy_benchmarks.machine.nvml import Nvml, open_nvml
 from ai_energy_benchmarks.metrics.nvml.collector import NvmlCollector
-from ai_energy_benchmarks.metrics.nvml.library import Nvml, NvmlBoard, open_nvml
+from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard
 
 sys.path.insert(0, str(Path(__file__).parent / "perf"))
 from ratios import ratio_row

@@ -7,8 +7,12 @@ from pathlib import Path
 
 from attrs import evolve
 
-from ai_energy_benchmarks.backends.container_processes import behind
-from ai_energy_benchmarks.backends.local_processes import (
+from ai_energy_benchmarks.backends.proxies import Proxy, recognised, targets
+from ai_energy_benchmarks.backends.several_nodes import gpus_of_this_machine, spread
+from ai_energy_benchmarks.domain.address import Address
+from ai_energy_benchmarks.domain.engine import Location
+from ai_energy_benchmarks.machine.containers import behind
+from ai_energy_benchmarks.machine.listeners import (
     PROC,
     LocalProcess,
     local_process,
@@ -16,10 +20,6 @@ from ai_energy_benchmarks.backends.local_processes import (
     sockets_on,
     with_parent,
 )
-from ai_energy_benchmarks.backends.proxies import Proxy, recognised, targets
-from ai_energy_benchmarks.backends.several_nodes import gpus_of_this_machine, spread
-from ai_energy_benchmarks.domain.address import Address
-from ai_energy_benchmarks.domain.engine import Location
 
 # A proxy before a proxy before a proxy; more than that is a circle.
 _DEEPEST = 4

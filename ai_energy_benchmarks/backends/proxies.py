@@ -15,8 +15,8 @@ from typing import Literal
 
 from attrs import frozen
 
-from ai_energy_benchmarks.backends.local_processes import LocalProcess
 from ai_energy_benchmarks.domain.address import Address, parse_address
+from ai_energy_benchmarks.machine.listeners import LocalProcess
 
 Kind = Literal["remote", "container", "target", "balancer"]
 
@@ -76,16 +76,6 @@ _TARGETS = (
 def recognised(process: LocalProcess) -> Proxy | None:
     """The row of a process; None if it is no known proxy."""
     return next((row for row in TABLE if row.names & process.names), None)
-
-
-def argument(process: LocalProcess, name: str) -> str | None:
-    """The value of an argument, be it ``-name value``, ``--name value`` or ``--name=value``."""
-    words = process.command
-    for position, word in enumerate(words):
-        key, equals, value = word.partition("=")
-        if key in (f"-{name}", f"--{name}"):
-            return value if equals else next(iter(words[position + 1 : position + 2]), None)
-    return None
 
 
 def targets(process: LocalProcess) -> tuple[Address, ...]:

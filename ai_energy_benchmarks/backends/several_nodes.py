@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from ai_energy_benchmarks.backends.local_processes import PROC, LocalProcess, descendants, local_process
+from ai_energy_benchmarks.machine.listeners import PROC, LocalProcess, descendants, local_process
 
 # Arguments that count nodes: of vLLM, SGLang and torchrun (docs.vllm.ai/en/latest/serving/parallelism_scaling,
 # docs.sglang.ai multi-node deployment, pytorch.org/docs/stable/elastic/run.html) and DeepSpeed's launcher.

@@ -50,7 +50,7 @@ def _table(kind: Kind, environment: Environment) -> Table:
 def _described(kind: Kind, name: str, environment: Environment) -> tuple[str, str]:
     """First line of the member's docstring, and what keeps it from working; empty if nothing does."""
     from ai_energy_benchmarks.config.members import member_class
-    from ai_energy_benchmarks.config.problems import InvalidError
+    from ai_energy_benchmarks.text.problems import InvalidError
 
     try:
         member = member_class(kind, name)

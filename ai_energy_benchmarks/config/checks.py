@@ -18,10 +18,10 @@ from ai_energy_benchmarks.config.model import (
     MetricsConfig,
     ProtocolConfig,
 )
-from ai_energy_benchmarks.config.problems import Problem, shown
 from ai_energy_benchmarks.config.protocol import WarmupConfig
 from ai_energy_benchmarks.config.slo import SloConfig
 from ai_energy_benchmarks.domain.address import hidden, named_api, parse_address
+from ai_energy_benchmarks.text.problems import Problem, shown
 
 SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 _OTHER_CALLS = ("/completions", "/responses", "/messages", "/embeddings", "/generate", "/api/chat")

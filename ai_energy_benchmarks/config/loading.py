@@ -7,16 +7,17 @@ from pathlib import Path as File
 
 import attrs
 
-from ai_energy_benchmarks.config import checks, yaml_text
+from ai_energy_benchmarks.config import checks
 from ai_energy_benchmarks.config.aienergyscore.legacy import modernise
 from ai_energy_benchmarks.config.aienergyscore.profiles import with_profile
 from ai_energy_benchmarks.config.members import config_converter
 from ai_energy_benchmarks.config.model import BenchmarkConfig, MetricsConfig
 from ai_energy_benchmarks.config.overrides import override_paths, with_overrides
-from ai_energy_benchmarks.config.problems import InvalidError, Path, Place, Problem, refusal, shown
 from ai_energy_benchmarks.config.user_defaults import UserDefaults
 from ai_energy_benchmarks.domain.address import hidden
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.text import yaml_text
+from ai_energy_benchmarks.text.problems import InvalidError, Path, Place, Problem, refusal, shown
 
 __all__ = [
     "config_from_mapping",

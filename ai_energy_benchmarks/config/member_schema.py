@@ -9,7 +9,7 @@ import attrs
 from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.config.members import member_class
 from ai_energy_benchmarks.config.model import NoOptions, ScenarioConfig
-from ai_energy_benchmarks.config.problems import InvalidError
+from ai_energy_benchmarks.text.problems import InvalidError
 
 Schema = dict[str, object]
 # "$" would let a line break follow where patterns are Python's; this ends the text in every dialect.

@@ -9,7 +9,6 @@ from typing import Any
 from cattrs import Converter
 
 from ai_energy_benchmarks import registry
-from ai_energy_benchmarks.config.converter import plain_converter, structure_fields
 from ai_energy_benchmarks.config.model import (
     BackendConfig,
     MemberConfig,
@@ -17,8 +16,9 @@ from ai_energy_benchmarks.config.model import (
     ReporterConfig,
     ScenarioConfig,
 )
-from ai_energy_benchmarks.config.problems import InvalidError, shown, wrong
 from ai_energy_benchmarks.errors import ConfigError, DatasetError
+from ai_energy_benchmarks.text.converter import plain_converter, structure_fields
+from ai_energy_benchmarks.text.problems import InvalidError, shown, wrong
 
 MEMBER_BLOCKS: Mapping[type, registry.Kind] = {
     BackendConfig: "backends",

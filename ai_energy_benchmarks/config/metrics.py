@@ -7,7 +7,7 @@ from typing import Annotated
 
 from attrs import field, frozen
 
-from ai_energy_benchmarks.config.ranges import AtLeast, AtMost, Matching, Text
+from ai_energy_benchmarks.text.ranges import AtLeast, AtMost, Matching, Text
 
 
 @frozen

@@ -10,7 +10,10 @@ from attrs import field, frozen
 
 from ai_energy_benchmarks.config.metrics import CarbonConfig, CostConfig, MemberConfig, MetricsConfig, NoOptions
 from ai_energy_benchmarks.config.protocol import ProtocolConfig, ThermalGateConfig, WarmupConfig
-from ai_energy_benchmarks.config.ranges import (
+from ai_energy_benchmarks.config.slo import SloConfig
+from ai_energy_benchmarks.domain.address import shown_address
+from ai_energy_benchmarks.domain.prompts import Generation
+from ai_energy_benchmarks.text.ranges import (
     AtLeast,
     AtMost,
     Count,
@@ -21,9 +24,6 @@ from ai_energy_benchmarks.config.ranges import (
     Seconds,
     Text,
 )
-from ai_energy_benchmarks.config.slo import SloConfig
-from ai_energy_benchmarks.domain.address import shown_address
-from ai_energy_benchmarks.domain.prompts import Generation
 
 __all__ = [
     "DEFAULT_REPORTERS",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ai_energy_benchmarks.config.problems import Path, dotted, shown
-from ai_energy_benchmarks.config.yaml_text import parse, scalar
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.text.problems import Path, dotted, shown
+from ai_energy_benchmarks.text.yaml_text import parse, scalar
 
 
 def with_overrides(mapping: Mapping[str, object], overrides: Mapping[str, object]) -> dict[str, object]:

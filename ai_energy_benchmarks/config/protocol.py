@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from attrs import field, frozen
 
-from ai_energy_benchmarks.config.ranges import AtLeast, Count, Index, MoreThan, Seconds
+from ai_energy_benchmarks.text.ranges import AtLeast, Count, Index, MoreThan, Seconds
 
 
 @frozen

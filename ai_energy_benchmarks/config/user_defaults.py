@@ -13,10 +13,10 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ai_energy_benchmarks.config import yaml_text
 from ai_energy_benchmarks.config.aienergyscore.legacy import modernise
-from ai_energy_benchmarks.config.problems import Place, Problem, refusal, shown
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.text import yaml_text
+from ai_energy_benchmarks.text.problems import Place, Problem, refusal, shown
 
 SWITCH = "AEB_NO_USER_DEFAULTS"
 _OFF = ("", "0", "false")

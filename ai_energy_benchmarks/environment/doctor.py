@@ -6,11 +6,11 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ai_energy_benchmarks.environment import machine
 from ai_energy_benchmarks.environment.boards import Boards, look_for_boards
 from ai_energy_benchmarks.environment.engines import engine_lines, package_hints
 from ai_energy_benchmarks.environment.lines import Line
 from ai_energy_benchmarks.environment.meters import meter_lines
+from ai_energy_benchmarks.machine import hardware
 
 
 @frozen
@@ -30,7 +30,7 @@ class DoctorReport:
     hints: tuple[Line, ...]
 
 
-def examine(root: Path = machine.ROOT) -> DoctorReport:
+def examine(root: Path = hardware.ROOT) -> DoctorReport:
     """Look at the machine; loads no engine and opens NVML only briefly.
 
     Args:
@@ -47,17 +47,17 @@ def examine(root: Path = machine.ROOT) -> DoctorReport:
 
 def hardware_lines(root: Path, seen: Boards) -> tuple[Line, ...]:
     """Processor, memory, container, and one line per board."""
-    threads = machine.cpu_threads()
-    cpu = [machine.cpu_model(root) or "unknown processor"]
+    threads = hardware.cpu_threads()
+    cpu = [hardware.cpu_model(root) or "unknown processor"]
     cpu += [f"{threads} threads usable"] if threads else []
-    governor = machine.cpu_governor(root)
+    governor = hardware.cpu_governor(root)
     cpu += [f"governor {governor}"] if governor else []
-    cpu += ["in a virtual machine"] if machine.virtual(root) else []
+    cpu += ["in a virtual machine"] if hardware.virtual(root) else []
     lines = [Line("CPU", "ready", ", ".join(cpu), _governor_cure(governor))]
-    size_bytes = machine.memory_bytes(root)
+    size_bytes = hardware.memory_bytes(root)
     if size_bytes:
         lines.append(Line("memory", "ready", f"{size_bytes / 2**30:.1f} GiB usable"))
-    kind = machine.container(root)
+    kind = hardware.container(root)
     if kind:
         lines.append(Line("container", "ready", kind))
     for board in seen.boards:

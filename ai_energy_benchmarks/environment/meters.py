@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ai_energy_benchmarks import registry
-from ai_energy_benchmarks.environment import machine, software
+from ai_energy_benchmarks.environment import software
 from ai_energy_benchmarks.environment.boards import Boards
 from ai_energy_benchmarks.environment.lines import Line
+from ai_energy_benchmarks.machine import hardware
 
 _NVIDIA_VENDOR = "0x10de"
 _DISPLAY_CLASS = "0x03"  # PCI base class of display controllers, which accelerators without a screen share
@@ -65,7 +66,7 @@ def _nvml_gap(root: Path, problem: str) -> tuple[str, str | None]:
     if (root / "proc/driver/nvidia/version").exists() or (root / "dev/nvidiactl").exists():
         cure = (
             "start the container with the boards and their utilities: docker run --gpus all …"
-            if machine.container(root)
+            if hardware.container(root)
             else "reinstall the driver's libraries (libnvidia-ml.so.1), or reboot if the driver was just updated"
         )
         return f"the NVIDIA driver is loaded, but {problem}", cure
@@ -76,8 +77,8 @@ def _nvml_gap(root: Path, problem: str) -> tuple[str, str | None]:
 
 def _nvidia_on_bus(root: Path) -> bool:
     return any(
-        machine.read_text(device / "vendor") == _NVIDIA_VENDOR
-        and (machine.read_text(device / "class") or "").startswith(_DISPLAY_CLASS)
+        hardware.read_text(device / "vendor") == _NVIDIA_VENDOR
+        and (hardware.read_text(device / "class") or "").startswith(_DISPLAY_CLASS)
         for device in (root / "sys/bus/pci/devices").glob("*")
     )
 
@@ -88,13 +89,13 @@ def rapl_line(root: Path, readable: Callable[[Path], bool] = _readable) -> Line:
     zones = sorted(powercap.glob("intel-rapl:*"))
     domains = [zone for zone in zones if (zone / "energy_uj").exists()]
     if not domains:
-        if zones or machine.container(root):
+        if zones or hardware.container(root):
             why = "its links lead nowhere, as in containers" if zones else "no counters are visible in this container"
             return Line("rapl", "missing", why, _MOUNT_RAPL)
-        if machine.virtual(root):
+        if hardware.virtual(root):
             return Line("rapl", "missing", "no counters: a virtual machine does not show them", None)
         return Line("rapl", "missing", "no counters under /sys/class/powercap", "sudo modprobe intel_rapl_msr")
-    names = {domain: machine.read_text(domain / "name") or domain.name for domain in domains}
+    names = {domain: hardware.read_text(domain / "name") or domain.name for domain in domains}
     closed = {domain for domain in domains if not readable(domain / "energy_uj")}
     if not closed:
         return Line("rapl", "ready", f"counters of {', '.join(names.values())}")
@@ -107,7 +108,7 @@ def rapl_line(root: Path, readable: Callable[[Path], bool] = _readable) -> Line:
 
 def modelled_line(root: Path) -> Line:
     """CPU energy from CPU time, which works wherever there is a processor."""
-    name = machine.cpu_model(root) or "unknown processor"
+    name = hardware.cpu_model(root) or "unknown processor"
     return Line("modelled", "ready", f"CPU time of {name} × an assumed power; an estimate, not a measurement")
 
 

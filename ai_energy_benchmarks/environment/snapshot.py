@@ -6,11 +6,12 @@ import platform
 from pathlib import Path
 
 from ai_energy_benchmarks.domain.environment import Environment
-from ai_energy_benchmarks.environment import machine, software
+from ai_energy_benchmarks.environment import software
 from ai_energy_benchmarks.environment.boards import look_for_boards
+from ai_energy_benchmarks.machine import hardware
 
 
-def take_snapshot(root: Path = machine.ROOT) -> Environment:
+def take_snapshot(root: Path = hardware.ROOT) -> Environment:
     """What this machine is; a fact that cannot be had is None, never an exception.
 
     Args:
@@ -21,17 +22,17 @@ def take_snapshot(root: Path = machine.ROOT) -> Environment:
         platform=platform.platform(),
         python=platform.python_version(),
         package_version=software.package_version(),
-        cpu_model=machine.cpu_model(root),
-        cpu_threads=machine.cpu_threads(),
-        cpu_governor=machine.cpu_governor(root),
-        memory_bytes=machine.memory_bytes(root),
+        cpu_model=hardware.cpu_model(root),
+        cpu_threads=hardware.cpu_threads(),
+        cpu_governor=hardware.cpu_governor(root),
+        memory_bytes=hardware.memory_bytes(root),
         driver_version=seen.driver_version,
         boards=seen.boards,
         libraries=software.library_versions(),
         git_revision=software.git_revision(),
-        container=machine.container(root),
-        cgroup_memory_bytes=machine.cgroup_memory_bytes(root),
-        cgroup_cpus=machine.cgroup_cpus(root),
+        container=hardware.container(root),
+        cgroup_memory_bytes=hardware.cgroup_memory_bytes(root),
+        cgroup_cpus=hardware.cgroup_cpus(root),
         cuda_version=seen.cuda_version,
         variables=software.variables(),
     )

@@ -15,12 +15,12 @@ from ai_energy_benchmarks.config.model import LoadConfig
 from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.environment import Disturbance
 from ai_energy_benchmarks.domain.serving import ClientLoad, ServerCounters, ServerLoad
-from ai_energy_benchmarks.environment.disturbance import disturbance_so_far
 from ai_energy_benchmarks.load.pause_watch import PauseWatch
 from ai_energy_benchmarks.load.self_check import SelfCheck
 from ai_energy_benchmarks.load.server_watch import ServerWatch
+from ai_energy_benchmarks.machine.disturbance import disturbance_so_far
+from ai_energy_benchmarks.machine.processes import PROC, machine_times
 from ai_energy_benchmarks.metrics.cpu.time import TreeTime
-from ai_energy_benchmarks.metrics.processes import PROC, machine_times
 
 
 @define

@@ -16,12 +16,12 @@ from ai_energy_benchmarks.config.aienergyscore.profiles import with_profile
 from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.config.user_defaults import SWITCH, laid_under
-from ai_energy_benchmarks.config.yaml_text import dump
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.no_score import why_no_score
 from ai_energy_benchmarks.results.writing import write_text
 from ai_energy_benchmarks.study.master_table import failed_row, master_row, write_master
 from ai_energy_benchmarks.study.model_list import TEXT_TASK, ListedModel
+from ai_energy_benchmarks.text.yaml_text import dump
 
 MASTER_FILE = "master_results.csv"
 _ASKED = "asked.yaml"

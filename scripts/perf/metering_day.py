@@ -14,8 +14,9 @@ import sys
 
 from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY
 from ai_energy_benchmarks.domain.power import Mark, Quantity
+from ai_energy_benchmarks.machine.nvml import open_nvml
 from ai_energy_benchmarks.metrics.nvml.board import WatchedBoard
-from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard, open_nvml
+from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard
 
 TICK_S, POWER_EVERY_S, GAUGES_EVERY_S, WINDOW_EVERY_S = 0.1, 0.1, 0.5, 60.0
 CALL_S = 5e-5

@@ -19,6 +19,7 @@ LAYERS: list[set[str]] = [
     {"results"},
     {"config", "datasets", "formatters", "backends", "load", "metrics", "environment", "analysis"},
     {"registry"},
+    {"machine", "text"},
     {"domain"},
     {"errors"},
 ]

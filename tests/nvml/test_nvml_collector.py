@@ -13,10 +13,10 @@ from attrs import evolve
 
 from ai_energy_benchmarks.domain.power import Measurement, Reading, Workload
 from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.machine.processes import processes, tree
 from ai_energy_benchmarks.metrics.nvml.collector import NvmlCollector, NvmlOptions
 from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard
 from ai_energy_benchmarks.metrics.nvml.process import RemoteSampler
-from ai_energy_benchmarks.metrics.processes import processes, tree
 from tests.nvml.conftest import Simulate
 from tests.nvml.simulated import Board, Fall, Machine, Refusal, Violation, constant, square, telegraph
 

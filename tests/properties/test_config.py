@@ -20,8 +20,8 @@ from ai_energy_benchmarks.config.loading import (
 )
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.config.overrides import override_paths, with_overrides
-from ai_energy_benchmarks.config.yaml_text import dump, parse
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.text.yaml_text import dump, parse
 
 SMALLEST = {"backend": {"type": "pytorch", "model": "m"}}
 # YAML has no way to write lone surrogates.

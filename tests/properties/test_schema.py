@@ -19,8 +19,8 @@ from ai_energy_benchmarks.config.loading import config_from_mapping, config_to_m
 from ai_energy_benchmarks.config.members import config_converter
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.config.overrides import override_paths, with_overrides
-from ai_energy_benchmarks.config.problems import InvalidError
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.text.problems import InvalidError
 from tests.properties.test_config import KEYS, SMALLEST, TEXTS, VALUES, blocks
 
 jsonschema = pytest.importorskip("jsonschema", reason="the development extra brings jsonschema")

@@ -14,13 +14,13 @@ from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.cli.main import exit_code
 from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.config.overrides import with_overrides
-from ai_energy_benchmarks.config.yaml_text import parse
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Mark, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeReporter, Journal
+from ai_energy_benchmarks.text.yaml_text import parse
 
 POWER_W = 40.0
 

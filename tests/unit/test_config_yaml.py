@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from ai_energy_benchmarks.config.yaml_text import dump, parse
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.text.yaml_text import dump, parse
 
 
 def value(text: str) -> object:

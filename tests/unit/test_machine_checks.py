@@ -15,8 +15,8 @@ from attrs import evolve
 from ai_energy_benchmarks.analysis.machine_checks import machine_findings
 from ai_energy_benchmarks.domain.environment import Disturbance, Environment
 from ai_energy_benchmarks.domain.result import Trial
-from ai_energy_benchmarks.environment.disturbance import disturbance_so_far
-from ai_energy_benchmarks.metrics.processes import machine_times
+from ai_energy_benchmarks.machine.disturbance import disturbance_so_far
+from ai_energy_benchmarks.machine.processes import machine_times
 from ai_energy_benchmarks.runner.watching import OtherWork
 from tests.unit.test_metrics_modelled import start_burning
 

@@ -14,11 +14,11 @@ import pytest
 
 from ai_energy_benchmarks.domain.power import Mark, Workload
 from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.machine.processes import hold_gpu
 from ai_energy_benchmarks.metrics.cpu.modelled import ModelledCpuCollector, ModelledCpuOptions
 from ai_energy_benchmarks.metrics.cpu.power import rated_cpus, thread_power
 from ai_energy_benchmarks.metrics.cpu.time import Growth
 from ai_energy_benchmarks.metrics.cpu.worker_doubts import no_gpu_held
-from ai_energy_benchmarks.metrics.processes import hold_gpu
 from tests.fake_proc import FakeProc
 
 WATTS = 4.0

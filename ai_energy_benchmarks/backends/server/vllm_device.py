@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from ai_energy_benchmarks.backends.local_processes import PROC, descendants
+from ai_energy_benchmarks.machine.listeners import PROC, descendants
 
 # Builds for CPUs add it to the version that /version returns (get_vllm_version in vLLM's setup.py); wheels that were
 # renamed for a package index may have lost it.

@@ -13,12 +13,13 @@ from typing import Any
 from attrs import asdict, define, field, fields_dict
 
 from ai_energy_benchmarks import registry
-from ai_energy_benchmarks.config import model, yaml_text
+from ai_energy_benchmarks.config import model
 from ai_energy_benchmarks.config.checks import needs_endpoint
 from ai_energy_benchmarks.config.loading import config_from_mapping, document_mapping, place_in
 from ai_energy_benchmarks.config.overrides import with_overrides
-from ai_energy_benchmarks.config.problems import InvalidError, Problem, nearest, refusal, shown
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.text import yaml_text
+from ai_energy_benchmarks.text.problems import InvalidError, Problem, nearest, refusal, shown
 
 _ENDPOINT = "http://localhost:8000/v1"
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from ai_energy_benchmarks.config.aienergyscore.optimum import Translated, translate
 from ai_energy_benchmarks.config.aienergyscore.profiles import with_profile
 from ai_energy_benchmarks.config.overrides import with_overrides
-from ai_energy_benchmarks.config.problems import shown
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.text.problems import shown
 
 _BACKENDS = ("pytorch", "vllm")
 _DEFAULT_RESULTS_DIR = "results"

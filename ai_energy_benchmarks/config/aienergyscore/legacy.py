@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from ai_energy_benchmarks.config.problems import Path, Problem
+from ai_energy_benchmarks.text.problems import Path, Problem
 
 
 @frozen

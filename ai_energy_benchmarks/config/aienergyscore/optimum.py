@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from ai_energy_benchmarks.config.overrides import override_paths, with_overrides
-from ai_energy_benchmarks.config.problems import Path, dotted, shown
-from ai_energy_benchmarks.config.yaml_text import scalar
+from ai_energy_benchmarks.text.problems import Path, dotted, shown
+from ai_energy_benchmarks.text.yaml_text import scalar
 
 _MOVED: Mapping[Path, Path] = {
     ("backend", "name"): ("backend", "type"),

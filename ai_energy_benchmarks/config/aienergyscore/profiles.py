@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ai_energy_benchmarks.config.overrides import with_overrides
-from ai_energy_benchmarks.config.problems import nearest
-from ai_energy_benchmarks.config.yaml_text import scalar
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.text.problems import nearest
+from ai_energy_benchmarks.text.yaml_text import scalar
 
 # The method of AI Energy Score: text generation on 1,000 prompts, one at a time, the mean of 10 runs.
 _AIENERGYSCORE: Mapping[str, object] = {

@@ -25,11 +25,11 @@ from ai_energy_benchmarks.domain.power import (
     WorkloadShare,
 )
 from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.machine.processes import PROC
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.cpu.time import CgroupTime, Growth, MachineTime
 from ai_energy_benchmarks.metrics.cpu.watch import CpuMark, CpuWatch
 from ai_energy_benchmarks.metrics.options import chosen
-from ai_energy_benchmarks.metrics.processes import PROC
 from ai_energy_benchmarks.metrics.recording import Recorder
 
 METER = "cpu_share"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ai_energy_benchmarks.errors import CollectorError
-from ai_energy_benchmarks.metrics import processes
+from ai_energy_benchmarks.machine import processes
 
 # Some kernels count the work of a tick, or of a processor that was asleep, later than it was done.
 _COUNTED_LATE_S = 0.1

@@ -12,9 +12,9 @@ from attrs import frozen
 from ai_energy_benchmarks.domain.power import Device, Mark, Recipe, Samples, Workload
 from ai_energy_benchmarks.domain.recipes import Outcome, follow
 from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.machine.processes import PROC
 from ai_energy_benchmarks.metrics.cpu import time as cpu_time
 from ai_energy_benchmarks.metrics.cpu.worker_doubts import WorkerDoubts, no_gpu_held
-from ai_energy_benchmarks.metrics.processes import PROC
 from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, keep_at, thinning
 from ai_energy_benchmarks.metrics.sampler import Sampler
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ai_energy_benchmarks.domain import edges
 from ai_energy_benchmarks.domain.power import Device, Mark, Workload
+from ai_energy_benchmarks.machine.processes import PROC, hold_gpu, name_of, processes, tree
 from ai_energy_benchmarks.metrics.cpu.time import MachineTime
-from ai_energy_benchmarks.metrics.processes import PROC, hold_gpu, name_of, processes, tree
 from ai_energy_benchmarks.metrics.recording import Recorder
 
 _OTHERS = Device("cpu", "machine-without-client", "all processes but this one")

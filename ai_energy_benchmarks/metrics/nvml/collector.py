@@ -15,10 +15,11 @@ from attrs import evolve, field, frozen, validators
 from ai_energy_benchmarks.domain.edges import Delay
 from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
 from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.machine.nvml import Nvml, open_nvml, shut_down
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
 from ai_energy_benchmarks.metrics.nvml.board import METER, RestLimits, WatchedBoard
-from ai_energy_benchmarks.metrics.nvml.library import Nvml, board_at, open_nvml, shut_down
+from ai_energy_benchmarks.metrics.nvml.library import board_at
 from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, poll_due
 from ai_energy_benchmarks.metrics.nvml.process import RemoteSampler
 from ai_energy_benchmarks.metrics.nvml.strangers import Strangers

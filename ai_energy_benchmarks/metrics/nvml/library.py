@@ -1,19 +1,13 @@
-"""NVML through the real binding: opening it, and one board with its calls in our units."""
+"""One board, with the calls of NVML in our units."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from ai_energy_benchmarks.domain.power import Device, Quantity
-from ai_energy_benchmarks.errors import CollectorError
-
-# Whatever NVML is asked for by its own names; the binding has no types.
-Nvml = Any
-Handle = Any
+from ai_energy_benchmarks.machine.nvml import Handle, Nvml
 
 AVERAGED_S = 1.0
 # NVML_FI_DEV_POWER_AVERAGE and NVML_FI_DEV_POWER_INSTANT, in mW; driver 530 and newer
@@ -21,39 +15,6 @@ AVERAGE_POWER_FIELD, INSTANT_POWER_FIELD = 185, 186
 # Of the GPUs since Ampere only those with the GA100 chip tell instantaneous power (NVML API reference,
 # nvmlDeviceGetPowerUsage); the recording of an A100 in docs/validation.md shows it too.
 _GA100 = re.compile(r"\b(A100|A30|A800)\b")
-
-
-def open_nvml() -> Nvml:
-    """The binding, initialised; the caller shuts it down.
-
-    Raises:
-        CollectorError: no binding, no driver library, no driver, or no permission.
-    """
-    try:
-        import pynvml as nvml
-    except ImportError as error:
-        raise CollectorError("the Python binding of NVML is missing", remedy="pip install nvidia-ml-py") from error
-    try:
-        nvml.nvmlInit()
-    except nvml.NVMLError as error:
-        raise CollectorError(f"NVML cannot be opened: {error}", remedy=_remedy(nvml, error)) from error
-    return nvml
-
-
-def shut_down(nvml: Nvml) -> None:
-    """End its use; a driver that has died has ended it already."""
-    with suppress(nvml.NVMLError):
-        nvml.nvmlShutdown()
-
-
-def _remedy(nvml: Nvml, error: Any) -> str:
-    if error.value == nvml.NVML_ERROR_LIBRARY_NOT_FOUND:
-        return "install the NVIDIA driver, or give the container its boards (docker run --gpus all)"
-    if error.value == nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
-        return "the driver was updated under a running kernel module: reboot"
-    if error.value == nvml.NVML_ERROR_NO_PERMISSION:
-        return "run as a user who may open /dev/nvidiactl"
-    return "check that `nvidia-smi` works on this machine"
 
 
 class NvmlBoard:
@@ -181,7 +142,7 @@ class NvmlBoard:
     def process_ids(self) -> frozenset[int] | None:
         """Processes with a compute context on this GPU, as the driver numbers them; None if it does not list them.
 
-        ``metrics.processes.listed_as`` finds those of the engine among them.
+        ``machine.processes.listed_as`` finds those of the engine among them.
         """
         lists = [self._listed(handle) for handle in (self._handle, *self._slices())]
         known = [listed for listed in lists if listed is not None]

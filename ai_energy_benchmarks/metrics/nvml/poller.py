@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ai_energy_benchmarks.domain.power import Quantity
+from ai_energy_benchmarks.machine.nvml import Nvml
 from ai_energy_benchmarks.metrics.nvml.cadence import Cadence
-from ai_energy_benchmarks.metrics.nvml.library import Nvml, NvmlBoard
+from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard
 
 # A board that answers nothing for so long is lost; shorter refusals only widen the bounds.
 _PATIENCE_S = 1.0

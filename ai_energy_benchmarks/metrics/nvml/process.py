@@ -15,7 +15,8 @@ from threading import Event, Thread
 from typing import TextIO, cast
 
 from ai_energy_benchmarks.domain.power import Quantity
-from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard, open_nvml, shut_down
+from ai_energy_benchmarks.machine.nvml import open_nvml, shut_down
+from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard
 from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, Sink, poll_due
 
 

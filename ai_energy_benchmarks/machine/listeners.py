@@ -68,6 +68,16 @@ def local_process(pid: int, proc: Path = PROC) -> LocalProcess | None:
     return LocalProcess(pid, int(fields[1]), int(fields[3]), name, words)
 
 
+def argument(process: LocalProcess, name: str) -> str | None:
+    """The value of an argument, be it ``-name value``, ``--name value`` or ``--name=value``."""
+    words = process.command
+    for position, word in enumerate(words):
+        key, equals, value = word.partition("=")
+        if key in (f"-{name}", f"--{name}"):
+            return value if equals else next(iter(words[position + 1 : position + 2]), None)
+    return None
+
+
 def process_numbers(proc: Path = PROC) -> tuple[int, ...]:
     """All processes that are shown; none where there is no /proc."""
     try:

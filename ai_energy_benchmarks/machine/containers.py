@@ -7,8 +7,14 @@ from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
 
-from ai_energy_benchmarks.backends.local_processes import LocalProcess, descendants, owners, process_numbers, sockets_on
-from ai_energy_benchmarks.backends.proxies import argument
+from ai_energy_benchmarks.machine.listeners import (
+    LocalProcess,
+    argument,
+    descendants,
+    owners,
+    process_numbers,
+    sockets_on,
+)
 
 
 def behind(forwarder: LocalProcess, proc: Path) -> tuple[int, ...]:

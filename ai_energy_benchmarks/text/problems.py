@@ -62,7 +62,10 @@ class Place:
 
 
 class InvalidError(Exception):
-    """A value that does not fit its type; carries every problem found in it. Never leaves this room."""
+    """A value that does not fit its type; carries every problem found in it.
+
+    The room that reads the file turns it into one error for its user (``refusal``).
+    """
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("; ".join(map(str, problems)))

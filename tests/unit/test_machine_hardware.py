@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_energy_benchmarks.environment import machine
+from ai_energy_benchmarks.machine import hardware
 
 CPUINFO = """processor\t: 0
 model name\t: Test CPU 9000   @ 2.50GHz
@@ -30,32 +30,32 @@ def write(root: Path, **files: str) -> Path:
 
 def test_an_empty_tree_tells_nothing(tmp_path: Path) -> None:
     """What no file tells is None, not zero."""
-    assert machine.cpu_model(tmp_path) is None
-    assert machine.cpu_governor(tmp_path) is None
-    assert machine.memory_bytes(tmp_path) is None
-    assert machine.container(tmp_path, {}) is None
-    assert not machine.virtual(tmp_path)
+    assert hardware.cpu_model(tmp_path) is None
+    assert hardware.cpu_governor(tmp_path) is None
+    assert hardware.memory_bytes(tmp_path) is None
+    assert hardware.container(tmp_path, {}) is None
+    assert not hardware.virtual(tmp_path)
 
 
 def test_the_processor_names_itself(tmp_path: Path) -> None:
     """The name is read once, with single spaces; the hypervisor flag marks a virtual machine."""
     write(tmp_path, proc__cpuinfo=CPUINFO)
-    assert machine.cpu_model(tmp_path) == "Test CPU 9000 @ 2.50GHz"
-    assert machine.virtual(tmp_path)
+    assert hardware.cpu_model(tmp_path) == "Test CPU 9000 @ 2.50GHz"
+    assert hardware.virtual(tmp_path)
 
 
 def test_a_processor_on_the_bare_machine_is_not_virtual(tmp_path: Path) -> None:
     """The word must be a flag of its own."""
     write(tmp_path, proc__cpuinfo=CPUINFO.replace("hypervisor", "nohypervisor"))
-    assert not machine.virtual(tmp_path)
+    assert not hardware.virtual(tmp_path)
 
 
 def test_the_governors_of_all_threads_are_told(tmp_path: Path) -> None:
     """One name if they agree, each once if they do not."""
     write(tmp_path, sys__devices__system__cpu__cpu0__cpufreq__scaling_governor="powersave\n")
-    assert machine.cpu_governor(tmp_path) == "powersave"
+    assert hardware.cpu_governor(tmp_path) == "powersave"
     write(tmp_path, sys__devices__system__cpu__cpu10__cpufreq__scaling_governor="performance\n")
-    assert machine.cpu_governor(tmp_path) == "performance, powersave"
+    assert hardware.cpu_governor(tmp_path) == "performance, powersave"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_the_governors_of_all_threads_are_told(tmp_path: Path) -> None:
 def test_memory_is_what_this_process_may_use(tmp_path: Path, files: dict[str, str], expected_bytes: int) -> None:
     """The machine's memory, or the lowest limit of its control groups if that is less."""
     write(tmp_path, proc__meminfo=f"MemTotal:  {8 * GIB // 1024} kB\nMemFree: 1 kB\n", **files)
-    assert machine.memory_bytes(tmp_path) == expected_bytes
+    assert hardware.memory_bytes(tmp_path) == expected_bytes
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_a_container_is_told_by_its_traces(
     tmp_path: Path, files: dict[str, str], variables: dict[str, str], kind: str | None
 ) -> None:
     """The engine's own marks, or the name of the control group."""
-    assert machine.container(write(tmp_path, **files), variables) == kind
+    assert hardware.container(write(tmp_path, **files), variables) == kind
 
 
 def test_at_least_one_thread_is_usable() -> None:
     """This process runs on something."""
-    threads = machine.cpu_threads()
+    threads = hardware.cpu_threads()
     assert threads is not None
     assert threads >= 1
 
@@ -128,13 +128,13 @@ def test_at_least_one_thread_is_usable() -> None:
 )
 def test_the_share_of_processors_is_the_groups(tmp_path: Path, files: dict[str, str], cpus: float | None) -> None:
     """Quota over period, of either version of control groups; None where there is no limit."""
-    assert machine.cgroup_cpus(write(tmp_path, **files)) == cpus
+    assert hardware.cgroup_cpus(write(tmp_path, **files)) == cpus
 
 
 def test_no_limit_of_the_first_version_is_none(tmp_path: Path) -> None:
     """It is written as a number of pages that no machine has."""
     files = {"proc__self__cgroup": "4:memory:/\n"}
     root = write(tmp_path, **files, sys__fs__cgroup__memory__memory_dot_limit_in_bytes="9223372036854771712\n")
-    assert machine.cgroup_memory_bytes(root) is None
+    assert hardware.cgroup_memory_bytes(root) is None
     write(root, sys__fs__cgroup__memory__memory_dot_limit_in_bytes=f"{GIB}\n")
-    assert machine.cgroup_memory_bytes(root) == GIB
+    assert hardware.cgroup_memory_bytes(root) == GIB

@@ -1,4 +1,4 @@
-"""The strict converter: plain values to the types that the config classes declare, and nothing silently.
+"""The strict converter: plain values to the types that attrs classes declare, and nothing silently.
 
 A bare cattrs converter turns "3" and 2.7 into integers and null into the text "None", so every type has a hook of
 ours. Hooks raise ``InvalidError`` with all problems below them.
@@ -17,9 +17,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import attrs
 from cattrs import Converter
 
-from ai_energy_benchmarks.config.model import AtLeast, AtMost, Matching, MoreThan
-from ai_energy_benchmarks.config.problems import InvalidError, Problem, nearest, shown, wrong
 from ai_energy_benchmarks.domain.json_value import JsonValue
+from ai_energy_benchmarks.text.problems import InvalidError, Problem, nearest, shown, wrong
+from ai_energy_benchmarks.text.ranges import AtLeast, AtMost, Matching, MoreThan
 
 Hook = Callable[[object, Any], Any]
 

@@ -14,9 +14,9 @@ from pathlib import Path as File
 import yaml
 from attrs import field, frozen
 
-from ai_energy_benchmarks.config.environment_variables import escape, substitute
-from ai_energy_benchmarks.config.problems import InvalidError, Path, Problem
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.text.environment_variables import escape, substitute
+from ai_energy_benchmarks.text.problems import InvalidError, Path, Problem
 
 _PLAIN = "plain"
 _TAG = "tag:yaml.org,2002:"

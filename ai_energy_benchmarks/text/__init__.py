@@ -1,0 +1,1 @@
+"""Text becomes checked types: YAML with positions, problems with their paths, the strict converter."""
