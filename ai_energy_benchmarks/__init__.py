@@ -6,6 +6,9 @@ engine, frame, numeric or HTTP library.
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -60,11 +63,36 @@ __all__ = [
 ]
 
 
+def _version() -> str:
+    """The version of the installed distribution.
+
+    It is read from the first ``ai_energy_benchmarks-….dist-info`` on the path, where ``importlib.metadata`` would find
+    it too, whose parser of e-mail headers takes several times as long to import as all else here. Other kinds of
+    installations are left to it.
+    """
+    for directory in sys.path:
+        try:
+            names = os.listdir(directory or ".")
+        except OSError:
+            continue
+        known = [name for name in names if name.startswith(f"{__name__}-") or name == f"{__name__}.egg-info"]
+        if not known:
+            continue
+        with suppress(OSError, UnicodeDecodeError):
+            if len(known) == 1 and known[0].endswith(".dist-info"):
+                with open(os.path.join(directory, known[0], "METADATA"), encoding="utf-8") as file:
+                    for line in file:
+                        if line.startswith("Version: "):
+                            return line.removeprefix("Version: ").strip()
+        break
+    from importlib.metadata import version
+
+    return version(__name__)
+
+
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        from importlib.metadata import version
-
-        value: object = version("ai_energy_benchmarks")
+        value: object = _version()
     elif name in _HOMES:
         value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     else:

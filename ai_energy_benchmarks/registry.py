@@ -8,10 +8,12 @@ import re
 import sys
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ai_energy_benchmarks.errors import ConfigError, DatasetError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Kind = Literal["backends", "collectors", "datasets", "reporters"]
 
@@ -62,6 +64,8 @@ def _foreign(kind: Kind) -> dict[str, EntryPoint]:
 @cache
 def _foreign_on(kind: Kind, path: tuple[str, ...]) -> dict[str, EntryPoint]:
     """Reading the metadata of all that is installed takes tens of milliseconds, so it is done once for each path."""
+    from importlib.metadata import entry_points
+
     return {point.name: point for point in entry_points(group=f"ai_energy_benchmarks.{kind}")}
 
 

@@ -1,4 +1,4 @@
-"""How long importing takes against a bare Python, how long ``--help`` takes, and with ``--size`` what is installed.
+"""How long importing takes against a bare Python, ``--help``, the version, and with ``--size`` what is installed.
 
     python scripts/perf/startup.py [--rounds 20] [--size] [--json FILE]
 
@@ -19,6 +19,8 @@ from ratios import Row, median_row, ratio_row, report
 ROOT = Path(__file__).parents[2]
 BARE = ("-c", "pass")
 IMPORT = ("-c", "import ai_energy_benchmarks")
+RUNNER = ("-c", "from ai_energy_benchmarks import BenchmarkRunner")
+VERSION = ("-c", "import ai_energy_benchmarks; ai_energy_benchmarks.__version__")
 HELP = ("-m", "ai_energy_benchmarks", "--help")
 POLARS = ("polars", "_polars_runtime")
 
@@ -31,18 +33,18 @@ def seconds(arguments: tuple[str, ...]) -> float:
 
 
 def times(rounds: int) -> list[Row]:
-    """Interleaved times of a bare Python, of an import and of ``--help``; the first round is dropped."""
-    bare_s, import_s, help_s = [], [], []
-    for _ in range(rounds + 1):
-        bare_s.append(seconds(BARE))
-        import_s.append(seconds(IMPORT))
-        help_s.append(seconds(HELP))
+    """Interleaved times of a bare Python and of what users start; the first round is dropped."""
+    runs = {"bare": BARE, "import": IMPORT, "runner": RUNNER, "version": VERSION, "help": HELP}
+    rounds_s = [{name: seconds(arguments) for name, arguments in runs.items()} for _ in range(rounds + 1)][1:]
+    of = {name: [taken_s[name] for taken_s in rounds_s] for name in runs}
     return [
-        median_row("python -c pass, median", bare_s[1:]),
-        median_row("import ai_energy_benchmarks, median", import_s[1:]),
-        ratio_row("import over bare Python", import_s[1:], bare_s[1:], limit=3.0),
-        median_row("--help, median", help_s[1:], limit=0.25),
-        ratio_row("--help over bare Python", help_s[1:], bare_s[1:]),
+        median_row("python -c pass, median", of["bare"]),
+        median_row("import ai_energy_benchmarks, median", of["import"]),
+        ratio_row("import over bare Python", of["import"], of["bare"], limit=2.0),
+        median_row("from ai_energy_benchmarks import BenchmarkRunner, median", of["runner"], limit=0.15),
+        median_row("ai_energy_benchmarks.__version__, median", of["version"], limit=0.05),
+        median_row("--help, median", of["help"], limit=0.15),
+        ratio_row("--help over bare Python", of["help"], of["bare"]),
     ]
 
 

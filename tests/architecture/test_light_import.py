@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 HEAVY = {
     "accelerate", "aiohttp", "codecarbon", "datasets", "gguf", "httpx", "huggingface_hub", "numpy", "pandas", "polars",
@@ -32,10 +33,30 @@ def test_importing_loads_only_the_package_itself() -> None:
     assert {name for name in loaded if name.split(".")[0] not in sys.stdlib_module_names} == {"ai_energy_benchmarks"}
 
 
-def test_importing_does_not_read_the_version() -> None:
-    """``__version__`` is looked up when it is first asked for."""
+def test_version_is_that_of_the_distribution_without_its_parser() -> None:
+    """``__version__`` is what ``importlib.metadata`` reads, and of a wheel it is found without importing that."""
+    code = "import ai_energy_benchmarks as package; value = package.__version__"
     assert "importlib.metadata" not in loaded_by("import ai_energy_benchmarks")
-    assert "importlib.metadata" in loaded_by("import ai_energy_benchmarks as package; assert package.__version__")
+    check = "from importlib.metadata import version; assert value == version('ai_energy_benchmarks'), value"
+    assert loaded_by(f"{code}; {check}")
+
+
+def test_version_of_a_wheel_needs_no_other_module(tmp_path: Path) -> None:
+    """The version stands in the metadata of the first installation on the path."""
+    metadata = tmp_path / "ai_energy_benchmarks-7.8.9.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.4\nName: ai_energy_benchmarks\nVersion: 7.8.9\n\nVersion: 1\n")
+    path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
+    code = f"{path}\nimport ai_energy_benchmarks as package\nassert package.__version__ == '7.8.9'"
+    assert "importlib.metadata" not in loaded_by(code)
+
+
+def test_the_runner_loads_nothing_that_only_a_run_needs() -> None:
+    """``from ai_energy_benchmarks import BenchmarkRunner`` loads neither attrs nor any other room."""
+    loaded = loaded_by("from ai_energy_benchmarks import BenchmarkRunner")
+    ours = {name for name in loaded if name.startswith("ai_energy_benchmarks.")}
+    assert ours == {f"ai_energy_benchmarks.{name}" for name in ("errors", "runner", "runner.benchmark")}
+    assert "attrs" not in loaded
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -1,0 +1,156 @@
+"""What checking and running one benchmark takes; ``BenchmarkRunner`` imports this only when it is asked for that."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from attrs import define
+
+from ai_energy_benchmarks.backends.base import Backend, Demand
+from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.datasets.base import Dataset
+from ai_energy_benchmarks.domain.clock import Clock
+from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.progress import Progress, Silent
+from ai_energy_benchmarks.domain.prompts import Prompt
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.verdict import Finding
+from ai_energy_benchmarks.environment.snapshot import take_snapshot
+from ai_energy_benchmarks.errors import BackendError, ReporterError
+from ai_energy_benchmarks.metrics.base import MetricsCollector
+from ai_energy_benchmarks.reporters.base import Reporter
+from ai_energy_benchmarks.results.journal import Journal
+from ai_energy_benchmarks.results.writing import check_directory
+from ai_energy_benchmarks.runner import composition
+from ai_energy_benchmarks.runner.event_loop import CutShortError, MonotonicClock, run_to_end
+from ai_energy_benchmarks.runner.generating import GaveUpError, Members
+from ai_energy_benchmarks.runner.interrupts import Interrupts
+from ai_energy_benchmarks.runner.keeping import Keeper
+from ai_energy_benchmarks.runner.protocol import Steps
+from ai_energy_benchmarks.runner.reasoning import plan_reasoning
+from ai_energy_benchmarks.runner.record import Record
+from ai_energy_benchmarks.runner.reporting import Outputs
+from ai_energy_benchmarks.runner.workload import check_passes
+
+logger = logging.getLogger(__name__)
+
+# How long an engine that was given up may still take to end what it started, once the files are written.
+_CLEAN_UP_CAP_S = 5.0
+
+
+@define
+class Measuring:
+    """One benchmark of a resolved config.
+
+    Attributes:
+        collector, reporters, dataset, clock, progress: made by hand; None makes those of the config.
+        findings: what the caller knows of this run and the verdict should say too.
+        result: what was seen, also after an interrupt; None before.
+        files: the files that ``run`` wrote.
+        failures: one error for each reporter that failed.
+    """
+
+    config: BenchmarkConfig
+    backend: Backend
+    collector: MetricsCollector | None = None
+    reporters: Sequence[Reporter] | None = None
+    dataset: Dataset | None = None
+    clock: Clock | None = None
+    progress: Progress | None = None
+    findings: Sequence[Finding] = ()
+    result: BenchmarkResult | None = None
+    files: tuple[Path, ...] = ()
+    failures: tuple[ReporterError, ...] = ()
+
+    def check(self) -> int:
+        """Check all that can be checked without loading the model.
+
+        Returns:
+            How many tokens a trial generates at most.
+
+        Raises:
+            BenchmarkError: what is in the way, with its fix.
+        """
+        config, scenario = self.config, self.config.scenario
+        sample = plan_reasoning(config).formatter.format(0, Prompt(0, ""))
+        demand = Demand(scenario.generate_kwargs, scenario.input_shapes.batch_size, config.load.concurrency, sample)
+        problems = self.backend.problems(demand)
+        if problems:
+            raise BackendError("\n".join(problems))
+        members = self._members(take_snapshot())
+        passes = check_passes(config, members.dataset, members.reasoning.formatter, members.backend)
+        with members.collector:
+            pass
+        if self.reporters is None and config.reporters:
+            check_directory(config.output_dir)
+        return passes.most_output_tokens(scenario.generate_kwargs.max_new_tokens)
+
+    def measure(self) -> BenchmarkResult:
+        """Run the benchmark; nothing is written."""
+        return self._measured(self._record(), Keeper(self.config))
+
+    def run(self, interrupts: Interrupts | None) -> BenchmarkResult:
+        """Measure, and hand the result to every reporter."""
+        record, outputs = self._record(), Outputs(self.config, self.reporters)
+        with interrupts or nullcontext(Interrupts()) as entered, outputs.keeping(record) as journal:
+            try:
+                result = self._measured(record, Keeper(self.config, journal, entered))
+            except KeyboardInterrupt as interrupt:
+                self._report(outputs, journal)
+                if isinstance(interrupt, CutShortError):
+                    interrupt.finish(_CLEAN_UP_CAP_S)
+                raise
+            except Exception:  # raised again; what was measured must not be lost with it
+                if record.trials:
+                    self._report(outputs, journal)
+                elif journal is not None:
+                    journal.reported = True
+                raise
+            self._report(outputs, journal)
+        if self.failures:
+            raise self.failures[0]
+        return result
+
+    def _record(self) -> Record:
+        return Record(take_snapshot(), findings=list(self.findings))
+
+    def _measured(self, record: Record, keeper: Keeper) -> BenchmarkResult:
+        steps = Steps(self.config, self._members(record.environment), record, keeper)
+        try:
+            try:
+                run_to_end(steps.run())
+            finally:
+                keeper.interrupts.hold()
+        except GaveUpError:
+            record.ending = "stopped"
+        except KeyboardInterrupt:
+            record.ending = "interrupted"
+            raise
+        except Exception as error:  # raised again; the result says how the run ended, whoever broke it
+            record.ending = "stopped"
+            record.findings.append(Finding("FAIL", "stopped", f"{type(error).__name__}: {error}"))
+            raise
+        finally:
+            self.result = record.result(self.config, keeper.close(record))
+        return self.result
+
+    def _report(self, outputs: Outputs, journal: Journal | None) -> None:
+        if self.result is None:
+            return
+        reported = outputs.report(self.result, journal)
+        self.files, self.failures = reported.files, reported.failures
+        for failure in reported.failures:
+            logger.info("%s", failure)
+
+    def _members(self, environment: Environment) -> Members:
+        return Members(
+            backend=self.backend,
+            collector=self.collector or composition.make_collector(self.config, environment),
+            dataset=self.dataset or composition.make_dataset(self.config),
+            reasoning=plan_reasoning(self.config),
+            clock=self.clock or MonotonicClock(),
+            progress=self.progress or Silent(),
+        )
