@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path as File
 
 import attrs
@@ -10,6 +10,7 @@ import attrs
 from ai_energy_benchmarks.config import checks
 from ai_energy_benchmarks.config.aienergyscore.legacy import modernise
 from ai_energy_benchmarks.config.aienergyscore.profiles import with_profile
+from ai_energy_benchmarks.config.known_blocks import KnownBlocks
 from ai_energy_benchmarks.config.members import config_converter
 from ai_energy_benchmarks.config.model import BenchmarkConfig, MetricsConfig
 from ai_energy_benchmarks.config.overrides import override_paths, with_overrides
@@ -17,9 +18,11 @@ from ai_energy_benchmarks.config.user_defaults import UserDefaults
 from ai_energy_benchmarks.domain.address import hidden
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.text import yaml_text
+from ai_energy_benchmarks.text.converter import structure_fields
 from ai_energy_benchmarks.text.problems import InvalidError, Path, Place, Problem, refusal, shown
 
 __all__ = [
+    "checked_mapping",
     "config_from_mapping",
     "config_from_yaml",
     "config_to_mapping",
@@ -142,21 +145,37 @@ def _from_document(
 def _checked(
     mapping: Mapping[str, object], source: str, known: tuple[Problem, ...], place: Callable[[Path], Place]
 ) -> BenchmarkConfig:
-    """Structure and check; problems of one path are told once, those of the text before those of its meaning."""
+    config, problems = checked_mapping(mapping, known)
+    if problems or config is None:
+        raise refusal(source, problems, place, remedy=_REMEDY)
+    return config
+
+
+def checked_mapping(
+    mapping: Mapping[str, object], known: Sequence[Problem] = (), blocks: KnownBlocks | None = None
+) -> tuple[BenchmarkConfig | None, tuple[Problem, ...]]:
+    """Structure and check a config without raising.
+
+    Args:
+        known: problems of the text that held it. Of a path that they name nothing further is reported.
+        blocks: what configs that were checked before share with this one.
+
+    Returns:
+        The config, or None where it cannot be made, and all problems with their paths as written.
+    """
     modern = modernise(mapping)
-    found = [*known, *modern.problems]
+    problems = [*known, *modern.problems]
     config: BenchmarkConfig | None = None
     try:
-        config = config_converter().structure(_with_collectors(modern.mapping), BenchmarkConfig)
+        hooks = blocks.hooks if blocks else None
+        config = structure_fields(config_converter(), BenchmarkConfig, _with_collectors(modern.mapping), hooks)
         later = checks.problems(config)
     except InvalidError as error:
         later = error.problems
-    told = {problem.path for problem in found}
+    reported = {problem.path for problem in problems}
     written = (attrs.evolve(problem, path=modern.as_written(problem.path)) for problem in later)
-    found += [problem for problem in written if problem.path not in told]
-    if found or config is None:
-        raise refusal(source, found, place, remedy=_REMEDY)
-    return config
+    problems += [problem for problem in written if problem.path not in reported]
+    return config, tuple(problems)
 
 
 def _with_collectors(mapping: Mapping[str, object]) -> Mapping[str, object]:

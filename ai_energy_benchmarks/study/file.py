@@ -1,0 +1,172 @@
+"""A study as its file describes it, and how that is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path as File
+
+from attrs import evolve, field, frozen
+
+from ai_energy_benchmarks import registry
+from ai_energy_benchmarks.config.loading import document_mapping, place_in
+from ai_energy_benchmarks.config.overrides import with_overrides
+from ai_energy_benchmarks.config.user_defaults import UserDefaults, laid_under
+from ai_energy_benchmarks.domain.json_value import JsonValue
+from ai_energy_benchmarks.study.axes import Axis, read_axes
+from ai_energy_benchmarks.study.design import DesignConfig, ExecutionConfig
+from ai_energy_benchmarks.text import yaml_text
+from ai_energy_benchmarks.text.converter import plain_converter
+from ai_energy_benchmarks.text.problems import InvalidError, Path, Place, Problem, refusal
+from ai_energy_benchmarks.text.ranges import Text
+
+STUDY_FILE = "study.yaml"
+_SWEEP = "sweep."
+STUDY_KEYS = ("base", "sweep", "experiments")
+_REMEDY = "correct these keys; `ai-energy-benchmark study plan FILE` checks a study without running it"
+# In a study one process measures a cell once; the scatter between processes is what the intervals are made of.
+_CELL_DEFAULTS: Mapping[str, object] = {"protocol": {"trials": 1}}
+
+
+@frozen
+class StudyConfig:
+    """One study, as the user wrote it.
+
+    Attributes:
+        base: keys of a benchmark that all cells share.
+        sweep: axes that are crossed with one another, see docs/studies.md.
+        experiments: further cells, each as keys over ``base``.
+        exclude: cells to leave out, each as keys with a value or a list of values; all of an entry must match.
+        constraints: comparisons of keys that every cell must fulfil, such as
+            ``scenario.input_shapes.batch_size * scenario.generate_kwargs.max_new_tokens <= 4096``.
+        name: what the study is called.
+        design: how often each cell is measured, and in which order.
+        execution: how cells are run.
+        output_dir: the directory of the study; ``results/<name>`` if not set.
+    """
+
+    base: Mapping[str, JsonValue] = field(factory=dict)
+    sweep: Mapping[str, JsonValue] = field(factory=dict)
+    experiments: tuple[Mapping[str, JsonValue], ...] = ()
+    exclude: tuple[Mapping[str, JsonValue], ...] = ()
+    constraints: tuple[Text, ...] = ()
+    name: Text = "study"
+    design: DesignConfig = field(factory=DesignConfig)
+    execution: ExecutionConfig = field(factory=ExecutionConfig)
+    output_dir: File | None = None
+
+
+@frozen
+class Study:
+    """A study that was read: its config, its axes, and where the file has what.
+
+    Attributes:
+        source: names it in messages.
+        place: the place of a path in the file.
+    """
+
+    config: StudyConfig
+    axes: tuple[Axis, ...]
+    source: str
+    place: Callable[[Path], Place] = field(default=lambda path: Place(), repr=False, eq=False)
+
+    @property
+    def directory(self) -> File:
+        """Where the study is kept."""
+        return self.config.output_dir or File("results") / self.config.name.replace("/", "-")
+
+    def refuse(self, problems: list[Problem]) -> Exception:
+        """The error with all problems at their places."""
+        return refusal(self.source, problems, self.place, remedy=_REMEDY)
+
+
+def is_study(mapping: object) -> bool:
+    """Whether the mapping in a file is a study: it has ``base``, ``sweep`` or ``experiments``."""
+    return isinstance(mapping, Mapping) and any(key in mapping for key in STUDY_KEYS)
+
+
+def load_study(
+    path: str | File, overrides: Mapping[str, object] | None = None, *, defaults: UserDefaults | None = None
+) -> Study:
+    """Read the file of a study; its cells are checked by ``study.expansion``.
+
+    Args:
+        overrides: nested mappings or dotted keys, laid over the file (``{"base.scenario.num_samples": 3}``).
+        defaults: of the user, laid under ``base``.
+
+    Raises:
+        ConfigError: the file cannot be read, or with all problems in it.
+    """
+    document, overrides = yaml_text.read(File(path)), overrides or {}
+    axes = {key: value for key, value in overrides.items() if key.startswith(_SWEEP)}
+    others = {key: value for key, value in overrides.items() if key not in axes}
+    mapping = _with_axes(with_overrides(document_mapping(document, str(path)), others), axes)
+    under = defaults.mapping if defaults else {}
+    return _study(mapping, str(path), document.problems, place_in(document, others), under)
+
+
+def _with_axes(mapping: dict[str, object], axes: Mapping[str, object]) -> dict[str, object]:
+    """Axes have dots in their names, so ``sweep.load.concurrency=[1, 8]`` sets one key of ``sweep``."""
+    before = mapping.get("sweep", {})
+    if not axes or not isinstance(before, Mapping):
+        return mapping
+    sweep = dict(before)
+    for key, value in axes.items():
+        name = key.removeprefix(_SWEEP)
+        engine, _, inner = name.partition(".")
+        if inner and engine in registry.names("backends"):
+            scope = sweep.get(engine, {})
+            sweep[engine] = {**(scope if isinstance(scope, Mapping) else {}), inner: value}
+        else:
+            sweep[name] = value
+    return {**mapping, "sweep": sweep}
+
+
+def study_from_mapping(mapping: Mapping[str, object], source: str = "the study") -> Study:
+    """The study in plain mappings, lists and scalars.
+
+    Raises:
+        ConfigError: with all problems.
+    """
+    return _study(mapping, source, (), lambda path: Place(), {})
+
+
+def _study(
+    mapping: Mapping[str, object],
+    source: str,
+    known: tuple[Problem, ...],
+    place: Callable[[Path], Place],
+    defaults: Mapping[str, object],
+) -> Study:
+    problems = list(known)
+    config: StudyConfig | None = None
+    axes: tuple[Axis, ...] = ()
+    try:
+        config = plain_converter().structure(mapping, StudyConfig)
+    except InvalidError as error:
+        problems += error.problems
+    sweep = mapping.get("sweep")
+    if isinstance(sweep, Mapping):
+        axes, wrong = read_axes({str(key): value for key, value in sweep.items()})
+        problems += wrong
+    problems += _contradictions(mapping)
+    if problems or config is None:
+        raise refusal(source, problems, place, remedy=_REMEDY)
+    base = laid_under(laid_under(_CELL_DEFAULTS, defaults), config.base)
+    return Study(evolve(config, base=base), axes, source, place)
+
+
+def _contradictions(mapping: Mapping[str, object]) -> list[Problem]:
+    found = []
+    base, design = mapping.get("base"), mapping.get("design")
+    for key in ("name", "output_dir"):
+        if isinstance(base, Mapping) and key in base:
+            found.append(Problem(("base", key), f"belongs to the study; write {key} at the top of the file"))
+    if isinstance(design, Mapping) and design.get("cycles") is not None and design.get("until") is not None:
+        found.append(Problem(("design", "cycles"), "contradicts until, which decides how many there are; keep one"))
+    until = design.get("until") if isinstance(design, Mapping) else None
+    if isinstance(until, Mapping):
+        fewest, most = until.get("min_cycles", 3), until.get("max_cycles", 20)
+        if isinstance(fewest, int) and isinstance(most, int) and fewest > most:
+            text = f"must be at least min_cycles ({fewest}), got {most}"
+            found.append(Problem(("design", "until", "max_cycles"), text))
+    return found
