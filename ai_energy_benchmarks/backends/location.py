@@ -12,14 +12,9 @@ from ai_energy_benchmarks.backends.several_nodes import gpus_of_this_machine, sp
 from ai_energy_benchmarks.domain.address import Address
 from ai_energy_benchmarks.domain.engine import Location
 from ai_energy_benchmarks.machine.containers import behind
-from ai_energy_benchmarks.machine.listeners import (
-    PROC,
-    LocalProcess,
-    local_process,
-    owners,
-    sockets_on,
-    with_parent,
-)
+from ai_energy_benchmarks.machine.listeners import owners, sockets_on, with_parent
+from ai_energy_benchmarks.machine.processes import PROC
+from ai_energy_benchmarks.machine.programs import Program, read_program
 
 # A proxy before a proxy before a proxy; more than that is a circle.
 _DEEPEST = 4
@@ -64,7 +59,7 @@ def _followed(address: Address, proc: Path, depth: int) -> Location:
     if not listeners:
         return Location(unknown=_unknown(address.port, bool(inodes)))
     roots: list[int] = []
-    for process in (entry for pid in listeners if (entry := local_process(pid, proc)) is not None):
+    for process in (entry for pid in listeners if (entry := read_program(pid, proc)) is not None):
         proxy = recognised(process)
         if proxy is None:
             # A service manager holds the sockets of the services that it starts (sd_listen_fds(3)).
@@ -79,7 +74,7 @@ def _followed(address: Address, proc: Path, depth: int) -> Location:
     return Location(tuple(dict.fromkeys(roots)), by_port=True)
 
 
-def _beyond(process: LocalProcess, proxy: Proxy, port: int, proc: Path, depth: int) -> Location:
+def _beyond(process: Program, proxy: Proxy, port: int, proc: Path, depth: int) -> Location:
     """What is behind a proxy."""
     listens = f"{process.name} (process {process.pid}) listens on port {port} and passes requests on to"
     there = f"fix: run this package on the machine that serves, or {_OVERRULE}"

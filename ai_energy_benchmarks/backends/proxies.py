@@ -16,7 +16,7 @@ from typing import Literal
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.address import Address, parse_address
-from ai_energy_benchmarks.machine.listeners import LocalProcess
+from ai_energy_benchmarks.machine.programs import Program
 
 Kind = Literal["remote", "container", "target", "balancer"]
 
@@ -73,12 +73,12 @@ _TARGETS = (
 )
 
 
-def recognised(process: LocalProcess) -> Proxy | None:
+def recognised(process: Program) -> Proxy | None:
     """The row of a process; None if it is no known proxy."""
     return next((row for row in TABLE if row.names & process.names), None)
 
 
-def targets(process: LocalProcess) -> tuple[Address, ...]:
+def targets(process: Program) -> tuple[Address, ...]:
     """The addresses to which the arguments send requests on."""
     words = [part for word in process.command[1:] for part in word.split(",")]
     found = [_address(word, "systemd-socket-proxyd" in process.names) for word in words]

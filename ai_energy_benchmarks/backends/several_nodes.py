@@ -9,7 +9,8 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from ai_energy_benchmarks.machine.listeners import PROC, LocalProcess, descendants, local_process
+from ai_energy_benchmarks.machine.processes import PROC, ancestors
+from ai_energy_benchmarks.machine.programs import Program, environment_of, program_tree, read_program
 
 # Arguments that count nodes: of vLLM, SGLang and torchrun (docs.vllm.ai/en/latest/serving/parallelism_scaling,
 # docs.sglang.ai multi-node deployment, pytorch.org/docs/stable/elastic/run.html) and DeepSpeed's launcher.
@@ -52,29 +53,28 @@ def spread(
         gpus: how many GPUs this machine has; None if unknown.
         arguments: what the first of the processes was given in addition to its command line.
     """
-    tree = descendants(roots, proc)
+    tree = program_tree(roots, proc)
     if arguments and tree:
         tree = (evolve(tree[0], command=(*tree[0].command, *arguments)), *tree[1:])
     above = [process for root in roots for process in _launchers(root, proc)]
     for process in (*tree, *above):
-        surely = chain(_counted_nodes(process), _far_peers(process), _world(_environment(process.pid, proc)))
+        surely = chain(_counted_nodes(process), _far_peers(process), _world(environment_of(process.pid, proc)))
         for reason in surely:
             return Spread(f"{_named(process)} {reason}", certain=True)
-        for reason in chain(_too_many(process, gpus), _slurm(_environment(process.pid, proc))):
+        for reason in chain(_too_many(process, gpus), _slurm(environment_of(process.pid, proc))):
             return Spread(f"{_named(process)} {reason}", certain=False)
     return _ray(tree)
 
 
-def _launchers(pid: int, proc: Path) -> Iterator[LocalProcess]:
+def _launchers(pid: int, proc: Path) -> Iterator[Program]:
     """The processes above that start an engine on many machines."""
-    process = local_process(pid, proc)
-    while process is not None and process.parent > 0:
-        process = local_process(process.parent, proc)
-        if process is not None and process.names & _LAUNCHERS:
-            yield process
+    for above in ancestors(pid, proc)[1:]:
+        program = read_program(above.pid, proc)
+        if program is not None and program.names & _LAUNCHERS:
+            yield program
 
 
-def _counted_nodes(process: LocalProcess) -> Iterator[str]:
+def _counted_nodes(process: Program) -> Iterator[str]:
     for name in _NODES:
         value = _value(process.command, name) or ""
         if value.partition(":")[0].isdecimal() and int(value.rpartition(":")[2] or 0) > 1:  # torchrun: least:most
@@ -91,7 +91,7 @@ def _counted_nodes(process: LocalProcess) -> Iterator[str]:
             yield f"was started on the hosts of {file}"
 
 
-def _far_peers(process: LocalProcess) -> Iterator[str]:
+def _far_peers(process: Program) -> Iterator[str]:
     """vLLM's data parallelism with a part of its copies elsewhere (docs.vllm.ai, Data Parallel Deployment)."""
     command = process.command
     size, local = (_number(command, name) for name in ("--data-parallel-size", "--data-parallel-size-local"))
@@ -103,7 +103,7 @@ def _far_peers(process: LocalProcess) -> Iterator[str]:
         yield "places copies of the model in a Ray cluster (--data-parallel-backend ray)"
 
 
-def _too_many(process: LocalProcess, gpus: int | None) -> Iterator[str]:
+def _too_many(process: Program, gpus: int | None) -> Iterator[str]:
     # SGLang's attention copies share the GPUs of its tensor parallelism (docs.sglang.ai, DP attention).
     shared = "--enable-dp-attention" in process.command
     wanted = 1
@@ -128,7 +128,7 @@ def _more(size: str | None, local: str | None) -> bool:
     return bool(size and local and size.isdecimal() and local.isdecimal() and int(size) > int(local) > 0)
 
 
-def _ray(tree: Sequence[LocalProcess]) -> Spread | None:
+def _ray(tree: Sequence[Program]) -> Spread | None:
     """Workers of a Ray cluster are children of its raylet, wherever that is, and not of the engine.
 
     A raylet that the engine has started itself is among its descendants, and its cluster is this machine's.
@@ -161,16 +161,7 @@ def _number(command: Sequence[str], name: str) -> int | None:
     return int(value) if value is not None and value.isdecimal() else None
 
 
-def _environment(pid: int, proc: Path) -> Mapping[str, str]:
-    """As it was when the process began; empty where that is another user's."""
-    try:
-        words = (proc / str(pid) / "environ").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return {}
-    return {name: value for name, equals, value in (word.partition("=") for word in words) if equals}
-
-
-def _named(process: LocalProcess) -> str:
+def _named(process: Program) -> str:
     return f"{process.name} (process {process.pid})"
 
 

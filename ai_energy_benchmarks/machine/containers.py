@@ -7,17 +7,12 @@ from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
 
-from ai_energy_benchmarks.machine.listeners import (
-    LocalProcess,
-    argument,
-    descendants,
-    owners,
-    process_numbers,
-    sockets_on,
-)
+from ai_energy_benchmarks.machine.listeners import owners, sockets_on
+from ai_energy_benchmarks.machine.processes import process_numbers, processes, tree
+from ai_energy_benchmarks.machine.programs import Program, argument
 
 
-def behind(forwarder: LocalProcess, proc: Path) -> tuple[int, ...]:
+def behind(forwarder: Program, proc: Path) -> tuple[int, ...]:
     """The processes that listen at the other end, or all of its container where that is not shown; empty if unknown."""
     address, port = argument(forwarder, "container-ip"), argument(forwarder, "container-port")
     if address is not None:
@@ -50,7 +45,7 @@ def _has_address(net: Path, address: str) -> bool:
     return any(line.split()[-1:] == [str(wanted)] and "host LOCAL" in below for line, below in pairwise(lines))
 
 
-def _namespace_of(forwarder: LocalProcess, proc: Path) -> int | None:
+def _namespace_of(forwarder: Program, proc: Path) -> int | None:
     """Inode of the network namespace that a rootless forwarder serves: of its arguments, or of a child of its own."""
     for word in (argument(forwarder, "netns"), *reversed(forwarder.command[1:])):
         if word is not None and word.isdecimal() and (inode := _inode(proc / word / "ns" / "net")) is not None:
@@ -58,7 +53,7 @@ def _namespace_of(forwarder: LocalProcess, proc: Path) -> int | None:
         if word is not None and word.startswith("/") and (inode := _inode(Path(word))) is not None:
             return inode
     own = _inode(proc / str(forwarder.pid) / "ns" / "net")
-    below = (_inode(proc / str(child.pid) / "ns" / "net") for child in descendants([forwarder.pid], proc))
+    below = (_inode(proc / str(pid) / "ns" / "net") for pid in sorted(tree([forwarder.pid], processes(proc))))
     return next((inode for inode in below if inode not in (None, own)), None)
 
 

@@ -1,19 +1,18 @@
-"""What a machine does beside its work: sleep, and time that its host gives to other guests."""
+"""What a machine does in addition to its work: sleep, and time that its host gives to other guests."""
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
 from ai_energy_benchmarks.domain.environment import Disturbance
+from ai_energy_benchmarks.machine.cpu_times import machine_times, processors
+from ai_energy_benchmarks.machine.processes import PROC
 
-_STEAL_FIELD = 8  # proc(5), /proc/stat: user nice system idle iowait irq softirq steal
 
-
-def disturbance_so_far(stat: Path = Path("/proc/stat")) -> Disturbance:
-    """The sums since the machine started; a difference of two tells what lay between."""
-    return Disturbance(_asleep_s(), _stolen_s(stat))
+def disturbance_so_far(proc: Path = PROC) -> Disturbance:
+    """The sums since the machine started; the difference of two is what lay between."""
+    return Disturbance(_asleep_s(), _stolen_s(proc))
 
 
 def _asleep_s() -> float:
@@ -23,13 +22,9 @@ def _asleep_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
-def _stolen_s(stat: Path) -> float | None:
+def _stolen_s(proc: Path) -> float | None:
+    """The mean over all processors; None where that is not counted."""
     try:
-        lines = stat.read_text(encoding="ascii").splitlines()
-    except OSError:
+        return machine_times(proc).stolen_s / processors(proc)
+    except (OSError, ValueError, ZeroDivisionError):  # no such file, or one without these columns or processors
         return None
-    fields = lines[0].split() if lines else []
-    processors = sum(line.startswith("cpu") for line in lines[1:])
-    if len(fields) <= _STEAL_FIELD or not processors:
-        return None
-    return int(fields[_STEAL_FIELD]) / os.sysconf("SC_CLK_TCK") / processors

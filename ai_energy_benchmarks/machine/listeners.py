@@ -8,82 +8,12 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from attrs import frozen
+from ai_energy_benchmarks.machine.processes import PROC, ancestors, process_numbers
+from ai_energy_benchmarks.machine.programs import read_program
 
-PROC = Path("/proc")
 _LISTENING = "0A"
-# They start programs of any kind: what else they have started has nothing to do with the server.
-_STARTERS = frozenset(
-    (
-        *("init", "systemd", "launchd", "tini", "dumb-init", "catatonit", "docker-init", "containerd-shim", "conmon"),
-        *("sh", "bash", "dash", "zsh", "ash", "fish", "ksh", "csh", "tcsh", "busybox", "tmux: server", "screen"),
-        *("sshd", "sshd-session", "cron", "crond", "sudo", "su", "login", "slurmstepd", "s6-supervise", "runsv"),
-        *("supervisord", "containerd-shim-runc-v2"),
-    )
-)
 # They start nothing but the processes of one engine, each in a session of its own or not.
 _LAUNCHERS = frozenset(("raylet", "text-generation-launcher"))
-
-
-@frozen
-class LocalProcess:
-    """One process as proc(5) shows it.
-
-    Attributes:
-        name: ``comm``, at most 15 characters.
-        command: its command line, empty if it is not shown.
-    """
-
-    pid: int
-    parent: int
-    session: int
-    name: str
-    command: tuple[str, ...]
-
-    @property
-    def starts_anything(self) -> bool:
-        """Whether it is a shell, a service manager or the like: what it does and has started is no server's."""
-        return bool(self.names & _STARTERS)
-
-    @property
-    def names(self) -> frozenset[str]:
-        """What it may be called: its program, and the script or module where that is an interpreter."""
-        words = [Path(word).name for word in self.command[:2]]
-        if "-m" in self.command[:-1]:
-            words.append(self.command[self.command.index("-m") + 1])
-        return frozenset((self.name, *words))
-
-
-def local_process(pid: int, proc: Path = PROC) -> LocalProcess | None:
-    """A process; None if it has ended or is not shown."""
-    folder = proc / str(pid)
-    try:
-        text = (folder / "stat").read_text(errors="replace")
-        command = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return None
-    # The name, in brackets, may hold spaces and brackets too. proc(5): field 4 is the parent, 6 the session.
-    name, fields = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
-    words = tuple(word for word in command if word)
-    return LocalProcess(pid, int(fields[1]), int(fields[3]), name, words)
-
-
-def argument(process: LocalProcess, name: str) -> str | None:
-    """The value of an argument, be it ``-name value``, ``--name value`` or ``--name=value``."""
-    words = process.command
-    for position, word in enumerate(words):
-        key, equals, value = word.partition("=")
-        if key in (f"-{name}", f"--{name}"):
-            return value if equals else next(iter(words[position + 1 : position + 2]), None)
-    return None
-
-
-def process_numbers(proc: Path = PROC) -> tuple[int, ...]:
-    """All processes that are shown; none where there is no /proc."""
-    try:
-        return tuple(sorted(int(name) for name in os.listdir(proc) if name.isdecimal()))
-    except OSError:
-        return ()
 
 
 def sockets_on(net: Path, port: int | None, *, loopback: bool = False) -> frozenset[str]:
@@ -144,15 +74,16 @@ def with_parent(pid: int, proc: Path = PROC, client: int | None = None) -> int:
     Args:
         client: the process that measures; this one if not given.
     """
-    process = local_process(pid, proc)
-    parent = local_process(process.parent, proc) if process is not None and process.parent > 1 else None
+    process = read_program(pid, proc)
+    parent = read_program(process.parent, proc) if process is not None and process.parent > 1 else None
     if process is None or parent is None or parent.starts_anything:
         return pid
     if parent.names & _LAUNCHERS:
         return parent.pid
     if parent.session != process.session or _control_group(parent.pid, proc) != _control_group(pid, proc):
         return pid
-    return pid if parent.pid in _ancestors(os.getpid() if client is None else client, proc) else parent.pid
+    above = {process.pid for process in ancestors(os.getpid() if client is None else client, proc)}
+    return pid if parent.pid in above else parent.pid
 
 
 def _control_group(pid: int, proc: Path) -> str | None:
@@ -160,28 +91,3 @@ def _control_group(pid: int, proc: Path) -> str | None:
         return (proc / str(pid) / "cgroup").read_text()
     except OSError:
         return None
-
-
-def _ancestors(pid: int, proc: Path) -> frozenset[int]:
-    found: set[int] = set()
-    while pid > 0 and pid not in found:
-        found.add(pid)
-        process = local_process(pid, proc)
-        pid = 0 if process is None else process.parent
-    return frozenset(found)
-
-
-def descendants(roots: Collection[int], proc: Path = PROC) -> tuple[LocalProcess, ...]:
-    """The processes with all that descend from them."""
-    children: dict[int, list[LocalProcess]] = {}
-    for pid in process_numbers(proc):
-        if (process := local_process(pid, proc)) is not None:
-            children.setdefault(process.parent, []).append(process)
-    found: dict[int, LocalProcess] = {}
-    waiting = [process for process in (local_process(pid, proc) for pid in roots) if process is not None]
-    while waiting:
-        process = waiting.pop()
-        if process.pid not in found:
-            found[process.pid] = process
-            waiting += children.get(process.pid, ())
-    return tuple(found.values())

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from ai_energy_benchmarks.domain.gpu_choice import GpuBasis, GpuChoice
 from ai_energy_benchmarks.domain.power import Measurement, Workload
-from ai_energy_benchmarks.machine.processes import listed_as
+from ai_energy_benchmarks.machine.namespaces import listed_as
 
 FIX = "fix: name the engine's GPUs in backend.device_ids"
 

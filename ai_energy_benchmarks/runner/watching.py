@@ -18,8 +18,9 @@ from ai_energy_benchmarks.domain.serving import ClientLoad, ServerCounters, Serv
 from ai_energy_benchmarks.load.pause_watch import PauseWatch
 from ai_energy_benchmarks.load.self_check import SelfCheck
 from ai_energy_benchmarks.load.server_watch import ServerWatch
+from ai_energy_benchmarks.machine.cpu_times import machine_times
 from ai_energy_benchmarks.machine.disturbance import disturbance_so_far
-from ai_energy_benchmarks.machine.processes import PROC, machine_times
+from ai_energy_benchmarks.machine.processes import PROC
 from ai_energy_benchmarks.metrics.cpu.time import TreeTime
 
 

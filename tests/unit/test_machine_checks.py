@@ -15,8 +15,8 @@ from attrs import evolve
 from ai_energy_benchmarks.analysis.machine_checks import machine_findings
 from ai_energy_benchmarks.domain.environment import Disturbance, Environment
 from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.machine.cpu_times import machine_times
 from ai_energy_benchmarks.machine.disturbance import disturbance_so_far
-from ai_energy_benchmarks.machine.processes import machine_times
 from ai_energy_benchmarks.runner.watching import OtherWork
 from tests.unit.test_metrics_modelled import start_burning
 
@@ -160,10 +160,14 @@ def test_a_governor_that_follows_the_load_is_told() -> None:
 
 def test_sums_are_read_as_the_kernel_writes_them(tmp_path: Path) -> None:
     """Steal is the eighth figure, in hundredths of a second, of all the processors listed after the sum."""
-    stat, processors = tmp_path / "stat", "cpu0 1 2 3 4 5 6 7 8 0 0\ncpu1 1 2 3 4 5 6 7 8 0 0\nintr 5 0\n"
+    proc, stat, processors = (
+        tmp_path,
+        tmp_path / "stat",
+        "cpu0 1 2 3 4 5 6 7 8 0 0\ncpu1 1 2 3 4 5 6 7 8 0 0\nintr 5 0\n",
+    )
     stat.write_text(f"cpu  10 20 30 40 50 60 70 800 0 0\n{processors}")
-    earlier = disturbance_so_far(stat)
+    earlier = disturbance_so_far(proc)
     stat.write_text(f"cpu  10 20 30 40 50 60 70 850 0 0\n{processors}")
-    assert disturbance_so_far(stat).since(earlier).stolen_s == pytest.approx(0.25)
+    assert disturbance_so_far(proc).since(earlier).stolen_s == pytest.approx(0.25)
     assert disturbance_so_far(tmp_path / "missing").stolen_s is None
     assert disturbance_so_far().asleep_s > -0.001  # two clocks, read one after the other

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_energy_benchmarks.machine.processes import counts_as_host, listed_as
+from ai_energy_benchmarks.machine.namespaces import counts_as_host, listed_as
 from tests.fake_proc import FakeProc
 
 needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has /proc")
@@ -71,7 +71,7 @@ def test_a_real_pid_namespace_with_the_hosts_proc_is_seen_through() -> None:
         pytest.skip("/proc is not that of the host")
     code = """
 import os
-from ai_energy_benchmarks.machine.processes import listed_as
+from ai_energy_benchmarks.machine.namespaces import listed_as
 outer = int(os.readlink("/proc/self"))
 assert outer != os.getpid()
 assert listed_as([os.getpid()], [outer, 1_000_000]) == {outer}

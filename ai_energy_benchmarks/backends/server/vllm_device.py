@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
-from ai_energy_benchmarks.machine.listeners import PROC, descendants
+from ai_energy_benchmarks.machine.processes import PROC, processes, tree
+from ai_energy_benchmarks.machine.programs import mapped_files
 
 # Builds for CPUs add it to the version that /version returns (get_vllm_version in vLLM's setup.py); wheels that were
 # renamed for a package index may have lost it.
@@ -30,7 +31,8 @@ def on_cpu(version: str | None, log: Path | None, process_ids: Collection[int], 
         return True
     if log is not None and _says_cpu(log):
         return True
-    mapped = "\n".join(_mapped(process_ids, proc))
+    pids = tree(process_ids, processes(proc)) if process_ids else ()
+    mapped = "\n".join(mapped_files(pid, proc) for pid in pids)
     return _KERNELS in mapped and not any(name in mapped for name in _GPU_LIBRARIES)
 
 
@@ -40,12 +42,3 @@ def _says_cpu(log: Path) -> bool:
             return any(sign in line for line in lines for sign in _CPU_LOG)
     except OSError:
         return False
-
-
-def _mapped(process_ids: Collection[int], proc: Path) -> Iterator[str]:
-    """The files that the processes and their descendants have mapped (proc(5), ``/proc/pid/maps``)."""
-    for process in descendants(process_ids, proc) if process_ids else ():
-        try:
-            yield (proc / str(process.pid) / "maps").read_text(errors="replace")
-        except OSError:  # ended, or another user's
-            continue

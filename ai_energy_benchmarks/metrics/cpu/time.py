@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.machine import processes
+from ai_energy_benchmarks.machine.cpu_times import machine_times
 
 # Some kernels count the work of a tick, or of a processor that was asleep, later than it was done.
 _COUNTED_LATE_S = 0.1
@@ -72,7 +73,7 @@ class MachineTime:
         self.busy = True
 
     def read_s(self) -> float:
-        times = processes.machine_times()
+        times = machine_times()
         self.stolen_s = times.stolen_s
         return times.work_s + times.interrupts_s
 

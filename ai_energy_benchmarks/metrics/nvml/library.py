@@ -142,7 +142,7 @@ class NvmlBoard:
     def process_ids(self) -> frozenset[int] | None:
         """Processes with a compute context on this GPU, as the driver numbers them; None if it does not list them.
 
-        ``machine.processes.listed_as`` finds those of the engine among them.
+        ``machine.namespaces.listed_as`` finds those of the engine among them.
         """
         lists = [self._listed(handle) for handle in (self._handle, *self._slices())]
         known = [listed for listed in lists if listed is not None]

@@ -14,7 +14,8 @@ from attrs import define, evolve, field
 
 from ai_energy_benchmarks.domain.power import Measurement, Workload
 from ai_energy_benchmarks.domain.strangers import StrangerCheck
-from ai_energy_benchmarks.machine.processes import PROC, counts_as_host, hold_gpu, listed_as, name_of, processes, tree
+from ai_energy_benchmarks.machine.namespaces import counts_as_host, listed_as
+from ai_energy_benchmarks.machine.processes import PROC, hold_gpu, name_of, processes, tree
 
 Listed = frozenset[int] | None
 # The server of NVIDIA's Multi-Process Service works for its clients, which are listed themselves (docs.nvidia.com/
