@@ -1,0 +1,92 @@
+"""What one axis of a study does on the average over the others, and how far that depends on them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+from statistics import fmean
+
+from attrs import frozen
+
+from ai_energy_benchmarks.analysis.cells import Fit
+from ai_energy_benchmarks.analysis.ratio import Ratio
+from ai_energy_benchmarks.domain.statistics import t95
+
+Level = str | int | float | bool | None
+Settings = Mapping[str, Level]
+
+
+@frozen
+class Effect:
+    """One level of an axis over the axis's first level.
+
+    Attributes:
+        ratio: geometric mean over all combinations of the other axes, with its 95 % interval.
+        lowest, highest: the smallest and the largest ratio among these combinations: where they lie far apart, the
+            axes interact, and the mean says little.
+    """
+
+    axis: str
+    reference: Level
+    level: Level
+    ratio: Ratio
+    lowest: float
+    highest: float
+
+
+def main_effects(fitted: Fit, settings: Mapping[str, Settings]) -> tuple[Effect, ...] | str:
+    """Marginal means of a complete crossing of axes.
+
+    Args:
+        settings: cell → the value of each axis there.
+
+    Returns:
+        The effects in the order of the axes, or why there are none.
+    """
+    axes = _varied(settings)
+    if not axes:
+        return "no axis has two levels"
+    cells = {_key(settings[name], list(axes)): name for name in fitted.means}
+    combinations = list(product(*axes.values()))
+    missing = len(combinations) - len(cells)
+    if missing or len(cells) != len(fitted.means):
+        return f"the cells are no complete crossing of the axes: {missing} of {len(combinations)} combinations missing"
+    names = list(axes)
+    found: list[Effect] = []
+    for place, axis in enumerate(names):
+        reference, *others = axes[axis]
+        for level in others:
+            pairs = [
+                (cells[combination], cells[(*combination[:place], level, *combination[place + 1 :])])
+                for combination in combinations
+                if combination[place] == reference
+            ]
+            found.append(_effect(fitted, axis, (reference, level), pairs))
+    return tuple(found)
+
+
+def _varied(settings: Mapping[str, Settings]) -> dict[str, list[Level]]:
+    """Axis → its levels in order of appearance; axes with a single level are left out."""
+    axes: dict[str, list[Level]] = {}
+    for of in settings.values():
+        for axis, level in of.items():
+            levels = axes.setdefault(axis, [])
+            if level not in levels:
+                levels.append(level)
+    return {axis: levels for axis, levels in axes.items() if len(levels) > 1}
+
+
+def _key(settings: Settings, axes: Sequence[str]) -> tuple[Level, ...]:
+    return tuple(settings.get(axis) for axis in axes)
+
+
+def _effect(fitted: Fit, axis: str, levels: tuple[Level, Level], pairs: Sequence[tuple[str, str]]) -> Effect:
+    differences = [fitted.means[second] - fitted.means[first] for first, second in pairs]
+    variance = sum(fitted.error(*pair) ** 2 for pair in pairs) / len(pairs) ** 2
+    # The edges of the meter are common to the cells, so their mean is no smaller than they are.
+    edge = fmean(fitted.edges[first] + fitted.edges[second] for first, second in pairs)
+    half_width = t95(fitted.degrees) * math.sqrt(variance) + edge
+    best = math.exp(fmean(differences))
+    ratio = Ratio(best, best * math.exp(-half_width), best * math.exp(half_width), fitted.scatter, fitted.degrees)
+    return Effect(axis, *levels, ratio, math.exp(min(differences)), math.exp(max(differences)))
