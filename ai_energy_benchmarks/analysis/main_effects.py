@@ -9,12 +9,12 @@ from statistics import fmean
 
 from attrs import frozen
 
-from ai_energy_benchmarks.analysis.cells import Fit
+from ai_energy_benchmarks.analysis.groups import Fit
 from ai_energy_benchmarks.analysis.ratio import Ratio
 from ai_energy_benchmarks.domain.statistics import t95
 
-Level = str | int | float | bool | None
-Settings = Mapping[str, Level]
+AxisValue = str | int | float | bool | None
+Settings = Mapping[str, AxisValue]
 
 
 @frozen
@@ -28,8 +28,8 @@ class Effect:
     """
 
     axis: str
-    reference: Level
-    level: Level
+    reference: AxisValue
+    level: AxisValue
     ratio: Ratio
     lowest: float
     highest: float
@@ -66,9 +66,9 @@ def main_effects(fitted: Fit, settings: Mapping[str, Settings]) -> tuple[Effect,
     return tuple(found)
 
 
-def _varied(settings: Mapping[str, Settings]) -> dict[str, list[Level]]:
+def _varied(settings: Mapping[str, Settings]) -> dict[str, list[AxisValue]]:
     """Axis → its levels in order of appearance; axes with a single level are left out."""
-    axes: dict[str, list[Level]] = {}
+    axes: dict[str, list[AxisValue]] = {}
     for of in settings.values():
         for axis, level in of.items():
             levels = axes.setdefault(axis, [])
@@ -77,11 +77,11 @@ def _varied(settings: Mapping[str, Settings]) -> dict[str, list[Level]]:
     return {axis: levels for axis, levels in axes.items() if len(levels) > 1}
 
 
-def _key(settings: Settings, axes: Sequence[str]) -> tuple[Level, ...]:
+def _key(settings: Settings, axes: Sequence[str]) -> tuple[AxisValue, ...]:
     return tuple(settings.get(axis) for axis in axes)
 
 
-def _effect(fitted: Fit, axis: str, levels: tuple[Level, Level], pairs: Sequence[tuple[str, str]]) -> Effect:
+def _effect(fitted: Fit, axis: str, levels: tuple[AxisValue, AxisValue], pairs: Sequence[tuple[str, str]]) -> Effect:
     differences = [fitted.means[second] - fitted.means[first] for first, second in pairs]
     variance = sum(fitted.error(*pair) ** 2 for pair in pairs) / len(pairs) ** 2
     # The edges of the meter are common to the cells, so their mean is no smaller than they are.

@@ -11,7 +11,7 @@ from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 _CHECK = "throttling"
 # Bits of nvmlClocksThrottleReasons (NVML API reference) that change what is measured, and what each says of a run.
-_REASONS: tuple[tuple[int, str, Level], ...] = (
+BRAKES: tuple[tuple[int, str, Level], ...] = (
     (0x08, "a hardware slowdown", "FAIL"),
     (0x20, "the driver's thermal limit", "FAIL"),
     (0x40, "the hardware's thermal limit", "FAIL"),
@@ -49,10 +49,10 @@ def _counted(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]
         if series is None or not trials:
             continue
         sure_s, possible_s = (sum(each) for each in zip(*(_growth_s(series, trial) for trial in trials), strict=True))
-        share = min(1.0, max(sure_s, possible_s) / sum(trial.duration_s for trial in trials))
+        part = min(1.0, max(sure_s, possible_s) / sum(trial.duration_s for trial in trials))
         by = "(violation counter)"
         if sure_s > _LEAST_S or (possible_s > _LEAST_S and level == "INFO"):
-            yield Finding(level, _CHECK, f"{name}: {reason} held its clocks down for {share:.2%} of the trials {by}")
+            yield Finding(level, _CHECK, f"{name}: {reason} held its clocks down for {part:.2%} of the trials {by}")
         elif possible_s > _LEAST_S:
             message = f"{name}: {reason} held its clocks down for {1e3 * possible_s:.3g} ms at the edges of trials {by}"
             yield Finding("WARN", _CHECK, message)
@@ -69,13 +69,13 @@ def _growth_s(series: Series, trial: Trial) -> tuple[float, float]:
 
 
 def _seen(name: str, series: Series | None, trials: Sequence[Trial]) -> Iterator[Finding]:
-    for bit, reason, level in _REASONS if series is not None else ():
-        share = _share(series, trials, bit) if series is not None else 0.0
-        if share > 0:
-            yield Finding(level, _CHECK, f"{name}: {reason} held its clocks down for {share:.1%} of the trials")
+    for bit, reason, level in BRAKES if series is not None else ():
+        part = share(series, trials, bit) if series is not None else 0.0
+        if part > 0:
+            yield Finding(level, _CHECK, f"{name}: {reason} held its clocks down for {part:.1%} of the trials")
 
 
-def _share(series: Series, trials: Sequence[Trial], bit: int) -> float:
+def share(series: Series, trials: Sequence[Trial], bit: int) -> float:
     """Share of the trials' time in which the last reading had the bit set."""
     whole_s = sum(trial.duration_s for trial in trials)
     held_s = sum(seconds for trial in trials for seconds, value in held(series, trial) if int(value) & bit)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from attrs import define, frozen
 
-from ai_energy_benchmarks.domain.completions import Completion, Outcome
+from ai_energy_benchmarks.domain.completions import Completion, Outcome, TokenSource
 
 
 @frozen
@@ -20,6 +20,7 @@ class Counts:
         reasoning_tokens: None unless every completion tells.
         truncated: requests whose prompt was cut.
         retokenised: requests whose tokens were counted by re-tokenising their text.
+        sources: where the counts come from.
     """
 
     succeeded: int
@@ -30,6 +31,7 @@ class Counts:
     reasoning_tokens: int | None
     truncated: int
     retokenised: int
+    sources: frozenset[TokenSource] = frozenset()
 
 
 @frozen
@@ -50,6 +52,7 @@ def count(outcomes: Iterable[Outcome]) -> Counts:
     succeeded = failed = prompt_tokens = output_tokens = truncated = retokenised = 0
     cached: int | None = None
     reasoning = _Told()
+    sources: set[TokenSource] = set()
     for each in outcomes:
         if not isinstance(each, Completion):
             failed += 1
@@ -57,6 +60,7 @@ def count(outcomes: Iterable[Outcome]) -> Counts:
         succeeded += 1
         prompt_tokens += each.prompt_tokens
         output_tokens += each.output_tokens
+        sources.add(each.token_source)
         truncated += each.truncated_prompt_tokens > 0
         retokenised += each.token_source == "retokenised"
         if each.cached_prompt_tokens is not None:
@@ -73,6 +77,7 @@ def count(outcomes: Iterable[Outcome]) -> Counts:
         reasoning_tokens=reasoning.sum if succeeded else None,
         truncated=truncated,
         retokenised=retokenised,
+        sources=frozenset(sources),
     )
 
 

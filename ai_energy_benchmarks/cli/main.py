@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "ai_energy_benchmarks.cli.doctor:doctor",
     "batch": "ai_energy_benchmarks.cli.batch:batch",
     "rate": "ai_energy_benchmarks.cli.rate:rate",
+    "compare": "ai_energy_benchmarks.cli.compare:compare",
     "aienergyscore": "ai_energy_benchmarks.cli.aienergyscore:aienergyscore",
     "list": "ai_energy_benchmarks.cli.list:list_members",
 }

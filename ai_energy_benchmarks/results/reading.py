@@ -24,6 +24,16 @@ def load_results(path: str | Path) -> tuple[dict[str, Any], ...]:
     Raises:
         ConfigError: there is no result, a file cannot be read, or a newer version of this package wrote it.
     """
+    documents = [load_document(each) for each in result_files(path)]
+    return tuple(sorted(documents, key=lambda each: str(each.get("started_utc", ""))))
+
+
+def result_files(path: str | Path) -> tuple[Path, ...]:
+    """The files that ``load_results`` reads, in the order of their names.
+
+    Raises:
+        ConfigError: there is none.
+    """
     place = Path(path)
     files = _completed(sorted(place.rglob(RESULT_FILE))) if place.is_dir() else [place]
     if not files:
@@ -31,8 +41,7 @@ def load_results(path: str | Path) -> tuple[dict[str, Any], ...]:
             f"{place} holds no {RESULT_FILE}",
             remedy=f"{_REMEDY}, or a directory of such directories",
         )
-    documents = [_load(each) for each in files]
-    return tuple(sorted(documents, key=lambda each: str(each.get("started_utc", ""))))
+    return tuple(files)
 
 
 def _completed(files: list[Path]) -> list[Path]:
@@ -45,7 +54,12 @@ def _is_aside(file: Path) -> bool:
     return len(file.parents) > 2 and file.parents[1].name == RUNS  # its own, ``runs``, and what holds it
 
 
-def _load(file: Path) -> dict[str, Any]:
+def load_document(file: Path) -> dict[str, Any]:
+    """Read one report document.
+
+    Raises:
+        ConfigError: the file cannot be read, or a newer version of this package wrote it.
+    """
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

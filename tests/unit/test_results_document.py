@@ -309,3 +309,32 @@ def test_figures_that_are_not_finite_never_appear():
     json.dumps(document, allow_nan=False)
     assert document["energy"]["gpu_energy_wh"] == 0.0
     assert document["components"]["gpu"]["energy_j"] is None
+
+
+def test_the_settings_are_those_of_the_config_without_where_results_go() -> None:
+    """Whoever compares two results finds every key; names and places are no part of what was measured."""
+    made = evolve(result(), config_yaml="name: x\noutput_dir: y\nload: {concurrency: 4}\n")
+    assert report_document(made)["config"]["settings"] == {"load": {"concurrency": 4}}
+    assert report_document(evolve(made, config_yaml=""))["config"]["settings"] == {}
+
+
+def test_conditions_are_means_over_the_trials() -> None:
+    """Clock, temperature, power limit and brakes of each counted GPU, by the time that each reading held."""
+    trials = [trial(1, reading()), trial(2, reading())]  # 20 to 30 s and 40 to 50 s
+    samples = Samples(
+        (
+            series(quantity="clock_hz", times_s=(19.0, 25.0, 45.0), values=(1.0e9, 2.0e9, 1.0e9)),
+            series(quantity="temperature_celsius", times_s=(19.0,), values=(60.0,)),
+            series(quantity="throttle_reasons", times_s=(19.0, 45.0), values=(0.0, 0x20)),
+            series(OTHER_GPU, quantity="clock_hz", times_s=(19.0,), values=(3.0e9,)),
+        )
+    )
+    (gpu,) = report_document(result(trials, samples=samples))["gpu_conditions"]
+    assert gpu == {
+        "id": "GPU-0",
+        "name": "Test board 0",
+        "sm_clock_mhz": pytest.approx(1500.0, rel=1e-4),
+        "temperature_celsius": 60.0,
+        "power_limit_w": None,
+        "throttled_share": {"the driver's thermal limit": pytest.approx(0.25, rel=1e-4)},
+    }

@@ -27,6 +27,7 @@ from ai_energy_benchmarks.results.document import totals as total_blocks
 from ai_energy_benchmarks.results.document.efficiency import efficiency
 from ai_energy_benchmarks.results.document.gpus import gpu_stats, gpu_stats_absent
 from ai_energy_benchmarks.results.document.phases import phases_by_time
+from ai_energy_benchmarks.text.yaml_text import parse
 
 # The outside world says RAM where the meters say DRAM.
 _NAMES: tuple[tuple[str, Component | str], ...] = (("gpu", "gpu"), ("cpu", "cpu"), ("ram", "dram"), ("total", "total"))
@@ -79,6 +80,7 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         "environment": asdict(result.environment),
         "backend_info": _engine(result.engine),
         "gpu_stats": gpu_stats(result),
+        "gpu_conditions": sections.conditions(result),
         "metrics_metadata": {
             "devices": sections.devices(result.trials),
             "gpu_stats_absent": gpu_stats_absent(result),
@@ -125,7 +127,15 @@ def _config(result: BenchmarkResult) -> dict[str, Any]:
         "num_samples": subject.num_samples,
         "batch_size": subject.batch_size,
         "device_ids": list(subject.device_ids),
+        "settings": config_settings(result.config_yaml),
     }
+
+
+def config_settings(config_yaml: str) -> dict[str, Any]:
+    """The config as resolved, without where its results go: what another run must have to be the same."""
+    settings = parse(config_yaml, "config.yaml").value if config_yaml.strip() else {}
+    elsewhere = ("name", "output_dir", "reporters", "run_id")
+    return {key: value for key, value in settings.items() if key not in elsewhere} if isinstance(settings, dict) else {}
 
 
 def _summary(result: BenchmarkResult) -> dict[str, Any]:

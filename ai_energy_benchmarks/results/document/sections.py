@@ -9,11 +9,12 @@ from typing import Any
 from attrs import asdict
 
 from ai_energy_benchmarks.analysis.derived import energies
+from ai_energy_benchmarks.analysis.gpu_conditions import gpu_conditions
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, is_resolved
 from ai_energy_benchmarks.domain.power import Reading, WorkloadShare
-from ai_energy_benchmarks.domain.result import Step, Trial
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Step, Trial
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyState, SteadyTrial, Summary
 from ai_energy_benchmarks.results import units
@@ -92,6 +93,7 @@ def totals(trials: Sequence[Trial]) -> dict[str, Any]:
         "duration_s": sum(each.duration_s for each in trials),
         "prompt_tokens": counts.prompt_tokens,
         "output_tokens": counts.output_tokens,
+        "token_sources": sorted(counts.sources),
         "energy_j": {
             name: _sum_j([each[name] for each in energy])
             for name in COMPONENTS
@@ -140,6 +142,21 @@ def _sum_j(windows: Sequence[Mapping[str, float | None]]) -> float | None:
     """Sum of the estimates; None if one of them is withheld."""
     known = [energy_j for each in windows if (energy_j := each["energy_j"]) is not None]
     return sum(known) if len(known) == len(windows) else None
+
+
+def conditions(result: BenchmarkResult) -> list[dict[str, Any]]:
+    """Clocks, temperature, power limit and brakes of each of the workload's GPUs: means over the complete trials."""
+    return [
+        {
+            "id": gpu.id,
+            "name": gpu.name,
+            "sm_clock_mhz": None if gpu.sm_clock_hz is None else gpu.sm_clock_hz / 1e6,
+            "temperature_celsius": gpu.temperature_celsius,
+            "power_limit_w": gpu.power_limit_w,
+            "throttled_share": dict(gpu.throttled),
+        }
+        for gpu in gpu_conditions(result.samples, result.trials)
+    ]
 
 
 def devices(trials: Sequence[Trial]) -> list[dict[str, Any]]:

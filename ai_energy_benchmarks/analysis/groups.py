@@ -1,4 +1,4 @@
-"""Several cells of a study against one another: log figure ~ cell + cycle, with one pooled residual.
+"""Several groups against one another, such as the cells of a study: log figure ~ group + cycle, one pooled residual.
 
 Sources: Hsu, Multiple Comparisons: Theory and Methods (1996), for Tukey's, Dunnett's and Hsu's intervals; the
 randomised block design of the NIST/SEMATECH e-Handbook of Statistical Methods, 5.3.3.2, for cycles as blocks.
@@ -19,12 +19,12 @@ from ai_energy_benchmarks.analysis.ratio import Method as Scatter
 from ai_energy_benchmarks.analysis.ratio import Ratio
 from ai_energy_benchmarks.domain.statistics import t95
 
-Method = Literal["cell + cycle", "cell"]
+Model = Literal["group + cycle", "group"]
 
 
 @frozen
-class Cell:
-    """The figures of one cell.
+class Group:
+    """The figures of one cell, or of one configuration measured several times.
 
     Attributes:
         values: cycle → figure; positive.
@@ -38,7 +38,7 @@ class Cell:
     @values.validator
     def _positive(self, _: object, values: Mapping[int, float]) -> None:
         if not values or not all(value > 0 and math.isfinite(value) for value in values.values()):
-            raise ValueError(f"cell {self.name} needs positive, finite figures, got {dict(values)}")
+            raise ValueError(f"{self.name} needs positive, finite figures, got {dict(values)}")
 
 
 @frozen
@@ -46,12 +46,12 @@ class Fit:
     """Means of the logarithms, and what they scatter by.
 
     Attributes:
-        means: cell → mean logarithm.
-        counts: cell → how many cycles that is over.
-        edges: cell → its meter's part of an interval.
+        means: group → mean logarithm.
+        counts: group → how many cycles that is over.
+        edges: group → its meter's part of an interval.
         deviation: pooled residual standard deviation of a logarithm, about the relative one of a figure.
         degrees: its degrees of freedom.
-        method: with cycles as blocks where every cell has the same ones; else without.
+        model: with cycles as blocks where every group has the same ones; else without.
     """
 
     means: Mapping[str, float]
@@ -59,10 +59,10 @@ class Fit:
     edges: Mapping[str, float]
     deviation: float
     degrees: int
-    method: Method
+    model: Model
 
     def compared(self, first: str, second: str, quantile: float) -> Ratio:
-        """The second cell over the first, with an interval of so many standard errors of their difference."""
+        """The second group over the first, with an interval of so many standard errors of their difference."""
         best = math.exp(self.means[second] - self.means[first])
         half_width = quantile * self.error(first, second) + self.edges[first] + self.edges[second]
         low, high = best * math.exp(-half_width), best * math.exp(half_width)
@@ -70,25 +70,25 @@ class Fit:
 
     @property
     def scatter(self) -> Scatter:
-        """What the ratios of these cells call their interval."""
-        return "paired by cycle" if self.method == "cell + cycle" else "pooled"
+        """What the ratios of these groups call their interval."""
+        return "paired by cycle" if self.model == "group + cycle" else "pooled"
 
     def error(self, first: str, second: str) -> float:
         """Standard error of the difference of two mean logarithms."""
         return self.deviation * math.sqrt(1 / self.counts[first] + 1 / self.counts[second])
 
 
-def fit(cells: Sequence[Cell]) -> Fit | None:
+def fit(groups: Sequence[Group]) -> Fit | None:
     """Fit the model; None where nothing is left to estimate the scatter from.
 
     Raises:
-        ValueError: fewer than two cells.
+        ValueError: fewer than two groups.
     """
-    if len(cells) < 2:
-        raise ValueError(f"a comparison needs at least two cells, got {len(cells)}")
-    logs = {cell.name: {cycle: math.log(value) for cycle, value in cell.values.items()} for cell in cells}
+    if len(groups) < 2:
+        raise ValueError(f"a comparison needs at least two groups, got {len(groups)}")
+    logs = {group.name: {cycle: math.log(value) for cycle, value in group.values.items()} for group in groups}
     means = {name: fmean(of.values()) for name, of in logs.items()}
-    first = logs[cells[0].name]
+    first = logs[groups[0].name]
     blocked = len(first) > 1 and all(of.keys() == first.keys() for of in logs.values())
     shift = dict.fromkeys({cycle for of in logs.values() for cycle in of}, 0.0)
     degrees = sum(len(of) - 1 for of in logs.values())
@@ -101,16 +101,16 @@ def fit(cells: Sequence[Cell]) -> Fit | None:
     return Fit(
         means=means,
         counts={name: len(of) for name, of in logs.items()},
-        edges={cell.name: cell.edge for cell in cells},
+        edges={group.name: group.edge for group in groups},
         deviation=math.sqrt(squares / degrees),
         degrees=degrees,
-        method="cell + cycle" if blocked else "cell",
+        model="group + cycle" if blocked else "group",
     )
 
 
 @frozen
 class Pair:
-    """Two cells; the ratio is the second over the first."""
+    """Two groups; the ratio is the second over the first."""
 
     first: str
     second: str
@@ -118,13 +118,13 @@ class Pair:
 
 
 def all_pairs(fitted: Fit) -> tuple[Pair, ...]:
-    """Every pair of cells; all intervals hold together with 95 % (Tukey and Kramer)."""
+    """Every pair of groups; all intervals hold together with 95 % (Tukey and Kramer)."""
     quantile = tukey95(len(fitted.means), fitted.degrees) / math.sqrt(2)
     return tuple(Pair(*pair, fitted.compared(*pair, quantile)) for pair in combinations(fitted.means, 2))
 
 
 def against(fitted: Fit, control: str) -> tuple[Pair, ...]:
-    """Every cell over a named one; all intervals hold together with 95 % (Dunnett)."""
+    """Every group over a named one; all intervals hold together with 95 % (Dunnett)."""
     others = [name for name in fitted.means if name != control]
     quantile = dunnett95([fitted.counts[name] for name in others], fitted.counts[control], fitted.degrees)
     return tuple(Pair(control, name, fitted.compared(control, name, quantile)) for name in others)
@@ -132,11 +132,11 @@ def against(fitted: Fit, control: str) -> tuple[Pair, ...]:
 
 @frozen
 class Candidate:
-    """One cell against the best of the others.
+    """One group against the best of the others.
 
     Attributes:
         over_best_low, over_best_high: 95 % interval of its figure over the best of the others'; all hold together. One
-            end is 1 where the interval does not reach beyond: whether a cell is the best is what these decide.
+            end is 1 where the interval does not reach beyond: whether a group is the best is what these decide.
         may_be_best: whether it cannot be excluded that it is the best.
     """
 
@@ -147,7 +147,7 @@ class Candidate:
 
 
 def with_the_best(fitted: Fit, *, lowest: bool = True) -> tuple[Candidate, ...]:
-    """Each cell against the best of the others, the likeliest best first (Hsu's constrained intervals).
+    """Each group against the best of the others, the likeliest best first (Hsu's constrained intervals).
 
     Args:
         lowest: the lowest figure is the best, as of energy; else the highest.
@@ -170,7 +170,7 @@ class _Worse(Protocol):
 
 
 def _worse(fitted: Fit, sign: float) -> _Worse:
-    """By how much one cell is worse than another, as a difference of logarithms: low and high."""
+    """By how much one group is worse than another, as a difference of logarithms: low and high."""
 
     def quantile(name: str) -> float:
         others = [fitted.counts[other] for other in fitted.means if other != name]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ai_energy_benchmarks.analysis.cells import Cell, Fit, against, all_pairs, fit, ratio_95, with_the_best
+from ai_energy_benchmarks.analysis.groups import Fit, Group, against, all_pairs, fit, ratio_95, with_the_best
 from ai_energy_benchmarks.analysis.main_effects import main_effects
 from ai_energy_benchmarks.analysis.pareto import Point, pareto_front
 from ai_energy_benchmarks.analysis.ratio import Arm, ratio
@@ -18,11 +18,11 @@ CONTROL = (7.40, 8.50, 7.20, 8.24, 9.84, 8.32)
 DRUG_A, DRUG_B = (9.76, 8.80, 7.68, 9.36), (12.80, 9.68, 12.16, 9.20, 10.55)
 
 
-def cell(name: str, values: Sequence[float], first_cycle: int = 1) -> Cell:
-    return Cell(name, dict(enumerate(values, first_cycle)))
+def cell(name: str, values: Sequence[float], first_cycle: int = 1) -> Group:
+    return Group(name, dict(enumerate(values, first_cycle)))
 
 
-def fitted(*cells: Cell) -> Fit:
+def fitted(*cells: Group) -> Fit:
     found = fit(cells)
     assert found is not None
     return found
@@ -32,7 +32,7 @@ def test_dunnetts_intervals_are_scipys() -> None:
     """Unequal numbers of values, one control."""
     stats = pytest.importorskip("scipy.stats")
     of = fitted(cell("control", CONTROL), cell("a", DRUG_A), cell("b", DRUG_B))
-    assert of.method == "cell"
+    assert of.model == "group"
     logs = [list(map(math.log, values)) for values in (DRUG_A, DRUG_B, CONTROL)]
     theirs = stats.dunnett(*logs[:2], control=logs[2], random_state=1).confidence_interval(0.95)
     for pair, low, high in zip(against(of, "control"), theirs.low, theirs.high, strict=True):
@@ -56,7 +56,7 @@ def test_what_cycles_share_is_no_scatter() -> None:
     """Where every cell has the same cycles, two cells come to the paired interval."""
     first, second = (10.0, 11.0, 12.0, 13.0), (11.0, 12.2, 13.1, 14.4)
     of = fitted(cell("first", first), cell("second", second))
-    assert of.method == "cell + cycle"
+    assert of.model == "group + cycle"
     paired = ratio(Arm(first), Arm(second), paired=True)
     found = ratio_95(of, "first", "second")
     assert (found.low, found.high) == pytest.approx((paired.low, paired.high))
@@ -65,13 +65,13 @@ def test_what_cycles_share_is_no_scatter() -> None:
 def test_cells_with_other_cycles_are_compared_without_blocks() -> None:
     """A cell that lacks a cycle leaves the scatter between cycles in the residual."""
     of = fitted(cell("first", (10.0, 11.0, 12.0)), cell("second", (11.0, 12.0)))
-    assert (of.method, of.degrees) == ("cell", 3)
+    assert (of.model, of.degrees) == ("group", 3)
 
 
 def test_one_cycle_each_leaves_nothing_to_judge_by() -> None:
     """There is no scatter between processes to be seen."""
     assert fit([cell("first", (10.0,)), cell("second", (11.0,))]) is None
-    with pytest.raises(ValueError, match="two cells"):
+    with pytest.raises(ValueError, match="two groups"):
         fit([cell("first", (10.0,))])
 
 
@@ -114,7 +114,7 @@ def test_hsus_intervals_hold_together() -> None:
 def test_a_figure_without_logarithm_is_refused() -> None:
     """A cell of 0 J is no cell."""
     with pytest.raises(ValueError, match="positive"):
-        Cell("broken", {1: 0.0})
+        Group("broken", {1: 0.0})
 
 
 def test_main_effects_are_averages_over_the_other_axes() -> None:

@@ -1,0 +1,121 @@
+"""A comparison as text for people, as Markdown for a pull request, and as plain values for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from attrs import asdict
+
+from ai_energy_benchmarks.analysis.ratio import Ratio
+from ai_energy_benchmarks.study.comparison.comparing import Comparison, Side
+
+SCHEMA_VERSION = 1
+_DECIDED = {
+    "pass": "PASS: B is at most {limit} worse",
+    "regression": "REGRESSION: B is more than {limit} worse",
+    "inconclusive": "INCONCLUSIVE: the interval reaches across {limit} worse; measure more cycles",
+}
+_MARKS = {"pass": "✅", "regression": "❌", "inconclusive": "⚠️"}
+
+
+def lines(comparison: Comparison) -> tuple[str, ...]:
+    """For a terminal: the decision first, then both sides, the ratio, and everything that stands against it."""
+    return tuple(_lines(comparison))
+
+
+def _lines(comparison: Comparison) -> Iterator[str]:
+    if (decision := decided(comparison)) is not None:
+        yield decision
+    yield sentence(comparison)
+    for name, side in (("A", comparison.first), ("B", comparison.second)):
+        yield f"  {name}  {_shown(side, comparison.unit)}"
+    for title, texts in _remarks(comparison).items():
+        yield from (f"  {title}: {text}" for text in texts)
+
+
+def markdown(comparison: Comparison) -> str:
+    """A heading, a table with both sides, and the remarks folded below."""
+    decision = decided(comparison)
+    mark = f"{_MARKS[comparison.decision]} " if comparison.decision else ""
+    text = [
+        f"### {mark}{_safe(decision or 'Energy compared')}",
+        "",
+        _safe(sentence(comparison)),
+        "",
+        f"| | result | processes | {comparison.unit} | CV | output tokens a request | verdict |",
+        "|---|---|---|---|---|---|---|",
+        *(_row(name, side) for name, side in (("A", comparison.first), ("B", comparison.second))),
+        "",
+    ]
+    remarks = [f"- {title}: {_safe(each)}" for title, texts in _remarks(comparison).items() for each in texts]
+    if remarks:
+        text += ["<details><summary>What to know</summary>", "", *remarks, "", "</details>", ""]
+    return "\n".join(text)
+
+
+def plain(comparison: Comparison) -> dict[str, object]:
+    """Plain values for JSON."""
+    return {"schema_version": SCHEMA_VERSION, **asdict(comparison), "sentence": sentence(comparison)}
+
+
+def decided(comparison: Comparison) -> str | None:
+    """The decision in one sentence; None where nothing was to be decided."""
+    if comparison.decision is None or comparison.limit is None:
+        return None
+    return _DECIDED[comparison.decision].format(limit=f"{100 * comparison.limit:.4g} %")
+
+
+def sentence(comparison: Comparison) -> str:
+    """How much more or less B has, with the interval."""
+    quotient, what = comparison.quotient, comparison.unit
+    subject = f"{comparison.component.upper()} {what}" if comparison.component and "J" in what else what
+    change = f"B has {_percent(quotient.best)} {subject} than A"
+    if quotient.low is None or quotient.high is None:
+        return f"{change} (ratio {quotient.best:.4f}, no interval)"
+    interval = f"ratio {quotient.best:.4f} [{quotient.low:.4f}, {quotient.high:.4f}], 95 %"
+    sides = "" if _differs(quotient) else "; the interval includes no difference"
+    return f"{change} ({interval}, {_method(quotient)}){sides}"
+
+
+def _percent(value: float) -> str:
+    return f"{abs(value - 1):.1%} {'more' if value >= 1 else 'less'}"
+
+
+def _differs(quotient: Ratio) -> bool:
+    return quotient.low is not None and quotient.high is not None and not quotient.low <= 1 <= quotient.high
+
+
+def _method(quotient: Ratio) -> str:
+    return quotient.method if quotient.degrees is None else f"{quotient.method}, {quotient.degrees:.3g} degrees"
+
+
+def _shown(side: Side, unit: str) -> str:
+    scatter = "" if side.cv is None else f", CV {side.cv:.1%}"
+    count = "1 process" if side.processes == 1 else f"{side.processes} processes"
+    return f"{side.label}: {side.mean:.4g} {unit} ({count}{scatter}; verdict {_verdicts(side)})"
+
+
+def _verdicts(side: Side) -> str:
+    return ", ".join(f"{side.verdicts.count(each)} × {each}" for each in dict.fromkeys(side.verdicts))
+
+
+def _row(name: str, side: Side) -> str:
+    scatter = "–" if side.cv is None else f"{side.cv:.1%}"
+    tokens = "–" if side.output_tokens is None else f"{side.output_tokens:.4g}"
+    cells = (name, side.label, str(side.processes), f"{side.mean:.4g}", scatter, tokens, _verdicts(side))
+    return f"| {' | '.join(map(_safe, cells))} |"
+
+
+def _remarks(comparison: Comparison) -> Mapping[str, tuple[str, ...]]:
+    return {
+        "warning": comparison.cautions,
+        "not the same work, as allowed": tuple(map(str, comparison.allowed)),
+        "differed": comparison.noted,
+    }
+
+
+def _safe(text: str) -> str:
+    """Text that a Markdown table and the HTML around it cannot misread: names come from anyone's config."""
+    for character, instead in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("\n", " ")):
+        text = text.replace(character, instead)
+    return text.replace("`", "\\`").replace("[", "\\[").replace("@", "@\u200b")
