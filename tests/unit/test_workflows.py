@@ -15,9 +15,9 @@ WORKFLOWS = sorted((Path(__file__).parents[2] / ".github" / "workflows").glob("*
 
 
 def test_the_workflows_are_there() -> None:
-    """Tests, the trial index, publishing, scans, and the newest engines."""
+    """Tests, the trial index, publishing, images, scans, and the newest engines."""
     assert {path.stem for path in WORKFLOWS} == {
-        "newest", "publish-main", "security", "test", "test-and-publish-ppe",
+        "images", "newest", "publish-main", "security", "test", "test-and-publish-ppe",
     }  # fmt: skip
 
 
@@ -37,8 +37,8 @@ def test_permissions_are_given_to_jobs_one_by_one(path: Path) -> None:
     for name, job in workflow["jobs"].items():
         assert job["permissions"], name
         writes = {scope for scope, access in job["permissions"].items() if access == "write"}
-        assert writes <= {"id-token", "attestations", "contents"}
-        assert not writes or path.stem.startswith(("publish", "test-and-publish"))
+        assert writes <= {"id-token", "attestations", "contents", "packages"}
+        assert not writes or path.stem.startswith(("publish", "test-and-publish", "images"))
         assert "timeout-minutes" in job or "uses" in job, name
 
 
