@@ -45,6 +45,9 @@ _HOMES = {
     "run_benchmark_from_config": "runner",
 }
 
+# Public names that go with the next minor version → what to use instead.
+_DEPRECATED: dict[str, str] = {}
+
 __all__ = [
     "BackendError",
     "BenchmarkConfig",
@@ -91,13 +94,22 @@ def _version() -> str:
 
 
 def __getattr__(name: str) -> object:
+    if name in _DEPRECATED:
+        import warnings
+
+        warnings.warn(
+            f"{__name__}.{name} is deprecated and goes with the next minor version; use {_DEPRECATED[name]}",
+            DeprecationWarning,
+            stacklevel=2,
+        )
     if name == "__version__":
         value: object = _version()
     elif name in _HOMES:
         value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
+    if name not in _DEPRECATED:  # which warn every caller, not the first one alone
+        globals()[name] = value
     return value
 
 

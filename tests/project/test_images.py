@@ -17,7 +17,7 @@ IMAGES = ("aienergyscore", "source", "ppe", "main", "pytorch", "vllm", "tensorrt
 
 def checked(root: Path) -> subprocess.CompletedProcess[str]:
     """What the check of the images says of a work tree."""
-    command = [sys.executable, ROOT / "scripts/images/check.py", root]
+    command = [sys.executable, ROOT / "scripts/images/check_images.py", root]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

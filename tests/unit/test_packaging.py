@@ -97,7 +97,7 @@ def test_all_versions_agree(root: Path, wheel: Path, metadata: email.message.Mes
 def test_bumpver_raises_what_is_asked_for(root: Path, tmp_path: Path, part: str, raised: str) -> None:
     """Both places of the version are found, and what they get is in the form of PEP 440."""
     present = (root / "VERSION.txt").read_text(encoding="utf-8").strip()
-    for name in ("bumpver.toml", "VERSION.txt"):
+    for name in ("bumpver.toml", "VERSION.txt", "CITATION.cff"):
         text = (root / name).read_text(encoding="utf-8")
         (tmp_path / name).write_text(text.replace(present, "0.2.3"), encoding="utf-8")
     command = [sys.executable, "-m", "bumpver", "update", "--no-commit", "--no-fetch", *part.split()]

@@ -1,4 +1,4 @@
-"""Checks the Dockerfiles and their build context: python scripts/images/check.py [DIRECTORY].
+"""Checks the Dockerfiles and their build context: python scripts/images/check_images.py [DIRECTORY].
 
 Ends with 1 and one line per problem, each with its fix. hadolint looks at the style; this looks at what it cannot know:
 who runs the image, what it is built on, what it is labelled with, and what would be sent to the builder.
