@@ -10,6 +10,7 @@ from typing import Literal
 from attrs import evolve, frozen
 
 from ai_energy_benchmarks.analysis.sensor_gain import gain_of, known_gain_uncertainty, meters_of_unknown_gain
+from ai_energy_benchmarks.analysis.steady_mix import Shift
 from ai_energy_benchmarks.analysis.tokens import TokenBounds
 from ai_energy_benchmarks.analysis.windows import WindowEnergy, counted, devices, idle_power, is_resolved, window_energy
 from ai_energy_benchmarks.domain.power import Component, Measurement, WorkloadShare
@@ -24,6 +25,8 @@ def component_energy(
     trials: Sequence[Trial],
     tokens: Sequence[TokenBounds] | None,
     steps: Sequence[Step],
+    *,
+    shifts: Sequence[Shift] = (),
 ) -> ComponentEnergy:
     """Energy of the components together, the mean over the trials' windows.
 
@@ -31,6 +34,7 @@ def component_energy(
         components: each has a figure in every trial (``why_absent`` is None).
         tokens: output tokens of each window; None withholds energy per token.
         steps: the baselines that give the idle power.
+        shifts: what is added to the energy per token of each trial, if anything.
     """
     readings = [counted(each, components) for each in _measurements(trials)]
     windows = [window_energy(each) for each in readings]
@@ -41,7 +45,7 @@ def component_energy(
     idle = idle_power(steps, components, devices(readings[0]), {each.name for each in steps})
     all_readings = tuple(chain.from_iterable(readings))
     gain, gain_share = gain_of(all_readings), known_gain_uncertainty(all_readings)
-    per_token = None if tokens is None else _per_output_token(windows, tokens, gain_share)
+    per_token = None if tokens is None else _per_output_token(windows, tokens, gain_share, shifts)
     per_pass_j = _of_a_window(windows, gain_share)
     modelled = whole.provenance == "modelled"
     if modelled or _reaches_zero(per_pass_j):
@@ -63,6 +67,7 @@ def component_energy(
         peak_power_w=max(peaks_w) if len(peaks_w) == len(windows) else None,
         per_output_token_low_j=per_token.low_j if per_token else None,
         per_output_token_high_j=per_token.high_j if per_token else None,
+        per_output_token_window_j=per_token.window_j if per_token and shifts else None,
         gain_limit=gain.limit if gain else None,
         gain_source=gain.source if gain else "",
         gain_unknown=meters_of_unknown_gain(all_readings),
@@ -88,18 +93,30 @@ class _PerToken:
     energy_j: Estimate
     low_j: float
     high_j: float
+    window_j: float
 
 
 def _per_output_token(
-    windows: Sequence[WindowEnergy], tokens: Sequence[TokenBounds], gain_share: float | None
+    windows: Sequence[WindowEnergy],
+    tokens: Sequence[TokenBounds],
+    gain_share: float | None,
+    shifts: Sequence[Shift],
 ) -> _PerToken | None:
     """Means over trials of each trial's own ratio; None if a trial brought no output token."""
     if not all(each.low > 0 for each in tokens):
         return None
     pairs = list(zip(windows, tokens, strict=True))
+    ratios_j = [window.energy_j / n.best for window, n in pairs]
     bounds_j = [(window.energy_low_j / n.high, window.energy_high_j / n.low) for window, n in pairs]
-    mean_j = estimate([window.energy_j / n.best for window, n in pairs], bounds_j, gain_share)
-    return _PerToken(mean_j, fmean(low_j for low_j, _ in bounds_j), fmean(high_j for _, high_j in bounds_j))
+    window_j = fmean(ratios_j)
+    if shifts:
+        ratios_j = [ratio_j + each.change for ratio_j, each in zip(ratios_j, shifts, strict=True)]
+        bounds_j = [
+            (max(0.0, low_j + each.change - each.half_width), high_j + each.change + each.half_width)
+            for (low_j, high_j), each in zip(bounds_j, shifts, strict=True)
+        ]
+    mean_j = estimate(ratios_j, bounds_j, gain_share)
+    return _PerToken(mean_j, fmean(low_j for low_j, _ in bounds_j), fmean(high_j for _, high_j in bounds_j), window_j)
 
 
 def _of_a_window(windows: Sequence[WindowEnergy], gain_share: float | None) -> Estimate:

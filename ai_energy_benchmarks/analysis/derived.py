@@ -68,12 +68,18 @@ def derive_steady(summary: Summary, energy: ComponentEnergy) -> Derived:
     assert steady is not None, "the energy is that of a steady state"
     known = energy.per_output_token_j is not None
     prompt_tokens = sum(each.computed_prompt_tokens for each in steady.trials) / len(steady.trials)
+    per_token, per_prompt = _per_output_token(energy), _share(energy, prompt_tokens)
+    per_j = _inverse(energy, steady.output_tokens) if known else None
+    if steady.mix is not None and per_token is not None and energy.per_output_token_window_j is not None:
+        # J per output token is that of a steady state's context and prefill, so what follows from it is too.
+        prompts = steady.mix.steady_prompt_tokens
+        per_prompt, per_j = _times(per_token, 1 / prompts if prompts else 0.0), _turned(per_token)
     return Derived(
-        per_output_token_j=_per_output_token(energy),
-        per_prompt_token_j=_share(energy, prompt_tokens),
+        per_output_token_j=per_token,
+        per_prompt_token_j=per_prompt,
         per_total_token_j=None,
-        per_request_j=_times(_per_output_token(energy), steady.request_output_tokens),
-        output_tokens_per_j=_inverse(energy, steady.output_tokens) if known else None,
+        per_request_j=_times(per_token, steady.request_output_tokens),
+        output_tokens_per_j=per_j,
         average_power_w=_share(energy, steady.duration_s),
         peak_power_w=energy.peak_power_w,
     )
@@ -141,6 +147,13 @@ def _share(energy: ComponentEnergy, amount: float) -> Bounded | None:
         return None
     value = energy.energy_j / amount if energy.resolved else None
     return Bounded(value, energy.energy_low_j / amount, energy.energy_high_j / amount)
+
+
+def _turned(figure: Bounded) -> Bounded | None:
+    """One over a figure."""
+    if figure.low <= 0:
+        return None
+    return Bounded(None if figure.value is None else 1 / figure.value, 1 / figure.high, 1 / figure.low)
 
 
 def _inverse(energy: ComponentEnergy, amount: float) -> Bounded | None:

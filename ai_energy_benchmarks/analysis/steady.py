@@ -17,6 +17,7 @@ from ai_energy_benchmarks.analysis.filler_tokens import (
     repeated_prompts,
     shows_events,
 )
+from ai_energy_benchmarks.analysis.steady_slices import pass_mix
 from ai_energy_benchmarks.analysis.tokens import TokenBounds
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.result import Trial
@@ -76,7 +77,7 @@ def in_flight_mean(trial: Trial, part: Trial | None = None) -> float:
 def steady_trial(trial: Trial, window: SteadyWindow) -> SteadyTrial:
     """Count the tokens of the window, and of its halves, by the times at which they were seen."""
     of = pace(chain(trial.outcomes, trial.fillers))
-    prompts = repeated_prompts(trial)
+    prompts, steady = repeated_prompts(trial), pass_mix(trial)
     halves = _Interval(window.start_s, window.middle_s), _Interval(window.middle_s, window.stop_s)
     whole = _Interval(window.start_s, window.stop_s)
     computed = 0.0
@@ -95,7 +96,7 @@ def steady_trial(trial: Trial, window: SteadyWindow) -> SteadyTrial:
         half_output_tokens=(halves[0].tokens.best, halves[1].tokens.best),
         computed_prompt_tokens=computed,
         context_tokens=_context_tokens(trial, window, of, prompts),
-        pass_context_tokens=_pass_context_tokens(trial),
+        pass_context_tokens=steady.context_tokens if steady else None,
     )
 
 
@@ -112,13 +113,6 @@ def _context_tokens(trial: Trial, window: SteadyWindow, of: Pace, prompts: dict[
         tokens += end - begin
         context += (end - begin) * (prompt_tokens + (begin + end) / 2)
     return context / tokens if tokens > 0 else None
-
-
-def _pass_context_tokens(trial: Trial) -> float | None:
-    """The same where every request of the pass is generated from its first to its last token."""
-    tokens = sum(each.output_tokens for each in trial.completions)
-    context = sum(each.output_tokens * (each.prompt_tokens + each.output_tokens / 2) for each in trial.completions)
-    return context / tokens if tokens else None
 
 
 def _completions(trial: Trial) -> Iterator[Completion]:

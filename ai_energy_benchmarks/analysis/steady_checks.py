@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
+from ai_energy_benchmarks.analysis.mix_checks import cost_of_mix_known, mix_findings
 from ai_energy_benchmarks.analysis.running_checks import running_findings
 from ai_energy_benchmarks.analysis.tokens import Counts, count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted
@@ -54,10 +55,14 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
         yield Finding("FAIL", CHECK, f"no steady figure per token: {steady.tokens_absent}")
     yield from running_findings(chosen)
     p95_s = summary.e2e_s.p95 if summary.e2e_s else summary.pass_e2e_s or 0.0
-    checks = _length(cases, p95_s), _requests(cases), _halves(cases), _prompts(cases), _contexts(cases)
-    short = [finding for finding in checks if finding]
-    yield from short
-    if not short:
+    doubts = [_length(cases, p95_s), _requests(cases), _halves(cases), _prompts(cases)]
+    if not cost_of_mix_known(steady):
+        doubts.append(_contexts(cases))
+    yield from mix_findings(steady)
+    short = [doubt for doubt in doubts if doubt]
+    if short:
+        yield from _findings(short)
+    else:
         seconds = min(each.window.duration_s for each in cases)
         yield Finding("PASS", CHECK, f"at least {seconds:.0f} s and {_PER_SLOT} requests for each in flight, even")
 
@@ -84,6 +89,27 @@ def _failed_fillers(trials: Sequence[Trial]) -> Iterator[Finding]:
 
 
 @frozen
+class _Doubt:
+    """Why a window may not be that of a steady state.
+
+    Attributes:
+        enough: the ``scenario.num_samples`` that would do; None if no number would.
+    """
+
+    message: str
+    enough: int | None = None
+
+
+def _findings(doubts: Sequence[_Doubt]) -> Iterator[Finding]:
+    """One WARN for all that more samples mend, which names the largest number of them; one for each of the others."""
+    enough = max((doubt.enough for doubt in doubts if doubt.enough is not None), default=None)
+    if enough is not None:
+        message = "; ".join(doubt.message for doubt in doubts if doubt.enough is not None)
+        yield Finding("WARN", CHECK, f"{message}; scenario.num_samples: {enough} would do")
+    yield from (Finding("WARN", CHECK, doubt.message) for doubt in doubts if doubt.enough is None)
+
+
+@frozen
 class _Case:
     """One trial with its steady window.
 
@@ -101,15 +127,15 @@ class _Case:
         return len(self.trial.outcomes)
 
 
-def _warn(message: str, case: _Case, times: float) -> Finding:
-    """A WARN that names how many samples would do, in two digits rounded up."""
+def _doubt(message: str, case: _Case, times: float) -> _Doubt:
+    """With how many samples would do, in two digits rounded up."""
     wanted = max(case.requests + 1, math.ceil(case.requests * times))
     step = 10 ** max(0, len(str(wanted)) - 2)
     enough = -(-wanted // step) * step
-    return Finding("WARN", CHECK, f"{message}; scenario.num_samples: {enough} would do")
+    return _Doubt(message, enough)
 
 
-def _length(cases: Sequence[_Case], p95_s: float) -> Finding | None:
+def _length(cases: Sequence[_Case], p95_s: float) -> _Doubt | None:
     worst = min(cases, key=lambda each: each.window.duration_s)
     wanted_s = max(_SHORTEST_S, _LATENCIES * p95_s)
     seconds = worst.window.duration_s
@@ -117,19 +143,19 @@ def _length(cases: Sequence[_Case], p95_s: float) -> Finding | None:
         return None
     limits = f"{_SHORTEST_S:g} s or {_LATENCIES} × the p95 of E2E ({p95_s:.3g} s)"
     message = f"the steady window is {seconds:.1f} s long, less than {limits}"
-    return _warn(message, worst, wanted_s / seconds)
+    return _doubt(message, worst, wanted_s / seconds)
 
 
-def _requests(cases: Sequence[_Case]) -> Finding | None:
+def _requests(cases: Sequence[_Case]) -> _Doubt | None:
     worst = min(cases, key=lambda each: each.requests)
     wanted = _PER_SLOT * worst.window.concurrency
     if worst.requests >= wanted:
         return None
     message = f"{worst.requests} requests are fewer than {_PER_SLOT} × the {worst.window.concurrency} in flight"
-    return _warn(message, worst, wanted / worst.requests)
+    return _doubt(message, worst, wanted / worst.requests)
 
 
-def _halves(cases: Sequence[_Case]) -> Finding | None:
+def _halves(cases: Sequence[_Case]) -> _Doubt | None:
     """Both halves of the window should cost the same per token; by chance they differ by 1 / √n."""
     differences = [(difference, each) for each in cases if (difference := _difference(each)) is not None]
     if not differences:
@@ -141,8 +167,8 @@ def _halves(cases: Sequence[_Case]) -> Finding | None:
     message += f" in trial {worst.trial.number}"
     times = (difference / _HALVES) ** 2
     if times > _MORE:
-        return Finding("WARN", CHECK, f"{message}: its speed or its power changes, so that more samples will not help")
-    return _warn(message, worst, times)
+        return _Doubt(f"{message}: its speed or its power changes, so that more samples will not help")
+    return _doubt(message, worst, times)
 
 
 def _difference(case: _Case) -> float | None:
@@ -162,7 +188,7 @@ def _energy_j(measurement: Measurement | None, component: Component) -> float | 
     return sum(each.energy_j for each in readings) if readings else None
 
 
-def _prompts(cases: Sequence[_Case]) -> Finding | None:
+def _prompts(cases: Sequence[_Case]) -> _Doubt | None:
     """The window should hold prefill and decode in the proportion of the pass; its edges shift it by 1 / n."""
     shifts = [(shift, each) for each in cases if (shift := _shift(each)) is not None]
     if not shifts:
@@ -171,7 +197,7 @@ def _prompts(cases: Sequence[_Case]) -> Finding | None:
     if abs(shift) <= _PROMPTS:
         return None
     message = f"the steady window has {shift:+.1%} computed prompt tokens per output token against the pass"
-    return _warn(f"{message} in trial {worst.trial.number}", worst, abs(shift) / _PROMPTS)
+    return _doubt(f"{message} in trial {worst.trial.number}", worst, abs(shift) / _PROMPTS)
 
 
 def _shift(case: _Case) -> float | None:
@@ -182,12 +208,12 @@ def _shift(case: _Case) -> float | None:
     return (figures.computed_prompt_tokens / figures.output_tokens) / (computed / counts.output_tokens) - 1
 
 
-def _contexts(cases: Sequence[_Case]) -> Finding | None:
+def _contexts(cases: Sequence[_Case]) -> _Doubt | None:
     """The requests in flight should be as old as those of a steady state, which reads as much context for a token.
 
-    A pass begins with young requests. In a steady state the mean output token stands where it stands over all requests
-    of the pass (renewal theory: long requests are in flight for longer). With a few very long answers a pass may end
-    before that is reached; the shift fades as the number of requests grows.
+    A pass begins with young requests, and one with a few very long answers may end before they are as old as they
+    become; the shift fades as the number of requests grows. Where slices of the window show what context costs, the
+    figures are given for that of a steady state (``mix_findings``).
     """
     shifts = [
         (case.figures.context_tokens / case.figures.pass_context_tokens - 1, case)
@@ -200,4 +226,4 @@ def _contexts(cases: Sequence[_Case]) -> Finding | None:
     if abs(shift) <= _CONTEXTS:
         return None
     message = f"the output tokens of the steady window follow {shift:+.1%} tokens of context against the pass"
-    return _warn(f"{message} in trial {worst.trial.number}: a few long answers", worst, abs(shift) / _CONTEXTS)
+    return _doubt(f"{message} in trial {worst.trial.number}: a few long answers", worst, abs(shift) / _CONTEXTS)

@@ -9,6 +9,7 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.component_energy import component_energy, seen_in_part, why_absent
 from ai_energy_benchmarks.analysis.steady import sent_within, steady_trial
+from ai_energy_benchmarks.analysis.steady_correction import Correction, Group, correction
 from ai_energy_benchmarks.analysis.tokens import Counts, TokenBounds
 from ai_energy_benchmarks.analysis.totals import total_parts
 from ai_energy_benchmarks.analysis.windows import COMPONENTS
@@ -65,6 +66,13 @@ def steady_state(
     }
     methods = {name: energy.provenance for name, energy in components.items()}
     total = total_parts(methods, absent, required, seen_in_part(parts, absent))
+    groups: dict[Group, tuple[Component, ...]] = {each: (each,) for each in components}
+    groups |= {"total": total.components} if total.components else {}
+    shifts = Correction() if bounds is None else correction(trials, windows, groups)
+    energies = {
+        name: component_energy(name, of, parts, bounds, steps, shifts=shifts.energies.get(name, ()))
+        for name, of in groups.items()
+    }
     duration_s, output_tokens = fmean(each.duration_s for each in seen), fmean(each.output_tokens for each in seen)
     pairs = zip(trials, windows, strict=True)
     pooled = [sum(1 for _ in sent_within(trial.outcomes, window)) for trial, window in pairs]
@@ -74,16 +82,26 @@ def steady_state(
         concurrency=windows[0].concurrency,
         duration_s=duration_s,
         output_tokens=output_tokens,
-        output_tokens_per_s=output_tokens / duration_s if duration_s > 0 else 0.0,
-        components=tuple(components.values()),
+        output_tokens_per_s=_rate(output_tokens, duration_s, shifts),
+        components=tuple(energies[each] for each in components),
         absent=absent,
-        total=component_energy("total", total.components, parts, bounds, steps) if total.components else None,
+        total=energies.get("total"),
         tokens_absent=absent_tokens,
         request_output_tokens=sum(each.output_tokens for each in counts) / succeeded if succeeded else 0.0,
         latency_requests=fmean(pooled),
         left_out_requests=fmean(each.succeeded for each in counts) - fmean(pooled),
         filler_requests=fmean(len(each.fillers) for each in trials),
+        mix=shifts.mix,
     )
+
+
+def _rate(output_tokens: float, duration_s: float, shifts: Correction) -> float:
+    """Output tokens per second."""
+    if duration_s <= 0:
+        return 0.0
+    if not shifts.rate:
+        return output_tokens / duration_s
+    return 1 / fmean(each.measured + each.change for each in shifts.rate)
 
 
 def _part(trial: Trial, window: SteadyWindow) -> Trial:

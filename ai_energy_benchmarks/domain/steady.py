@@ -9,6 +9,28 @@ from ai_energy_benchmarks.domain.serving import ServerLoad
 
 
 @frozen
+class SliceEnergies:
+    """The energy of one device in each slice of a steady window, in joules, as one meter saw it."""
+
+    device_id: str
+    meter: str
+    energies_j: tuple[float, ...]
+
+
+@frozen
+class Slices:
+    """A steady window cut into slices of equal length, to see what energy depends on within it.
+
+    Attributes:
+        edges_s: of the slices, on the monotonic clock; one more than there are slices.
+        devices: those of which the meter can tell the energy of so short a time.
+    """
+
+    edges_s: tuple[float, ...]
+    devices: tuple[SliceEnergies, ...]
+
+
+@frozen
 class SteadyWindow:
     """The steady state of one trial.
 
@@ -22,6 +44,7 @@ class SteadyWindow:
             measured.
         first_half, second_half: the same for the two halves of the time.
         server_load: the server's gauges within the window; None if no reading fell into it.
+        slices: the energy of parts of the window; None where it is too short for them, or no meter can be cut.
     """
 
     start_s: float
@@ -31,6 +54,7 @@ class SteadyWindow:
     first_half: Measurement | None = None
     second_half: Measurement | None = None
     server_load: ServerLoad | None = None
+    slices: Slices | None = None
 
     @property
     def duration_s(self) -> float:

@@ -31,6 +31,8 @@ class ComponentEnergy:
         gain_limit: how far the sensor may be off, as a share of its figure; None if that is not known.
         gain_source: who measured that.
         gain_unknown: the meters whose gain is not known, so that no interval includes it.
+        per_output_token_window_j: J per output token as it was measured in a steady window, where
+            ``per_output_token_j`` is that of the steady state's own context and prefill; None where they are the same.
         per_pass_j: energy of a pass with its 95 % intervals.
         guessed: whether a model's watts are a guess, so that the energy is good to an order of magnitude.
         workload_share: the workload's part of its busy time, where somebody asked for it.
@@ -50,6 +52,7 @@ class ComponentEnergy:
     peak_power_w: float | None = None
     per_output_token_low_j: float | None = None
     per_output_token_high_j: float | None = None
+    per_output_token_window_j: float | None = None
     gain_limit: float | None = None
     gain_source: str = ""
     gain_unknown: tuple[str, ...] = ()
@@ -85,6 +88,31 @@ class SteadyTrial:
 
 
 @frozen
+class SteadyMix:
+    """What an output token brings with it, in the steady windows and in a steady state: means over trials.
+
+    Attributes:
+        window_context_tokens, steady_context_tokens: tokens before it, prompt included.
+        window_prompt_tokens, steady_prompt_tokens: computed prompt tokens for each output token.
+        known: the components of which the slices of the windows show what this costs.
+        corrected: whether the figures are those of the steady state's context and prefill, since they differ from the
+            windows' by more than 0.5 % and more than chance.
+        window_tokens_per_s: output tokens per second as they were measured in the windows.
+        sampling: relative standard error of J per output token of the leading component, were other requests of the
+            same kind drawn; None if it is not known.
+    """
+
+    window_context_tokens: float
+    steady_context_tokens: float
+    window_prompt_tokens: float
+    steady_prompt_tokens: float
+    known: tuple[str, ...]
+    corrected: bool
+    window_tokens_per_s: float
+    sampling: float | None = None
+
+
+@frozen
 class SteadyState:
     """The steady state of a pass under concurrency: means over trials, without ramp and drain.
 
@@ -100,6 +128,7 @@ class SteadyState:
         latency_requests: requests of a pass that were sent within the window, whose latencies are pooled.
         left_out_requests: those sent before, the first N among them.
         filler_requests: fillers of a trial, which no latency and no count of requests holds.
+        mix: context and prefill of the windows against those of a steady state; None if they cannot be compared.
     """
 
     trials: tuple[SteadyTrial, ...]
@@ -115,6 +144,7 @@ class SteadyState:
     latency_requests: float
     left_out_requests: float
     filler_requests: float
+    mix: SteadyMix | None = None
 
 
 @frozen

@@ -10,7 +10,7 @@ from ai_energy_benchmarks.analysis.server_figures import server_figures
 from ai_energy_benchmarks.analysis.steady import in_flight_mean
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.result import BenchmarkResult
-from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyMix, SteadyState, Summary
 from ai_energy_benchmarks.reporters.figures import (
     amount,
     bounds,
@@ -79,6 +79,8 @@ def _whole_pass(summary: Summary) -> Iterator[tuple[str, str]]:
     pooled = f"latencies are of the {amount(steady.latency_requests)} sent in the steady state"
     left_out = f"{amount(steady.left_out_requests)} before it and {amount(steady.filler_requests)} fillers left out"
     yield "Latencies", f"{pooled}; {left_out}"
+    if steady.mix is not None and steady.mix.corrected and not steady.tokens_absent:
+        yield "As measured", _in_window(steady, steady.mix)
     parts = [f"{figure(summary.output_tokens_per_s)} output tokens/s"]
     for each in rows(summary):
         per_token = derive(summary, each).per_output_token_j
@@ -86,6 +88,16 @@ def _whole_pass(summary: Summary) -> Iterator[tuple[str, str]]:
             parts.append(f"{component_name(each.component)} {figure(per_token.value)} J/output token")
     if summary.tokens_in_doubt is None:
         yield "Whole pass", f"{', '.join(parts)}, with ramp, drain and the fillers' tokens"
+
+
+def _in_window(steady: SteadyState, mix: SteadyMix) -> str:
+    """The figures of the steady window where those of a steady state's context and prefill lead."""
+    parts = [f"{figure(mix.window_tokens_per_s)} output tokens/s"]
+    for each in steady.components:
+        if each.per_output_token_window_j is not None and each.resolved:
+            parts.append(f"{component_name(each.component)} {figure(each.per_output_token_window_j)} J/output token")
+    means = f"{mix.window_context_tokens:.0f} tokens of context, where a steady state has"
+    return f"{', '.join(parts)} in the steady window, at {means} {mix.steady_context_tokens:.0f}"
 
 
 def rows(summary: Summary) -> tuple[ComponentEnergy, ...]:

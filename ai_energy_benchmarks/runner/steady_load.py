@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import chain, count
 
 from attrs import evolve
 
@@ -15,6 +15,7 @@ from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.metrics.base import MetricsCollector, keep_readings
 from ai_energy_benchmarks.results.reanalysis.cutting import by_name, cut_measurement
+from ai_energy_benchmarks.results.reanalysis.slicing import possible_edges, sliced
 from ai_energy_benchmarks.runner.watching import TrialWatch
 
 SALT_BYTES = 8
@@ -57,15 +58,18 @@ def steady_window(
     window = SteadyWindow(*span, concurrency, server_load=watch.server_load_within(*span))
     if measurement is None:
         return window
-    keep_readings(collector, (window.start_s, window.middle_s, window.stop_s))
+    edges_s = chain.from_iterable(possible_edges(window.start_s, window.stop_s))
+    keep_readings(collector, sorted({window.start_s, window.middle_s, window.stop_s, *edges_s}))
     series = by_name(collector.samples())
 
     def part(start_s: float, stop_s: float) -> Measurement:
         return cut_measurement(measurement, start_s, stop_s, series)
 
+    measured = part(window.start_s, window.stop_s)
     return evolve(
         window,
-        measurement=part(window.start_s, window.stop_s),
+        measurement=measured,
+        slices=sliced(measured, series),
         first_half=part(window.start_s, window.middle_s),
         second_half=part(window.middle_s, window.stop_s),
     )

@@ -49,6 +49,7 @@ UNITLESS = {
     "Summary.failed": "a mean count",
     "Recipe.flat_within": "a ratio: change of power over the step between rest and work",
     "Window.flat_within": "a ratio: change of power over the step between rest and work",
+    "SteadyMix.sampling": "a ratio: standard error over figure",
     "SteadyState.latency_requests": "a mean count",
     "SteadyState.left_out_requests": "a mean count",
     "SteadyState.filler_requests": "a mean count",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -29,6 +28,7 @@ from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from ai_energy_benchmarks.testing import Engine, VirtualClock, VirtualCollector, VirtualServer
+from ai_energy_benchmarks.testing.engine import long_run_j
 from tests.factories import completion, failure
 
 
@@ -86,21 +86,6 @@ def whole_j(result: BenchmarkResult) -> float:
     return gpu.per_output_token_j.mean
 
 
-def long_run_j(concurrency: int, lengths: Sequence[int]) -> float:
-    """J per output token of a long run, from the engine itself: the first half of its requests discarded."""
-    bench = Bench(concurrency, lengths)
-    trial, engine = bench.result().trials[0], bench.server.engine
-    sent_s = sorted(each.sent_s for each in trial.outcomes)
-    begin_s, end_s = sent_s[len(sent_s) // 2], sent_s[-1]
-    tokens = sum(
-        bisect_right(each.token_times_s, end_s) - bisect_right(each.token_times_s, begin_s)
-        for each in (*trial.outcomes, *trial.fillers)
-        if isinstance(each, Completion)
-    )
-    first, last = (bisect_left(engine.knots_s, at_s) for at_s in (begin_s, end_s))
-    return (engine.knots_j[last] - engine.knots_j[first]) / tokens
-
-
 def constant(dice: random.Random) -> int:
     return 256
 
@@ -115,14 +100,13 @@ def heavy_tailed(dice: random.Random) -> int:
 
 @pytest.mark.parametrize("length", [constant, lognormal, heavy_tailed])
 def test_thirty_requests_a_slot_find_the_steady_state(length: Callable[[random.Random], int]) -> None:
-    """J per token within 2 % of a run of 200 a slot with other requests of the same kind, its first half discarded.
+    """J per token within 2 % of a long run of the same requests, its first half discarded.
 
     ``scripts/perf/steady.py`` does the same for 64 and 256 in flight; its table is in docs/validation.md.
     """
-    dice, others = random.Random(1), random.Random(2)
-    measured = Bench(8, [length(dice) for _ in range(240)]).result()
-    truth_j = long_run_j(8, [length(others) for _ in range(1600)])
-    assert steady_j(measured) == pytest.approx(truth_j, rel=0.02)
+    dice = random.Random(1)
+    lengths = [length(dice) for _ in range(240)]
+    assert steady_j(Bench(8, lengths).result()) == pytest.approx(long_run_j(Engine(), 8, lengths * 8), rel=0.005)
 
 
 def test_a_hundred_requests_of_mixed_lengths_are_measured_at_sixty_four() -> None:
@@ -137,7 +121,8 @@ def test_a_hundred_requests_of_mixed_lengths_are_measured_at_sixty_four() -> Non
     assert in_flight_mean(evolve(trial, fillers=())) < 0.5 * 64
     (level, message), *more = [each for each in found(result, "steady state") if "fewer than 10" in each[1]]
     assert (level, more) == ("WARN", [])
-    assert "100 requests are fewer than 10 × the 64 in flight; scenario.num_samples: 640 would do" in message
+    assert "100 requests are fewer than 10 × the 64 in flight" in message
+    assert message.count("would do") == 1
     assert result.verdict.level == "WARN"
 
 
@@ -202,18 +187,6 @@ def test_the_context_of_a_window_is_that_of_the_tokens_in_it() -> None:
     figures = steady_trial(*_trial(even))
     assert (figures.context_tokens, figures.pass_context_tokens) == (10 + (2 + 6) / 2, 10 + 8 / 2)
     assert steady_trial(*_trial(even, _answer(3.0, 5.0, tokens=100))).context_tokens is None
-
-
-def test_requests_that_are_too_young_for_a_steady_state_warn() -> None:
-    """A pass of 30 requests a slot that holds one very long answer ends before the others are as old as they become."""
-    lengths = [100] * 470 + [8000] * 10
-    result = Bench(16, lengths).result()
-    (trial,) = result.summary.steady.trials if result.summary.steady else ()
-    assert trial.context_tokens is not None
-    assert trial.pass_context_tokens is not None
-    assert trial.context_tokens < 0.95 * trial.pass_context_tokens
-    messages = [message for level, message in found(result, "steady state") if level == "WARN"]
-    assert any("tokens of context against the pass" in message and "would do" in message for message in messages)
 
 
 def test_a_cancelled_filler_counts_by_the_ratio_of_finished_ones() -> None:
@@ -327,7 +300,7 @@ def test_uneven_halves_and_too_many_prompts_warn_with_the_samples_that_would_do(
     lockstep = Bench(16, [500] * 160).result()
     messages = [message for level, message in found(lockstep, "steady state") if level == "WARN"]
     assert any("-10.0% computed prompt tokens per output token against the pass" in each for each in messages)
-    assert all("would do" in each for each in messages)
+    assert [each.count("would do") for each in messages] == [1]
 
 
 def test_an_older_result_keeps_the_figure_of_its_pass_and_says_so() -> None:

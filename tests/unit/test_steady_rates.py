@@ -48,7 +48,7 @@ def test_a_latency_of_no_request_says_why() -> None:
     assert (level, message[:21]) == ("INFO", "TTFT, ITL, TPOT, E2E:")
     [(level, message)] = found(result, "goodput")
     assert (level, message.endswith("no request was sent in the time that counts")) == ("WARN", True)
-    assert "3 × the p95 of E2E (1.45 s)" in " ".join(message for _, message in found(result, "steady state"))
+    assert "3 × the p95 of E2E (1.46 s)" in " ".join(message for _, message in found(result, "steady state"))
 
 
 def test_halves_that_differ_for_a_reason_name_no_number_of_samples() -> None:

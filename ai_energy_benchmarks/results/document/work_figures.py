@@ -44,6 +44,7 @@ def _steady(summary: Summary, energy: ComponentEnergy, steady: ComponentEnergy |
             **figures,
             "energy_j": steady.energy_j if steady.resolved else None,
             "output_tokens_per_s": summary.steady.output_tokens_per_s,
+            "j_per_output_token_in_window": steady.per_output_token_window_j if steady.resolved else None,
         }
     return blocks
 
@@ -65,6 +66,7 @@ def steady_state(summary: Summary) -> dict[str, Any] | None:
         "latency_requests": steady.latency_requests,
         "left_out_requests": steady.left_out_requests,
         "filler_requests": steady.filler_requests,
+        "mix": asdict(steady.mix) if steady.mix else None,
     }
 
 

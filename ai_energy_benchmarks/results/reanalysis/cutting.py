@@ -14,7 +14,6 @@ from ai_energy_benchmarks.domain.edges import since
 from ai_energy_benchmarks.domain.power import Component, Measurement, Quantity, Reading, Recipe, Samples, Series
 from ai_energy_benchmarks.domain.recipes import cut, follow
 from ai_energy_benchmarks.domain.result import Trial
-from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.errors import ConfigError
 
 SeriesByName = Mapping[tuple[Quantity, str, str], Series]
@@ -67,13 +66,6 @@ def cut_trial(trial: Trial, from_s: float, to_s: float, of: SeriesByName) -> Tri
     )
 
 
-def steady_again(window: SteadyWindow, of: SeriesByName) -> SteadyWindow:
-    """A steady window with every energy computed from the raw series again."""
-    parts = (window.measurement, window.first_half, window.second_half)
-    whole, first, second = (each and measured_again(each, of) for each in parts)
-    return evolve(window, measurement=whole, first_half=first, second_half=second)
-
-
 def _followed(reading: Reading, recipe: Recipe, of: SeriesByName) -> Reading | None:
     series = of.get((recipe.quantity, recipe.series_id, reading.meter))
     if series is None or not len(series.values):
@@ -107,7 +99,7 @@ def cut_measurement(measurement: Measurement, start_s: float, stop_s: float, of:
     lost: dict[Component, str] = {}
     readings = []
     for each in measurement.readings:
-        shorter = _cut_reading(each, start_s, stop_s, of)
+        shorter = cut_reading(each, start_s, stop_s, of)
         if shorter is not None:
             readings.append(shorter)
         elif each.counted:
@@ -123,7 +115,8 @@ def cut_measurement(measurement: Measurement, start_s: float, stop_s: float, of:
     )
 
 
-def _cut_reading(reading: Reading, start_s: float, stop_s: float, of: SeriesByName) -> Reading | None:
+def cut_reading(reading: Reading, start_s: float, stop_s: float, of: SeriesByName) -> Reading | None:
+    """A reading of a part of its window; None if it left nothing from which that could be told."""
     if reading.recipe is None:
         return None
     others = {

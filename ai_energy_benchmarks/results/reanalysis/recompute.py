@@ -24,9 +24,9 @@ from ai_energy_benchmarks.results.reanalysis.cutting import (
     by_name,
     cut_trial,
     measured_again,
-    steady_again,
 )
 from ai_energy_benchmarks.results.reanalysis.parts import of_a_part
+from ai_energy_benchmarks.results.reanalysis.slicing import steady_again
 from ai_energy_benchmarks.results.reanalysis.stored import Stored, load_stored
 
 Baseline = Literal["both", "resident", "hot", "bare"]

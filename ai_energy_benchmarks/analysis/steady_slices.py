@@ -1,0 +1,118 @@
+"""What each slice of a steady window held: its tokens, the context before them, its prompts and its energy."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain, pairwise
+
+from attrs import frozen
+
+from ai_energy_benchmarks.analysis.event_times import tokens_until
+from ai_energy_benchmarks.analysis.filler_tokens import Pace, is_cancelled, pace, repeated_prompts, shows_events
+from ai_energy_benchmarks.analysis.tokens import count
+from ai_energy_benchmarks.analysis.windows import counted
+from ai_energy_benchmarks.domain.completions import Completion
+from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.steady import SteadyWindow
+
+
+@frozen
+class Mix:
+    """What an output token brings with it on average.
+
+    Attributes:
+        context_tokens: tokens before it, prompt included: what attention reads for it.
+        prompt_tokens: computed prompt tokens for each output token.
+    """
+
+    context_tokens: float
+    prompt_tokens: float
+
+
+@frozen
+class Slice:
+    """One slice of a steady window."""
+
+    duration_s: float
+    output_tokens: float
+    mix: Mix
+
+
+def pass_mix(trial: Trial) -> Mix | None:
+    """That of all output tokens of the pass's own requests, which is the mean of a steady state of such requests.
+
+    In a closed loop a slot always has a request, and every step makes a token of each. So the mean token of a steady
+    state is the mean token of all requests, each from its first token to its last (renewal-reward theorem: Ross,
+    Introduction to Probability Models, section 7.4).
+    """
+    tokens = context = 0
+    for each in trial.completions:
+        tokens += each.output_tokens
+        context += each.output_tokens * (2 * each.prompt_tokens + each.output_tokens)
+    counts = count(trial.outcomes)
+    computed = counts.prompt_tokens - (counts.cached_prompt_tokens or 0)
+    return Mix(context / 2 / tokens, computed / tokens) if tokens else None
+
+
+def window_mix(slices: Sequence[Slice]) -> Mix:
+    """That of all slices together."""
+    tokens = sum(each.output_tokens for each in slices)
+    context = sum(each.output_tokens * each.mix.context_tokens for each in slices)
+    prompts = sum(each.output_tokens * each.mix.prompt_tokens for each in slices)
+    return Mix(context / tokens, prompts / tokens)
+
+
+def work_slices(trial: Trial, window: SteadyWindow) -> list[Slice] | None:
+    """Each slice of the window by the times of token events.
+
+    Returns:
+        None where the window has no slices, some answers show no events, or a slice has no token.
+    """
+    if window.slices is None:
+        return None
+    edges_s = window.slices.edges_s
+    of, prompts = pace(chain(trial.outcomes, trial.fillers)), repeated_prompts(trial)
+    tokens, context, computed = ([0.0] * (len(edges_s) - 1) for _ in range(3))
+    for done in chain(trial.outcomes, trial.fillers):
+        if not isinstance(done, Completion) or done.finished_s <= edges_s[0] or done.sent_s >= edges_s[-1]:
+            continue
+        if not shows_events(done) and not (is_cancelled(done) and of.tokens_per_event is not None):
+            return None
+        known = (done.prompt_tokens, done.cached_prompt_tokens or 0)
+        prompt_tokens, cached_tokens = known if done.prompt_tokens else prompts.get(done.number, known)
+        for number, begin, end in _parts(done, of, edges_s):
+            tokens[number] += end - begin
+            context[number] += (end - begin) * (prompt_tokens + (begin + end) / 2)
+        if len(done.token_times_s) and edges_s[0] < done.token_times_s[0] <= edges_s[-1]:
+            computed[bisect_left(edges_s, done.token_times_s[0]) - 1] += prompt_tokens - cached_tokens
+    if not all(tokens):
+        return None
+    return [
+        Slice(stop_s - start_s, made, Mix(read / made, prompt / made))
+        for (start_s, stop_s), made, read, prompt in zip(pairwise(edges_s), tokens, context, computed, strict=True)
+    ]
+
+
+def _parts(done: Completion, of: Pace, edges_s: Sequence[float]) -> Iterator[tuple[int, float, float]]:
+    """The slices that a request lies in, with the tokens that it had at the begin and at the end of each."""
+    first = max(0, bisect_right(edges_s, done.sent_s) - 1)
+    last = min(len(edges_s) - 1, bisect_left(edges_s, done.finished_s))
+    had = [tokens_until(done, of, edges_s[number]) for number in range(first, last + 1)]
+    for number, (begin, end) in enumerate(pairwise(had), first):
+        yield number, begin, end
+
+
+def slice_energies(window: SteadyWindow, components: Collection[Component]) -> list[float] | None:
+    """Joules of the components together in each slice; None if a device that counts has none."""
+    if window.slices is None or window.measurement is None:
+        return None
+    known = {(each.device_id, each.meter): each.energies_j for each in window.slices.devices}
+    sums = [0.0] * (len(window.slices.edges_s) - 1)
+    for reading in counted(window.measurement, components):
+        energies_j = known.get((reading.device.id, reading.meter))
+        if energies_j is None:
+            return None
+        sums = [each + more for each, more in zip(sums, energies_j, strict=True)]
+    return sums

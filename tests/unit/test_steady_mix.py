@@ -1,0 +1,183 @@
+"""The steady figure at the context of a steady state: against long runs, stored, and where slices do not show it."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from ai_energy_benchmarks.analysis.derived import derive_steady
+from ai_energy_benchmarks.analysis.steady_checks import steady_findings
+from ai_energy_benchmarks.analysis.steady_mix import shift
+from ai_energy_benchmarks.analysis.steady_slices import Mix, Slice, pass_mix, work_slices
+from ai_energy_benchmarks.analysis.summary import summarise
+from ai_energy_benchmarks.config.model import ReporterConfig
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyMix, SteadyState
+from ai_energy_benchmarks.results.document.report import report_document
+from ai_energy_benchmarks.results.reanalysis.recompute import differences, reanalyse
+from ai_energy_benchmarks.runner import BenchmarkRunner
+from ai_energy_benchmarks.testing import Engine, VirtualCollector
+from ai_energy_benchmarks.testing.engine import long_run_j
+from tests.unit.test_steady import Bench, Numbered, constant, found, heavy_tailed, lognormal
+
+YOUNG = [100] * 470 + [8000] * 10
+CHECK = "context of the steady state"
+
+
+def costly(seed: int) -> Engine:
+    """An engine whose batch, context and prefill cost what the dice say."""
+    dice = random.Random(seed)
+    base_s, context_s, prefill_s = dice.uniform(4e-3, 2e-2), dice.uniform(1e-8, 1e-7), dice.uniform(1e-5, 2e-4)
+    rest_w, top_w, knee = dice.uniform(100, 300), dice.uniform(500, 1000), dice.choice([5e4, 2e5, 1e6])
+
+    def seconds(batch: int, context_tokens: float, prefill_tokens: int) -> float:
+        return base_s + 2e-5 * batch + context_s * context_tokens + prefill_s * prefill_tokens
+
+    def watts(batch: int, context_tokens: float, prefill_tokens: int) -> float:
+        return top_w - (top_w - rest_w) * math.exp(-batch / 60 - context_tokens / knee - prefill_tokens / 2e3)
+
+    return Engine(seconds=seconds, watts=watts)
+
+
+def steady_of(result: BenchmarkResult) -> tuple[SteadyState, SteadyMix, ComponentEnergy]:
+    steady = result.summary.steady
+    assert steady is not None
+    assert steady.mix is not None
+    return steady, steady.mix, steady.components[0]
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("length", [constant, lognormal, heavy_tailed])
+def test_any_server_is_measured_to_two_percent(length: object, seed: int) -> None:
+    """Whatever batch, context and prefill cost: the truth is a long run of the same requests, within the bounds."""
+    dice = random.Random(seed)
+    lengths = [length(dice) for _ in range(240)]  # type: ignore[operator] # one of three functions
+    steady, mix, gpu = steady_of(Bench(8, lengths, engine=costly(seed)).result())
+    truth_j = long_run_j(costly(seed), 8, lengths * 8)
+    assert gpu.per_output_token_j is not None
+    assert gpu.per_output_token_j.mean == pytest.approx(truth_j, rel=0.01)
+    if mix.corrected:
+        assert gpu.per_output_token_low_j is not None
+        assert gpu.per_output_token_high_j is not None
+        assert gpu.per_output_token_low_j <= truth_j <= gpu.per_output_token_high_j
+        assert steady.output_tokens_per_s != mix.window_tokens_per_s
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("length", [constant, lognormal, heavy_tailed])
+def test_sixty_four_in_flight_are_measured_to_two_percent(length: object) -> None:
+    """With 64 in flight a context of 40 ns a token makes heavy-tailed requests cost 3 % less in the window."""
+    dice = random.Random("0 short")
+    lengths = [length(dice) for _ in range(1920)]  # type: ignore[operator] # one of three functions
+    _, _, gpu = steady_of(Bench(64, lengths).result())
+    assert gpu.per_output_token_j is not None
+    assert gpu.per_output_token_j.mean == pytest.approx(long_run_j(Engine(), 64, lengths * 8), rel=0.005)
+
+
+def test_both_figures_are_reported() -> None:
+    """The window's and the steady state's, in the verdict and in the report; what follows from one follows it."""
+    result = Bench(16, YOUNG).result()
+    steady, mix, gpu = steady_of(result)
+    assert mix.corrected
+    assert mix.window_context_tokens < 0.95 * mix.steady_context_tokens
+    assert gpu.per_output_token_j is not None
+    assert gpu.per_output_token_window_j == pytest.approx(gpu.energy_j / steady.output_tokens)
+    mean_j = gpu.per_output_token_j.mean
+    assert mean_j > gpu.per_output_token_window_j
+    assert steady.output_tokens_per_s < mix.window_tokens_per_s
+    [(level, message), *_] = found(result, CHECK)
+    assert level == "INFO"
+    assert f"{gpu.per_output_token_window_j:.4g} J/output token in the window, {mean_j:.4g}" in message
+    assert not [message for _, message in found(result, "steady state") if "tokens of context" in message]
+    block = report_document(result)["derived"]["gpu"]["steady"]
+    assert block["j_per_output_token"]["value"] == mean_j
+    assert block["j_per_output_token_in_window"] == gpu.per_output_token_window_j
+    figures = derive_steady(result.summary, gpu)
+    assert figures.output_tokens_per_j is not None
+    assert figures.output_tokens_per_j.value == pytest.approx(1 / mean_j)
+    assert figures.per_prompt_token_j is not None
+    assert figures.per_prompt_token_j.value == pytest.approx(mean_j / mix.steady_prompt_tokens)
+    assert "with other requests of the same kind" in " ".join(message for _, message in found(result, CHECK))
+
+
+def test_without_slices_the_window_leads_and_young_requests_warn() -> None:
+    """So do results of versions that stored none."""
+    result = Bench(16, YOUNG).result()
+    (trial,) = result.trials
+    assert trial.steady is not None
+    older = evolve(trial, steady=evolve(trial.steady, slices=None))
+    summary = summarise([older], result.steps)
+    assert summary.steady is not None
+    assert summary.steady.mix is None
+    messages = [each.message for each in steady_findings([older], summary) if each.level == "WARN"]
+    assert any("tokens of context against the pass" in message and "would do" in message for message in messages)
+
+
+def test_reanalysis_makes_the_same_figure_again(tmp_path: Path) -> None:
+    """Bit for bit, from what is stored."""
+    bench = Bench(16, YOUNG)
+    config = evolve(bench.config, output_dir=tmp_path, reporters=(ReporterConfig("json"), ReporterConfig("parquet")))
+    result = BenchmarkRunner(
+        config,
+        backend=bench.server,
+        collector=VirtualCollector(bench.clock, bench.server.engine),
+        dataset=Numbered(),  # type: ignore[arg-type] # made by hand: no from_settings
+        clock=bench.clock,
+    ).run()
+    again = reanalyse(tmp_path)
+    assert differences(again, tmp_path) == ()
+    assert result["steady_state"]["mix"]["corrected"]
+    for block in ("derived", "steady_state"):
+        assert (
+            report_document(again)[block] == result[block] == json.loads((tmp_path / "result.json").read_text())[block]
+        )
+
+
+def _slices(costs: list[float], contexts: list[float]) -> tuple[list[Slice], list[float]]:
+    slices = [Slice(1.0, 100.0, Mix(context, 0.3)) for context in contexts]
+    return slices, [100.0 * cost for cost in costs]
+
+
+def test_a_straight_line_is_followed() -> None:
+    """A token that costs 1 J and 1 mJ more for each token of context, at 900 in place of 700."""
+    contexts = [500.0 + 10 * number for number in range(41)]
+    slices, amounts = _slices([1 + 1e-3 * context for context in contexts], contexts)
+    found_shift = shift(slices, amounts, Mix(900.0, 0.3))
+    assert found_shift is not None
+    assert found_shift.change == pytest.approx(0.2)
+    assert found_shift.half_width == pytest.approx(0.02)
+    assert found_shift.measured == pytest.approx(1.7)
+
+
+def test_slices_that_do_not_show_it_give_nothing() -> None:
+    """A steady state far beyond all slices, and costs that jump about."""
+    contexts = [500.0 + 10 * number for number in range(41)]
+    slices, amounts = _slices([1.0] * 41, contexts)
+    assert shift(slices, amounts, Mix(1100.0, 0.3)) is None
+    dice = random.Random(1)
+    slices, amounts = _slices([dice.uniform(0.5, 1.5) for _ in contexts], contexts)
+    assert shift(slices, amounts, Mix(900.0, 0.3)) is None
+
+
+def test_slices_add_up_to_the_window() -> None:
+    """Their tokens and times are those of the window, and the pass's mix is that of its own requests."""
+    dice = random.Random(2)
+    lengths = [lognormal(dice) for _ in range(240)]
+    result = Bench(8, lengths).result()
+    (trial,), steady = result.trials, result.summary.steady
+    assert trial.steady is not None
+    assert steady is not None
+    slices = work_slices(trial, trial.steady)
+    assert slices is not None
+    assert sum(each.output_tokens for each in slices) == pytest.approx(steady.output_tokens)
+    assert sum(each.duration_s for each in slices) == pytest.approx(steady.duration_s)
+    mix = pass_mix(trial)
+    assert mix is not None
+    total = sum(lengths)
+    assert mix.prompt_tokens == pytest.approx(240 * 100 / total)
+    assert mix.context_tokens == pytest.approx(sum(each * (100 + each / 2) for each in lengths) / total)
