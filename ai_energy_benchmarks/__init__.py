@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from ai_energy_benchmarks.results.reading import load_results
     from ai_energy_benchmarks.runner import BenchmarkRunner, create_benchmark, run_benchmark_from_config
+    from ai_energy_benchmarks.study.frame import load_frame
 
     __version__: str
 
@@ -41,6 +42,7 @@ _HOMES = {
     "ReporterError": "errors",
     "create_benchmark": "runner",
     "load_config": "config.loading",
+    "load_frame": "study.frame",
     "load_results": "results.reading",
     "run_benchmark_from_config": "runner",
 }
@@ -61,6 +63,7 @@ __all__ = [
     "__version__",
     "create_benchmark",
     "load_config",
+    "load_frame",
     "load_results",
     "run_benchmark_from_config",
 ]

@@ -67,7 +67,8 @@ def block(document: Document, *names: str) -> Document:
     """A mapping inside a document; empty where there is none."""
     for name in names:
         inner = document.get(name)
-        document = inner if isinstance(inner, Mapping) else {}
+        # Asking for the abstract class alone takes a tenth of the time in which thousands of results are loaded.
+        document = inner if type(inner) is dict or isinstance(inner, Mapping) else {}
     return document
 
 
