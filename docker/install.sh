@@ -3,7 +3,7 @@
 # sees the packages of the base image and replaces none of its engines.
 #
 #   TORCH    a requirement for a base image without torch, such as torch==2.13.0
-#   INDEX    a further package index, as for a pre-release
+#   INDEX    the index that has this package, as for a pre-release; everything else comes from the usual one
 set -euo pipefail
 
 environment=/opt/ai_energy_benchmarks
@@ -22,12 +22,14 @@ PYTHON
 echo "kept as the base image has them:" && cat "$held"
 
 python3 -m venv --system-site-packages "$environment"
-index=()
-[[ -z ${INDEX:-} ]] || index=(--extra-index-url "$INDEX" --pre)
+install() { "$environment/bin/python" -m pip install --no-cache-dir --disable-pip-version-check "$@"; }
+if [[ -n ${INDEX:-} ]]; then
+    # By itself: on an index that anybody can upload to, a dependency of the same name could be anybody's.
+    install --no-deps --pre --index-url "$INDEX" "$(sed 's/\[.*\]//' <<<"$1")"
+fi
 torch=()
 [[ -z ${TORCH:-} ]] || torch=("$TORCH")
-"$environment/bin/python" -m pip install --no-cache-dir --disable-pip-version-check --constraint "$held" \
-    ${index[@]+"${index[@]}"} ${torch[@]+"${torch[@]}"} "$@"
+install --constraint "$held" ${torch[@]+"${torch[@]}"} "$@"
 rm "$held"
 "$environment/bin/ai-energy-benchmark" --version
 

@@ -34,7 +34,9 @@ def test_links_inside_the_repository_lead_somewhere(paper: Path) -> None:
 def test_scripts_and_workflows_that_the_papers_name_exist() -> None:
     """A checklist that names a script which is gone cannot be followed."""
     for paper in PAPERS:
-        for name in re.findall(r"(?:\./)?((?:scripts|docker)/[\w/.-]+\.(?:py|sh))", paper.read_text(encoding="utf-8")):
+        for name in re.findall(
+            r"(?:\./)?((?:scripts|docker)/[\w/.-]+\.(?:py|sh))\b", paper.read_text(encoding="utf-8")
+        ):
             assert (ROOT / name).is_file(), f"{paper.name}: {name}"
     publishing = (ROOT / "PUBLISHING.md").read_text(encoding="utf-8")
     for workflow, environment in re.findall(r"`([\w-]+\.yml)` \| `(\w+)`", publishing):
