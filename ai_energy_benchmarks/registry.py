@@ -15,6 +15,10 @@ from ai_energy_benchmarks.errors import ConfigError, DatasetError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from ai_energy_benchmarks.domain.environment import Environment
+    from ai_energy_benchmarks.domain.readiness import Readiness
+    from ai_energy_benchmarks.machine.packages import Package
+
 Kind = Literal["backends", "collectors", "datasets", "reporters"]
 
 BUILTIN: dict[Kind, dict[str, str]] = {
@@ -52,6 +56,11 @@ BUILTIN: dict[Kind, dict[str, str]] = {
 }
 
 
+# How the rooms find out whether one of their members works here.
+_READINESS: dict[Kind, str] = {
+    "backends": "ai_energy_benchmarks.backends.readiness:readiness",
+    "collectors": "ai_energy_benchmarks.metrics.readiness:readiness",
+}
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 BY_SHAPE = ("local", "huggingface")  # chosen by what a data set's name looks like, never by these words
 
@@ -93,6 +102,52 @@ def load(kind: Kind, name: str) -> type:
     if not isinstance(found, type):
         raise ConfigError(f"{kind} {name!r}: its entry point gives {found!r}, which is not a class")
     return found
+
+
+def readiness(kind: Kind, name: str, environment: Environment) -> Readiness:
+    """Whether the member works on this machine, as its room finds out; never an exception.
+
+    ``doctor`` and ``list`` show it, of built-in members and of plugins alike.
+    """
+    from ai_energy_benchmarks.domain.readiness import Readiness
+    from ai_energy_benchmarks.machine.packages import packages_readiness
+
+    try:
+        member = load(kind, name)
+    except (ConfigError, ImportError, AttributeError) as error:
+        return Readiness("missing", f"it cannot be imported: {error}")
+    required = required_options(member)
+    if required:
+        return Readiness("limited", f"it needs options: {', '.join(required)}", "set them in the config")
+    if kind in _READINESS:
+        module, _, attribute = _READINESS[kind].partition(":")
+        ask = getattr(import_module(module), attribute)
+        try:
+            found: Readiness = ask(member, environment)
+        except (AttributeError, TypeError) as error:  # a plugin that lacks a part of its contract
+            return Readiness("missing", f"{member.__qualname__} is no {kind[:-1]} as its contract has it: {error}")
+        return found
+    return packages_readiness(getattr(member, "REQUIRES", ()))
+
+
+def required_packages(kind: Kind) -> tuple[Package, ...]:
+    """What the members of one kind need, as they list it in ``REQUIRES``."""
+    found: dict[Package, None] = {}
+    for name in names(kind):
+        try:
+            found |= dict.fromkeys(getattr(load(kind, name), "REQUIRES", ()))
+        except (ConfigError, ImportError, AttributeError):
+            continue  # ``readiness`` reports a member that cannot be imported
+    return tuple(found)
+
+
+def required_options(member: type) -> tuple[str, ...]:
+    """Options of a member that have no default."""
+    import attrs
+
+    options = getattr(member, "Options", None)
+    fields = attrs.fields(options) if options is not None and attrs.has(options) else ()
+    return tuple(field.name for field in fields if field.default is attrs.NOTHING)
 
 
 def unknown_name(kind: Kind, name: str) -> str:

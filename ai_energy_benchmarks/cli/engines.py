@@ -1,33 +1,30 @@
-"""What to tell a user who has no engine at all."""
+"""What to show a user who has no engine at all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 
+from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.errors import BackendError
-
-ENGINES = {"pytorch": "torch", "vllm": "vllm", "tensorrt": "tensorrt_llm"}
-
-
-def install_lines() -> str:
-    """One line per engine; any one of them is enough."""
-    return "\n        ".join(f'pip install "ai_energy_benchmarks[{extra}]"' for extra in ENGINES)
 
 
 @contextmanager
 def naming_all_engines() -> Iterator[None]:
-    """Give a backend's refusal all install lines where no engine is installed.
+    """Give a backend's refusal all install lines where no engine is installed; any one of them is enough.
 
     Raises:
-        BackendError: the backend's own, or with a fuller cure.
+        BackendError: the backend's own, or with a fuller fix.
     """
     try:
         yield
     except BackendError as error:
-        if any(find_spec(module) for module in ENGINES.values()):
+        from ai_energy_benchmarks.machine.packages import importable
+
+        packages = registry.required_packages("backends")
+        if any(map(importable, packages)):
             raise
+        lines = dict.fromkeys(package.install for package in packages)
         raise BackendError(
-            f"no inference engine is installed: {error.message}", remedy=f"one of\n        {install_lines()}"
+            f"no inference engine is installed: {error.message}", remedy="\n        ".join(("one of", *lines))
         ) from error

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import attrs
 import click
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ai_energy_benchmarks.backends.base import Backend
     from ai_energy_benchmarks.domain.environment import Environment
-    from ai_energy_benchmarks.metrics.base import MetricsCollector
     from ai_energy_benchmarks.registry import Kind
 
 
@@ -49,6 +45,7 @@ def _table(kind: Kind, environment: Environment) -> Table:
 
 def _described(kind: Kind, name: str, environment: Environment) -> tuple[str, str]:
     """First line of the member's docstring, and what keeps it from working; empty if nothing does."""
+    from ai_energy_benchmarks import registry
     from ai_energy_benchmarks.config.members import member_class
     from ai_energy_benchmarks.text.problems import InvalidError
 
@@ -57,37 +54,6 @@ def _described(kind: Kind, name: str, environment: Environment) -> tuple[str, st
     except InvalidError as error:
         return "", str(error)
     description = (inspect.getdoc(member) or "").partition("\n")[0].replace("``", "")
-    options = getattr(member, "Options", None)
-    if options is not None and (needed := required(options)):
-        return description, f"it needs options: {', '.join(needed)}"
-    if kind == "backends":
-        return description, _backend_obstacle(cast("type[Backend]", member))
-    if kind == "collectors":
-        return description, _collector_obstacle(cast("type[MetricsCollector]", member), environment)
-    package, install = getattr(member, "NEEDS", ("", ""))
-    missing = bool(package) and importlib.util.find_spec(package) is None
-    return description, f"it needs {package}: {install}" if missing else ""
-
-
-def required(options: type) -> tuple[str, ...]:
-    """Options of a member that have no default."""
-    return tuple(each.name for each in attrs.fields(options) if each.default is attrs.NOTHING)
-
-
-def _backend_obstacle(member: type[Backend]) -> str:
-    from ai_energy_benchmarks.backends.base import BackendSettings, Demand
-    from ai_energy_benchmarks.domain.prompts import Generation
-
-    settings = BackendSettings("", "auto", (0,), None, "text-generation", member.Options())
-    return "; ".join(member.from_settings(settings).problems(Demand(Generation(), 1, 1)))
-
-
-def _collector_obstacle(member: type[MetricsCollector], environment: Environment) -> str:
-    from ai_energy_benchmarks.errors import CollectorError
-    from ai_energy_benchmarks.metrics.base import CollectorSettings
-
-    try:
-        with member.from_settings(CollectorSettings(member.Options(), environment)):
-            return ""
-    except CollectorError as error:
-        return error.message if error.remedy is None else f"{error.message}; {error.remedy}"
+    found = registry.readiness(kind, name, environment)
+    usable = found.state != "missing" and not registry.required_options(member)
+    return description, "" if usable else "; ".join(filter(None, (found.detail, found.remedy)))

@@ -15,11 +15,13 @@ from ai_energy_benchmarks.datasets.conversations import Filled, Turns, prompts_f
 from ai_energy_benchmarks.datasets.sampling import ALL
 from ai_energy_benchmarks.domain.prompts import Prompt, Tokenizer
 from ai_energy_benchmarks.errors import DatasetError
+from ai_energy_benchmarks.machine.packages import Package
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
 
-INSTALL_LINE = 'pip install "ai_energy_benchmarks[datasets]"'
+REQUIRES = (Package("datasets", ("datasets",), "datasets"),)
+INSTALL_LINE = REQUIRES[0].install
 
 
 @frozen
@@ -48,7 +50,7 @@ class HuggingFaceDataset:
     """One split of a hub data set; after the first download it is read from the hub's cache."""
 
     Options: ClassVar[type] = HuggingFaceOptions
-    NEEDS: ClassVar[tuple[str, str]] = ("datasets", INSTALL_LINE)
+    REQUIRES: ClassVar[tuple[Package, ...]] = REQUIRES
 
     def __init__(self, settings: DatasetSettings) -> None:
         self._settings = settings

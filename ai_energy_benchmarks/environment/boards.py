@@ -1,4 +1,4 @@
-"""NVIDIA boards and their driver, asked once and closed again."""
+"""NVIDIA GPUs and their driver, read once through a library that is closed again."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import Any
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.environment import Board
-
-# The binding has no types, and neither have its handles.
-Nvml = Any
-Handle = Any
+from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.machine.nvml import Handle, Nvml, open_nvml, shut_down
 
 
 @frozen
@@ -31,30 +29,17 @@ class Boards:
 def look_for_boards() -> Boards:
     """All boards that the driver shows to this process; never an exception."""
     try:
-        import pynvml
-    except ImportError:
-        return Boards(problem="the package nvidia-ml-py is not installed")
-    if not hasattr(pynvml, "nvmlInit") or not hasattr(pynvml, "NVMLError"):
-        return Boards(problem="another package shadows the module pynvml of nvidia-ml-py")
+        nvml = open_nvml()
+    except CollectorError as error:
+        return Boards(problem=error.message)
     try:
-        pynvml.nvmlInit()
-    except (pynvml.NVMLError, OSError) as error:
-        return Boards(problem=f"NVML cannot be opened: {error}")
-    try:
-        count = pynvml.nvmlDeviceGetCount()
-        found = tuple(board for index in range(count) if (board := _board(pynvml, index)) is not None)
-        return Boards(found, _driver_version(pynvml), _cuda_version(pynvml))
-    except pynvml.NVMLError as error:
-        return Boards(problem=f"NVML does not list its boards: {error}")
+        count = nvml.nvmlDeviceGetCount()
+        found = tuple(board for index in range(count) if (board := _board(nvml, index)) is not None)
+        return Boards(found, _driver_version(nvml), _cuda_version(nvml))
+    except nvml.NVMLError as error:
+        return Boards(problem=f"NVML does not list its GPUs: {error}")
     finally:
-        _close(pynvml)
-
-
-def _close(nvml: Nvml) -> None:
-    try:
-        nvml.nvmlShutdown()
-    except nvml.NVMLError:
-        return
+        shut_down(nvml)
 
 
 def _driver_version(nvml: Nvml) -> str | None:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from attrs import frozen
 
+from ai_energy_benchmarks import registry
+from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.environment.boards import Boards, look_for_boards
-from ai_energy_benchmarks.environment.engines import engine_lines, package_hints
 from ai_energy_benchmarks.environment.lines import Line
-from ai_energy_benchmarks.environment.meters import meter_lines
+from ai_energy_benchmarks.environment.package_hints import package_hints
+from ai_energy_benchmarks.environment.snapshot import take_snapshot
 from ai_energy_benchmarks.machine import hardware
 
 
@@ -31,18 +33,24 @@ class DoctorReport:
 
 
 def examine(root: Path = hardware.ROOT) -> DoctorReport:
-    """Look at the machine; loads no engine and opens NVML only briefly.
+    """Look at the machine: enter each meter briefly, and ask each backend what is in its way. Loads no engine.
 
     Args:
-        root: where ``/proc``, ``/sys`` and ``/dev`` stand.
+        root: where the hardware's ``/proc``, ``/sys`` and ``/dev`` are.
     """
-    boards = look_for_boards()
+    boards, environment = look_for_boards(), take_snapshot(root)
     return DoctorReport(
         hardware=hardware_lines(root, boards),
-        meters=meter_lines(root, boards),
-        engines=engine_lines(),
+        meters=member_lines("collectors", environment),
+        engines=member_lines("backends", environment),
         hints=package_hints(boards),
     )
+
+
+def member_lines(kind: registry.Kind, environment: Environment) -> tuple[Line, ...]:
+    """One line per member of the registry, plugins included."""
+    found = ((name, registry.readiness(kind, name, environment)) for name in registry.names(kind))
+    return tuple(Line(name, ready.state, ready.detail, ready.remedy) for name, ready in found)
 
 
 def hardware_lines(root: Path, seen: Boards) -> tuple[Line, ...]:

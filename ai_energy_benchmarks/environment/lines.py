@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from attrs import frozen
 
-State = Literal["ready", "limited", "missing"]
+from ai_energy_benchmarks.domain.readiness import State
 
 
 @frozen

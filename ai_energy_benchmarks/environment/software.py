@@ -6,10 +6,10 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ai_energy_benchmarks.domain import openmp
+from ai_energy_benchmarks.machine.packages import installed_version
 
 # Distributions that can change speed, energy or token counts.
 LIBRARIES = (
@@ -33,15 +33,6 @@ VARIABLES = (
 _GIT_PATIENCE_S = 2
 # A value with anything else in it, such as a path, is not repeated in a report.
 _PLAIN = re.compile(r"[\w.,:;%+=\[\] -]{0,200}")
-
-
-def installed_version(distribution: str) -> str | None:
-    """The installed version; None if it is not installed, or its metadata has none."""
-    try:
-        found: str | None = version(distribution)
-    except (PackageNotFoundError, KeyError):
-        return None
-    return found
 
 
 def library_versions() -> dict[str, str]:

@@ -11,16 +11,12 @@ from attrs import evolve, frozen
 
 from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
-from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.errors import CollectorError, ConfigError
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
 from ai_energy_benchmarks.metrics.combined import CombinedCollector
 
-# In order of trust ("Meters" in docs/measurement.md): the first that opens and sees the component is taken.
-_ORDER: Mapping[Component, tuple[str, ...]] = {
-    "gpu": ("nvml", "zeus"),
-    "cpu": ("rapl", "zeus", "modelled"),
-    "dram": ("rapl",),
-}
+# Their absence is always explained; other components appear where a meter of them does.
+_EXPECTED: tuple[Component, ...] = ("gpu", "cpu", "dram")
 
 
 @frozen
@@ -29,7 +25,12 @@ class AutoOptions:
 
 
 class AutoCollector:
-    """Opens what works, and remembers why the rest was not taken."""
+    """For each component the best meter that works here; the report says why the others were not taken.
+
+    The order is that of trust ("Meters" in docs/measurement.md): a meter's class has ``AUTO``, component → its place,
+    the lowest first. Of each component the first meter that opens and sees it is taken; one without ``AUTO``, or with
+    options that have no default, is used only by name.
+    """
 
     Options: ClassVar[type] = AutoOptions
 
@@ -39,6 +40,7 @@ class AutoCollector:
         self._chosen = CombinedCollector(())
         self._absent: dict[Component, str] = {}
         self._notes: tuple[str, ...] = ()
+        self._order: Mapping[Component, tuple[str, ...]] = {}
 
     @classmethod
     def from_settings(cls, settings: CollectorSettings) -> AutoCollector:
@@ -48,9 +50,10 @@ class AutoCollector:
         with ExitStack() as stack:
             found: dict[str, MetricsCollector] = {}
             refused: dict[str, str] = {}
-            picked = {component: self._pick(component, found, refused, stack) for component in _ORDER}
+            self._order = _order()
+            picked = {component: self._pick(component, found, refused, stack) for component in self._order}
             self._absent = {
-                component: "; ".join(f"{name}: {refused[name]}" for name in _ORDER[component] if name in refused)
+                component: "; ".join(f"{name}: {refused[name]}" for name in self._order[component] if name in refused)
                 or "no meter of this machine sees it"
                 for component, name in picked.items()
                 if name is None
@@ -64,14 +67,16 @@ class AutoCollector:
             # The members are open already, so this one is used without being entered.
             owners = {component: found[name] for component, name in picked.items() if name}
             self._chosen = CombinedCollector(tuple(found.values()), owners)
-            self._notes = tuple(_note(component, name, refused) for component, name in picked.items() if name)
+            self._notes = tuple(
+                _note(component, name, self._order[component], refused) for component, name in picked.items() if name
+            )
             self._stack = stack.pop_all()
         return self
 
     def _pick(
         self, component: Component, found: dict[str, MetricsCollector], refused: dict[str, str], stack: ExitStack
     ) -> str | None:
-        for name in _ORDER[component]:
+        for name in self._order[component]:
             if name not in found and name not in refused:
                 kind = cast("type[MetricsCollector]", registry.load("collectors", name))
                 meter = kind.from_settings(evolve(self._settings, options=kind.Options()))
@@ -90,6 +95,9 @@ class AutoCollector:
 
     def components(self) -> tuple[Component, ...]:
         return self._chosen.components()
+
+    def limits(self) -> tuple[str, ...]:
+        return tuple(f"no {component}: {reason}" for component, reason in self._absent.items())
 
     def attach(self, workload: Workload) -> None:
         self._chosen.attach(workload)
@@ -117,8 +125,28 @@ class AutoCollector:
         return (*self._notes, *self._chosen.notes())
 
 
-def _note(component: Component, name: str, refused: Mapping[str, str]) -> str:
+def _order() -> Mapping[Component, tuple[str, ...]]:
+    """Component → the meters of it in order of trust, as their classes state it in ``AUTO``, plugins included."""
+    places: dict[Component, list[tuple[int, str]]] = {component: [] for component in _EXPECTED}
+    for name in registry.names("collectors"):
+        try:
+            member = registry.load("collectors", name)
+        except (ConfigError, ImportError, AttributeError):
+            continue  # ``list`` and ``doctor`` report a plugin that cannot be imported
+        if not registry.required_options(member):
+            stated: Mapping[Component, int] = getattr(member, "AUTO", {})
+            for component, place in stated.items():
+                places.setdefault(component, []).append((place, name))
+    # Of two with the same place the one that is registered first goes first: built-in meters before plugins.
+    return {component: tuple(name for _, name in sorted(rows, key=_place)) for component, rows in places.items()}
+
+
+def _place(row: tuple[int, str]) -> int:
+    return row[0]
+
+
+def _note(component: Component, name: str, order: Sequence[str], refused: Mapping[str, str]) -> str:
     """Which meter was picked, and why each earlier one was not."""
-    earlier = _ORDER[component][: _ORDER[component].index(name)]
+    earlier = order[: order.index(name)]
     passed_over = "".join(f"; not {each}: {refused.get(each, 'it does not see it')}" for each in earlier)
     return f"auto picked {name} for {component.upper()}{passed_over}"

@@ -108,6 +108,15 @@ class KeepsReadings(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsLimits(Protocol):
+    """A meter that may see less here than it can elsewhere; ``doctor`` shows what it lacks."""
+
+    def limits(self) -> tuple[str, ...]:
+        """What it does not see here, or sees in a worse way, each with the reason; only while entered."""
+        ...
+
+
 def keep_readings(collector: MetricsCollector, times_s: Sequence[float]) -> None:
     """Have a meter keep its readings around some moments, if it ever thins them."""
     if isinstance(collector, KeepsReadings):

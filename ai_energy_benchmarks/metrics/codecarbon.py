@@ -18,6 +18,7 @@ from ai_energy_benchmarks.domain.power import (
     Provenance,
 )
 from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.machine.packages import Package
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.codecarbon_gpus import CodeCarbonGpus
 from ai_energy_benchmarks.metrics.options import chosen
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from codecarbon.output import EmissionsData
 
 METER = "codecarbon"
-INSTALL_LINE = 'pip install "ai_energy_benchmarks[codecarbon]"'
+REQUIRES = (Package("codecarbon", ("codecarbon",), "codecarbon"),)
+INSTALL_LINE = REQUIRES[0].install
 _J_PER_KWH = 3.6e6
 # CodeCarbon's own scheduler must not read in between: only our readings have their times.
 _NEVER_S = 365 * 24 * 3600.0
@@ -82,6 +84,7 @@ class CodeCarbonCollector(PolledCollector):
     """
 
     Options: ClassVar[type] = CodeCarbonOptions
+    REQUIRES: ClassVar[tuple[Package, ...]] = REQUIRES
 
     def __init__(self, settings: CollectorSettings) -> None:
         self._settings = settings

@@ -17,6 +17,7 @@ from attrs.validators import gt
 from ai_energy_benchmarks.domain import edges
 from ai_energy_benchmarks.domain.power import Component, Device
 from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.machine.packages import Package
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.gpu_bindings import cuda_visible, described, hip_visible, is_nvidia
 from ai_energy_benchmarks.metrics.gpu_choice import Gpu
@@ -25,7 +26,8 @@ from ai_energy_benchmarks.metrics.polled import Counter, PolledCollector, Polled
 from ai_energy_benchmarks.metrics.rapl.zones import STALE_S
 
 METER = "zeus"
-INSTALL_LINE = 'pip install "ai_energy_benchmarks[zeus]"'
+REQUIRES = (Package("zeus", ("zeus", "zeus-ml"), "zeus"),)
+INSTALL_LINE = REQUIRES[0].install
 # Zeus' field of a chip's running totals → component; Apple's and Jetson's names differ.
 _SOC_FIELDS: dict[str, Component] = {
     "cpu_total_mj": "cpu",
@@ -67,6 +69,8 @@ class ZeusCollector(PolledCollector):
     """Everything that Zeus finds on this machine."""
 
     Options: ClassVar[type] = ZeusOptions
+    AUTO: ClassVar[Mapping[Component, int]] = {"gpu": 20, "cpu": 20}
+    REQUIRES: ClassVar[tuple[Package, ...]] = REQUIRES
 
     def __init__(self, options: ZeusOptions | None = None) -> None:
         self._options = options or ZeusOptions()

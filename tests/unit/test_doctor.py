@@ -10,21 +10,22 @@ import attrs
 import pytest
 
 from ai_energy_benchmarks import registry
-from ai_energy_benchmarks.domain.environment import Board
+from ai_energy_benchmarks.domain.environment import Board, Environment
 from ai_energy_benchmarks.environment.boards import Boards
-from ai_energy_benchmarks.environment.doctor import examine, hardware_lines
-from ai_energy_benchmarks.environment.engines import (
-    Engine,
-    engine_line,
-    engine_lines,
-    package_hints,
-    pynvml_shadows,
-    version_numbers,
-)
+from ai_energy_benchmarks.environment.doctor import examine, hardware_lines, member_lines
 from ai_energy_benchmarks.environment.lines import Line
-from ai_energy_benchmarks.environment.meters import meter_lines, nvml_line, rapl_line
+from ai_energy_benchmarks.environment.package_hints import package_hints, pynvml_shadows
+from ai_energy_benchmarks.machine.nvml import library_missing
+from ai_energy_benchmarks.machine.packages import Package, packages_readiness, version_numbers
+from ai_energy_benchmarks.metrics.rapl.zones import POWERCAP, no_packages
+from tests.foreign_members import install
 
-NO_LIBRARY = Boards(problem="NVML cannot be opened: NVML Shared Library Not Found")
+NO_LIBRARY = "NVML Shared Library Not Found"
+HERE = Environment("test", "3.12", "0")
+PYTORCH = (
+    Package("torch", ("torch",), "pytorch", "2.4"),
+    Package("transformers", ("transformers",), "pytorch", "4.57"),
+)
 ONE_BOARD = Boards((Board("GPU-0", 0, "Test board", 80 * 2**30, 700.0, True),), "580.1")
 
 
@@ -35,15 +36,6 @@ def installed(**versions: str) -> Callable[[str], str | None]:
 
 def by_subject(lines: tuple[Line, ...]) -> dict[str, Line]:
     return {line.subject: line for line in lines}
-
-
-def rapl_tree(root: Path) -> Path:
-    for number, name in (("0", "package-0"), ("0:0", "dram")):
-        domain = root / f"sys/class/powercap/intel-rapl:{number}"
-        domain.mkdir(parents=True)
-        (domain / "name").write_text(f"{name}\n")
-        (domain / "energy_uj").write_text("123\n")
-    return root
 
 
 def test_a_report_is_plain_data() -> None:
@@ -71,138 +63,85 @@ def test_a_governor_that_changes_the_clock_has_a_cure(tmp_path: Path) -> None:
     assert by_subject(hardware_lines(tmp_path, Boards()))["CPU"].cure is None
 
 
-def test_no_board_is_no_gap(tmp_path: Path) -> None:
-    """A machine without NVIDIA hardware is told so, and nothing is to be cured."""
-    line = nvml_line(tmp_path, NO_LIBRARY)
-    assert (line.state, line.cure) == ("missing", None)
-    assert "no NVIDIA board" in line.detail
+def test_every_member_is_listed_and_a_plugin_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor knows backends and meters from the registry alone; a broken plugin has a line and breaks nothing."""
+    install(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    engines = by_subject(member_lines("backends", HERE))
+    assert set(engines) == {*registry.BUILTIN["backends"], "test-server", "test-engine", "test-broken"}
+    assert (engines["test-server"].state, engines["test-server"].detail) == ("limited", "it needs options: token")
+    assert "cannot be imported" in engines["test-broken"].detail
+    assert "is no backend as its contract has it" in engines["test-engine"].detail
 
 
-def test_a_board_without_a_driver_is_seen_on_the_bus(tmp_path: Path) -> None:
+def test_a_machine_without_a_gpu_needs_no_driver(tmp_path: Path) -> None:
+    """A machine without NVIDIA hardware is described as such, and no driver is recommended."""
+    error = library_missing(NO_LIBRARY, tmp_path)
+    assert "install" not in str(error.remedy)
+    assert "no NVIDIA GPU is seen" in error.message
+
+
+def test_a_gpu_without_a_driver_is_seen_on_the_bus(tmp_path: Path) -> None:
     """An NVIDIA display controller on the PCI bus asks for the driver; an NVIDIA audio function does not."""
     device = tmp_path / "sys/bus/pci/devices/0000:01:00.0"
     device.mkdir(parents=True)
     (device / "vendor").write_text("0x10de\n")
     (device / "class").write_text("0x040300\n")
-    assert nvml_line(tmp_path, NO_LIBRARY).cure is None
+    assert "no NVIDIA GPU is seen" in library_missing(NO_LIBRARY, tmp_path).message
     (device / "class").write_text("0x030200\n")
-    assert "install the NVIDIA driver" in str(nvml_line(tmp_path, NO_LIBRARY).cure)
+    assert "install the NVIDIA driver" in str(library_missing(NO_LIBRARY, tmp_path).remedy)
 
 
-@pytest.mark.parametrize(("container", "cure"), [(False, "libnvidia-ml.so.1"), (True, "--gpus all")])
-def test_a_driver_without_its_library_is_told(tmp_path: Path, container: bool, cure: str) -> None:
-    """In a container the boards were not passed on; elsewhere the driver's installation is broken."""
+@pytest.mark.parametrize(("container", "remedy"), [(False, "libnvidia-ml.so.1"), (True, "--gpus all")])
+def test_a_driver_without_its_library_is_reported(tmp_path: Path, container: bool, remedy: str) -> None:
+    """In a container the GPUs were not passed on; elsewhere the driver's installation is broken."""
     (tmp_path / "proc/driver/nvidia").mkdir(parents=True)
     (tmp_path / "proc/driver/nvidia/version").write_text("NVRM version\n")
     if container:
         (tmp_path / ".dockerenv").touch()
-    line = nvml_line(tmp_path, NO_LIBRARY)
-    assert line.state == "missing"
-    assert cure in str(line.cure)
-
-
-def test_a_driver_that_shows_no_board_is_told(tmp_path: Path) -> None:
-    """NVML answers, but lists nothing."""
-    line = nvml_line(tmp_path, Boards((), "580.1"))
-    assert line.state == "missing"
-    assert "CUDA_VISIBLE_DEVICES" in str(line.cure)
-
-
-def test_a_board_without_a_counter_limits_the_meter(tmp_path: Path) -> None:
-    """Its power is integrated, which the line says with the board's name."""
-    old = attrs.evolve(ONE_BOARD.boards[0], has_energy_counter=False, name="Old board")
-    line = nvml_line(tmp_path, Boards((old,), "580.1"))
-    assert line.state == "limited"
-    assert "Old board" in line.detail
-
-
-def test_rapl_counters_that_can_be_read_are_named(tmp_path: Path) -> None:
-    """Packages and DRAM by the names that the kernel gives them."""
-    line = rapl_line(rapl_tree(tmp_path), lambda _: True)
-    assert (line.state, line.detail) == ("ready", "counters of package-0, dram")
-
-
-def test_rapl_counters_for_root_only_name_the_command(tmp_path: Path) -> None:
-    """Permission is the usual gap, and one command closes it."""
-    line = rapl_line(rapl_tree(tmp_path), lambda _: False)
-    assert line.state == "missing"
-    assert str(line.cure).startswith("sudo chmod a+r /sys/class/powercap/")
-
-
-def test_rapl_links_that_lead_nowhere_name_the_mount_that_works(tmp_path: Path) -> None:
-    """As in a container: another place, and the setting that names it."""
-    powercap = tmp_path / "sys/class/powercap"
-    powercap.mkdir(parents=True)
-    (powercap / "intel-rapl:0").symlink_to("../../devices/virtual/powercap/intel-rapl/intel-rapl:0")
-    line = rapl_line(tmp_path)
-    assert (line.state, "lead nowhere" in line.detail) == ("missing", True)
-    assert "/sys/class/powercap/intel-rapl:/rapl:ro and set options.root: /rapl" in str(line.cure)
-
-
-def test_rapl_without_its_memory_is_limited(tmp_path: Path) -> None:
-    """The packages are measured all the same."""
-    line = rapl_line(rapl_tree(tmp_path), lambda path: path.parent.name != "intel-rapl:0:0")
-    assert (line.state, line.detail) == ("limited", "counters of package-0; not of dram")
+    assert remedy in str(library_missing(NO_LIBRARY, tmp_path).remedy)
 
 
 @pytest.mark.parametrize(
-    ("path", "text", "detail"),
+    ("path", "text", "detail", "remedy"),
     [
-        ("proc/cpuinfo", "flags : hypervisor\n", "virtual machine"),
-        (".dockerenv", "", "container"),
-        ("proc/cpuinfo", "flags : sse\n", "no counters under /sys/class/powercap"),
+        ("proc/cpuinfo", "flags : hypervisor\n", "virtual machine", "on the host"),
+        (".dockerenv", "", "container", "options: {root: /rapl}"),
+        ("proc/cpuinfo", "flags : sse\n", "no RAPL counter of a package in /sys/class/powercap", "modprobe"),
     ],
 )
-def test_absent_rapl_counters_have_a_reason(tmp_path: Path, path: str, text: str, detail: str) -> None:
-    """A virtual machine, a container, or a kernel without the module."""
+def test_absent_rapl_counters_have_a_reason(tmp_path: Path, path: str, text: str, detail: str, remedy: str) -> None:
+    """A virtual machine, a container, or a kernel without the module, each with what helps."""
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text(text)
-    assert detail in rapl_line(tmp_path).detail
-
-
-def test_no_meter_is_ready_that_this_version_cannot_read(tmp_path: Path) -> None:
-    """A meter counts only if there is a collector of that name."""
-    lines = meter_lines(rapl_tree(tmp_path), ONE_BOARD, lambda _: True)
-    assert {line.subject for line in lines if line.state == "ready"} <= set(registry.names("collectors"))
+    error = no_packages(POWERCAP, tmp_path)
+    assert detail in error.message
+    assert remedy in str(error.remedy)
 
 
 @pytest.mark.parametrize(
-    ("versions", "state", "said"),
+    ("versions", "state", "detail"),
     [
         ({}, "missing", "torch and transformers not installed"),
         ({"torch": "2.5.1"}, "missing", "transformers not installed"),
-        ({"torch": "2.5.1", "transformers": "4.40.0"}, "missing", "at least transformers 4.57 is needed"),
+        ({"torch": "2.5.1", "transformers": "4.40.0"}, "missing", "at least transformers 4.57 is required"),
         ({"torch": "2.13.0+cpu", "transformers": "5.0.0rc1"}, "ready", "torch 2.13.0+cpu, transformers 5.0.0rc1"),
     ],
 )
-def test_pytorch_needs_both_packages(versions: dict[str, str], state: str, said: str) -> None:
-    """Ready with both; else what is missing or too old, with the install line."""
-    line = by_subject(engine_lines(installed(**versions)))["pytorch"]
-    assert line.state == state
-    assert said in line.detail
-    assert (line.cure is None) == (state == "ready")
-    assert line.cure is None or '"ai_energy_benchmarks[pytorch]"' in line.cure
-
-
-def test_an_engine_without_a_backend_is_never_ready() -> None:
-    """What is installed but cannot be driven by this version says so, and installing it is no cure."""
-    engine = Engine("no-such-backend", "no-such-extra", False, ((("torch",), "2.4"),))
-    for versions in ({"torch": "2.9"}, {}):
-        line = engine_line(engine, installed(**versions))
-        assert (line.state, line.cure) == ("missing", None)
-        assert "this version has no backend for it" in line.detail
-
-
-def test_the_doctor_knows_every_backend() -> None:
-    """No backend of ours is left out, and none is listed that does not exist."""
-    lines = engine_lines(installed(torch="2.9", transformers="5.0", vllm="0.30", tensorrt_llm="1.2"))
-    assert {line.subject for line in lines} == set(registry.BUILTIN["backends"])
-    assert {line.state for line in lines} == {"ready"}
+def test_a_member_needs_all_its_packages(versions: dict[str, str], state: str, detail: str) -> None:
+    """Ready with all; else what is missing or too old, with the install line."""
+    found = packages_readiness(PYTORCH, installed(**versions))
+    assert found.state == state
+    assert detail in found.detail
+    assert (found.remedy is None) == (state == "ready")
+    assert found.remedy is None or '"ai_energy_benchmarks[pytorch]"' in found.remedy
 
 
 def test_a_served_engine_may_run_elsewhere() -> None:
     """vLLM need not be installed here: its endpoint is enough."""
-    line = by_subject(engine_lines(installed()))["vllm"]
+    line = by_subject(member_lines("backends", HERE))["vllm"]
+    if line.state == "ready":
+        pytest.skip("vLLM is installed here")
     assert line.state == "limited"
     assert "backend.endpoint" in line.detail
     assert line.cure == 'pip install "ai_energy_benchmarks[vllm]"'

@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from attrs import evolve
@@ -60,8 +62,12 @@ def test_a_component_seen_twice_counts_once() -> None:
 
 def test_auto_counts_each_component_by_the_meter_that_it_picked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Zeus has the boards only; the CPU, which it sees too, is RAPL's, though Zeus was opened first."""
-    kinds = {"nvml": seeing("nvml"), "zeus": seeing("zeus", "gpu", "cpu"), "rapl": seeing("rapl", "cpu", "dram")}
-    monkeypatch.setattr(registry, "load", lambda _, name: kinds[name])
+    register(
+        monkeypatch,
+        nvml=seeing("nvml", auto={"gpu": 10}),
+        zeus=seeing("zeus", "gpu", "cpu", auto={"gpu": 20, "cpu": 20}),
+        rapl=seeing("rapl", "cpu", "dram", auto={"cpu": 10, "dram": 10}),
+    )
     with AutoCollector.from_settings(SETTINGS) as collector:
         readings = collector.read(collector.mark(), collector.mark()).readings
         notes = collector.notes()
@@ -73,10 +79,37 @@ def test_auto_counts_each_component_by_the_meter_that_it_picked(monkeypatch: pyt
     assert any(note.startswith("auto picked rapl for CPU") for note in notes)
 
 
-def seeing(meter: str, *components: Component) -> type[FakeCollector]:
-    """A meter of some components; one of none does not open."""
+def test_auto_picks_a_plugin_that_states_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A meter of another distribution is picked where the more trusted ones do not open; one without a place never."""
+    register(
+        monkeypatch,
+        rapl=seeing("rapl", auto={"cpu": 10}),
+        modelled=seeing("modelled", "cpu", auto={"cpu": 90}),
+        bmc=seeing("bmc", "cpu", auto={"cpu": 50}),
+        silent=seeing("silent", "gpu"),
+    )
+    with AutoCollector.from_settings(SETTINGS) as collector:
+        readings = collector.read(collector.mark(), collector.mark()).readings
+        assert [(each.meter, each.counted) for each in readings] == [("bmc", True)]
+        assert "auto picked bmc for CPU; not rapl: no device" in collector.notes()
+        assert collector.limits() == (
+            "no gpu: no meter of this machine sees it",
+            "no dram: no meter of this machine sees it",
+        )
+
+
+def register(monkeypatch: pytest.MonkeyPatch, **kinds: type[FakeCollector]) -> None:
+    """Let these be all meters that the registry knows."""
+    monkeypatch.setattr(registry, "names", lambda _: tuple(kinds))
+    monkeypatch.setattr(registry, "load", lambda _, name: kinds[name])
+
+
+def seeing(meter: str, *components: Component, auto: Mapping[Component, int] | None = None) -> type[FakeCollector]:
+    """A meter of some components, with its places in the order of ``auto``; one of none does not open."""
 
     class Seeing(FakeCollector):
+        AUTO: ClassVar[Mapping[Component, int]] = auto or {}
+
         def __enter__(self) -> FakeCollector:
             if not components:
                 raise CollectorError("no device")

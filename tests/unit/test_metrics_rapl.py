@@ -350,6 +350,7 @@ def test_memory_that_cannot_be_read_is_absent_with_its_reason(tree: Tree, broken
     tree.run()
     with RaplCollector(RaplOptions(tree.root)) as collector:
         assert collector.components() == ("cpu",)
+        assert [limit.partition(":")[0] for limit in collector.limits()] == ["no dram"]
         measurement = measure(collector, 0.1)
     assert {reading.device.component for reading in measurement.readings} == {"cpu"}
     assert "0:1" in measurement.absent["dram"] or "package-0/dram" in measurement.absent["dram"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 import os
 import sys
 import time
@@ -31,6 +30,7 @@ from ai_energy_benchmarks.domain.engine import EngineFacts, Location
 from ai_energy_benchmarks.domain.json_value import JsonValue, as_fact
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Request
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.machine.packages import Package, importable
 
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
@@ -81,15 +81,13 @@ class OfflineEngine(InProcessBackend):
     """An engine with a scheduler of its own.
 
     Attributes:
-        PACKAGE: the module to import.
-        EXTRA: the extra that installs it.
+        REQUIRES: the package to import.
         ENGINE: its name in messages.
         NOT_ARGUMENTS: options that are no arguments of its constructor.
     """
 
     runs_on_gpu: ClassVar[bool] = True
-    PACKAGE: ClassVar[str]
-    EXTRA: ClassVar[str]
+    REQUIRES: ClassVar[tuple[Package, ...]]
     ENGINE: ClassVar[str]
     NOT_ARGUMENTS: ClassVar[frozenset[str]] = frozenset()
 
@@ -99,9 +97,8 @@ class OfflineEngine(InProcessBackend):
 
     def problems(self, demand: Demand) -> tuple[str, ...]:
         found = list(name_problems(self.settings.model) if self.settings.model else ())
-        if importlib.util.find_spec(self.PACKAGE) is None:
-            install = f'pip install "ai_energy_benchmarks[{self.EXTRA}]"'
-            found.append(f"the {self.NAME} backend needs {self.PACKAGE}: {install}")
+        missing = [package for package in self.REQUIRES if not importable(package)]
+        found += [f"the {self.NAME} backend needs {package.module}: {package.install}" for package in missing]
         if self.settings.device.partition(":")[0] not in ("auto", "cuda"):
             found.append(
                 f"backend.device: {self.ENGINE} runs where it was built for, so {self.settings.device!r} cannot be "
@@ -140,7 +137,7 @@ class OfflineEngine(InProcessBackend):
         self._facts = self._introduce(
             EngineFacts(
                 backend=self.NAME,
-                engine=f"{self.ENGINE} {sys.modules[self.PACKAGE].__version__}",
+                engine=f"{self.ENGINE} {sys.modules[self.REQUIRES[0].module].__version__}",
                 model=settings.model,
                 model_source=files.source,
                 settings={name: as_fact(value) for name, value in arguments.items()},

@@ -19,6 +19,7 @@ from ai_energy_benchmarks.backends.offline.engine import OfflineEngine, OfflineO
 from ai_energy_benchmarks.backends.visible_gpus import too_few_gpus
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.prompts import Batch, Generation
+from ai_energy_benchmarks.machine.packages import Package
 
 if TYPE_CHECKING:
     from tensorrt_llm import LLM, SamplingParams
@@ -58,8 +59,7 @@ class TensorRTOfflineBackend(OfflineEngine):
 
     Options: ClassVar[type] = TensorRTOfflineOptions
     NAME: ClassVar[str] = "tensorrt_llm_offline"
-    PACKAGE: ClassVar[str] = "tensorrt_llm"
-    EXTRA: ClassVar[str] = "tensorrt"
+    REQUIRES: ClassVar[tuple[Package, ...]] = (Package("tensorrt_llm", ("tensorrt-llm",), "tensorrt", "1.0"),)
     ENGINE: ClassVar[str] = "TensorRT-LLM"
     NOT_ARGUMENTS: ClassVar[frozenset[str]] = frozenset({"enable_block_reuse", "kv_cache_free_gpu_memory_fraction"})
     model: LLM | None

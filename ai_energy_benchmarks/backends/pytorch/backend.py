@@ -28,6 +28,7 @@ from ai_energy_benchmarks.backends.pytorch.generation import (
 )
 from ai_energy_benchmarks.backends.pytorch.loading import (
     INSTALL_LINE,
+    REQUIRES,
     device_problems,
     load,
     missing_packages,
@@ -39,6 +40,7 @@ from ai_energy_benchmarks.backends.rows import Rows, all_failed, make_rows
 from ai_energy_benchmarks.domain.completions import FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.prompts import Batch
+from ai_energy_benchmarks.machine.packages import Package
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -53,6 +55,7 @@ class PyTorchBackend(InProcessBackend):
 
     Options: ClassVar[type] = PyTorchOptions
     NAME: ClassVar[str] = "pytorch"
+    REQUIRES: ClassVar[tuple[Package, ...]] = REQUIRES
     model: PreTrainedModel | None
     tokenizer: PreTrainedTokenizerBase | None
 

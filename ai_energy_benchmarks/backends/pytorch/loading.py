@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -23,12 +22,17 @@ from ai_energy_benchmarks.backends.pytorch.quantization import (
     quantization_config,
 )
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.machine.packages import Package, importable
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _LONGEST_REASON = 600
-INSTALL_LINE = 'pip install "ai_energy_benchmarks[pytorch]"'
+REQUIRES = (
+    Package("torch", ("torch",), "pytorch", "2.4"),
+    Package("transformers", ("transformers",), "pytorch", "4.57"),
+)
+INSTALL_LINE = REQUIRES[0].install
 
 
 @frozen
@@ -52,7 +56,7 @@ class Loaded:
 
 def missing_packages() -> tuple[str, ...]:
     """Which of the packages that the backend needs are not installed."""
-    return tuple(name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None)
+    return tuple(package.module for package in REQUIRES if not importable(package))
 
 
 def device_problems(device: str, device_ids: tuple[int, ...]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from ai_energy_benchmarks.backends.model.files import resolve_model
 from ai_energy_benchmarks.backends.server.launching import DIALECT, LaunchOptions, command_names, flags
 from ai_energy_benchmarks.backends.server.metrics_page import TENSORRT_LLM, MetricsPage
 from ai_energy_benchmarks.backends.server.openai import OpenAIServerBackend
+from ai_energy_benchmarks.machine.packages import Package
 
 
 @frozen
@@ -55,6 +56,7 @@ class TensorRTBackend(OpenAIServerBackend):
     Options: ClassVar[type] = TensorRTOptions
     NAME: ClassVar[str] = "tensorrt"
     ENGINE: ClassVar[str] = "TensorRT-LLM"
+    REQUIRES: ClassVar[tuple[Package, ...]] = (Package("tensorrt_llm", ("tensorrt-llm",), "tensorrt", "1.0"),)
     runs_on_gpu: ClassVar[bool] = True
     METRICS: ClassVar[MetricsPage] = TENSORRT_LLM
     DIALECT: ClassVar[Mapping[str, str]] = DIALECT

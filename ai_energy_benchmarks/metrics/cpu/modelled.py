@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import ClassVar
 
@@ -35,6 +35,7 @@ class ModelledCpuCollector:
     """Processor seconds of the workload's processes times the rated power of a hardware thread."""
 
     Options: ClassVar[type] = ModelledCpuOptions
+    AUTO: ClassVar[Mapping[Component, int]] = {"cpu": 90}
 
     def __init__(
         self, options: ModelledCpuOptions | None = None, cpu_model: str | None = None, platform: str = ""

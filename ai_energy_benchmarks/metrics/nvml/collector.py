@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from threading import Lock, Thread
 from types import TracebackType
@@ -62,6 +62,7 @@ class NvmlCollector:
     """
 
     Options: ClassVar[type] = NvmlOptions
+    AUTO: ClassVar[Mapping[Component, int]] = {"gpu": 10}
 
     def __init__(self, options: NvmlOptions | None = None, *, hidden_gpus: bool = False) -> None:
         self._options = options or NvmlOptions()
@@ -73,6 +74,7 @@ class NvmlCollector:
         self._counted = Counted()
         self._strangers = Strangers()
         self._notes: list[str] = []
+        self._limits: tuple[str, ...] = ()
         self._leaving = False
         self._may_move = os.name == "posix"
         self._remote: RemoteSampler | None = None
@@ -141,11 +143,12 @@ class NvmlCollector:
         if all(board.lost is not None for board in watched):
             raise CollectorError(f"no board can be measured: {'; '.join(_why(board) for board in watched)}")
         self._notes = [*seen.notes, *seen.shared.values(), *(_why(each) for each in watched if each.lost)]
-        self._notes += [
+        self._limits = tuple(
             f"{each.board.device.id} has no energy counter ({each.board.counter_problem}): its power is integrated"
             for each in watched
             if each.integrates and not each.lost
-        ]
+        )
+        self._notes += self._limits
         return watched
 
     def _keep_reading(self, pollers: Sequence[BoardPoller]) -> None:
@@ -172,6 +175,9 @@ class NvmlCollector:
 
     def components(self) -> tuple[Component, ...]:
         return ("gpu",)
+
+    def limits(self) -> tuple[str, ...]:
+        return self._limits
 
     def attach(self, workload: Workload) -> None:
         if workload.board_ids is not None:

@@ -47,6 +47,7 @@ class RaplCollector:
     """All packages and their memory: the whole machine, whoever uses it."""
 
     Options: ClassVar[type] = RaplOptions
+    AUTO: ClassVar[Mapping[Component, int]] = {"cpu": 10, "dram": 10}
 
     def __init__(self, options: RaplOptions | None = None) -> None:
         self._options = options or RaplOptions()
@@ -110,6 +111,9 @@ class RaplCollector:
 
     def components(self) -> tuple[Component, ...]:
         return tuple(dict.fromkeys(zone.device.component for zone in self._zones if not zone.whole))
+
+    def limits(self) -> tuple[str, ...]:
+        return tuple(f"no {component}: {reason}" for component, reason in self._unmeasured.items())
 
     def attach(self, workload: Workload) -> None:
         self._absent = workload.elsewhere

@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 
 from ai_energy_benchmarks.domain.power import Component, Device
 from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.machine.hardware import ROOT, container, virtual
 
 POWERCAP = Path("/sys/class/powercap")
 TOPOLOGY = Path("/sys/devices/system/cpu")
@@ -116,10 +117,7 @@ def open_zones(root: Path = POWERCAP, topology: Path = TOPOLOGY) -> Zones:
             remedy=_MOUNT,
         )
     if not packages:
-        raise CollectorError(
-            f"no RAPL counter of a package in {root}",
-            remedy="on a physical machine: sudo modprobe intel_rapl_msr; virtual machines have none",
-        )
+        raise no_packages(root)
     top = next((key for key in nameless if key.count(":") == 1), None)
     if top is not None and not _complete(packages, topology):
         raise CollectorError(f"RAPL cannot be read: {top} has no name and may be a further package", remedy=_MOUNT)
@@ -130,6 +128,20 @@ def open_zones(root: Path = POWERCAP, topology: Path = TOPOLOGY) -> Zones:
         if zone.device.component == "dram":
             zone.close()
     return evolve(zones, opened=tuple(zone for zone in zones.opened if zone.device.component != "dram"))
+
+
+def no_packages(powercap: Path, root: Path = ROOT) -> CollectorError:
+    """Why there is no counter of a package, and what helps.
+
+    Args:
+        root: where ``/proc``, ``/sys`` and ``/dev`` are.
+    """
+    if powercap == POWERCAP and container(root):
+        return CollectorError("no RAPL counters are visible in this container", remedy=_MOUNT)
+    if virtual(root):
+        remedy = "measure on the host, or name another meter in metrics.collectors"
+        return CollectorError("no RAPL counters: a virtual machine does not show them", remedy=remedy)
+    return CollectorError(f"no RAPL counter of a package in {powercap}", remedy="sudo modprobe intel_rapl_msr")
 
 
 def _directories(root: Path) -> dict[str, Path]:

@@ -1,0 +1,75 @@
+"""Which Python distributions are installed, by their metadata: nothing is imported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.readiness import Readiness
+
+VersionOf = Callable[[str], str | None]
+
+
+@frozen
+class Package:
+    """A distribution that a member needs; members list them in ``REQUIRES``.
+
+    Attributes:
+        module: what is imported of it.
+        names: the names under which it may be installed, the usual one first.
+        extra: the extra of this package that installs it.
+        lowest: the lowest version that works; any, if empty.
+    """
+
+    module: str
+    names: tuple[str, ...]
+    extra: str
+    lowest: str = ""
+
+    @property
+    def install(self) -> str:
+        """The command that installs it."""
+        return f'pip install "ai_energy_benchmarks[{self.extra}]"'
+
+
+def installed_version(distribution: str) -> str | None:
+    """The installed version; None if it is not installed, or its metadata has none."""
+    try:
+        found: str | None = version(distribution)
+    except (PackageNotFoundError, KeyError):
+        return None
+    return found
+
+
+def importable(package: Package) -> bool:
+    """Whether its module can be found, however it was installed."""
+    return find_spec(package.module) is not None
+
+
+def version_numbers(text: str) -> tuple[int, ...]:
+    """The leading numbers of a version: ``2.13.0+cpu`` → (2, 13, 0)."""
+    numbers = re.match(r"\d+(\.\d+)*", text)
+    return tuple(map(int, numbers.group().split("."))) if numbers else ()
+
+
+def packages_readiness(packages: Sequence[Package], version_of: VersionOf = installed_version) -> Readiness:
+    """Whether all are installed and new enough; the detail is what is installed, or what is wrong with it."""
+    present, gaps, old = [], [], []
+    for package in packages:
+        installed = next(((name, found) for name in package.names if (found := version_of(name))), None)
+        if installed is None:
+            gaps.append(package.names[0])
+            continue
+        present.append(" ".join(installed))
+        if version_numbers(installed[1]) < version_numbers(package.lowest):
+            old.append(f"{package.names[0]} {package.lowest}")
+    if gaps:
+        return Readiness("missing", f"{' and '.join(gaps)} not installed", packages[0].install)
+    if old:
+        detail = f"{', '.join(present)}; at least {' and '.join(old)} is required"
+        return Readiness("missing", detail, packages[0].install.replace("install", "install --upgrade"))
+    return Readiness("ready", ", ".join(present))
