@@ -41,17 +41,28 @@ def _forget() -> None:
             pynvml.nvmlShutdown()
 
 
-@pytest.fixture
-def simulate(simulated_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simulate:
-    """Make a machine of the given boards, whose time starts now."""
+def simulating(library: Path, directory: Path, patch: pytest.MonkeyPatch) -> Simulate:
+    """The function that makes a machine of the given GPUs, whose time starts now.
+
+    Args:
+        library: the fixture ``simulated_library``.
+        directory: where the files of the simulation go.
+        patch: takes the simulation away at its end; a fixture of a module enters ``pytest.MonkeyPatch.context()``.
+    """
 
     def make(*boards: Board, gone_at_s: float = math.inf) -> Machine:
         _forget()
-        machine = Machine(boards, time.perf_counter(), gone_at_s, tmp_path / "work")
-        machine.write(tmp_path / "boards")
-        monkeypatch.setenv("SIMULATED_NVML", str(tmp_path / "boards"))
-        monkeypatch.setenv("LD_LIBRARY_PATH", str(simulated_library.parent))  # for child processes
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        machine = Machine(boards, time.perf_counter(), gone_at_s, directory / "work")
+        machine.write(directory / "boards")
+        patch.setenv("SIMULATED_NVML", str(directory / "boards"))
+        patch.setenv("LD_LIBRARY_PATH", str(library.parent))  # for child processes
+        patch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         return machine
 
     return make
+
+
+@pytest.fixture
+def simulate(simulated_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simulate:
+    """Make a machine of the given GPUs for one test; see ``simulating`` for many tests that read one run."""
+    return simulating(simulated_library, tmp_path, monkeypatch)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from itertools import count
 from pathlib import Path
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ai_energy_benchmarks import load_config
 from ai_energy_benchmarks.analysis.derived import derive
@@ -22,7 +23,7 @@ from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.reanalysis.recompute import Changes, differences, reanalyse
 from ai_energy_benchmarks.runner import BenchmarkRunner
-from tests.nvml.conftest import Simulate
+from tests.nvml.conftest import simulating
 from tests.nvml.simulated import Board, Machine, constant, telegraph
 
 pytest.importorskip("torch", reason="these tests run PyTorch")
@@ -75,16 +76,53 @@ output_dir: out
     return runner.result
 
 
-@pytest.fixture
-def machine(simulate: Simulate) -> Machine:
-    """A board whose power is never the same but always at rest, and one without a counter."""
+@frozen
+class Run:
+    """A finished run that many tests read: its result, the machine that it was measured on, and its files."""
+
+    result: BenchmarkResult
+    machine: Machine
+    files: Path
+
+
+def measured_once(library: Path, directory: Path, *changes: tuple[str, object], **engine: type[PyTorchBackend]) -> Run:
+    """Measure on a GPU whose power is never the same but always at rest, and on one without a counter."""
     resting = telegraph((299.0, 300.0, 301.0))
-    return simulate(Board(A, resting, tick_s=0.02), Board(B, constant(80.0), counter=False, tick_s=0.02))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(directory)
+        simulate = simulating(library, directory, patch)
+        machine = simulate(Board(A, resting, tick_s=0.02), Board(B, constant(80.0), counter=False, tick_s=0.02))
+        result = ran(directory, *changes, **engine)
+    return Run(result, machine, directory / str(dict(changes).get("output_dir", "out")))
+
+
+@pytest.fixture(scope="module")
+def three(simulated_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Three trials as they come, in France; every test gets the files anew from ``folder``."""
+    return measured_once(simulated_library, tmp_path_factory.mktemp("three"), LONG)
+
+
+@pytest.fixture(scope="module")
+def site(simulated_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One trial without bare idle, at a site with a price, a PUE and a wall factor; brackets are in its path."""
+    return measured_once(
+        simulated_library,
+        tmp_path_factory.mktemp("site"),
+        LONG,
+        ("protocol.trials", 1),
+        ("protocol.bare_idle_s", 0),
+        ("metrics.wall_factor", 1.2),
+        ("metrics.cost", {"price_per_kwh": 0.3, "currency": "EUR", "site_tariff": True}),
+        ("metrics.carbon", {"intensity_g_per_kwh": 50.0, "source": "test", "pue": 1.2}),
+        ("output_dir", "qwen[fp8]"),
+    )
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(three: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The present directory, with a copy of the three trials' files in ``out``."""
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(three.files, tmp_path / "out")
     return tmp_path
 
 
@@ -93,11 +131,9 @@ def readings(result: BenchmarkResult) -> list[object]:
     return [window.measurement for window in windows]
 
 
-def test_nothing_changed_is_the_same_bit_for_bit(
-    machine: Machine, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_changed_is_the_same_bit_for_bit(three: Run, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Readings, bounds, tokens, latencies and verdict come out of the files exactly as they were reported."""
-    measured = ran(folder)
+    measured = three.result
     again = reanalyse(folder / "out")
     assert [len(each.measurement.readings) for each in measured.trials if each.measurement] == [3, 3, 3]
     assert readings(again) == readings(measured)
@@ -111,9 +147,8 @@ def test_nothing_changed_is_the_same_bit_for_bit(
     assert (folder / "again/config.yaml").read_text() == (folder / "out/config.yaml").read_text()
 
 
-def test_a_recorded_figure_that_the_series_do_not_give_is_told(machine: Machine, folder: Path) -> None:
-    """Figures come from the raw series: somebody's hand in the report shows."""
-    ran(folder, ("protocol.trials", 1))
+def test_a_recorded_figure_that_the_series_do_not_give_is_told(folder: Path) -> None:
+    """Figures come from the raw series: a report that was edited shows it."""
     file = folder / "out/result.json"
     document = json.loads(file.read_text())
     document["trials"][0]["energy"]["cpu"]["energy_j"] += 1.0
@@ -121,42 +156,40 @@ def test_a_recorded_figure_that_the_series_do_not_give_is_told(machine: Machine,
     assert differences(reanalyse(folder / "out"), folder / "out") == ("trials[0].energy.cpu.energy_j",)
 
 
-def test_the_energy_at_the_wall_follows_its_factor(machine: Machine, folder: Path) -> None:
+def test_the_energy_at_the_wall_follows_its_factor(site: Run) -> None:
     """The config's factor comes back with the files, and another can be tried; the components stay as they are."""
-    measured = ran(folder, LONG, ("metrics.wall_factor", 1.2))
-    recorded = report_document(measured)
+    recorded = report_document(site.result)
     total_j = recorded["components"]["total"]["energy_j"]
     assert recorded["wall"]["energy_j"]["value"] == pytest.approx(1.2 * total_j)
-    assert differences(reanalyse(folder / "out"), folder / "out") == ()
-    again = reanalyse(folder / "out", Changes(wall_factor=1.5))
+    assert differences(reanalyse(site.files), site.files) == ()
+    again = reanalyse(site.files, Changes(wall_factor=1.5))
     document = report_document(again)
     assert document["wall"]["energy_j"]["value"] == pytest.approx(1.5 * total_j)
     assert document["components"] == recorded["components"]
     assert document["energy"]["emissions_g_co2eq"] == pytest.approx(recorded["energy"]["emissions_g_co2eq"] * 1.25)
     assert "the wall factor is 1.5, given to reanalyze" in [each.message for each in again.verdict.findings]
-    assert exit_code(["reanalyze", "out", "--wall-factor", "1.5"]) == 0
+    assert exit_code(["reanalyze", str(site.files), "--wall-factor", "1.5"]) == 0
 
 
 def test_the_file_names_its_directory_and_a_missing_one_has_a_cure(
-    machine: Machine, folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """``result.json`` is what people have at hand; what is not there is told with what to give."""
-    ran(folder, ("protocol.trials", 1))
+    """``result.json`` is what people have at hand; a missing directory is refused with what to give."""
     assert exit_code(["reanalyze", "out/result.json"]) == 0
     assert "bit for bit" in capsys.readouterr().out
     assert exit_code(["reanalyze", "gone"]) == 2
     assert "fix: give the output_dir of a finished run" in capsys.readouterr().err
 
 
-def test_brackets_in_the_path_are_no_pattern(machine: Machine, folder: Path) -> None:
+def test_brackets_in_the_path_are_no_pattern(site: Run) -> None:
     """A directory may be called after a model and its type."""
-    ran(folder, ("protocol.trials", 1), ("output_dir", "qwen[fp8]"))
-    assert differences(reanalyse(folder / "qwen[fp8]"), folder / "qwen[fp8]") == ()
+    assert site.files.name == "qwen[fp8]"
+    assert differences(reanalyse(site.files), site.files) == ()
 
 
-def test_other_assumptions_change_what_hangs_on_them(machine: Machine, folder: Path) -> None:
+def test_other_assumptions_change_what_hangs_on_them(three: Run, folder: Path) -> None:
     """Carbon, PUE and baseline move their figures; gross energy stays, and the verdict names every change."""
-    measured = ran(folder, LONG)
+    measured = three.result
     recorded = report_document(measured)
     changed = reanalyse(folder / "out", Changes(intensity_g_per_kwh=100.0, pue=1.5, baseline="hot"))
     document = report_document(changed)
@@ -174,12 +207,10 @@ def test_other_assumptions_change_what_hangs_on_them(machine: Machine, folder: P
     assert poland.carbon.source.startswith("Poland")
 
 
-def test_the_cost_of_a_site_follows_its_pue(machine: Machine, folder: Path) -> None:
+def test_the_cost_of_a_site_follows_its_pue(site: Run) -> None:
     """One report has one PUE; a price that is not the site's does not know of it."""
-    cost = ("metrics.cost", {"price_per_kwh": 0.3, "currency": "EUR", "site_tariff": True})
-    carbon = ("metrics.carbon", {"intensity_g_per_kwh": 50.0, "source": "test", "pue": 1.2})
-    recorded = report_document(ran(folder, LONG, cost, carbon, ("protocol.trials", 1)))
-    again = report_document(reanalyse(folder / "out", Changes(pue=1.5)))
+    recorded = report_document(site.result)
+    again = report_document(reanalyse(site.files, Changes(pue=1.5)))
     assert again["cost"]["per_pass"] == pytest.approx(recorded["cost"]["per_pass"] * 1.5 / 1.2)
 
 
@@ -191,16 +222,15 @@ def test_the_cost_of_a_site_follows_its_pue(machine: Machine, folder: Path) -> N
         (Changes(baseline="bare"), "measured no bare idle"),
     ],
 )
-def test_changes_that_cannot_be_are_refused(machine: Machine, folder: Path, changes: Changes, words: str) -> None:
+def test_changes_that_cannot_be_are_refused(site: Run, changes: Changes, words: str) -> None:
     """Two words on one thing, an empty part, a baseline that the run does not have."""
-    ran(folder, ("protocol.bare_idle_s", 0), ("protocol.trials", 1))
     with pytest.raises(ConfigError, match=words):
-        reanalyse(folder / "out", changes)
+        reanalyse(site.files, changes)
 
 
-def test_dropped_trials_do_not_count_and_are_named(machine: Machine, folder: Path) -> None:
+def test_dropped_trials_do_not_count_and_are_named(three: Run, folder: Path) -> None:
     """Means are over what is left; leaving everything out is refused."""
-    measured = ran(folder)
+    measured = three.result
     kept = reanalyse(folder / "out", Changes(dropped=frozenset({1, 3})))
     assert kept.summary.trials == 1
     assert kept.summary.duration_s == measured.trials[1].duration_s
@@ -211,9 +241,9 @@ def test_dropped_trials_do_not_count_and_are_named(machine: Machine, folder: Pat
         reanalyse(folder / "out", Changes(dropped=frozenset({7})))
 
 
-def test_a_part_of_a_trial_holds_its_energy_and_its_tokens(machine: Machine, folder: Path) -> None:
-    """Two halves have the tokens of the whole, and the bounds of each hold what the board drew."""
-    measured = ran(folder)
+def test_a_part_of_a_trial_holds_its_energy_and_its_tokens(three: Run, folder: Path) -> None:
+    """Two halves have the tokens of the whole, and the bounds of each hold what the GPU drew."""
+    measured = three.result
     middle_s = min(each.duration_s for each in measured.trials) / 2
     first = reanalyse(folder / "out", Changes(to_s=middle_s))
     second = reanalyse(folder / "out", Changes(from_s=middle_s))
@@ -224,7 +254,7 @@ def test_a_part_of_a_trial_holds_its_energy_and_its_tokens(machine: Machine, fol
         assert cpu(before).energy_low_j + cpu(after).energy_low_j <= cpu(whole).energy_j
         assert cpu(before).energy_high_j + cpu(after).energy_high_j >= cpu(whole).energy_j
         for trial in (before, after):
-            assert_holds(trial, machine)
+            assert_holds(trial, three.machine)
     (energy,) = (each for each in first.summary.components if each.component == "cpu")
     assert derive(first.summary, energy).per_output_token_j is not None
     # A request of which a part lies outside is no unit of work.
@@ -233,10 +263,10 @@ def test_a_part_of_a_trial_holds_its_energy_and_its_tokens(machine: Machine, fol
         reanalyse(folder / "out", Changes(from_s=1e3))
 
 
-def test_doubt_in_the_tokens_holds_for_every_part(machine: Machine, folder: Path) -> None:
+def test_doubt_in_the_tokens_holds_for_every_part(simulated_library: Path, tmp_path: Path) -> None:
     """What the counters said against the whole withholds J per token of a part, and fails it; dropped trials do not."""
-    ran(folder, ("protocol.trials", 2), engine=OnSharedBoards)
-    part = reanalyse(folder / "out", Changes(from_s=0.0, dropped=frozenset({2})))
+    doubtful = measured_once(simulated_library, tmp_path, ("protocol.trials", 2), engine=OnSharedBoards)
+    part = reanalyse(doubtful.files, Changes(from_s=0.0, dropped=frozenset({2})))
     assert {each.component for each in part.summary.components} >= {"cpu"}
     for figures in report_document(part)["derived"].values():
         of_tokens = ("j_per_output_token", "j_per_prompt_token", "j_per_total_token", "output_tokens_per_j")
@@ -260,9 +290,8 @@ def assert_holds(trial: Trial, machine: Machine) -> None:
         assert reading.energy_low_j - 0.002 <= truth_j <= reading.energy_high_j + 0.002
 
 
-def test_a_directory_without_its_files_is_refused(machine: Machine, folder: Path) -> None:
+def test_a_directory_without_its_files_is_refused(folder: Path) -> None:
     """The message names the file and the reporters that write it; the measured directory is never written to."""
-    ran(folder, ("protocol.trials", 1))
     assert exit_code(["reanalyze", "out", "--output-dir", "./out"]) == 2
     assert exit_code(["reanalyze", "out/result.json", "--output-dir", "./out"]) == 2
     (folder / "out/timeline.parquet").unlink()
