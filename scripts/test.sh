@@ -4,14 +4,18 @@
 #   --heavy           also the tests that need apt packages or minutes; gets what they need, vLLM included (heavy.sh)
 #   AEB_CORE_ONLY=1   without torch, for a Python that it has no wheel for
 #
-# Further arguments go to pytest.
+# The tests run in one process per core, at most four; the heavy ones one after another. Further arguments go to pytest,
+# -n 0 among them, which runs all tests in one process.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 source scripts/environment.sh
 
-selection=()
+# Tests start hundreds of processes; without bytecode on the disk each of them would compile the package anew.
+unset PYTHONDONTWRITEBYTECODE
+
+selection=(-n logical --maxprocesses 4 --dist worksteal)
 heavy=
 if [[ ${1:-} == --heavy ]]; then
     selection=(-m "heavy or not heavy")
@@ -36,5 +40,4 @@ say "ruff"
 say "mypy"
 "$venv/bin/python" -m mypy
 say "pytest"
-# ${array[@]+…} because an empty array counts as unset in the bash that macOS has.
-exec "$venv/bin/python" -m pytest ${selection[@]+"${selection[@]}"} "$@"
+exec "$venv/bin/python" -m pytest "${selection[@]}" "$@"
