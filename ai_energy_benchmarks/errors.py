@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class BenchmarkError(Exception):
-    """Anything that stops a benchmark, with its fix.
+    """Anything that stops a benchmark, with its fix; without secrets and control characters.
 
     Attributes:
         message: what is wrong, naming the key, file or device and the value found.
@@ -12,9 +12,12 @@ class BenchmarkError(Exception):
     """
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        # Here, since everything imports this module first, and most of it raises no error.
+        from ai_energy_benchmarks.safety.printable import printable
+
+        self.message = printable(message)
+        self.remedy = None if remedy is None else printable(remedy)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return self.message if self.remedy is None else f"{self.message}\n  fix: {self.remedy}"

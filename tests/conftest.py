@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from ai_energy_benchmarks.safety import secrets
 
 # A law that takes long on a busy machine is no broken law.
 settings.register_profile("repository", deadline=None)
@@ -32,6 +35,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "gpu" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="needs an NVIDIA board"))
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_of_other_tests() -> Iterator[None]:
+    """What one test calls a secret is plain text in the next."""
+    yield
+    secrets.forget()
 
 
 @pytest.fixture(scope="session")

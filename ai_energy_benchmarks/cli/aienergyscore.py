@@ -9,6 +9,7 @@ import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED
 from ai_energy_benchmarks.cli.logs import log_options
+from ai_energy_benchmarks.cli.streams import say
 
 
 @click.command(short_help="Measure one model as AI Energy Score does.")
@@ -52,10 +53,10 @@ def aienergyscore(
         raise click.UsageError(f"only text_generation needs no --config-dir, got {config_name!r}", ctx)
     translated = container_mapping(mapping_from_file(file) if file else {}, changes, os.environ)
     for note in translated.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     checked = config_from_mapping(translated.mapping, source=str(file or "the command line"))
     code = measure(checked, strict=strict, quiet=ctx.params["verbose"] > 0)
     if code == DONE and not (checked.output_dir / WH_FILE).exists():
-        click.echo(f"error: no GPU energy, so no score; {checked.output_dir / SUMMARY_FILE} says why", err=True)
+        say(f"error: no GPU energy, so no score; {checked.output_dir / SUMMARY_FILE} says why", err=True)
         return RUN_FAILED
     return code

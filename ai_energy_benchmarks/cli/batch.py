@@ -61,7 +61,7 @@ def batch(
     rows = tuple(filter(filters.let_pass, read_model_list(models)))
     if dry_run:
         for row in rows:
-            click.echo(f"{row.model}  {row.state or '-'}  class {row.model_class or '-'}")
+            say(f"{row.model}  {row.state or '-'}  class {row.model_class or '-'}")
         return DONE
 
     defaults = read_user_defaults()

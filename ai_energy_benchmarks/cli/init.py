@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ai_energy_benchmarks.cli.streams import say
 from ai_energy_benchmarks.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def init(file: Path, force: bool) -> None:
             out.write(text)
     except OSError as error:
         raise ConfigError(f"{file} cannot be written: {error}", remedy="name another file") from error
-    click.echo(f"Wrote {file}. Next: ai-energy-benchmark run {file}")
+    say(f"Wrote {file}. Next: ai-energy-benchmark run {file}")
 
 
 def starting_point(file: Path, found: DoctorReport) -> str:

@@ -11,12 +11,20 @@ from typing import ParamSpec, TypeVar
 import click
 
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.safety.printable import printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _PACKAGE = "ai_energy_benchmarks"
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+
+
+class SafeFormatter(logging.Formatter):
+    """Records without secrets and control characters; only the first line of a record begins at the margin."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record)).replace("\n", "\n  ")
 
 
 def log_options(command: Callable[P, R]) -> Callable[..., R]:
@@ -42,7 +50,7 @@ def set_up(verbose: int, log_file: Path | None) -> None:
     logger.setLevel(logging.DEBUG if log_file else _LEVELS[min(verbose, 2)])
     terminal = logging.StreamHandler()
     terminal.setLevel(_LEVELS[min(verbose, 2)])
-    terminal.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    terminal.setFormatter(SafeFormatter("%(levelname)s %(name)s: %(message)s"))
     logger.addHandler(terminal)
     if log_file is None:
         return
@@ -51,5 +59,5 @@ def set_up(verbose: int, log_file: Path | None) -> None:
         file = logging.FileHandler(log_file, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--log-file {log_file} cannot be written: {error}", remedy="name another file") from error
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    file.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger.addHandler(file)

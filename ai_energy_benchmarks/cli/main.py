@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from ai_energy_benchmarks.cli.leaving import Endings, leave
 from ai_energy_benchmarks.cli.streams import open_streams, say
 from ai_energy_benchmarks.domain.openmp import passive_waiting
 from ai_energy_benchmarks.errors import BenchmarkError, ConfigError
+from ai_energy_benchmarks.safety.exceptions import without_secrets
+from ai_energy_benchmarks.safety.secrets import learn_environment
 
 PROGRAM = "ai-energy-benchmark"
 COMMANDS: Mapping[str, str] = {
@@ -60,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line (that of the process if None) and leave with its exit code."""
     open_streams()
     os.environ.update(passive_waiting(os.environ))  # before any engine is loaded; what is started inherits it
+    learn_environment()
     with Endings() as endings:
         code = exit_code(arguments)
     leave(endings.code or code if code == INTERRUPTED else code)
@@ -68,9 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def exit_code(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; errors are told on standard error."""
     try:
-        code = group.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+        with without_secrets():
+            code = group.main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        text = io.StringIO()
+        error.show(text)
+        say(text.getvalue().rstrip(), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         say("interrupted", err=True)

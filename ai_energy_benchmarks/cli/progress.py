@@ -12,6 +12,7 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from ai_energy_benchmarks.domain.progress import Progress, Silent
+from ai_energy_benchmarks.safety.printable import one_line
 
 _BAR_CELLS = 24
 # A download reports every chunk; more redraws than this would only flicker.
@@ -69,7 +70,7 @@ class TerminalProgress:
             self._gone = True
 
     def _line(self, over: bool) -> Text:
-        line = Text.assemble(f"  {self._stage:<14}")
+        line = Text.assemble(f"  {one_line(self._stage or ''):<14}")
         if self._total:
             share = min(self._done / self._total, 1.0)
             filled = round(share * _BAR_CELLS)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED
+from ai_energy_benchmarks.cli.streams import say
 
 if TYPE_CHECKING:
     from ai_energy_benchmarks.analysis.stars import Rating
@@ -36,12 +37,12 @@ def rate(*, results: tuple[Path, ...], as_json: bool) -> int:
     notes = [f"{score.name} ({group}): {score.note}" for group in groups for score in groups[group] if score.note]
     notes += [f"{group}: {why}" for group, (_, why) in tables.items() if why]
     if as_json:
-        click.echo(json.dumps({"groups": {name: _block(rows) for name, (rows, _) in tables.items()}, "notes": notes}))
+        say(json.dumps({"groups": {name: _block(rows) for name, (rows, _) in tables.items()}, "notes": notes}))
     else:
         for group, (rows, _) in tables.items():
             _print_group(group, rows)
         for note in notes:
-            click.echo(f"note: {note}")
+            say(f"note: {note}")
     return DONE if any(rows for rows, _ in tables.values()) else RUN_FAILED
 
 
@@ -70,14 +71,14 @@ def _print_group(group: str, rows: Sequence[Rating]) -> None:
 
     if not rows:
         return
-    click.echo(group)
-    click.echo(f"  band edges, Wh per 1,000 queries: {', '.join(f'{edge:.4g}' for edge in _edges_wh(rows))}")
+    say(group)
+    say(f"  band edges, Wh per 1,000 queries: {', '.join(f'{edge:.4g}' for edge in _edges_wh(rows))}")
     width = max(len(row.entry.name) for row in rows)
     for row in rows:
         interval = f"[{wh(row.entry.low_j):.4g}, {wh(row.entry.high_j):.4g}]"
         could = "" if row.fewest == row.most else f"  could be {row.fewest} to {row.most}"
         stars = "★" * row.stars + "☆" * (5 - row.stars)
-        click.echo(f"  {stars}  {row.entry.name:{width}}  {wh(row.entry.energy_j):.4g} {interval}{could}")
+        say(f"  {stars}  {row.entry.name:{width}}  {wh(row.entry.energy_j):.4g} {interval}{could}")
 
 
 def _edges_wh(rows: Sequence[Rating]) -> list[float]:

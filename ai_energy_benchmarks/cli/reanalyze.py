@@ -8,6 +8,7 @@ import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, VERDICT_FAILED
 from ai_energy_benchmarks.cli.logs import log_options
+from ai_energy_benchmarks.cli.streams import say
 
 
 @click.command(short_help="Compute the figures of a result directory anew.")
@@ -73,9 +74,9 @@ def reanalyze(
     ConsoleReporter().report(result)
     if output_dir is not None:
         for file in JsonReporter(output_dir / "result.json").report(result):
-            click.echo(f"  {file}")
+            say(f"  {file}")
     if changes == Changes():
-        click.echo(_compared(differences(result, result_dir)))
+        say(_compared(differences(result, result_dir)))
     return VERDICT_FAILED if strict and result.verdict.level == "FAIL" else DONE
 
 

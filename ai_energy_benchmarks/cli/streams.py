@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TextIO, cast
 
 import click
+
+from ai_energy_benchmarks.safety.printable import printable
+from ai_energy_benchmarks.safety.secrets import blanked
 
 
 def open_streams() -> None:
@@ -23,12 +30,37 @@ def open_streams() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    # Whatever writes to them, the interpreter's own tracebacks too.
+    sys.stdout, sys.stderr = cast("TextIO", BlankingStream(sys.stdout)), cast("TextIO", BlankingStream(sys.stderr))
+    sys.excepthook = _print_exception
+
+
+def _print_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    say("".join(traceback.format_exception(kind, error, trace)).rstrip(), err=True)
+
+
+class BlankingStream:
+    """A text stream in whose place secrets are ``***``; everything but writing is the stream's own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(blanked(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line, if anyone can still read it."""
+    """Print a line without secrets and control characters, if anyone can still read it."""
     try:
-        click.echo(text, err=err)
+        click.echo(printable(text), err=err)
     except (OSError, ValueError):  # full, without a reader, or closed
         give_up(err=err)
 

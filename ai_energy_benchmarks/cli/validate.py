@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ai_energy_benchmarks.cli.logs import log_options
+from ai_energy_benchmarks.cli.streams import say
 
 if TYPE_CHECKING:
     from ai_energy_benchmarks.config.model import BenchmarkConfig, MetricsConfig
@@ -38,9 +39,9 @@ def validate(config: Path, overrides: tuple[str, ...]) -> None:
     except BenchmarkError as error:
         # Whatever is in the way, it is the config that asks for it here.
         raise ConfigError(error.message, remedy=error.remedy) from error
-    click.echo(f"{config} is valid{f' with the defaults of {defaults.file}' if defaults else ''}. A run would:")
+    say(f"{config} is valid{f' with the defaults of {defaults.file}' if defaults else ''}. A run would:")
     for line in plan(checked, runner.most_output_tokens or 0):
-        click.echo(f"  {line}")
+        say(f"  {line}")
 
 
 def plan(config: BenchmarkConfig, most_output_tokens: int) -> Iterator[str]:
@@ -94,7 +95,7 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _device(config: BenchmarkConfig) -> str:
-    from ai_energy_benchmarks.domain.address import hidden
+    from ai_energy_benchmarks.safety.urls import hidden
 
     if config.backend.endpoint is not None:
         return hidden(config.backend.endpoint)

@@ -20,7 +20,8 @@ from ai_energy_benchmarks.config.model import (
 )
 from ai_energy_benchmarks.config.protocol import WarmupConfig
 from ai_energy_benchmarks.config.slo import SloConfig
-from ai_energy_benchmarks.domain.address import hidden, named_api, parse_address
+from ai_energy_benchmarks.domain.address import named_api, parse_address
+from ai_energy_benchmarks.safety.urls import hidden
 from ai_energy_benchmarks.text.problems import Problem, shown
 
 SAMPLING = ("temperature", "top_k", "top_p", "min_p")

@@ -15,8 +15,9 @@ from ai_energy_benchmarks.config.members import config_converter
 from ai_energy_benchmarks.config.model import BenchmarkConfig, MetricsConfig
 from ai_energy_benchmarks.config.overrides import override_paths, with_overrides
 from ai_energy_benchmarks.config.user_defaults import UserDefaults
-from ai_energy_benchmarks.domain.address import hidden
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.safety.marking import marked
+from ai_energy_benchmarks.safety.secrets import learn_environment
 from ai_energy_benchmarks.text import yaml_text
 from ai_energy_benchmarks.text.converter import structure_fields
 from ai_energy_benchmarks.text.problems import InvalidError, Path, Place, Problem, refusal, shown
@@ -27,6 +28,7 @@ __all__ = [
     "config_from_yaml",
     "config_to_mapping",
     "config_to_yaml",
+    "learn_secrets",
     "load_config",
     "mapping_from_file",
 ]
@@ -96,10 +98,14 @@ def config_to_mapping(config: BenchmarkConfig) -> dict[str, object]:
 
 
 def config_to_yaml(config: BenchmarkConfig) -> str:
-    """YAML text from which the same config can be read; of the server's address it holds no password."""
-    if config.backend.endpoint is not None:
-        config = attrs.evolve(config, backend=attrs.evolve(config.backend, endpoint=hidden(config.backend.endpoint)))
-    return yaml_text.dump(config_to_mapping(config))
+    """YAML text from which the same config can be read, but for secrets: they are ``${NAME}`` or ``***``."""
+    return yaml_text.dump(marked(config_to_mapping(config)))
+
+
+def learn_secrets(config: BenchmarkConfig) -> None:
+    """Know the secrets of a config and of the environment, so that nothing that is written later holds them."""
+    learn_environment()
+    marked(config_to_mapping(config))
 
 
 def document_mapping(document: yaml_text.Document, source: str) -> Mapping[str, object]:
@@ -163,7 +169,10 @@ def checked_mapping(
     Returns:
         The config, or None where it cannot be made, and all problems with their paths as written.
     """
-    modern = modernise(mapping)
+    learn_environment()
+    secured = marked(mapping)
+    assert isinstance(secured, Mapping)
+    modern = modernise(secured)
     problems = [*known, *modern.problems]
     config: BenchmarkConfig | None = None
     try:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.safety.keys import is_secret
+from ai_energy_benchmarks.safety.marking import marked, masked
+from ai_energy_benchmarks.safety.urls import HIDDEN
 from ai_energy_benchmarks.text.problems import Path, dotted, shown
 from ai_energy_benchmarks.text.yaml_text import parse, scalar
 
@@ -48,10 +51,19 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, object]:
         key, equals, text = assignment.partition("=")
         if not equals or not all(key.split(".")):
             raise ConfigError(
-                f"override {assignment!r} is not of the form key=value", remedy="write -o scenario.num_samples=3"
+                f"override {_shown_assignment(assignment)} is not of the form key=value",
+                remedy="write -o scenario.num_samples=3",
             )
-        found[key] = _value(text, f"override {assignment!r}")
+        secret = any(map(is_secret, key.split(".")))
+        quoted = f"{key}={HIDDEN if secret else masked(text)}"
+        found[key] = marked(_value(text, f"override {quoted!r}"), secret=secret)
     return found
+
+
+def _shown_assignment(assignment: str) -> str:
+    shown_words = masked(["-o", assignment])
+    assert isinstance(shown_words, list)
+    return shown(shown_words[1])
 
 
 def _value(text: str, source: str) -> object:

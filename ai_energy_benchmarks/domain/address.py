@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import Literal
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.safety.urls import hidden
+
 # ``.localhost`` and everything below it is this machine (RFC 6761 §6.3); the others are lines of usual /etc/hosts.
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
-HIDDEN = "***"
 # What people paste: the address of a call instead of that of the server.
 _CALLS: dict[str, Literal["chat", "completions"] | None] = {
     "/v1/chat/completions": "chat",
@@ -20,7 +20,6 @@ _CALLS: dict[str, Literal["chat", "completions"] | None] = {
 }
 # What a path or a query may have (RFC 3986 §3.3), and what is percent-encoded already.
 _SENT_AS_IS = "/%:@!$&'()*+,;=?-._~"
-_SECRET = re.compile(r"key|token|secret|pass|sig|auth|code", re.IGNORECASE)
 
 
 @frozen
@@ -107,23 +106,3 @@ def named_api(url: str) -> Literal["chat", "completions"] | None:
 def shown_address(url: str | None) -> str:
     """``repr`` of an address in a config, without its secrets."""
     return repr(url and hidden(url))
-
-
-def hidden(url: str) -> str:
-    """An address as it may be shown and written: ``***`` instead of user, password and secrets in its query."""
-    try:
-        parts = urlsplit(url)
-        whole = parts.hostname is not None and (parts.port is None or parts.port >= 0)
-    except ValueError:
-        whole = False
-    if not whole:  # a password with a slash, for instance: everything up to the last @ may be one
-        return re.sub(r"^(\w+://)?.*@", rf"\1{HIDDEN}@", url, flags=re.DOTALL)
-    user, _, host = parts.netloc.rpartition("@")
-    query = parts.query
-    if _SECRET.search(query):
-        pairs = parse_qsl(query, keep_blank_values=True)
-        shown = [(name, HIDDEN if _SECRET.search(name) else value) for name, value in pairs]
-        query = urlencode(shown, safe="*/:", quote_via=quote)
-    if not user and query == parts.query:
-        return url
-    return urlunsplit(parts._replace(netloc=f"{HIDDEN}@{host}" if user else host, query=query))

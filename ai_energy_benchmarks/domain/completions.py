@@ -7,6 +7,8 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.safety.printable import one_line
+
 TokenSource = Literal["token_ids", "usage", "retokenised"]
 FinishReason = Literal["stop", "length", "unknown", "cancelled"]
 
@@ -115,12 +117,12 @@ class FailedCompletion:
     """A request that did not finish. Its energy stays in the window; its tokens are not counted.
 
     Attributes:
-        reason: one sentence for the user.
+        reason: one sentence for the user, on one line, without secrets and control characters.
         backend_dead: nothing further can succeed; the runner stops.
     """
 
     number: int
-    reason: str
+    reason: str = field(converter=one_line)
     sent_s: float
     finished_s: float
     backend_dead: bool = False

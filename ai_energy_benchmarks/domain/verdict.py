@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.safety.printable import one_line
 
 Level = Literal["PASS", "INFO", "WARN", "FAIL"]
 
@@ -18,13 +19,13 @@ class Finding:
 
     Attributes:
         check: short name of the check, the same in every run.
-        message: one sentence with the figure in it.
+        message: one sentence with the figure in it, on one line, without secrets and control characters.
         component: the component whose energy it is about; None if it is about the whole run.
     """
 
     level: Level
-    check: str
-    message: str
+    check: str = field(converter=one_line)
+    message: str = field(converter=one_line)
     component: Component | None = None
 
 

@@ -21,6 +21,7 @@ from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.figures import cell, component_name, figure
 from ai_energy_benchmarks.reporters.lines import named_lines, rows
 from ai_energy_benchmarks.results import units
+from ai_energy_benchmarks.safety.printable import one_line, printable
 
 _NARROWEST = 80
 _STYLES: dict[Level, str] = {"FAIL": "bold red", "WARN": "yellow", "INFO": "cyan", "PASS": "green"}
@@ -56,14 +57,14 @@ class ConsoleReporter:
 
 def _parts(result: BenchmarkResult) -> Iterator[RenderableType]:
     summary = result.summary
-    yield Text(_headline(result), style="bold")
+    yield Text(one_line(_headline(result)), style="bold")
     yield _verdict(result.verdict)
     yield _findings(result)
     yield Text()
     if summary.components:
         yield Text(_title(summary), style="bold")
         yield _energy_table(summary)
-        yield Text(_legend(summary))
+        yield Text(one_line(_legend(summary)))
         yield Text()
     if summary.e2e_s:
         yield _latency_table(summary)
@@ -124,7 +125,7 @@ def _energy_table(summary: Summary) -> Table:
     for heading in ("method", "meter"):
         table.add_column(heading, overflow="fold")
     for each in rows(summary):
-        table.add_row(*_energy_row(summary, each))
+        table.add_row(*(Text(printable(cell)) for cell in _energy_row(summary, each)))
     return table
 
 
@@ -192,7 +193,7 @@ def _lines(result: BenchmarkResult) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in named_lines(result):
-        table.add_row(name, Text(text))
+        table.add_row(name, Text(one_line(text)))
     return table
 
 

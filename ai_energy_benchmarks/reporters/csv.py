@@ -15,6 +15,8 @@ from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.results import units
 from ai_energy_benchmarks.results.table import append_row
+from ai_energy_benchmarks.safety.cells import guarded
+from ai_energy_benchmarks.safety.printable import one_line
 
 Cell = str | int | float | None
 
@@ -73,7 +75,14 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
     row["tokens_per_event"] = result.summary.tokens_per_event
     row.update(_goodput(result.summary))
     row.update(_emissions(result), **_machine(result), run_id=result.run_id or None)
-    return {key: "" if cell is None else str(cell) for key, cell in row.items()}
+    return {key: _cell(cell) for key, cell in row.items()}
+
+
+def _cell(cell: Cell) -> str:
+    """Text that a spreadsheet does not take for a formula; numbers may be negative."""
+    if cell is None:
+        return ""
+    return guarded(one_line(cell)) if isinstance(cell, str) else str(cell)
 
 
 def _identity(result: BenchmarkResult) -> dict[str, Cell]:

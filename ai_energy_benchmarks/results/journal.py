@@ -28,6 +28,7 @@ from ai_energy_benchmarks.results.requests import RowFacts, filler_frame, trial_
 from ai_energy_benchmarks.results.run_directory import JOURNAL, LINES_FILE, try_lock
 from ai_energy_benchmarks.results.timeline import details, samples_frame
 from ai_energy_benchmarks.results.writing import sync_directory, write_text
+from ai_energy_benchmarks.safety.secrets import blanked
 
 if TYPE_CHECKING:
     import polars
@@ -193,7 +194,7 @@ class Journal:
         assert self._lines is not None, "the journal is entered"
         # A value that JSON does not know costs its own exactness, not the line.
         text = "".join(json.dumps(each, default=str) + "\n" for each in lines)
-        self._lines.write(text)
+        self._lines.write(blanked(text))
         self._lines.flush()
         os.fsync(self._lines.fileno())
 

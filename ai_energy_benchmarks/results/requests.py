@@ -10,6 +10,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
+from ai_energy_benchmarks.safety.secrets import blanked
 
 if TYPE_CHECKING:
     import polars
@@ -180,7 +181,7 @@ def _row(trial: Trial, outcome: Outcome, facts: RowFacts) -> tuple[object, ...]:
         number,
         prompt_index,
         None if done is not None and done.finish_reason == "cancelled" else done is not None,
-        None if isinstance(outcome, Completion) else _utf8(outcome.reason),
+        None if isinstance(outcome, Completion) else _stored(outcome.reason),
         done and done.finish_reason,
         done and done.token_source,
         done and done.prompt_tokens,
@@ -203,7 +204,11 @@ def _row(trial: Trial, outcome: Outcome, facts: RowFacts) -> tuple[object, ...]:
     )
     if not facts.save_texts:
         return row
-    return (*row, None if prompt is None else _utf8(prompt), _utf8(done.text) if done and _text_known(done) else None)
+    return (
+        *row,
+        None if prompt is None else _stored(prompt),
+        _stored(done.text) if done and _text_known(done) else None,
+    )
 
 
 def _text_known(done: Completion) -> bool:
@@ -213,6 +218,11 @@ def _text_known(done: Completion) -> bool:
 
 def _sha256(text: str) -> str:
     return sha256(_utf8(text).encode()).hexdigest()
+
+
+def _stored(text: str) -> str:
+    """As a file may hold it."""
+    return _utf8(blanked(text))
 
 
 def _utf8(text: str) -> str:

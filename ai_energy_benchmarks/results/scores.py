@@ -13,6 +13,7 @@ from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.no_score import MODELLED, number, why_no_score
 from ai_energy_benchmarks.results.reading import load_results
 from ai_energy_benchmarks.results.units import J_PER_WH
+from ai_energy_benchmarks.safety.cells import unguarded
 
 _MODEL = ("model_name", "model", "Model")
 _PER_1000 = (
@@ -108,7 +109,7 @@ def _from_table(file: Path) -> Iterator[Score]:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
             columns = tuple(reader.fieldnames or ())
-            rows = list(reader)
+            rows = [{name: unguarded(cell or "") for name, cell in row.items() if name} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{file} cannot be read: {error}", remedy="check the path of the table") from error
     model, energy = _column(file, columns, _MODEL), _column(file, columns, _PER_1000)

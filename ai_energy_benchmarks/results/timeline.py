@@ -14,6 +14,7 @@ from ai_energy_benchmarks.domain.engine import FactValue
 from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.power import Samples, Series
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Step, Trial
+from ai_energy_benchmarks.safety.secrets import blanked
 
 if TYPE_CHECKING:
     import cattrs
@@ -118,9 +119,9 @@ def _facts(result: BenchmarkResult) -> Iterator[Row]:
         device = each.device
         yield "series", each.quantity, device.id, device.component, each.meter, None, None, None, device.label
     for note in result.meter_notes:
-        yield "meter note", "", "", None, None, None, None, None, _utf8(note)
+        yield "meter note", "", "", None, None, None, None, None, _stored(note)
     for found in result.noticed:
-        yield "finding", found.level, found.check, found.component, None, None, None, None, _utf8(found.message)
+        yield "finding", found.level, found.check, found.component, None, None, None, None, _stored(found.message)
 
 
 def _marks(result: BenchmarkResult) -> Iterator[Row]:
@@ -131,7 +132,7 @@ def _marks(result: BenchmarkResult) -> Iterator[Row]:
 
 
 def _edges(window: Step | Trial, subject: str, detail: dict[str, Step | Trial]) -> Iterator[Row]:
-    text = _utf8(json.dumps(details().unstructure(detail), default=str))
+    text = _stored(json.dumps(details().unstructure(detail), default=str))
     yield "mark", "start", subject, None, None, None, window.start_s, window.start_s, None
     yield "mark", "stop", subject, None, None, None, window.stop_s, window.stop_s, text
 
@@ -149,6 +150,6 @@ def _request_marks(trial: Trial, outcomes: Sequence[Outcome]) -> Iterator[Row]:
             yield "request", name, subject, None, None, None, at_s, at_s, None
 
 
-def _utf8(text: str) -> str:
-    """A message may hold a lone surrogate, which no file can."""
-    return text.encode("utf-8", "replace").decode()
+def _stored(text: str) -> str:
+    """As a file may hold it: without secrets, and without a lone surrogate, which a message may have."""
+    return blanked(text).encode("utf-8", "replace").decode()

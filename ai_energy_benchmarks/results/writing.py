@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ai_energy_benchmarks.errors import ReporterError
+from ai_energy_benchmarks.safety.secrets import blanked
 
 
 @contextmanager
@@ -88,10 +89,12 @@ def sync_directory(directory: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file, whole or not at all; what UTF-8 cannot hold (a lone surrogate) becomes a question mark.
+    """Write a UTF-8 file, whole or not at all, and without any secret that is known.
+
+    What UTF-8 cannot hold (a lone surrogate) becomes a question mark.
 
     Raises:
         ReporterError: the directory or the file cannot be written.
     """
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="replace", newline="\n")
+        temporary.write_text(blanked(text), encoding="utf-8", errors="replace", newline="\n")

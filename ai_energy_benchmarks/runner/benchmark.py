@@ -100,6 +100,9 @@ class BenchmarkRunner:
             BenchmarkError: what is in the way, with its fix.
         """
         config = self.config
+        from ai_energy_benchmarks.config.loading import learn_secrets
+
+        learn_secrets(config)
         if config == self._checked:
             return
         self.most_output_tokens = self._measuring(config).check()
@@ -123,7 +126,10 @@ class BenchmarkRunner:
         """
         self.check()
         self._last = self._measuring(self.config)
-        return self._last.measure()
+        from ai_energy_benchmarks.safety.exceptions import without_secrets
+
+        with without_secrets():
+            return self._last.measure()
 
     def run(self) -> dict[str, Any]:
         """Measure, hand the result to every reporter, and return the report document.
@@ -138,7 +144,10 @@ class BenchmarkRunner:
         """
         self.check()
         self._last = self._measuring(self.config)
-        result = self._last.run(self._interrupts)
+        from ai_energy_benchmarks.safety.exceptions import without_secrets
+
+        with without_secrets():
+            result = self._last.run(self._interrupts)
         from ai_energy_benchmarks.results.document.report import report_document
 
         return report_document(result)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from ai_energy_benchmarks.config.user_defaults import SWITCH, laid_under
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.no_score import why_no_score
 from ai_energy_benchmarks.results.writing import write_text
+from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.study.master_table import failed_row, master_row, write_master
 from ai_energy_benchmarks.study.model_list import TEXT_TASK, ListedModel
 from ai_energy_benchmarks.text.yaml_text import dump
@@ -70,7 +72,11 @@ class Batch:
         profiled = with_profile("aienergyscore", with_overrides(mapping, self.overrides))
         profiled = laid_under(self.defaults, profiled)
         config_from_mapping(profiled, source=f"line {row.line}")
-        return dump(profiled)
+        return dump(handed_over(profiled)[0])
+
+    def variables(self) -> Mapping[str, str]:
+        """Environment variables with the secrets of the overrides, which the configs of the runs only name."""
+        return handed_over(laid_under(self.defaults, with_overrides({}, self.overrides)))[1]
 
 
 def run_batch(batch: Batch, rows: Sequence[ListedModel], told: Told, launch: Launch | None = None) -> tuple[int, int]:
@@ -86,7 +92,7 @@ def run_batch(batch: Batch, rows: Sequence[ListedModel], told: Told, launch: Lau
     Returns:
         How many rows have a result, and how many failed.
     """
-    start = launch or launch_process
+    start = launch or partial(launch_process, variables=batch.variables())
     reasons: dict[str, str] = {}
     for row in rows:
         outcome, reason = _one(batch, row, start)
@@ -97,8 +103,12 @@ def run_batch(batch: Batch, rows: Sequence[ListedModel], told: Told, launch: Lau
     return len(rows) - len(reasons), len(reasons)
 
 
-def launch_process(config: Path, log: Path) -> int:
-    """Run a config in a process of its own, with everything it prints in ``log``; it ends with this process."""
+def launch_process(config: Path, log: Path, variables: Mapping[str, str] = {}) -> int:
+    """Run a config in a process of its own, with everything it prints in ``log``; it ends with this process.
+
+    Args:
+        variables: environment variables that the config names.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "ai_energy_benchmarks.cli.attended", "run", str(config), "-v"]
     with log.open("wb") as output:
@@ -109,7 +119,7 @@ def launch_process(config: Path, log: Path) -> int:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, SWITCH: "1"},  # what the user's defaults say stands in the config already
+            env={**os.environ, **variables, SWITCH: "1"},  # what the user's defaults say stands in the config already
         )
         assert process.stdin is not None
         try:

@@ -10,6 +10,8 @@ from pathlib import Path
 from ai_energy_benchmarks.results.no_score import number, token_doubt_of, why_no_score
 from ai_energy_benchmarks.results.units import wh
 from ai_energy_benchmarks.results.writing import write_text
+from ai_energy_benchmarks.safety.cells import guarded
+from ai_energy_benchmarks.safety.printable import one_line
 from ai_energy_benchmarks.study.model_list import ListedModel
 
 COLUMNS = (
@@ -67,12 +69,13 @@ def master_row(row: ListedModel, document: Mapping[str, object], directory: Path
         "verdict": verdict.get("level"),
         "result_dir": str(directory),
     }
-    return {name: "" if value is None else str(value) for name, value in figures.items()}
+    return {name: _cell(value) for name, value in figures.items()}
 
 
 def failed_row(row: ListedModel, reason: str) -> dict[str, str]:
     """One model without a result, and why."""
-    return {**_named(row), "error_message": " ".join(reason.split())}
+    cells: dict[str, object] = {**_named(row), "error_message": " ".join(reason.split())}
+    return {name: _cell(value) for name, value in cells.items()}
 
 
 def write_master(file: Path, rows: Sequence[Mapping[str, str]]) -> None:
@@ -95,6 +98,13 @@ def _named(row: ListedModel) -> dict[str, str]:
         "task": row.task,
         "reasoning_state": row.state,
     }
+
+
+def _cell(value: object) -> str:
+    """Text that a spreadsheet does not take for a formula; numbers may be negative."""
+    if value is None:
+        return ""
+    return guarded(one_line(value)) if isinstance(value, str) else str(value)
 
 
 def _block(document: Mapping[str, object], name: str) -> Mapping[str, object]:

@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from ai_energy_benchmarks.domain.prompts import TemplateValue
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.safety.cells import unguarded
 
 _HUB = re.compile(r"https?://(www\.)?huggingface\.co/")
 TEXT_TASK = "text_gen"
@@ -113,7 +114,7 @@ def read_model_list(file: Path) -> tuple[ListedModel, ...]:
 
 
 def _row(line: int, cells: Mapping[str, str | Sequence[str] | None]) -> ListedModel:
-    texts = {name: str(cells.get(column) or "").strip() for name, column in _COLUMNS.items()}
+    texts = {name: unguarded(str(cells.get(column) or "").strip()) for name, column in _COLUMNS.items()}
     state = _STATE.match(texts["state"])
     reasoning = None if state is None else state[1].lower() == "on"
     return ListedModel(

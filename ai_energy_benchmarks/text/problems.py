@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import reprlib
 from collections.abc import Callable, Iterable, Sequence
 
 from attrs import evolve, frozen
 
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.safety.secrets import SafeRepr
 
 Path = tuple[str | int, ...]
 
 
-class _Shown(reprlib.Repr):
+class _Shown(SafeRepr):
     """Values as YAML writes them; reprlib finds these methods by the name of the type."""
 
     def repr_bool(self, value: bool, _: int) -> str:
@@ -86,7 +86,7 @@ def dotted(path: Path) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as the user would write it, shortened."""
+    """A value as the user would write it, shortened; secrets are ``***``."""
     return _shown.repr(value)
 
 

@@ -15,8 +15,11 @@ import yaml
 from attrs import field, frozen
 
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.safety.keys import is_secret
+from ai_energy_benchmarks.safety.marking import SECRET_NUMBERS, Secret, from_variables, marked
+from ai_energy_benchmarks.safety.urls import HIDDEN
 from ai_energy_benchmarks.text.environment_variables import escape, substitute
-from ai_energy_benchmarks.text.problems import InvalidError, Path, Problem
+from ai_energy_benchmarks.text.problems import InvalidError, Path, Problem, wrong
 
 _PLAIN = "plain"
 _TAG = "tag:yaml.org,2002:"
@@ -116,8 +119,19 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, number)) for number, item in enumerate(node.value)]
-        text = substitute(node.value, os.environ)
-        return scalar(text) if node.tag == _PLAIN else text
+        return self._scalar(node, secret=any(isinstance(part, str) and is_secret(part) for part in path))
+
+    def _scalar(self, node: yaml.Node, *, secret: bool) -> object:
+        try:
+            text = from_variables(substitute(node.value, os.environ), node.value, os.environ, secret=secret)
+        except InvalidError as error:
+            if secret:
+                raise wrong(
+                    f"{HIDDEN} has a reference to an environment variable that is not set or not closed"
+                ) from None
+            raise error
+        # A secret is text, whatever it looks like.
+        return scalar(text) if node.tag == _PLAIN and not isinstance(text, Secret) else text
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[object, object]:
         found: dict[object, object] = {}
@@ -150,7 +164,7 @@ def parse(text: str, source: str) -> Document:
     if root is None:
         raise ConfigError(f"{source} is empty", remedy="a config needs at least backend.type and backend.model")
     reader = _Reader()
-    return Document(reader.value(root, ()), tuple(reader.problems), root)
+    return Document(marked(reader.value(root, ())), tuple(reader.problems), root)
 
 
 def read(file: File) -> Document:
@@ -190,9 +204,19 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar(_TAG + "str", escape(text), style=style)
 
 
+def _represent_secret(dumper: _Dumper, secret: Secret) -> yaml.ScalarNode:
+    """With the references that the user wrote, so that the file can be run again; else masked."""
+    if secret.template is None:
+        return _represent_text(dumper, str(secret.shown))
+    return dumper.represent_scalar(_TAG + "str", secret.template, style='"')
+
+
 _Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(Secret, _represent_secret)
+for _kind in SECRET_NUMBERS:
+    _Dumper.add_representer(_kind, lambda dumper, _: dumper.represent_scalar(_TAG + "str", HIDDEN))
 
 
 def dump(value: object) -> str:
-    """YAML text that ``parse`` reads back as ``value``, whatever the environment."""
+    """YAML text that ``parse`` reads back as ``value``, whatever the environment; secrets are masked or ``${NAME}``."""
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True))

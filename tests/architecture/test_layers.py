@@ -22,6 +22,7 @@ LAYERS: list[set[str]] = [
     {"machine", "text"},
     {"domain"},
     {"errors"},
+    {"safety"},
 ]
 HEIGHT = {room: -depth for depth, rooms in enumerate(LAYERS) for room in rooms}
 

@@ -6,8 +6,9 @@ import pytest
 
 from ai_energy_benchmarks.backends.server.api_key import ApiKey
 from ai_energy_benchmarks.config.loading import config_from_mapping, config_from_yaml, config_to_yaml
-from ai_energy_benchmarks.domain.address import hidden, parse_address
+from ai_energy_benchmarks.domain.address import parse_address
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.safety.urls import hidden
 
 
 def config(endpoint: str, **options: str) -> dict[str, object]:

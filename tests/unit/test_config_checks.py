@@ -58,7 +58,7 @@ def test_an_engine_in_process_has_no_endpoint() -> None:
 def test_members_of_other_distributions_have_options_too() -> None:
     """Their options are structured into their own class, required ones included; without a class there are none."""
     server = load(backend__type="test-server", backend__endpoint=ENDPOINT, backend__options={"token": "t"})
-    assert repr(server.backend.options) == "ServerOptions(token='t', retries=3)"
+    assert repr(server.backend.options) == "ServerOptions(token='***', retries=3)"
     missing = problem(backend__type="test-server", backend__endpoint=ENDPOINT)
     assert missing == "backend.options.token: is required and missing"
     none = problem(backend__options={"retries": 1})

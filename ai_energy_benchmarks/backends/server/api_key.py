@@ -8,8 +8,7 @@ import os
 from attrs import field, frozen
 
 from ai_energy_benchmarks.errors import BackendError
-
-_SHORTEST = 4  # a shorter password is part of too many words to be looked for by itself
+from ai_energy_benchmarks.safety.secrets import learn
 
 
 @frozen
@@ -41,16 +40,6 @@ class ApiKey:
             )
         return {"Authorization": f"Bearer {key}"} if key else {}
 
-    def hidden_in(self, text: str) -> str:
-        """The text without the key: some servers quote the key that they refuse, and reasons are written down."""
-        secrets = [self._value()]
-        if self.credentials is not None:
-            password = self.credentials.partition(":")[2]
-            secrets += [self._basic(), self.credentials, password if len(password) >= _SHORTEST else ""]
-        for secret in filter(None, secrets):
-            text = text.replace(secret, "(key)")
-        return text
-
     def wanted(self) -> str:
         """How to give a server the key that it wants."""
         if self.credentials is not None:
@@ -58,7 +47,12 @@ class ApiKey:
         return f"put the server's key into the environment variable {self.variable}"
 
     def _basic(self) -> str:
-        return base64.b64encode((self.credentials or "").encode()).decode()
+        basic = base64.b64encode((self.credentials or "").encode()).decode()
+        learn(basic)
+        learn((self.credentials or "").partition(":")[2])
+        return basic
 
     def _value(self) -> str:
-        return os.environ.get(self.variable, "").strip()
+        key = os.environ.get(self.variable, "").strip()
+        learn(key)  # some servers quote the key that they refuse, and reasons are written down
+        return key

@@ -9,7 +9,6 @@ them costs a tenth of the pattern.
 from __future__ import annotations
 
 import re
-import reprlib
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,6 +17,8 @@ from operator import sub
 from attrs import define, evolve, field, frozen
 
 from ai_energy_benchmarks.backends.server.json_text import LARGEST_COUNT_TOKENS, json_object, mapping, token_count
+from ai_energy_benchmarks.safety.printable import one_line
+from ai_energy_benchmarks.safety.secrets import SafeRepr, clipped
 
 _TEXT = re.compile(rb'"(?:content|text)"\s*:\s*"(?!")')
 _TOOL_CALLS = re.compile(rb'"tool_calls"\s*:\s*\[\s*\{')
@@ -35,6 +36,8 @@ _LAST_EVENTS = 8
 # How a line begins that is empty or a comment, by which a server keeps a connection open.
 _NO_DATA = (b"", b":")
 _LINE_END = 10
+_LONGEST_ERROR = 300
+_REPR = SafeRepr()
 
 
 @frozen
@@ -250,7 +253,7 @@ def _text(event: bytes) -> str:
 
 
 def _error(event: bytes) -> str | None:
-    return error_text(_decoded(event)) or (event.decode("utf-8", "replace")[:200] if event else None)
+    return error_text(_decoded(event)) or (clipped(event.decode("utf-8", "replace"), 200) if event else None)
 
 
 def error_text(document: dict[str, object]) -> str | None:
@@ -261,4 +264,4 @@ def error_text(document: dict[str, object]) -> str | None:
     if error is None:
         return None
     # Of what is no text only the beginning is shown: it may be nested deeper than ``str`` follows.
-    return (error if isinstance(error, str) else reprlib.repr(error))[:300]
+    return one_line(clipped(error if isinstance(error, str) else _REPR.repr(error), _LONGEST_ERROR))

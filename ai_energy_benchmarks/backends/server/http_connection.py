@@ -15,6 +15,8 @@ from functools import partial
 
 from attrs import define, field
 
+from ai_energy_benchmarks.safety.secrets import clipped
+
 _HEAD_END = b"\r\n\r\n"
 _LARGEST_HEAD_BYTES = 64 * 1024
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r]")
@@ -147,7 +149,7 @@ class Connection(asyncio.BufferedProtocol):
         }
         version, _, status = lines[0].partition(" ")
         if not version.startswith("HTTP/1."):
-            raise ValueError(f"it begins with {lines[0][:40]!r}")
+            raise ValueError(f"it begins with {clipped(lines[0], 40)!r}")
         self._response = response = Response(int(status[:3]), headers)
         if response.status >= 400:
             self._listener = partial(_keep_refusal, response)
@@ -155,7 +157,7 @@ class Connection(asyncio.BufferedProtocol):
         length = headers.get("content-length")
         self._left = 0 if self._chunked else -1 if length is None else int(length)
         if length is not None and self._left < 0:
-            raise ValueError(f"a body of {length[:40]} bytes")
+            raise ValueError(f"a body of {clipped(length, 40)} bytes")
         if not self._chunked and self._left == 0:
             self._finish()
         return rest

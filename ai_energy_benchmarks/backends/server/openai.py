@@ -53,6 +53,8 @@ from ai_energy_benchmarks.domain.engine import EngineFacts, Location
 from ai_energy_benchmarks.domain.prompts import Batch, Request, Tokenizer
 from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.safety.marking import shown_command
+from ai_energy_benchmarks.safety.urls import hidden
 
 _TRUNCATION = "a prompt that does not fit the server's context fails with its reason; scenario.truncation is not sent"
 
@@ -179,8 +181,8 @@ class OpenAIServerBackend(EnteredBackend):
             device_ids=self.settings.device_ids if self.settings.launch else None,
             settings={
                 "api": options.api,
-                "endpoint": f"{self.address.authority}{self.address.path}",
-                "launched": " ".join(self._server.command) if self._server else None,
+                "endpoint": f"{self.address.authority}{hidden(self.address.path)}",
+                "launched": shown_command(self._server.command) if self._server else None,
             },
         )
         self._client = HttpClient(
@@ -285,7 +287,7 @@ class OpenAIServerBackend(EnteredBackend):
         return Server(self.address, self._key.headers(), options.verify_tls, options.connect_timeout_s)
 
     def _failed(self, request: Request, reason: str, sent_s: float) -> FailedCompletion:
-        return FailedCompletion(request.number, self._key.hidden_in(reason), sent_s, time.perf_counter())
+        return FailedCompletion(request.number, reason, sent_s, time.perf_counter())
 
     @property
     def _key(self) -> ApiKey:

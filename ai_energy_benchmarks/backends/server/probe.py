@@ -15,12 +15,15 @@ from ai_energy_benchmarks.backends.server.http_client import json_body, tls_cont
 from ai_energy_benchmarks.backends.server.json_text import LARGEST_COUNT_TOKENS, json_object, token_count
 from ai_energy_benchmarks.domain.address import Address
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.safety.printable import one_line
+from ai_energy_benchmarks.safety.secrets import clipped
 
 # Of an entry in /v1/models: vLLM and SGLang, OpenRouter and its like, Groq, LM Studio.
 _CONTEXTS = ("max_model_len", "context_length", "context_window", "max_context_length")
 _SILENCE_S, _ANSWER_S = 10.0, 30.0
 _BLOCK_BYTES = 2**16
 _LARGEST_ANSWER_BYTES = 32 * 2**20  # a list of 300,000 models has 12 MB
+_LONGEST_NAME, _MOST_NAMES = 200, 50  # of what a server says of itself, in messages
 _REFUSED = 300  # redirects are not followed, as with the measured requests
 
 
@@ -190,11 +193,16 @@ def introduction(server: Server, model: str, key: ApiKey) -> Introduction:
     names = model_names(models)
     if names and model not in names:
         raise BackendError(
-            f"{where} does not serve model {model!r}; it serves {', '.join(names)}",
+            f"{where} does not serve model {model!r}; it serves {_listed(names)}",
             remedy="set backend.model to one of these",
         )
     version = probe(server, "/version")[1].get("version")
     context = context_tokens(models, model)
     if context is None:
         context = slot_tokens(probe(server, "/props")[1])
-    return Introduction(version if isinstance(version, str) else None, context)
+    return Introduction(one_line(clipped(version, _LONGEST_NAME)) if isinstance(version, str) else None, context)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(one_line(clipped(name, _LONGEST_NAME)) for name in names[:_MOST_NAMES]) + more

@@ -130,7 +130,7 @@ class ServerProcess:
             lines = self.log_file.read_text(errors="replace").splitlines()
         except OSError:
             return "(no log)"
-        return "\n".join(lines[-_LOG_TAIL_LINES:])
+        return "\n".join(f"  | {line}" for line in lines[-_LOG_TAIL_LINES:])
 
     @staticmethod
     def _signal(group: int, number: signal.Signals) -> None:

@@ -11,6 +11,9 @@ from ai_energy_benchmarks.backends.server.http_connection import Response
 from ai_energy_benchmarks.backends.server.json_text import json_object
 from ai_energy_benchmarks.domain.completions import Completion, FinishReason
 from ai_energy_benchmarks.domain.prompts import Request
+from ai_energy_benchmarks.safety.printable import one_line
+from ai_energy_benchmarks.safety.secrets import clipped
+from ai_energy_benchmarks.safety.urls import hidden
 
 _BUSY = frozenset({429, 502, 503, 504})
 _FINISH: dict[str, FinishReason] = {
@@ -27,6 +30,7 @@ _FAILED = frozenset({"abort", "aborted", "cancelled", "canceled", "error", "cont
 
 
 _LONGEST_RETRY_AFTER_S = 60.0
+_LONGEST_REFUSAL = 200
 NO_TOKEN = "the answer has no token, by events and by count"
 
 
@@ -116,12 +120,17 @@ def cut_short(stream: EventStream, reason: str) -> str:
 def refusal(response: Response) -> str:
     """Status and message of an answer that is none."""
     if response.status < 400:
-        where = response.headers.get("location", "another address")
+        where = one_line(clipped(hidden(response.headers.get("location", "another address")), _LONGEST_REFUSAL))
         return f"status {response.status}: the server points to {where}; set backend.endpoint to that"
     text = error_text(json_object(response.refusal))
     if asks_to_try_again(response) and retry_after_s(response, 0) is None:
         text = f"{text or 'busy'}; it asks to wait longer than {_LONGEST_RETRY_AFTER_S:g} s before the next attempt"
-    return f"status {response.status}: {text or response.refusal[:200].decode('utf-8', 'replace') or 'no reason given'}"
+    return f"status {response.status}: {text or _beginning(response.refusal) or 'no reason given'}"
+
+
+def _beginning(refusal: bytes) -> str:
+    """Of a body that is no JSON; blanked before it is cut."""
+    return one_line(clipped(refusal.decode("utf-8", "replace"), _LONGEST_REFUSAL))
 
 
 def asks_to_try_again(response: Response) -> bool:

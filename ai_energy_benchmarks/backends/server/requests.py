@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
@@ -10,10 +11,12 @@ from attrs.validators import ge, gt, optional
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.model.context import context_problems
-from ai_energy_benchmarks.domain.address import HIDDEN
 from ai_energy_benchmarks.domain.engine import FactValue
 from ai_energy_benchmarks.domain.json_value import JsonValue, as_fact
 from ai_energy_benchmarks.domain.prompts import Batch, Request
+from ai_energy_benchmarks.safety.keys import is_secret
+from ai_energy_benchmarks.safety.marking import Secret, masked
+from ai_energy_benchmarks.safety.urls import HIDDEN
 
 # Keys of a request that are no sampling parameters.
 _TEMPLATE = "chat_template_kwargs"
@@ -33,6 +36,16 @@ _FOREIGN_NAMES = frozenset(
     }
 )
 _FORM = frozenset({"model", "messages", "prompt", "stream", "stream_options", "stop", "chat_template_kwargs"})
+
+
+def _names_a_variable(_: object, __: object, value: str) -> None:
+    """People put the key itself there.
+
+    Raises:
+        ValueError: it is no name; the value is not shown.
+    """
+    if isinstance(value, Secret) or not re.fullmatch(r"[A-Za-z_]\w*", value, re.ASCII):
+        raise ValueError("api_key_env must be the name of an environment variable that holds the key, such as MY_KEY")
 
 
 @frozen
@@ -56,7 +69,7 @@ class OpenAIServerOptions:
     """
 
     api: Literal["chat", "completions"] = "chat"
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: str = field(default="OPENAI_API_KEY", validator=_names_a_variable)
     verify_tls: bool = True
     connect_timeout_s: float = field(default=10.0, validator=gt(0))
     stall_timeout_s: float = field(default=600.0, validator=gt(0))
@@ -232,7 +245,13 @@ def is_chat(options: OpenAIServerOptions, request: Request) -> bool:
 
 def used_parameters(body: Mapping[str, object]) -> dict[str, FactValue]:
     """The generation parameters in a request, as the server was told them."""
-    return {name: as_fact(value) for name, value in body.items() if name not in _FORM and value is not None}
+    return {name: _shown(name, value) for name, value in body.items() if name not in _FORM and value is not None}
+
+
+def _shown(name: str, value: object) -> FactValue:
+    if isinstance(value, (int, float)) and not is_secret(name):  # nearly all, once for every request
+        return value
+    return as_fact(masked(value, secret=is_secret(name)))
 
 
 def turns(request: Request) -> dict[str, object]:

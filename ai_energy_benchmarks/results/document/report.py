@@ -27,6 +27,7 @@ from ai_energy_benchmarks.results.document import totals as total_blocks
 from ai_energy_benchmarks.results.document.efficiency import efficiency
 from ai_energy_benchmarks.results.document.gpus import gpu_stats, gpu_stats_absent
 from ai_energy_benchmarks.results.document.phases import phases_by_time
+from ai_energy_benchmarks.safety.secrets import blanked
 from ai_energy_benchmarks.text.yaml_text import parse
 
 # The outside world says RAM where the meters say DRAM.
@@ -197,4 +198,6 @@ def _plain(value: Any, no_figure: float | None) -> Any:
         return {str(key): _plain(each, no_figure) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each, no_figure) for each in value]
-    return value if value is None or isinstance(value, str | int) else None
+    if isinstance(value, str):
+        return blanked(str(getattr(value, "shown", value)))
+    return value if value is None or isinstance(value, int) else None
