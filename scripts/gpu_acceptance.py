@@ -26,6 +26,7 @@ from attrs import asdict, evolve, frozen
 from gpu_fields import Burst, Watch, describe
 from gpu_rivals import Work, for_seconds, rivals
 
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Mark
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
 from ai_energy_benchmarks.machine.nvml import Nvml, open_nvml
@@ -137,8 +138,8 @@ def guarded(collector: NvmlCollector, work: Work, seconds: float) -> dict[str, f
     stop = collector.mark()
     stop = evolve(stop, quiet_s=_rested(collector, start, stop))
     readings = collector.read(start, stop).readings
-    total = {key: sum(getattr(each, key) for each in readings) for key in ("energy_j", "energy_low_j", "energy_high_j")}
-    return {key: value / count for key, value in total.items()}
+    low_j, best_j, high_j = Bounds.total(reading.bounds_j for reading in readings) / count
+    return {"energy_j": best_j, "energy_low_j": low_j, "energy_high_j": high_j}
 
 
 def _rested(collector: NvmlCollector, start: Mark | None, begin: Mark) -> float:

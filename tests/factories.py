@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.analysis.verdict import Planned, judge
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome, TokenSource
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
@@ -83,9 +84,7 @@ def reading(
     """A reading with bounds at the same distance on both sides."""
     return Reading(
         device=device,
-        energy_j=energy_j,
-        energy_low_j=energy_j - half_width_j,
-        energy_high_j=energy_j + half_width_j,
+        bounds_j=Bounds(energy_j - half_width_j, energy_j, energy_j + half_width_j),
         provenance=provenance,
         meter=meter,
         estimator="continuous",

@@ -11,11 +11,11 @@ from attrs import evolve, frozen
 
 from ai_energy_benchmarks.analysis.sensor_gain import gain_of, known_gain_uncertainty, meters_of_unknown_gain
 from ai_energy_benchmarks.analysis.steady_mix import Shift
-from ai_energy_benchmarks.analysis.tokens import TokenBounds
 from ai_energy_benchmarks.analysis.windows import WindowEnergy, counted, devices, idle_power, is_resolved, window_energy
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Component, Measurement, WorkloadShare
 from ai_energy_benchmarks.domain.result import Step, Trial
-from ai_energy_benchmarks.domain.statistics import Estimate, estimate
+from ai_energy_benchmarks.domain.statistics import Estimate, estimate_of
 from ai_energy_benchmarks.domain.summary import ComponentEnergy
 
 
@@ -23,7 +23,7 @@ def component_energy(
     name: Component | Literal["total"],
     components: Collection[Component],
     trials: Sequence[Trial],
-    tokens: Sequence[TokenBounds] | None,
+    tokens: Sequence[Bounds] | None,
     steps: Sequence[Step],
     *,
     shifts: Sequence[Shift] = (),
@@ -39,8 +39,7 @@ def component_energy(
     readings = [counted(each, components) for each in _measurements(trials)]
     windows = [window_energy(each) for each in readings]
     whole = window_energy(tuple(chain.from_iterable(readings)))
-    energy_j = fmean(each.energy_j for each in windows)
-    low_j, high_j = fmean(each.energy_low_j for each in windows), fmean(each.energy_high_j for each in windows)
+    bounds_j = Bounds.mean([window.bounds_j for window in windows])
     peaks_w = [each.peak_power_w for each in windows if each.peak_power_w is not None]
     idle = idle_power(steps, components, devices(readings[0]), {each.name for each in steps})
     all_readings = tuple(chain.from_iterable(readings))
@@ -56,17 +55,14 @@ def component_energy(
         component=name,
         provenance=whole.provenance,
         meter=whole.meter,
-        energy_j=energy_j,
-        energy_low_j=low_j,
-        energy_high_j=high_j,
-        resolved=is_resolved(energy_j, low_j, high_j) and all(each.settled for each in all_readings),
+        bounds_j=bounds_j,
+        resolved=is_resolved(bounds_j) and all(each.settled for each in all_readings),
         per_output_token_j=per_token.energy_j if per_token else None,
         idle_power_w=idle.mean_w if idle else None,
         idle_half_difference_w=idle.half_difference_w if idle else None,
-        net_energy_j=energy_j - idle.mean_w * fmean(each.duration_s for each in trials) if idle else None,
+        net_energy_j=bounds_j.best - idle.mean_w * fmean(each.duration_s for each in trials) if idle else None,
         peak_power_w=max(peaks_w) if len(peaks_w) == len(windows) else None,
-        per_output_token_low_j=per_token.low_j if per_token else None,
-        per_output_token_high_j=per_token.high_j if per_token else None,
+        per_output_token_bounds_j=per_token.bounds_j if per_token else None,
         per_output_token_window_j=per_token.window_j if per_token and shifts else None,
         gain_limit=gain.limit if gain else None,
         gain_source=gain.source if gain else "",
@@ -82,47 +78,44 @@ def _workload_share(name: str, trials: Sequence[Trial]) -> WorkloadShare | None:
     found = [each for seen in _measurements(trials) for each in seen.shares if each.component == name]
     if not found or len(found) != len(trials):
         return None
-    means = (
-        fmean(values) for values in zip(*((each.share, each.share_low, each.share_high) for each in found), strict=True)
-    )
-    return WorkloadShare(found[0].component, *means)
+    return WorkloadShare(found[0].component, Bounds.mean([each.share for each in found]))
 
 
 @frozen
 class _PerToken:
     energy_j: Estimate
-    low_j: float
-    high_j: float
+    bounds_j: Bounds
     window_j: float
 
 
 def _per_output_token(
     windows: Sequence[WindowEnergy],
-    tokens: Sequence[TokenBounds],
+    tokens: Sequence[Bounds],
     gain_share: float | None,
     shifts: Sequence[Shift],
 ) -> _PerToken | None:
     """Means over trials of each trial's own ratio; None if a trial brought no output token."""
     if not all(each.low > 0 for each in tokens):
         return None
-    pairs = list(zip(windows, tokens, strict=True))
-    ratios_j = [window.energy_j / n.best for window, n in pairs]
-    bounds_j = [(window.energy_low_j / n.high, window.energy_high_j / n.low) for window, n in pairs]
-    window_j = fmean(ratios_j)
+    ratios_j = [window.bounds_j.per(amount) for window, amount in zip(windows, tokens, strict=True)]
+    window_j = fmean(ratio_j.best for ratio_j in ratios_j)
     if shifts:
-        ratios_j = [ratio_j + each.change for ratio_j, each in zip(ratios_j, shifts, strict=True)]
-        bounds_j = [
-            (max(0.0, low_j + each.change - each.half_width), high_j + each.change + each.half_width)
-            for (low_j, high_j), each in zip(bounds_j, shifts, strict=True)
-        ]
-    mean_j = estimate(ratios_j, bounds_j, gain_share)
-    return _PerToken(mean_j, fmean(low_j for low_j, _ in bounds_j), fmean(high_j for _, high_j in bounds_j), window_j)
+        ratios_j = [_shifted(ratio_j, shift) for ratio_j, shift in zip(ratios_j, shifts, strict=True)]
+    return _PerToken(estimate_of(ratios_j, gain_share), Bounds.mean(ratios_j), window_j)
+
+
+def _shifted(ratio_j: Bounds, shift: Shift) -> Bounds:
+    """A window's figure at the context and the prefill of a steady state, no less than nothing."""
+    return Bounds(
+        max(0.0, ratio_j.low + shift.change - shift.half_width),
+        ratio_j.best + shift.change,
+        ratio_j.high + shift.change + shift.half_width,
+    )
 
 
 def _of_a_window(windows: Sequence[WindowEnergy], gain_share: float | None) -> Estimate:
     """Energy of one window, with the bounds of each trial and the sensor's gain."""
-    bounds_j = [(window.energy_low_j, window.energy_high_j) for window in windows]
-    return estimate([window.energy_j for window in windows], bounds_j, gain_share)
+    return estimate_of([window.bounds_j for window in windows], gain_share)
 
 
 def _reaches_zero(mean: Estimate) -> bool:

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import Carbon, Tariff
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 
 
 @frozen
-class Bounded:
-    """A figure with the meter's bounds, in the unit of the field that holds it.
-
-    Attributes:
-        value: None where the window is not resolved, so that nobody quotes it without the bounds.
-    """
-
-    value: float | None
-    low: float
-    high: float
-
-
-@frozen
 class Derived:
-    """What one component's energy means per unit of work; None where the work is none.
+    """What one component's energy means per unit of work, with the meter's bounds; None where the work is none.
 
     Attributes:
+        resolved: whether the figures may be quoted without their bounds; ``value`` returns one only then.
         per_prompt_token_j: over the *computed* prompt tokens; those from a prefix cache cost no prefill.
         per_request_j: over the requests that succeeded; what failed ones used is in the numerator. Under concurrency
             it is the steady J per output token times the mean output tokens of a request of the pass: energy over
@@ -34,13 +23,18 @@ class Derived:
         output_tokens_per_j: the inverse of J per output token, of the means.
     """
 
-    per_output_token_j: Bounded | None
-    per_prompt_token_j: Bounded | None
-    per_total_token_j: Bounded | None
-    per_request_j: Bounded | None
-    output_tokens_per_j: Bounded | None
-    average_power_w: Bounded | None
+    resolved: bool
+    per_output_token_j: Bounds | None
+    per_prompt_token_j: Bounds | None
+    per_total_token_j: Bounds | None
+    per_request_j: Bounds | None
+    output_tokens_per_j: Bounds | None
+    average_power_w: Bounds | None
     peak_power_w: float | None
+
+    def value(self, figure: Bounds | None) -> float | None:
+        """The estimate of one of these figures where it is resolved."""
+        return figure.best if figure is not None and self.resolved else None
 
 
 def derive(summary: Summary, energy: ComponentEnergy) -> Derived:
@@ -52,6 +46,7 @@ def derive(summary: Summary, energy: ComponentEnergy) -> Derived:
     whole_tokens = summary.whole_output_tokens
     all_tokens = summary.whole_prompt_tokens + whole_tokens
     return Derived(
+        resolved=energy.resolved,
         per_output_token_j=_per_output_token(energy),
         per_prompt_token_j=_share(energy, summary.whole_computed_prompt_tokens) if prompts else None,
         per_total_token_j=_share(energy, all_tokens) if known and prompts else None,
@@ -75,6 +70,7 @@ def derive_steady(summary: Summary, energy: ComponentEnergy) -> Derived:
         prompts = steady.mix.steady_prompt_tokens
         per_prompt, per_j = _times(per_token, 1 / prompts if prompts else 0.0), _turned(per_token)
     return Derived(
+        resolved=energy.resolved,
         per_output_token_j=per_token,
         per_prompt_token_j=per_prompt,
         per_total_token_j=None,
@@ -114,7 +110,7 @@ def _withholds(summary: Summary) -> bool:
     return bool(summary.steady_absent) and summary.whole_output_tokens > summary.output_tokens
 
 
-def _per_request(summary: Summary, energy: ComponentEnergy) -> Bounded | None:
+def _per_request(summary: Summary, energy: ComponentEnergy) -> Bounds | None:
     if not summary.whole_requests or _withholds(summary):
         return None
     if summary.steady is None:
@@ -123,10 +119,10 @@ def _per_request(summary: Summary, energy: ComponentEnergy) -> Bounded | None:
     return None if steady is None else derive_steady(summary, steady).per_request_j
 
 
-def _times(figure: Bounded | None, amount: float) -> Bounded | None:
+def _times(figure: Bounds | None, amount: float) -> Bounds | None:
     if figure is None or amount <= 0:
         return None
-    return Bounded(None if figure.value is None else figure.value * amount, figure.low * amount, figure.high * amount)
+    return figure * amount
 
 
 def energies(summary: Summary) -> dict[Component | str, ComponentEnergy]:
@@ -135,39 +131,24 @@ def energies(summary: Summary) -> dict[Component | str, ComponentEnergy]:
     return {each.component: each for each in every}
 
 
-def _per_output_token(energy: ComponentEnergy) -> Bounded | None:
-    mean, low_j, high_j = energy.per_output_token_j, energy.per_output_token_low_j, energy.per_output_token_high_j
-    if mean is None or low_j is None or high_j is None:
+def _per_output_token(energy: ComponentEnergy) -> Bounds | None:
+    return None if energy.per_output_token_j is None else energy.per_output_token_bounds_j
+
+
+def _share(energy: ComponentEnergy, amount: float) -> Bounds | None:
+    return energy.bounds_j / amount if amount > 0 else None
+
+
+def _inverse(energy: ComponentEnergy, amount: float) -> Bounds | None:
+    if amount <= 0 or energy.bounds_j.high <= 0:
         return None
-    return Bounded(mean.mean if energy.resolved else None, low_j, high_j)
+    low, best, high = (amount / energy_j if energy_j > 0 else float("inf") for energy_j in energy.bounds_j)
+    return Bounds(high, best, low)
 
 
-def _share(energy: ComponentEnergy, amount: float) -> Bounded | None:
-    if amount <= 0:
-        return None
-    value = energy.energy_j / amount if energy.resolved else None
-    return Bounded(value, energy.energy_low_j / amount, energy.energy_high_j / amount)
-
-
-def _turned(figure: Bounded) -> Bounded | None:
+def _turned(figure: Bounds) -> Bounds | None:
     """One over a figure."""
-    if figure.low <= 0:
-        return None
-    return Bounded(None if figure.value is None else 1 / figure.value, 1 / figure.high, 1 / figure.low)
-
-
-def _inverse(energy: ComponentEnergy, amount: float) -> Bounded | None:
-    if amount <= 0 or energy.energy_high_j <= 0:
-        return None
-    value = amount / energy.energy_j if energy.resolved else None
-    high = amount / energy.energy_low_j if energy.energy_low_j > 0 else float("inf")
-    return Bounded(value, amount / energy.energy_high_j, high)
-
-
-def at_wall(total: ComponentEnergy, wall_factor: float) -> Bounded:
-    """Joules of one pass at the wall: the sum of the gross components × `metrics.wall_factor`, as stated there."""
-    value = total.energy_j * wall_factor if total.resolved else None
-    return Bounded(value, total.energy_low_j * wall_factor, total.energy_high_j * wall_factor)
+    return None if figure.low <= 0 else Bounds(1 / figure.high, 1 / figure.best, 1 / figure.low)
 
 
 def cost(energy_j: float, tariff: Tariff, wall_factor: float | None = None) -> float:

@@ -28,4 +28,4 @@ def without_token_figures(summary: Summary, doubt: str) -> Summary:
 
 
 def _without_tokens(energy: ComponentEnergy) -> ComponentEnergy:
-    return evolve(energy, per_output_token_j=None, per_output_token_low_j=None, per_output_token_high_j=None)
+    return evolve(energy, per_output_token_j=None, per_output_token_bounds_j=None)

@@ -78,9 +78,9 @@ def _resolution(component: Component, energy: ComponentEnergy, of: str) -> Itera
         message = f"{name} energy of {of} is {energy.energy_j:.3g} J, which is no figure"
         yield Finding("FAIL", "window resolved", message, component)
         return
-    share = (energy.energy_high_j - energy.energy_low_j) / 2 / energy.energy_j
+    share = energy.bounds_j.half_width / energy.energy_j
     level: Level = "FAIL" if not energy.resolved else "WARN" if share > WIDE else "PASS"
-    bounds = f"[{energy.energy_low_j:.4g}, {energy.energy_high_j:.4g}] J"
+    bounds = f"[{energy.bounds_j.low:.4g}, {energy.bounds_j.high:.4g}] J"
     longer = "" if level == "PASS" else "; a longer pass narrows them"
     message = f"{name} energy of {of} lies in {bounds}, ±{share:.1%}{longer}"
     if energy.provenance == "modelled":  # a ± would pass for the model's own error
@@ -96,8 +96,8 @@ def _workload_share(component: Component, energy: ComponentEnergy) -> Iterator[F
         message = f"{name} energy is modelled from the workload's own processor time: there is nothing to share out"
         yield Finding("INFO", "workload share", message, component)
         return
-    share = f"{found.share:.1%} [{found.share_low:.1%}, {found.share_high:.1%}]"
-    part = f", {found.share * energy.energy_j:.4g} J of a pass," if energy.resolved else ""
+    share = f"{found.share.best:.1%} [{found.share.low:.1%}, {found.share.high:.1%}]"
+    part = f", {found.share.best * energy.energy_j:.4g} J of a pass," if energy.resolved else ""
     message = f"by processor time {share} of the {name} energy{part} is the workload's"
     message = f"{message}; that is a convention, not a measurement"
     yield Finding("INFO", "workload share", message, component)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from ai_energy_benchmarks.analysis.derived import Bounded, at_wall, cost, emissions_g
+from ai_energy_benchmarks.analysis.derived import cost, emissions_g
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Provenance
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import Summary
@@ -17,14 +18,15 @@ class Footprint:
     Attributes:
         absent: why the total gives no figure: there is none, or its window is not resolved. None if it gives one.
         method: how the total was obtained; None if there is none.
-        wall_j: energy at the wall; only with a stated wall factor.
+        wall_j: energy at the wall, the sum of the gross components × ``metrics.wall_factor``; only with such a factor.
+            Where ``absent`` gives a reason, only its bounds may be quoted.
         emissions_g: grams of CO2-equivalent; only with a carbon intensity.
         cost: in the tariff's currency; only with a price.
     """
 
     absent: str | None
     method: Provenance | None = None
-    wall_j: Bounded | None = None
+    wall_j: Bounds | None = None
     emissions_g: float | None = None
     cost: float | None = None
 
@@ -35,7 +37,7 @@ def footprint(result: BenchmarkResult) -> Footprint:
     absent = total_withheld(result.summary)
     if total is None:
         return Footprint(absent)
-    wall_j = None if factor is None else at_wall(total, factor)
+    wall_j = None if factor is None else total.bounds_j * factor
     if absent is not None:
         return Footprint(absent, total.provenance, wall_j)
     return Footprint(
@@ -54,7 +56,7 @@ def total_withheld(summary: Summary) -> str | None:
         return summary.total_absent or "no meter saw the energy of any component"
     if total.resolved:
         return None
-    return f"the total is only known to lie in [{total.energy_low_j:.4g}, {total.energy_high_j:.4g}] J"
+    return f"the total is only known to lie in [{total.bounds_j.low:.4g}, {total.bounds_j.high:.4g}] J"
 
 
 def covers(summary: Summary) -> str:

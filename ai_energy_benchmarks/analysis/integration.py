@@ -64,8 +64,8 @@ def compare(counter: Series, power: Series, start_s: float, stop_s: float) -> Ag
     if not covered or not edges.settled(counter, stop_s, delay) or edges.falls(counter, start_s, stop_s, delay):
         return None
     first, last = (edges.latched(counter, at_s, delay, _CEILING_W) for at_s in (start_s, stop_s))
-    counter_j = edges.rise(first, last)[1]
-    integrals_j = [integral.integral(power, start_s + lag_s, stop_s + lag_s, edges.NO_DELAY)[1] for lag_s in _LAGS_S]
+    counter_j = edges.rise(first, last).best
+    integrals_j = [integral.integral(power, start_s + lag_s, stop_s + lag_s, edges.NO_DELAY).best for lag_s in _LAGS_S]
     power_j = min(integrals_j, key=lambda each_j: abs(each_j - counter_j))
     inside = power.values[bisect_left(power.before_s, start_s) : bisect_right(power.after_s, stop_s)]
     mean = fmean(inside) if inside else 0.0
@@ -88,7 +88,7 @@ def compare_averaged(counter: Series, average: Series, start_s: float, stop_s: f
     if not covered or not edges.settled(counter, stop_s, delay) or edges.falls(counter, start_s, stop_s, delay):
         return None
     first_j, last_j = (_mean_level_j(counter, at_s, delay) for at_s in (start_s, stop_s))
-    power_j = integral.integral(average, start_s, stop_s, delay)[1]
+    power_j = integral.integral(average, start_s, stop_s, delay).best
     return Agreement(counter.device, last_j - first_j, power_j, 0.0, averaged=True)
 
 
@@ -96,7 +96,7 @@ def _mean_level_j(counter: Series, until_s: float, delay: edges.Delay) -> float:
     """Mean level of a counter over the second before a moment, by the trapezoidal rule."""
     step_s = _AVERAGED_S / _LEVELS
     levels_j = [
-        edges.latched(counter, until_s - number * step_s, delay, _CEILING_W)[1] for number in range(_LEVELS + 1)
+        edges.latched(counter, until_s - number * step_s, delay, _CEILING_W).best for number in range(_LEVELS + 1)
     ]
     return (sum(levels_j) - (levels_j[0] + levels_j[-1]) / 2) / _LEVELS
 

@@ -18,7 +18,7 @@ from ai_energy_benchmarks.analysis.filler_tokens import (
     shows_events,
 )
 from ai_energy_benchmarks.analysis.steady_slices import pass_mix
-from ai_energy_benchmarks.analysis.tokens import TokenBounds
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
@@ -90,9 +90,7 @@ def steady_trial(trial: Trial, window: SteadyWindow) -> SteadyTrial:
     return SteadyTrial(
         number=trial.number,
         duration_s=window.duration_s,
-        output_tokens=whole.tokens.best,
-        output_low_tokens=whole.tokens.low,
-        output_high_tokens=whole.tokens.high,
+        bounds_tokens=whole.tokens,
         half_output_tokens=(halves[0].tokens.best, halves[1].tokens.best),
         computed_prompt_tokens=computed,
         context_tokens=_context_tokens(trial, window, of, prompts),
@@ -141,8 +139,8 @@ class _Interval:
     _high: float = field(default=0.0, init=False)
 
     @property
-    def tokens(self) -> TokenBounds:
-        return TokenBounds(self._low, self._best, self._high)
+    def tokens(self) -> Bounds:
+        return Bounds(self._low, self._best, self._high)
 
     def add(self, done: Completion, of: Pace) -> None:
         if done.finished_s <= self.start_s or done.sent_s >= self.stop_s:

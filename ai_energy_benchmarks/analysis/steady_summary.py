@@ -10,7 +10,7 @@ from attrs import evolve
 from ai_energy_benchmarks.analysis.component_energy import component_energy, seen_in_part, why_absent
 from ai_energy_benchmarks.analysis.steady import sent_within, steady_trial
 from ai_energy_benchmarks.analysis.steady_correction import Correction, Group, correction
-from ai_energy_benchmarks.analysis.tokens import Counts, TokenBounds
+from ai_energy_benchmarks.analysis.tokens import Counts
 from ai_energy_benchmarks.analysis.totals import total_parts
 from ai_energy_benchmarks.analysis.windows import COMPONENTS
 from ai_energy_benchmarks.domain.power import Component
@@ -57,7 +57,7 @@ def steady_state(
         return None
     seen = tuple(steady_trial(trial, window) for trial, window in zip(trials, windows, strict=True))
     absent_tokens = doubt or _uncertain(seen)
-    bounds = None if absent_tokens else [_bounds(each) for each in seen]
+    bounds = None if absent_tokens else [each.bounds_tokens for each in seen]
     parts = tuple(_part(trial, window) for trial, window in zip(trials, windows, strict=True))
     reasons = {each: why_absent(parts, each) for each in COMPONENTS}
     absent = {each: reason for each, reason in reasons.items() if reason is not None}
@@ -116,15 +116,11 @@ def _part(trial: Trial, window: SteadyWindow) -> Trial:
     )
 
 
-def _bounds(trial: SteadyTrial) -> TokenBounds:
-    return TokenBounds(trial.output_low_tokens, trial.output_tokens, trial.output_high_tokens)
-
-
 def _uncertain(trials: Sequence[SteadyTrial]) -> str:
     """Why the tokens of a window are not known well enough; empty if they are."""
     for each in trials:
         tokens = each.output_tokens
-        error = max(tokens - each.output_low_tokens, each.output_high_tokens - tokens)
+        error = max(tokens - each.bounds_tokens.low, each.bounds_tokens.high - tokens)
         if error > TOKEN_ERROR * tokens:
             share = f"{error / tokens:.1%}" if tokens else "all"
             return (

@@ -18,12 +18,13 @@ from ai_energy_benchmarks.analysis.serving_checks import token_doubt
 from ai_energy_benchmarks.analysis.steady import in_window, sent_within
 from ai_energy_benchmarks.analysis.steady_summary import steady_state, why_no_steady_state
 from ai_energy_benchmarks.analysis.token_counts import prompt_contradiction
-from ai_energy_benchmarks.analysis.tokens import Counts, TokenBounds, count
+from ai_energy_benchmarks.analysis.tokens import Counts, count
 from ai_energy_benchmarks.analysis.totals import total_parts
 from ai_energy_benchmarks.analysis.windows import (
     BASELINES,
     COMPONENTS,
 )
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import Step, StepName, Trial
@@ -64,7 +65,7 @@ def summarise(
     cached = cached_per_pass(chosen, [each.cached_prompt_tokens for each in counts])
     doubt = next((doubt for each in chosen if (doubt := token_doubt(each)) is not None), None)
     whole_tokens = [each.output_tokens + filler_tokens(trial) for each, trial in zip(counts, chosen, strict=True)]
-    tokens = [TokenBounds.exact(each) for each in whole_tokens]
+    tokens = [Bounds.exact(each) for each in whole_tokens]
     reasons = {each: why_absent(chosen, each) for each in COMPONENTS}
     seen = tuple(each for each in COMPONENTS if reasons[each] is None)
     absent = {each: reason for each, reason in reasons.items() if reason is not None}

@@ -34,19 +34,6 @@ class Counts:
     sources: frozenset[TokenSource] = frozenset()
 
 
-@frozen
-class TokenBounds:
-    """Output tokens of a window: the estimate and its bounds, which differ where answers show no token events."""
-
-    low: float
-    best: float
-    high: float
-
-    @classmethod
-    def exact(cls, tokens: float) -> TokenBounds:
-        return cls(tokens, tokens, tokens)
-
-
 def count(outcomes: Iterable[Outcome]) -> Counts:
     """Count the outcomes; failed requests bring no tokens."""
     succeeded = failed = prompt_tokens = output_tokens = truncated = retokenised = 0

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from attrs import frozen
 
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Component, Device, Measurement, Provenance, Reading
 from ai_energy_benchmarks.domain.result import Step, StepName
 
@@ -22,16 +23,14 @@ class WindowEnergy:
     """Several readings of one window as one.
 
     Attributes:
-        energy_low_j, energy_high_j: bounds add linearly, since nothing says that edge errors cancel.
+        bounds_j: bounds add linearly, since nothing says that edge errors cancel.
         provenance: the weakest of the readings' words.
         peak_power_w: sum of the devices' peaks; None if any is unknown.
         settled: False if a rest beside the window was none.
         guessed: whether a model's watts are a guess, good to an order of magnitude.
     """
 
-    energy_j: float
-    energy_low_j: float
-    energy_high_j: float
+    bounds_j: Bounds
     provenance: Provenance
     meter: str
     peak_power_w: float | None
@@ -41,7 +40,12 @@ class WindowEnergy:
     @property
     def resolved(self) -> bool:
         """Whether the bounds are close enough for a bare number to be quoted."""
-        return self.settled and is_resolved(self.energy_j, self.energy_low_j, self.energy_high_j)
+        return self.settled and is_resolved(self.bounds_j)
+
+    @property
+    def energy_j(self) -> float:
+        """The best estimate."""
+        return self.bounds_j.best
 
 
 @frozen
@@ -56,9 +60,9 @@ class IdlePower:
     half_difference_w: float | None
 
 
-def is_resolved(energy_j: float, low_j: float, high_j: float) -> bool:
+def is_resolved(energy_j: Bounds) -> bool:
     """Whether an energy may be quoted without its bounds; nothing around zero may."""
-    return energy_j > 0 and (high_j - low_j) / 2 <= UNRESOLVED * energy_j
+    return energy_j.best > 0 and energy_j.half_width <= UNRESOLVED * energy_j.best
 
 
 def counted(measurement: Measurement, components: Collection[Component]) -> tuple[Reading, ...]:
@@ -75,9 +79,7 @@ def window_energy(readings: Sequence[Reading]) -> WindowEnergy:
     """Sum at least one reading."""
     peaks_w = [each.peak_power_w for each in readings if each.peak_power_w is not None]
     return WindowEnergy(
-        energy_j=sum(each.energy_j for each in readings),
-        energy_low_j=sum(each.energy_low_j for each in readings),
-        energy_high_j=sum(each.energy_high_j for each in readings),
+        bounds_j=Bounds.total(reading.bounds_j for reading in readings),
         provenance=min((each.provenance for each in readings), key=_FROM_WEAK_TO_STRONG.index),
         meter=" + ".join(dict.fromkeys(each.meter for each in readings)),
         peak_power_w=sum(peaks_w) if len(peaks_w) == len(readings) else None,

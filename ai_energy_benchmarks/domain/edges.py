@@ -1,7 +1,7 @@
 """Where a meter stood at one moment: bounds that hold by monotonicity, and an estimate between them.
 
 Meters and re-analysis share these functions. A *level* is what an ever-growing counter would have shown at
-a moment, as ``(low, best, high)`` in the unit of its series; the difference of two levels is a window.
+a moment, with its bounds and in the unit of its series; the difference of two levels is a window.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from itertools import pairwise
 
 from attrs import evolve, frozen
 
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Series
 
-Level = tuple[float, float, float]
 _Knot = tuple[float, float]  # seconds and value
 
 # Slower than any counter we know: how old the very first reading of a counter may be.
@@ -46,7 +46,7 @@ def since(series: Series, start_s: float | None) -> Series:
     )
 
 
-def latched(series: Series, time_s: float, delay: Delay, ceiling_per_s: float) -> Level:
+def latched(series: Series, time_s: float, delay: Delay, ceiling_per_s: float) -> Bounds:
     """Level of a counter that moves in ticks, is published late and is seen later still.
 
     A value first seen by the reading j, made between a_j and b_j, was sampled in
@@ -61,10 +61,10 @@ def latched(series: Series, time_s: float, delay: Delay, ceiling_per_s: float) -
     """
     low, high = _latched_bounds(series, time_s, delay, ceiling_per_s)
     best = curve(series, time_s + delay.middle_s)
-    return low, (low + high) / 2 if best is None else min(max(best, low), high), high
+    return Bounds(low, (low + high) / 2 if best is None else min(max(best, low), high), high)
 
 
-def guarded(series: Series, level: Level, time_s: float, rest_s: tuple[float, float], delay: Delay) -> Level | None:
+def guarded(series: Series, level: Bounds, time_s: float, rest_s: tuple[float, float], delay: Delay) -> Bounds | None:
     """A better estimate for an edge beside which the workload rests, within the bounds of ``level``.
 
     Interpolation spreads the work of the first and the last tick evenly, although it fills only part of them.
@@ -85,10 +85,10 @@ def guarded(series: Series, level: Level, time_s: float, rest_s: tuple[float, fl
     left, right = rows[0], rows[-1]
     left_s, right_s = middle_s(series, left - 1, left), middle_s(series, right - 1, right)
     best = on_line(left_s, series.values[left], right_s, series.values[right], time_s + delay.middle_s)
-    return level[0], min(max(best, level[0]), level[2]), level[2]
+    return Bounds(level.low, min(max(best, level.low), level.high), level.high)
 
 
-def fresh(series: Series, time_s: float, ceiling_per_s: float, stale_s: float = 0.0) -> Level:
+def fresh(series: Series, time_s: float, ceiling_per_s: float, stale_s: float = 0.0) -> Bounds:
     """Level of a counter that is nearly up to date whenever it is read, such as the processor time of a process.
 
     A reading made between a and b was sampled in ``[a - stale_s, b]``. Each one from the last made before ``time_s``
@@ -110,10 +110,10 @@ def fresh(series: Series, time_s: float, ceiling_per_s: float, stale_s: float = 
     seen_s = time_s + stale_s / 2
     right = next((row for row in rows if middle_s(series, row, row) > seen_s), None)
     if right is None or right == rows[0]:
-        return low, (low + high) / 2, high
+        return Bounds(low, (low + high) / 2, high)
     begin_s, end_s = middle_s(series, right - 1, right - 1), middle_s(series, right, right)
     best = on_line(begin_s, values[right - 1], end_s, values[right], seen_s)
-    return low, min(max(best, low), high), high
+    return Bounds(low, min(max(best, low), high), high)
 
 
 def _grown(ceiling_per_s: float, seconds: float) -> float:
@@ -143,11 +143,11 @@ def impossible(series: Series, start_s: float, stop_s: float, ceiling_per_s: flo
     return False
 
 
-def rise(start: Level, stop: Level) -> Level:
+def rise(start: Bounds, stop: Bounds) -> Bounds:
     """Growth between two levels of one counter: the bounds add up, and nothing shrinks."""
-    low = max(0.0, stop[0] - start[2])
-    high = max(low, stop[2] - start[0])
-    return low, min(max(stop[1] - start[1], low), high), high
+    low = max(0.0, stop.low - start.high)
+    high = max(low, stop.high - start.low)
+    return Bounds(low, min(max(stop.best - start.best, low), high), high)
 
 
 def settled(series: Series, time_s: float, delay: Delay) -> bool:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from attrs import frozen
 
 from ai_energy_benchmarks.domain import edges
-from ai_energy_benchmarks.domain.edges import Level
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Series, WindowEdges
 from ai_energy_benchmarks.domain.rests import Knot, Rest, Rests, Window, knots, rests_beside, tick_s
 
@@ -29,11 +29,11 @@ class Guarded:
     """A window between two rests.
 
     Attributes:
-        level: low, best and high; None if the rest after the window was none.
+        bounds_j: the energy; None if the rest after the window was none.
         edges: what the rests showed.
     """
 
-    level: Level | None
+    bounds_j: Bounds | None
     edges: WindowEdges
 
 
@@ -50,7 +50,7 @@ def between_rests(series: Series, window: Window) -> Guarded | None:
     return Guarded(_level(series, window, rests, rests.after), _edges(series, window, rests, delay_high_s))
 
 
-def _level(series: Series, window: Window, rests: Rests, after: Rest) -> Level | None:
+def _level(series: Series, window: Window, rests: Rests, after: Rest) -> Bounds | None:
     shift_s, start_s, stop_s = window.delay.middle_s, window.start_s, window.stop_s
     begin = rests.before.line.at_j(start_s + shift_s)
     end = after.line.at_j(stop_s + shift_s)
@@ -66,7 +66,7 @@ def _level(series: Series, window: Window, rests: Rests, after: Rest) -> Level |
     within += abs(rests.before.change_w) * max(0.0, start_s + shift_s - rests.before.line.end_s)
     within += rests.before.line.error_j(start_s + shift_s) + after.line.error_j(stop_s + shift_s)
     best = max(0.0, end - begin)
-    return max(0.0, min(best, surely - begin) - within), best, best + within
+    return Bounds(max(0.0, min(best, surely - begin) - within), best, best + within)
 
 
 def _surely_before(series: Series, window: Window, idle_w: float) -> float | None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from statistics import median
 
-from ai_energy_benchmarks.domain.edges import Delay, Level, middle_s, on_line
+from ai_energy_benchmarks.domain.bounds import Bounds
+from ai_energy_benchmarks.domain.edges import Delay, middle_s, on_line
 from ai_energy_benchmarks.domain.power import Series
 
 # GPUs renew their power every 10 to 100 ms (Yang, Adamek and Armour, SC24, arXiv:2312.02741).
@@ -20,7 +21,7 @@ _ONE_HOLD = 1.5
 _SIGMAS = 2.58
 
 
-def integral(series: Series, start_s: float, stop_s: float, delay: Delay, hold_s: float = 0.0) -> Level:
+def integral(series: Series, start_s: float, stop_s: float, delay: Delay, hold_s: float = 0.0) -> Bounds:
     """Integral of power over a window, by the trapezoidal rule.
 
     Between two readings power is taken to lie between their values; the bounds take the smaller one over the
@@ -38,7 +39,7 @@ def integral(series: Series, start_s: float, stop_s: float, delay: Delay, hold_s
     else:
         low = _area(series, start_s + delay.high_s, stop_s + delay.low_s, min)
         high = _area(series, start_s + delay.low_s, stop_s + delay.high_s, max)
-    return min(low, best), best, max(high, best)
+    return Bounds(min(low, best), best, max(high, best))
 
 
 def _held_bounds(series: Series, start_s: float, stop_s: float, delay: Delay, hold_s: float) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.gpu_choice import GpuChoice
 from ai_energy_benchmarks.domain.strangers import StrangerCheck
 
@@ -143,9 +144,7 @@ class Reading:
     The bounds are of the meter's own ideal integral: timing, not the sensor's gain.
 
     Attributes:
-        energy_j: best estimate, gross.
-        energy_low_j: lower bound.
-        energy_high_j: upper bound.
+        bounds_j: the energy, gross.
         provenance: ``measured`` (a counter), ``integrated`` (power over time) or ``modelled``.
         meter: which collector says so.
         estimator: how the window's edges were treated.
@@ -156,9 +155,7 @@ class Reading:
     """
 
     device: Device
-    energy_j: float
-    energy_low_j: float
-    energy_high_j: float
+    bounds_j: Bounds
     provenance: Provenance
     meter: str
     estimator: Estimator
@@ -168,15 +165,14 @@ class Reading:
     edges: WindowEdges | None = None
 
     @property
+    def energy_j(self) -> float:
+        """The best estimate."""
+        return self.bounds_j.best
+
+    @property
     def settled(self) -> bool:
         """False if a rest beside the window was none, so that only the bounds can be quoted."""
         return self.edges is None or self.edges.state != "unsettled"
-
-    @property
-    def relative_half_width(self) -> float:
-        """Half the distance between the bounds over the estimate; infinite where that is not positive."""
-        half_width_j = (self.energy_high_j - self.energy_low_j) / 2
-        return half_width_j / self.energy_j if self.energy_j > 0 else float("inf")
 
 
 @frozen
@@ -185,13 +181,10 @@ class WorkloadShare:
 
     Attributes:
         share: between 0 and 1.
-        share_low, share_high: bounds of it.
     """
 
     component: Component
-    share: float
-    share_low: float
-    share_high: float
+    share: Bounds
 
 
 @frozen

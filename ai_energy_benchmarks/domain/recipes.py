@@ -8,28 +8,29 @@ from collections.abc import Mapping
 from attrs import evolve, frozen
 
 from ai_energy_benchmarks.domain import edges, integral
-from ai_energy_benchmarks.domain.edges import Delay, Level
+from ai_energy_benchmarks.domain.bounds import Bounds
+from ai_energy_benchmarks.domain.edges import Delay
 from ai_energy_benchmarks.domain.guarded import between_rests
 from ai_energy_benchmarks.domain.power import Estimator, Recipe, Series, WindowEdges
 from ai_energy_benchmarks.domain.rests import Window
 
 
 @frozen
-class Outcome:
+class Followed:
     """What a recipe gives.
 
     Attributes:
-        level: low, best and high, in J.
+        bounds_j: the energy, in J (seconds where the recipe has no watts).
         estimator: how the edges were treated.
         edges: what the rests beside the window showed; None if they were not looked at.
     """
 
-    level: Level
+    bounds_j: Bounds
     estimator: Estimator
     edges: WindowEdges | None = None
 
 
-def follow(recipe: Recipe, series: Series) -> Outcome:
+def follow(recipe: Recipe, series: Series) -> Followed:
     """The energy of the recipe's window.
 
     Args:
@@ -69,7 +70,7 @@ def delay_high_s(recipe: Recipe, series: Series) -> float:
     return recipe.delay_high_s if beside is None else beside.delay_high_s
 
 
-def _latched(recipe: Recipe, series: Series) -> Outcome:
+def _latched(recipe: Recipe, series: Series) -> Followed:
     delay = Delay(recipe.delay_low_s, recipe.delay_high_s)
     if recipe.flat_within is None:
         return _unchecked(recipe, series, delay)
@@ -79,30 +80,30 @@ def _latched(recipe: Recipe, series: Series) -> Outcome:
         limits = recipe.flat_within, recipe.widest_delay_s
         between = between_rests(series, Window(recipe.start_s, recipe.stop_s, *rests_s, delay, *limits))
     if between is None:
-        return Outcome(_ticks(recipe, series, delay), "continuous")
-    if between.level is None:
+        return Followed(_ticks(recipe, series, delay), "continuous")
+    if between.bounds_j is None:
         wider = evolve(delay, high_s=between.edges.delay_high_s)
-        return Outcome(_ticks(recipe, series, wider), "continuous", between.edges)
-    return Outcome(between.level, "guarded", between.edges)
+        return Followed(_ticks(recipe, series, wider), "continuous", between.edges)
+    return Followed(between.bounds_j, "guarded", between.edges)
 
 
-def _ticks(recipe: Recipe, series: Series, delay: Delay) -> Level:
+def _ticks(recipe: Recipe, series: Series, delay: Delay) -> Bounds:
     edge_times_s = recipe.start_s, recipe.stop_s
     return edges.rise(*(edges.latched(series, at_s, delay, _ceiling(recipe)) for at_s in edge_times_s))
 
 
-def _unchecked(recipe: Recipe, series: Series, delay: Delay) -> Outcome:
+def _unchecked(recipe: Recipe, series: Series, delay: Delay) -> Followed:
     """As windows were measured before their rests were looked at."""
     start_s, stop_s = recipe.start_s, recipe.stop_s
     first, last = (edges.latched(series, at_s, delay, _ceiling(recipe)) for at_s in (start_s, stop_s))
     resting = edges.guarded(series, first, start_s, (start_s - recipe.rest_before_s, start_s), delay)
     rested = edges.guarded(series, last, stop_s, (stop_s, stop_s + recipe.rest_after_s), delay)
     if resting is None or rested is None:
-        return Outcome(edges.rise(first, last), "continuous")
-    return Outcome(edges.rise(resting, rested), "guarded")
+        return Followed(edges.rise(first, last), "continuous")
+    return Followed(edges.rise(resting, rested), "guarded")
 
 
-def _fresh(recipe: Recipe, series: Series) -> Outcome:
+def _fresh(recipe: Recipe, series: Series) -> Followed:
     edge_times_s = recipe.start_s, recipe.stop_s
     low, best, high = edges.rise(
         *(edges.fresh(series, at_s, _ceiling(recipe), recipe.stale_s) for at_s in edge_times_s)
@@ -112,15 +113,13 @@ def _fresh(recipe: Recipe, series: Series) -> Outcome:
         low, high = max(0.0, low - recipe.slack_s), high + recipe.slack_s
     half_width_s = recipe.added_half_width_s
     added = recipe.added_s - half_width_s, recipe.added_s, recipe.added_s + half_width_s
-    low_j, best_j, high_j = (
-        (mark + each) * recipe.per_unit_j for mark, each in zip(added, (low, best, high), strict=True)
-    )
-    return Outcome((low_j, best_j, high_j), "exact" if exact else "continuous")
+    both = Bounds(*(mark + level for mark, level in zip(added, (low, best, high), strict=True)))
+    return Followed(both * recipe.per_unit_j, "exact" if exact else "continuous")
 
 
-def _integral(recipe: Recipe, series: Series) -> Outcome:
+def _integral(recipe: Recipe, series: Series) -> Followed:
     delay = Delay(recipe.delay_low_s, recipe.delay_high_s)
-    return Outcome(integral.integral(series, recipe.start_s, recipe.stop_s, delay, recipe.hold_s), "continuous")
+    return Followed(integral.integral(series, recipe.start_s, recipe.stop_s, delay, recipe.hold_s), "continuous")
 
 
 def _ceiling(recipe: Recipe) -> float:

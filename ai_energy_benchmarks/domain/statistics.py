@@ -8,6 +8,8 @@ from statistics import NormalDist, fmean, stdev
 
 from attrs import frozen
 
+from ai_energy_benchmarks.domain.bounds import Bounds
+
 # Two-sided 95 % quantiles of Student's t for 1..30 degrees of freedom (NIST/SEMATECH e-Handbook 1.3.6.7.2).
 _T95_TABLE = """
 12.7062 4.3027 3.1824 2.7764 2.5706 2.4469 2.3646 2.3060 2.2622 2.2281
@@ -102,6 +104,12 @@ def estimate(
     half_width = scatter + edges
     gain = None if gain_uncertainty is None else _Z95 * gain_uncertainty * abs(mean)
     return Estimate(mean, n, deviation, half_width, None if gain is None else math.hypot(half_width, gain))
+
+
+def estimate_of(values: Sequence[Bounds], gain_uncertainty: float | None = None) -> Estimate:
+    """The same of values that have their bounds with them."""
+    bounds = [(value.low, value.high) for value in values]
+    return estimate([value.best for value in values], bounds, gain_uncertainty)
 
 
 def _farther_bound(mean: float, bounds: Sequence[tuple[float, float]]) -> float:

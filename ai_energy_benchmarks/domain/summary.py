@@ -7,6 +7,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Component, Provenance, WorkloadShare
 from ai_energy_benchmarks.domain.serving import Goodput
 from ai_energy_benchmarks.domain.statistics import Distribution, Estimate
@@ -18,12 +19,11 @@ class ComponentEnergy:
 
     Attributes:
         component: ``total`` is the sum, trial by trial, of the components that ``Summary.total_components`` names.
-        energy_j: gross energy of the counted devices.
-        energy_low_j, energy_high_j: the meter's bounds, averaged over trials.
+        bounds_j: gross energy of the counted devices, with the meter's bounds averaged over trials.
         resolved: False if the bounds are too far apart for a bare number to be quoted.
         per_output_token_j: J per output token; None if tokens are missing or in doubt. A modelled one has its scatter
             over trials and no interval: a model's error is not in the scatter.
-        per_output_token_low_j, per_output_token_high_j: the meter's bounds of it; None where it is None.
+        per_output_token_bounds_j: the same with the meter's bounds; None where it is None.
         idle_power_w: mean of the two resident baselines; None if none was measured.
         idle_half_difference_w: half the difference of the two.
         net_energy_j: ``energy_j - idle_power_w * duration_s``; signed, never clamped.
@@ -41,17 +41,14 @@ class ComponentEnergy:
     component: Component | Literal["total"]
     provenance: Provenance
     meter: str
-    energy_j: float
-    energy_low_j: float
-    energy_high_j: float
+    bounds_j: Bounds
     resolved: bool
     per_output_token_j: Estimate | None
     idle_power_w: float | None = None
     idle_half_difference_w: float | None = None
     net_energy_j: float | None = None
     peak_power_w: float | None = None
-    per_output_token_low_j: float | None = None
-    per_output_token_high_j: float | None = None
+    per_output_token_bounds_j: Bounds | None = None
     per_output_token_window_j: float | None = None
     gain_limit: float | None = None
     gain_source: str = ""
@@ -60,6 +57,11 @@ class ComponentEnergy:
     workload_share: WorkloadShare | None = None
     guessed: bool = False
 
+    @property
+    def energy_j(self) -> float:
+        """The best estimate."""
+        return self.bounds_j.best
+
 
 @frozen
 class SteadyTrial:
@@ -67,8 +69,8 @@ class SteadyTrial:
 
     Attributes:
         number: of the trial.
-        output_tokens: tokens seen within the window, the fillers' too.
-        output_low_tokens, output_high_tokens: bounds of it; they differ where answers came without token events.
+        bounds_tokens: output tokens seen within the window, the fillers' too; the bounds differ where answers
+            came without token events.
         half_output_tokens: those of the first half of its time and of the second.
         computed_prompt_tokens: prompt tokens, less cached ones, of the requests whose first token came within it.
         context_tokens: mean number of tokens before each output token of the window, prompt included; None where
@@ -78,13 +80,16 @@ class SteadyTrial:
 
     number: int
     duration_s: float
-    output_tokens: float
-    output_low_tokens: float
-    output_high_tokens: float
+    bounds_tokens: Bounds
     half_output_tokens: tuple[float, float]
     computed_prompt_tokens: float
     context_tokens: float | None = None
     pass_context_tokens: float | None = None
+
+    @property
+    def output_tokens(self) -> float:
+        """The best estimate of the tokens."""
+        return self.bounds_tokens.best
 
 
 @frozen

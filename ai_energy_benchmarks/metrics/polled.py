@@ -205,12 +205,9 @@ class PolledCounters:
             look_back_s=self._look_back_s,
         )
         outcome = follow(recipe, self._series[counter.device.id].series(start.time_s - self._look_back_s))
-        low_j, best_j, high_j = outcome.level
         return Reading(
             device=counter.device,
-            energy_j=best_j,
-            energy_low_j=low_j,
-            energy_high_j=high_j,
+            bounds_j=outcome.bounds_j,
             provenance=counter.provenance,
             meter=self._meter,
             estimator=outcome.estimator,

@@ -126,12 +126,9 @@ class ReplayCollector:
             hold_s=self._holds_s.get(series.device.id, 0.0),
         )
         outcome = follow(recipe, series)
-        low_j, best_j, high_j = outcome.level
         return Reading(
             device=series.device,
-            energy_j=best_j,
-            energy_low_j=low_j,
-            energy_high_j=high_j,
+            bounds_j=outcome.bounds_j,
             provenance=self._options.provenance or ("integrated" if of_power else "measured"),
             meter=METER,
             estimator=outcome.estimator,

@@ -12,7 +12,7 @@ from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
-from ai_energy_benchmarks.analysis.derived import Bounded, leading
+from ai_energy_benchmarks.analysis.derived import leading
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
@@ -132,17 +132,23 @@ def _energy_table(summary: Summary) -> Table:
 def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
     found = leading(summary, energy)
     scatter = found[0].per_output_token_j if found else None
-    per_token, per_request = (found[1].per_output_token_j, found[1].per_request_j) if found else (None, None)
-    of_pass = Bounded(energy.energy_j if energy.resolved else None, energy.energy_low_j, energy.energy_high_j)
+    figures = found[1] if found else None
+    per_token, per_request = (figures.per_output_token_j, figures.per_request_j) if figures else (None, None)
     return (
         component_name(energy.component),
         cell(
             per_token,
+            resolved=figures is not None and figures.resolved,
             half_width=scatter.leading_half_width if scatter else None,
             absent="no tokens" if found else "withheld",
         ),
-        cell(per_request, 1000 / units.J_PER_WH, absent="none" if summary.whole_requests else "cut"),
-        cell(of_pass),
+        cell(
+            per_request,
+            1000 / units.J_PER_WH,
+            absent="none" if summary.whole_requests else "cut",
+            resolved=figures is not None and figures.resolved,
+        ),
+        cell(energy.bounds_j, resolved=energy.resolved),
         energy.provenance,
         energy.meter,
     )
@@ -152,7 +158,7 @@ def _legend(summary: Summary) -> str:
     """What ± and [ ] mean, where there are any, and what no component covers."""
     leaders = [found[0] for each in summary.components if (found := leading(summary, each)) is not None]
     estimates = [each.per_output_token_j for each in leaders if each.per_output_token_j]
-    bounded = any(each.energy_low_j < each.energy_high_j for each in summary.components)
+    bounded = any(each.bounds_j.low < each.bounds_j.high for each in summary.components)
     marks = []
     if any(each.leading_half_width for each in estimates):
         gain = any(each.half_width_with_gain for each in estimates)

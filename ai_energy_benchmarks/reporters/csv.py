@@ -6,8 +6,9 @@ from pathlib import Path
 
 from attrs import asdict, frozen
 
-from ai_energy_benchmarks.analysis.derived import Bounded, derive, derive_steady, energies, steady_energies
+from ai_energy_benchmarks.analysis.derived import Derived, derive, derive_steady, energies, steady_energies
 from ai_energy_benchmarks.analysis.footprint import footprint
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.serving import Goodput
 from ai_energy_benchmarks.domain.statistics import Distribution
@@ -113,13 +114,14 @@ def _steady_work(summary: Summary) -> dict[str, Cell]:
 
 
 def _steady_energy(summary: Summary, energy: ComponentEnergy | None) -> dict[str, Cell]:
+    figures = derive_steady(summary, energy) if energy else None
     sure = energy if energy and energy.resolved else None
     per_token = sure.per_output_token_j if sure else None
     return {
         "j_per_output_token": per_token.mean if per_token else None,
         "j_per_output_token_half_width_95": per_token.leading_half_width if per_token else None,
         "j_per_output_token_repeatability_95": per_token.half_width if per_token else None,
-        "average_power_w": _value(derive_steady(summary, energy).average_power_w) if energy else None,
+        "average_power_w": figures.value(figures.average_power_w) if figures else None,
     }
 
 
@@ -142,8 +144,8 @@ def _energy(summary: Summary, energy: ComponentEnergy | None) -> dict[str, Cell]
     per_token = sure.per_output_token_j if sure else None
     return {
         "energy_wh": units.wh(sure.energy_j) if sure else None,
-        "energy_low_wh": units.wh(energy.energy_low_j) if energy else None,
-        "energy_high_wh": units.wh(energy.energy_high_j) if energy else None,
+        "energy_low_wh": units.wh(energy.bounds_j.low) if energy else None,
+        "energy_high_wh": units.wh(energy.bounds_j.high) if energy else None,
         "net_energy_wh": units.wh(sure.net_energy_j) if sure and sure.net_energy_j is not None else None,
         "source": energy.provenance if energy else "absent",
         "meter": energy.meter if energy else None,
@@ -151,14 +153,15 @@ def _energy(summary: Summary, energy: ComponentEnergy | None) -> dict[str, Cell]
         "j_per_output_token_half_width_95": per_token.leading_half_width if per_token else None,
         "j_per_output_token_repeatability_95": per_token.half_width if per_token else None,
         "j_per_output_token_sensor_gain_limit": sure.gain_limit if sure and per_token else None,
-        "wh_per_1000_queries": _value(figures.per_request_j, 1000 / units.J_PER_WH) if figures else None,
-        "average_power_w": _value(figures.average_power_w) if figures else None,
+        "wh_per_1000_queries": _scaled(figures, figures.per_request_j, 1000 / units.J_PER_WH) if figures else None,
+        "average_power_w": figures.value(figures.average_power_w) if figures else None,
         "peak_power_w": energy.peak_power_w if energy else None,
     }
 
 
-def _value(figure: Bounded | None, factor: float = 1.0) -> float | None:
-    return None if figure is None or figure.value is None else figure.value * factor
+def _scaled(figures: Derived, figure: Bounds | None, factor: float) -> float | None:
+    value = figures.value(figure)
+    return None if value is None else value * factor
 
 
 def _latency(name: str, seconds: Distribution | None) -> dict[str, Cell]:
@@ -182,8 +185,9 @@ def _limit_ms(found: Goodput | None, name: str) -> float | None:
 
 def _emissions(result: BenchmarkResult) -> dict[str, Cell]:
     derived, carbon, tariff = footprint(result), result.carbon, result.tariff
+    wall_j = None if derived.absent else derived.wall_j
     return {
-        "wall_energy_wh": _value(derived.wall_j, 1 / units.J_PER_WH),
+        "wall_energy_wh": wall_j.best * (1 / units.J_PER_WH) if wall_j else None,
         "wall_factor": result.wall_factor,
         "emissions_g_co2eq": derived.emissions_g,
         "carbon_intensity_g_per_kwh": carbon.intensity_g_per_kwh if carbon else None,

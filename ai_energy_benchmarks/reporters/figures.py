@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ai_energy_benchmarks.analysis.derived import Bounded
+from ai_energy_benchmarks.domain.bounds import Bounds
 
 _MOST_DECIMALS = 9
 
@@ -55,12 +55,17 @@ def component_name(component: str) -> str:
 
 
 def cell(
-    bounded: Bounded | None, factor: float = 1.0, half_width: float | None = None, absent: str = "no tokens"
+    bounded: Bounds | None,
+    factor: float = 1.0,
+    half_width: float | None = None,
+    absent: str = "no tokens",
+    *,
+    resolved: bool,
 ) -> str:
     """The figure over its bounds; the bounds alone where the window is not resolved."""
     if bounded is None:
         return absent
     limits = bounds(bounded.low * factor, bounded.high * factor)
-    if bounded.value is None:
+    if not resolved:
         return f"unresolved\n{limits}"
-    return "\n".join(each for each in (with_half_width(bounded.value * factor, half_width), limits) if each)
+    return "\n".join(line for line in (with_half_width(bounded.best * factor, half_width), limits) if line)

@@ -84,8 +84,8 @@ def _whole_pass(summary: Summary) -> Iterator[tuple[str, str]]:
     parts = [f"{figure(summary.output_tokens_per_s)} output tokens/s"]
     for each in rows(summary):
         per_token = derive(summary, each).per_output_token_j
-        if per_token is not None and per_token.value is not None:
-            parts.append(f"{component_name(each.component)} {figure(per_token.value)} J/output token")
+        if per_token is not None and each.resolved:
+            parts.append(f"{component_name(each.component)} {figure(per_token.best)} J/output token")
     if summary.tokens_in_doubt is None:
         yield "Whole pass", f"{', '.join(parts)}, with ramp, drain and the fillers' tokens"
 
@@ -114,7 +114,7 @@ def _of_the_total(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
     elif summary.total_excludes:
         yield "Total", covers(summary)
     if derived.wall_j:
-        wall = cell(derived.wall_j).replace("\n", " ")
+        wall = cell(derived.wall_j, resolved=derived.absent is None).replace("\n", " ")
         factor = f"wall factor {result.wall_factor:g}, as stated"
         yield "At the wall", f"{wall} J per pass (sum of the components × {factor})"
     modelled = "modelled energy; " if derived.method == "modelled" else ""
@@ -176,8 +176,8 @@ def _server(result: BenchmarkResult) -> str | None:
 
 def _interval(energy: ComponentEnergy) -> str | None:
     """J per output token with what its ± holds; None where there is no interval to give."""
-    mean, low_j, high_j = energy.per_output_token_j, energy.per_output_token_low_j, energy.per_output_token_high_j
-    if not energy.resolved or mean is None or not mean.leading_half_width or low_j is None or high_j is None:
+    mean, bounds_j = energy.per_output_token_j, energy.per_output_token_bounds_j
+    if not energy.resolved or mean is None or not mean.leading_half_width or bounds_j is None:
         return None
     decimals = decimals_for(mean.leading_half_width)
     token_j, half_j = fixed(mean.mean, decimals), fixed(mean.leading_half_width, decimals)
@@ -189,7 +189,7 @@ def _interval(energy: ComponentEnergy) -> str | None:
         )
     else:
         parts.append(n)
-    if limits := bounds(low_j, high_j):
+    if limits := bounds(bounds_j.low, bounds_j.high):
         parts.append(f"meter bounds {limits}")
     return "; ".join(parts)
 

@@ -24,9 +24,10 @@ from ai_energy_benchmarks.domain.power import Samples, Series
 from ai_energy_benchmarks.domain.result import Reasoning, RowFiles, Step, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ReporterError
+from ai_energy_benchmarks.results.details import details
 from ai_energy_benchmarks.results.requests import RowFacts, filler_frame, trial_frames
 from ai_energy_benchmarks.results.run_directory import JOURNAL, LINES_FILE, try_lock
-from ai_energy_benchmarks.results.timeline import details, samples_frame
+from ai_energy_benchmarks.results.timeline import samples_frame
 from ai_energy_benchmarks.results.writing import sync_directory, write_text
 from ai_energy_benchmarks.safety.secrets import blanked
 

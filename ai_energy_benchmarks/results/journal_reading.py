@@ -19,9 +19,9 @@ from ai_energy_benchmarks.domain.power import Component, Device, Quantity, Sampl
 from ai_energy_benchmarks.domain.result import Ending, Reasoning, RowFiles, Step, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.details import details
 from ai_energy_benchmarks.results.reanalysis.stored import outcomes_by_trial, prompt_indices
 from ai_energy_benchmarks.results.run_directory import JOURNAL, LINES_FILE
-from ai_energy_benchmarks.results.timeline import details
 
 
 @define

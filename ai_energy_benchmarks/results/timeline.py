@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
 from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
-from ai_energy_benchmarks.domain.engine import FactValue
 from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.power import Samples, Series
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Step, Trial
+from ai_energy_benchmarks.results.details import details
 from ai_energy_benchmarks.safety.secrets import blanked
 
 if TYPE_CHECKING:
-    import cattrs
     import polars
 
 Row = tuple[str, str, str, str | None, str | None, float | None, float | None, float | None, str | None]
@@ -58,18 +56,6 @@ def samples_frame(samples: Samples) -> polars.DataFrame:
     import polars
 
     return polars.concat([_frame(()), *map(_samples, samples.series)])
-
-
-@cache
-def details() -> cattrs.Converter:
-    """From windows to what JSON holds, and back: bit for bit, so no value is converted to its declared type."""
-    import cattrs
-
-    converter = cattrs.Converter()
-    for kind in (int, float, str, bool):
-        converter.register_structure_hook(kind, lambda value, _: value)
-    converter.register_structure_hook_func(lambda kind: kind == FactValue, lambda value, _: value)
-    return converter
 
 
 def _schema() -> dict[str, type[polars.DataType]]:

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from ai_energy_benchmarks.domain.bounds import Bounds
+
 J_PER_WH = 3600.0
+
+
+def bounded(figure: Bounds, *, resolved: bool) -> dict[str, float | None]:
+    """A figure as the report document has it: no bare value where its window is not resolved."""
+    return {"value": figure.best if resolved else None, "low": figure.low, "high": figure.high}
+
+
+def energy_keys(energy_j: Bounds, *, resolved: bool) -> dict[str, float | None]:
+    """The same of an energy in joules, under the keys that every block of the document has for it."""
+    return {
+        "energy_j": energy_j.best if resolved else None,
+        "energy_low_j": energy_j.low,
+        "energy_high_j": energy_j.high,
+    }
 
 
 def wh(energy_j: float) -> float:

@@ -290,4 +290,4 @@ class Steps:
 
 
 def _finite(reading: Reading) -> bool:
-    return all(map(math.isfinite, (reading.energy_j, reading.energy_low_j, reading.energy_high_j)))
+    return all(map(math.isfinite, reading.bounds_j))

@@ -28,6 +28,7 @@ from typing import ClassVar
 from attrs import define, field, frozen
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.power import (
@@ -254,9 +255,7 @@ class FakeCollector:
         energy_j = self.power_w * (stop.time_s - start.time_s)
         reading = Reading(
             Device(self.component, f"fake-{self.component}"),
-            energy_j,
-            energy_j,
-            energy_j,
+            Bounds.exact(energy_j),
             provenance="measured",
             meter="fake",
             estimator="exact",

@@ -204,8 +204,8 @@ class VirtualCollector:
 
     def read(self, start: Mark, stop: Mark) -> Measurement:
         recipe = Recipe("fresh", "energy_j", _GPU.id, start.time_s, stop.time_s)
-        low_j, best_j, high_j = follow(recipe, self._series()).level
-        reading = Reading(_GPU, best_j, low_j, high_j, "measured", "virtual", "continuous", recipe=recipe)
+        bounds_j = follow(recipe, self._series()).bounds_j
+        reading = Reading(_GPU, bounds_j, "measured", "virtual", "continuous", recipe=recipe)
         return Measurement(start.time_s, stop.time_s, (reading,))
 
     def samples(self) -> Samples:

@@ -111,10 +111,10 @@ def _shown(window: Measured) -> Shown:
     low_j, high_j = window.tick_bounds_j
     return Shown(
         state,
-        (reading.energy_low_j - ROUNDING_J) / truth_j,
+        (reading.bounds_j.low - ROUNDING_J) / truth_j,
         reading.energy_j / truth_j,
-        (reading.energy_high_j + ROUNDING_J) / truth_j,
-        (reading.energy_high_j - reading.energy_low_j) / (high_j - low_j),
+        (reading.bounds_j.high + ROUNDING_J) / truth_j,
+        (reading.bounds_j.high - reading.bounds_j.low) / (high_j - low_j),
         window.tail_j / truth_j,
     )
 

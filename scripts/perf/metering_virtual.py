@@ -13,7 +13,8 @@ from attrs import frozen
 from ratios import Row
 
 from ai_energy_benchmarks.domain import edges
-from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY, Delay, Level
+from ai_energy_benchmarks.domain.bounds import Bounds
+from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY, Delay
 from ai_energy_benchmarks.domain.power import Recipe
 from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.domain.statistics import percentile
@@ -58,10 +59,10 @@ class World:
         """What the counter shows at the end, less what it showed at the start."""
         return self.counter.shown_j(self.stop_s) - self.counter.shown_j(self.start_s)
 
-    def continuous(self, delay: Delay) -> Level:
+    def continuous(self, delay: Delay) -> Bounds:
         return edges.rise(*(self._level(at_s, delay) for at_s in (self.start_s, self.stop_s)))
 
-    def guarded(self, delay: Delay) -> Level:
+    def guarded(self, delay: Delay) -> Bounds:
         recipe = Recipe(
             rule="latched",
             quantity="energy_j",
@@ -76,9 +77,9 @@ class World:
             flat_within=LIMITS.flat_within,
             widest_delay_s=LIMITS.widest_delay_s,
         )
-        return follow(recipe, self.readings.series).level
+        return follow(recipe, self.readings.series).bounds_j
 
-    def _level(self, at_s: float, delay: Delay) -> Level:
+    def _level(self, at_s: float, delay: Delay) -> Bounds:
         return edges.latched(self.readings.series, at_s, delay, CEILING_W)
 
     @property
@@ -123,10 +124,10 @@ def _accuracy(length_s: float, windows: int) -> list[Row]:
     for seed in range(windows):
         dice = random.Random(f"{length_s} {seed}")
         world = make_world(dice, "telegraph", 0.1, length_s, rest=True)
-        guarded.append(abs(world.guarded(UNKNOWN_DELAY)[1] / world.truth_j - 1))
+        guarded.append(abs(world.guarded(UNKNOWN_DELAY).best / world.truth_j - 1))
         naive.append(abs(world.naive_j() / world.truth_j - 1))
         world = make_world(dice, "telegraph", 0.1, length_s, rest=False)
-        continuous.append(abs(world.continuous(world.known)[1] / world.truth_j - 1))
+        continuous.append(abs(world.continuous(world.known).best / world.truth_j - 1))
     name = f"{length_s:g} s, 95th percentile of the error"
     return [
         _percent(f"guarded, {name}", guarded, GUARDED[length_s], windows),

@@ -78,9 +78,11 @@ def _row(recording: Recording, integrates: str, power: Power, tick_s: float, run
         counter = Counter(dice, trace, tick_s, dice.uniform(0.0, LONGEST_DELAY_S), length_s)
         reading = _between_rests(counter, shift_s + start_s, shift_s + stop_s)
         found.append((reading, counter.energy_j(shift_s + stop_s) - counter.energy_j(shift_s + start_s)))
-    printed = [(each, truth_j) for each, truth_j in found if each.settled and each.relative_half_width <= UNRESOLVED]
+    printed = [
+        (each, truth_j) for each, truth_j in found if each.settled and each.bounds_j.relative_half_width <= UNRESOLVED
+    ]
     errors = [each.energy_j / truth_j - 1 for each, truth_j in printed]
-    held = [each.energy_low_j - ROUNDING_J <= truth_j <= each.energy_high_j + ROUNDING_J for each, truth_j in printed]
+    held = [each.bounds_j.low - ROUNDING_J <= truth_j <= each.bounds_j.high + ROUNDING_J for each, truth_j in printed]
     return CounterRow(
         recording.name,
         integrates,
@@ -89,7 +91,7 @@ def _row(recording: Recording, integrates: str, power: Power, tick_s: float, run
         fmean(held) if held else 0.0,
         fmean(errors) if errors else 0.0,
         stdev(errors) if len(errors) > 1 else 0.0,
-        fmean(each.relative_half_width for each, _ in printed) if printed else 0.0,
+        fmean(each.bounds_j.relative_half_width for each, _ in printed) if printed else 0.0,
         fmean(each.estimator == "guarded" for each, _ in found),
         fmean(_warned(each) for each, _ in printed) if printed else 0.0,
         1 - len(printed) / len(found),
@@ -98,7 +100,7 @@ def _row(recording: Recording, integrates: str, power: Power, tick_s: float, run
 
 def _warned(reading: Reading) -> bool:
     not_flat = reading.edges is not None and reading.edges.state != "flat"
-    return not_flat or reading.relative_half_width > WIDE
+    return not_flat or reading.bounds_j.relative_half_width > WIDE
 
 
 def _between_rests(counter: Counter, start_s: float, stop_s: float) -> Reading:

@@ -9,6 +9,7 @@ import metering_parts  # noqa: F401 - makes the tests' modules importable
 from attrs import frozen
 
 from ai_energy_benchmarks.domain import integral
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY, Delay
 from ai_energy_benchmarks.domain.power import Device
 from ai_energy_benchmarks.metrics.nvml.library import AVERAGED_S
@@ -95,8 +96,8 @@ def starts(begin_s: float, end_s: float) -> list[float]:
     return [begin_s + MARGIN_S + number * EVERY_S for number in range(max(0, count))]
 
 
-def integrated(power: Power, delay: Delay, start_s: float, stop_s: float) -> tuple[float, float, float]:
-    """Low, best and high as the collector would give them, in J."""
+def integrated(power: Power, delay: Delay, start_s: float, stop_s: float) -> Bounds:
+    """The energy as the collector would give them, in J."""
     series = power.series(Device("gpu", "recorded"))
     held_s = integral.hold_s(series)
     return integral.integral(series, start_s, stop_s, delay, integral.LONGEST_HOLD_S if held_s is None else held_s)
@@ -104,7 +105,7 @@ def integrated(power: Power, delay: Delay, start_s: float, stop_s: float) -> tup
 
 def _errors(recording: Recording, power: Power, delay: Delay, starts_s: list[float]) -> Errors | None:
     found = [
-        integrated(power, delay, at_s, at_s + WINDOW_S)[1] / recording.external.energy_j(at_s, at_s + WINDOW_S) - 1
+        integrated(power, delay, at_s, at_s + WINDOW_S).best / recording.external.energy_j(at_s, at_s + WINDOW_S) - 1
         for at_s in starts_s
     ]
     return Errors(fmean(found), stdev(found), len(found)) if len(found) > 1 else None

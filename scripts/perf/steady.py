@@ -163,8 +163,8 @@ def one(engine: str, slots: int, name: str, seed: int) -> Case:
     assert steady is not None, "30 requests a slot have a steady state"
     (gpu,) = steady.components
     assert gpu.per_output_token_j is not None, "every token has an event"
-    assert gpu.per_output_token_low_j is not None, "every token has an event"
-    assert gpu.per_output_token_high_j is not None, "every token has an event"
+    assert gpu.per_output_token_bounds_j is not None, "every token has an event"
+    low_j, _, high_j = gpu.per_output_token_bounds_j
     mean_j, window_j = gpu.per_output_token_j.mean, gpu.per_output_token_window_j
     warned = any(each.level == "WARN" and "tokens of context" in each.message for each in result.verdict.findings)
     sampling = steady.mix.sampling if steady.mix else None
@@ -173,7 +173,7 @@ def one(engine: str, slots: int, name: str, seed: int) -> Case:
         window=(mean_j if window_j is None else window_j) / own_j - 1,
         others=mean_j / others_j - 1,
         drawn=1.96 * (sampling or 0.0),
-        held=gpu.per_output_token_low_j <= own_j <= gpu.per_output_token_high_j,
+        held=low_j <= own_j <= high_j,
         warned=warned,
     )
 

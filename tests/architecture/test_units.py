@@ -19,7 +19,7 @@ UNITLESS = {
     "AtLeast.value": "a limit, in the unit of the key it belongs to",
     "AtMost.value": "a limit, in the unit of the key it belongs to",
     "MoreThan.value": "a limit, in the unit of the key it belongs to",
-    "Reading.relative_half_width": "a ratio",
+    "Bounds": "in the unit of the field that holds it",
     "CarbonConfig.pue": "a ratio: energy of the site over energy of its machines",
     "MetricsConfig.wall_factor": "a ratio: energy at the wall over that of the components",
     "BenchmarkResult.wall_factor": "a ratio: energy at the wall over that of the components",
@@ -67,7 +67,7 @@ def float_fields(tree: ast.Module) -> Iterator[str]:
 
     A name for "text or number" (what engines and templates take) is not a float.
     """
-    floats = {"float", "Estimate", "Distribution"}
+    floats = {"float", "Estimate", "Distribution", "Bounds"}
     for node in tree.body:
         if isinstance(node, ast.Assign) and names(node.value) & floats and "str" not in names(node.value):
             floats |= names(node.targets[0])

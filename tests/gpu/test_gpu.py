@@ -75,7 +75,7 @@ def test_generating_draws_energy(backend: PyTorchBackend) -> None:
             generate(backend, "once more")
         measurement = collector.read(start, collector.mark())
     for each in measurement.readings:
-        assert 0 < each.energy_low_j <= each.energy_j <= each.energy_high_j
+        assert 0 < each.bounds_j.low <= each.energy_j <= each.bounds_j.high
 
 
 def test_a_batch_that_does_not_fit_leaves_the_rest_alive(backend: PyTorchBackend) -> None:

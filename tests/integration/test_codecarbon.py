@@ -38,7 +38,7 @@ def test_windows_have_energy_with_bounds_and_its_own_name(tmp_path: Path) -> Non
     assert by_component["dram"].provenance == "modelled"
     for reading in whole.readings:
         assert reading.meter == "codecarbon"
-        assert 0 <= reading.energy_low_j <= reading.energy_j <= reading.energy_high_j
+        assert 0 <= reading.bounds_j.low <= reading.energy_j <= reading.bounds_j.high
     for part_one, part_two, both in zip(first.readings, second.readings, whole.readings, strict=True):
         assert part_one.energy_j + part_two.energy_j == pytest.approx(both.energy_j, rel=1e-6, abs=1e-9)
 

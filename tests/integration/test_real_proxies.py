@@ -182,5 +182,5 @@ def test_the_workers_beside_a_router_are_in_the_energy(tmp_path: Path) -> None:
         launcher.stdout.readline()
         (reading,) = meter.read(start, meter.mark()).readings
     assert location.process_ids == (launcher.pid,)
-    assert reading.energy_low_j <= 0.55 * 4.0
-    assert reading.energy_high_j >= 0.45 * 4.0
+    assert reading.bounds_j.low <= 0.55 * 4.0
+    assert reading.bounds_j.high >= 0.45 * 4.0

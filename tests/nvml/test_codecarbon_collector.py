@@ -44,7 +44,7 @@ with CodeCarbonCollector.from_settings(settings) as collector:
         said["codecarbon_j"] = collector._totals.total.gpu_energy * 3.6e6
         said["all_j"] = {each.device.id: each.values[-1] for each in collector.samples().series}
         said |= {
-            each.device.component: [each.energy_low_j, each.energy_j, each.energy_high_j, each.provenance]
+            each.device.component: [each.bounds_j.low, each.energy_j, each.bounds_j.high, each.provenance]
             for each in measurement.readings
         }
 print(json.dumps(said))

@@ -107,7 +107,7 @@ def assert_energy_is_that_of(machine: Machine, result: BenchmarkResult, gpu: int
         assert trial.measurement is not None
         [reading] = [each for each in trial.measurement.readings if each.counted]
         truth_j = machine.energy_j(gpu, trial.start_s, trial.stop_s)
-        assert reading.energy_low_j - 0.01 <= truth_j <= reading.energy_high_j + 0.01
+        assert reading.bounds_j.low - 0.01 <= truth_j <= reading.bounds_j.high + 0.01
         assert truth_j > 1.5 * IDLE_W * trial.duration_s
 
 

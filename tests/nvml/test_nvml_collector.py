@@ -50,7 +50,7 @@ def truth_j(machine: Machine, board: int, measurement: Measurement) -> float:
 
 
 def contains(reading: Reading, energy_j: float) -> bool:
-    return reading.energy_low_j - ROUNDING_J <= energy_j <= reading.energy_high_j + ROUNDING_J
+    return reading.bounds_j.low - ROUNDING_J <= energy_j <= reading.bounds_j.high + ROUNDING_J
 
 
 def test_constant_power_is_power_times_time(simulate: Simulate) -> None:
@@ -78,7 +78,7 @@ def test_bounds_hold_the_truth(simulate: Simulate, tick_s: float, delay_s: float
             measurement = measure(collector, seconds)
             for i, reading in enumerate(measurement.readings):
                 assert contains(reading, truth_j(machine, i, measurement))
-                assert reading.energy_low_j <= reading.energy_j <= reading.energy_high_j
+                assert reading.bounds_j.low <= reading.energy_j <= reading.bounds_j.high
 
 
 def test_a_window_shorter_than_a_tick_is_wide_but_never_zero(simulate: Simulate) -> None:
@@ -88,7 +88,7 @@ def test_a_window_shorter_than_a_tick_is_wide_but_never_zero(simulate: Simulate)
         measurement = measure(collector, 0.02)
     (reading,) = measurement.readings
     assert reading.energy_j > 0
-    assert reading.relative_half_width > 0.2
+    assert reading.bounds_j.relative_half_width > 0.2
     assert contains(reading, truth_j(machine, 0, measurement))
 
 
@@ -114,7 +114,7 @@ def test_power_that_is_averaged_has_wider_bounds(simulate: Simulate) -> None:
         measurement = measure(collector, 1.5)
     (reading,) = measurement.readings
     assert contains(reading, truth_j(machine, 0, measurement))
-    assert reading.relative_half_width > 0.2
+    assert reading.bounds_j.relative_half_width > 0.2
 
 
 def test_the_sensors_own_error_is_not_the_meters(simulate: Simulate) -> None:

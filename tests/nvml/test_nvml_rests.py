@@ -63,7 +63,7 @@ def test_bounds_hold_what_the_card_drew(simulate: Simulate) -> None:
     states = {}
     for number, reading in enumerate(measurement.readings):
         truth_j = machine.energy_j(number, measurement.start_s, measurement.stop_s)
-        assert reading.energy_low_j - ROUNDING_J <= truth_j <= reading.energy_high_j + ROUNDING_J, reading
+        assert reading.bounds_j.low - ROUNDING_J <= truth_j <= reading.bounds_j.high + ROUNDING_J, reading
         assert reading.edges is not None
         states[reading.device.id] = reading.edges.state
     assert states["GPU-raised"] == "raised"
@@ -79,4 +79,4 @@ def test_a_quick_gpu_rests_no_longer(simulate: Simulate) -> None:
     assert reading.edges is not None
     assert reading.edges.state == "flat"
     truth_j = machine.energy_j(0, measurement.start_s, measurement.stop_s)
-    assert reading.energy_low_j - ROUNDING_J <= truth_j <= reading.energy_high_j + ROUNDING_J
+    assert reading.bounds_j.low - ROUNDING_J <= truth_j <= reading.bounds_j.high + ROUNDING_J

@@ -251,8 +251,8 @@ def test_a_part_of_a_trial_holds_its_energy_and_its_tokens(three: Run, folder: P
         assert before.output_tokens + after.output_tokens == whole.output_tokens
         assert before.prompt_tokens + after.prompt_tokens == whole.prompt_tokens
         assert before.output_tokens > 0
-        assert cpu(before).energy_low_j + cpu(after).energy_low_j <= cpu(whole).energy_j
-        assert cpu(before).energy_high_j + cpu(after).energy_high_j >= cpu(whole).energy_j
+        assert cpu(before).bounds_j.low + cpu(after).bounds_j.low <= cpu(whole).energy_j
+        assert cpu(before).bounds_j.high + cpu(after).bounds_j.high >= cpu(whole).energy_j
         for trial in (before, after):
             assert_holds(trial, three.machine)
     (energy,) = (each for each in first.summary.components if each.component == "cpu")
@@ -287,7 +287,7 @@ def assert_holds(trial: Trial, machine: Machine) -> None:
     for number, board in enumerate(machine.boards):
         (reading,) = (each for each in trial.measurement.readings if each.device.id == board.uuid)
         truth_j = machine.energy_j(number, trial.start_s, trial.stop_s)
-        assert reading.energy_low_j - 0.002 <= truth_j <= reading.energy_high_j + 0.002
+        assert reading.bounds_j.low - 0.002 <= truth_j <= reading.bounds_j.high + 0.002
 
 
 def test_a_directory_without_its_files_is_refused(folder: Path) -> None:

@@ -34,7 +34,7 @@ def test_boards_have_energy_with_bounds(collector: ZeusCollector) -> None:
     assert [reading.meter for reading in measurement.readings] == ["zeus", "zeus"]
     for reading, power_w in zip(measurement.readings, (200.0, 50.0), strict=True):
         truth_j = power_w * measurement.duration_s
-        assert reading.energy_low_j <= truth_j <= reading.energy_high_j
+        assert reading.bounds_j.low <= truth_j <= reading.bounds_j.high
         assert reading.energy_j == pytest.approx(truth_j, rel=0.1)
         assert reading.provenance == "measured"
     assert set(measurement.absent) == {"cpu", "dram"}
@@ -74,7 +74,7 @@ def test_one_gpu_of_eight_counts(
     assert ("gpu" in measurement.absent) is (used is None)
     for each in counted:
         truth_j = machine.energy_j(2, measurement.start_s, measurement.stop_s)
-        assert each.energy_low_j <= truth_j <= each.energy_high_j
+        assert each.bounds_j.low <= truth_j <= each.bounds_j.high
 
 
 def test_an_index_is_that_of_the_visible_gpus(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_energy_benchmarks.domain import edges, integral
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.edges import NO_DELAY, Delay
 from ai_energy_benchmarks.domain.power import Device, Quantity, Series
 
@@ -90,7 +91,7 @@ def worlds_and_windows(draw: st.DrawFn) -> tuple[World, float, float]:
     return world, start_s, draw(st.floats(start_s, last_s))
 
 
-def window(series: Series, delay: Delay, start_s: float, stop_s: float) -> edges.Level:
+def window(series: Series, delay: Delay, start_s: float, stop_s: float) -> Bounds:
     return edges.rise(edges.latched(series, start_s, delay, CEILING_W), edges.latched(series, stop_s, delay, CEILING_W))
 
 
@@ -123,7 +124,7 @@ def test_the_estimate_never_falls(world: World, shares: list[float]) -> None:
     series = world.series()
     first_s, last_s = world.begins_s[0], world.begins_s[-1]
     times_s = sorted(first_s + share * (last_s - first_s) for share in shares)
-    best_j = [edges.latched(series, at_s, world.delay, CEILING_W)[1] for at_s in times_s]
+    best_j = [edges.latched(series, at_s, world.delay, CEILING_W).best for at_s in times_s]
     assert all(later >= earlier - ROUNDING_J for earlier, later in pairwise(best_j))
 
 

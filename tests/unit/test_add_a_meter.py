@@ -133,5 +133,5 @@ def test_a_run_measures_with_it(page: dict[str, str], counter: Path) -> None:
         # The counter's file is up to two of its own steps old.
         slack_j = 0.05 * POWER_W
         true_j = POWER_W * trial.duration_s
-        assert reading.energy_low_j - slack_j <= true_j <= reading.energy_high_j + slack_j
+        assert reading.bounds_j.low - slack_j <= true_j <= reading.bounds_j.high + slack_j
         assert trial.duration_s >= 8 * 0.03

@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.board_checks import board_findings
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Device, Measurement, Quantity, Reading, Samples, Series
 from ai_energy_benchmarks.domain.result import Trial
 from tests.unit.simulated_counter import Counter, read
@@ -17,7 +18,7 @@ BOARD = Device("gpu", "GPU-1", "Board")
 
 
 def trial(number: int, start_s: float, stop_s: float, counted: bool = True) -> Trial:
-    reading = Reading(BOARD, 1.0, 1.0, 1.0, "measured", "test", "exact", counted)
+    reading = Reading(BOARD, Bounds.exact(1.0), "measured", "test", "exact", counted)
     return Trial(number, start_s, stop_s, Measurement(start_s, stop_s, (reading,)), ())
 
 

@@ -22,6 +22,7 @@ from ai_energy_benchmarks.config.parser import (
     ReporterConfig,
     ScenarioConfig,
 )
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Device, Measurement, Reading, Samples, Series, Workload
 from ai_energy_benchmarks.errors import BackendError
 from ai_energy_benchmarks.formatters.harmony import HarmonyFormatter
@@ -408,9 +409,8 @@ class TwoBoards(FakeCollector):
     def read(self, start: Any, stop: Any) -> Measurement:
         whole = super().read(start, stop)
         (reading,) = whole.readings
-        other = Reading(
-            Device("gpu", "GPU-other", "board 1"), 5.0, 5.0, 5.0, "measured", "fake", "exact", counted=False
-        )
+        gpu = Device("gpu", "GPU-other", "board 1")
+        other = Reading(gpu, Bounds.exact(5.0), "measured", "fake", "exact", counted=False)
         return Measurement(whole.start_s, whole.stop_s, (reading, other))
 
 

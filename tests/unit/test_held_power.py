@@ -79,6 +79,6 @@ def test_a_replayed_trace_of_such_a_sensor_has_bounds_that_hold(update_s: float,
             begin_s = collector.samples().series[0].before_s[0] - series.before_s[0]
             window = Mark(begin_s + work.start_s), Mark(begin_s + work.stop_s)
             (reading,) = collector.read(*window).readings
-        assert reading.energy_low_j <= work.energy_j <= reading.energy_high_j
+        assert reading.bounds_j.low <= work.energy_j <= reading.bounds_j.high
         assert reading.recipe is not None
         assert reading.recipe.hold_s >= update_s

@@ -9,6 +9,7 @@ from statistics import fmean
 import pytest
 
 from ai_energy_benchmarks.analysis.integration import compare, counter_findings
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Device, Measurement, Quantity, Reading, Samples, Series
 from ai_energy_benchmarks.domain.result import Trial
 
@@ -31,7 +32,7 @@ def power(power_w: float, spread_w: float = 0.0, count: int = 600) -> Series:
 
 
 def trial(start_s: float, stop_s: float, number: int = 1) -> Trial:
-    reading = Reading(BOARD, 1.0, 1.0, 1.0, "measured", "test", "exact")
+    reading = Reading(BOARD, Bounds.exact(1.0), "measured", "test", "exact")
     return Trial(number, start_s, stop_s, Measurement(start_s, stop_s, (reading,)), ())
 
 

@@ -12,6 +12,7 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.summary import summarise
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Device, Mark, Reading, Workload, WorkloadShare
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.errors import CollectorError
@@ -19,7 +20,7 @@ from ai_energy_benchmarks.metrics.cpu.share import CpuShareCollector, CpuShareOp
 from tests.factories import CPU, reading, trial, verdict
 from tests.unit.test_metrics_modelled import burn, start_burning
 
-HALF = WorkloadShare("cpu", 0.5, 0.4, 0.6)
+HALF = WorkloadShare("cpu", Bounds(0.4, 0.5, 0.6))
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of other processes")
 
 
@@ -42,9 +43,9 @@ def test_own_work_is_set_against_the_whole_machines() -> None:
         share = shared(collector, 1.0, 0.7)
         most_s = (time.perf_counter() - begin_s) * (os.cpu_count() or 1)
     assert share.component == "cpu"
-    assert 0.0 < share.share_low <= share.share <= share.share_high <= 1.0
+    assert 0.0 < share.share.low <= share.share.best <= share.share.high <= 1.0
     # 0.7 s of own work; all processes together cannot have had more than all processors.
-    assert share.share_high >= 0.7 / most_s
+    assert share.share.high >= 0.7 / most_s
 
 
 def test_the_work_of_others_is_not_the_workloads() -> None:
@@ -64,7 +65,7 @@ def test_the_work_of_others_is_not_the_workloads() -> None:
             (share,) = collector.read(start, stop).shares
     finally:
         engine.communicate("\n")
-    assert 0.0 < share.share_low <= 0.6 / (0.6 + beside_s) + 0.01
+    assert 0.0 < share.share.low <= 0.6 / (0.6 + beside_s) + 0.01
 
 
 def test_a_control_group_stands_for_processes_that_cannot_be_seen(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_a_control_group_stands_for_processes_that_cannot_be_seen(tmp_path: Path
         burn(0.3)
         stat.write_text("usage_usec 1000000\nuser_usec 900000\n")
         (idle,) = collector.read(start, collector.mark()).shares
-    assert idle.share == pytest.approx(0.0, abs=0.01)
+    assert idle.share.best == pytest.approx(0.0, abs=0.01)
 
 
 def test_a_control_group_that_ends_takes_the_share_with_it(tmp_path: Path) -> None:

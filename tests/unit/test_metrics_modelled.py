@@ -75,7 +75,7 @@ def test_own_work_is_exact(collector: ModelledCpuCollector) -> None:
     end_s = time.process_time()
     (reading,) = collector.read(start, stop).readings
     assert 0.1 * WATTS <= reading.energy_j <= (end_s - begin_s) * WATTS
-    assert reading.energy_low_j == reading.energy_j == reading.energy_high_j
+    assert reading.bounds_j.low == reading.energy_j == reading.bounds_j.high
     assert (reading.provenance, reading.estimator, reading.counted) == ("modelled", "exact", True)
 
 
@@ -104,9 +104,9 @@ def test_the_tree_of_another_process_counts_without_our_own(collector: ModelledC
         (reading,) = collector.read(start, collector.mark()).readings
     finally:
         server.communicate("\n")
-    assert reading.energy_low_j <= 0.33 * WATTS
-    assert reading.energy_high_j >= 0.25 * WATTS
-    assert reading.energy_low_j < reading.energy_j < reading.energy_high_j
+    assert reading.bounds_j.low <= 0.33 * WATTS
+    assert reading.bounds_j.high >= 0.25 * WATTS
+    assert reading.bounds_j.low < reading.energy_j < reading.bounds_j.high
 
 
 @needs_proc
@@ -185,7 +185,7 @@ def test_a_server_that_does_its_own_work_is_not_doubted(collector: ModelledCpuCo
         (reading,) = collector.read(start, collector.mark()).readings
     finally:
         server.communicate("\n")
-    assert reading.energy_high_j >= 0.55 * WATTS
+    assert reading.bounds_j.high >= 0.55 * WATTS
 
 
 def test_a_listener_without_a_gpu_is_not_the_engine_of_a_gpu(tmp_path: Path) -> None:

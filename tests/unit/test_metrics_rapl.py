@@ -100,7 +100,7 @@ def test_packages_and_memory_are_measured(tree: Tree) -> None:
     assert sampled == {*power_w, "psys"}
     for reading in measurement.readings:
         truth_j = power_w[reading.device.id] * measurement.duration_s
-        assert reading.energy_low_j <= truth_j <= reading.energy_high_j
+        assert reading.bounds_j.low <= truth_j <= reading.bounds_j.high
         assert reading.energy_j == pytest.approx(truth_j, rel=0.1)
         assert (reading.provenance, reading.meter) == ("measured", "rapl")
 
@@ -161,7 +161,7 @@ def test_every_edge_has_two_readings(tree: Tree) -> None:
         assert sum(begin_s >= mark.time_s + STALE_S for begin_s in begins_s) >= 1
     inside_s = [each_s for each_s in begins_s if start.time_s <= each_s < stop.time_s]
     assert len(inside_s) == 2
-    assert reading.energy_low_j <= 100.0 * (stop.time_s - start.time_s) <= reading.energy_high_j
+    assert reading.bounds_j.low <= 100.0 * (stop.time_s - start.time_s) <= reading.bounds_j.high
 
 
 @pytest.mark.parametrize("window_s", [1.0, 3.0])
@@ -179,7 +179,7 @@ def test_work_that_begins_at_the_edge_is_not_drawn_as_a_ramp(window_s: float) ->
     device = Device("cpu", "package-0")
     series = Series(device, "energy_j", "rapl", array("d", times_s), array("d", (t + 2e-5 for t in times_s)), values)
     recipe = Recipe("fresh", "energy_j", "package-0", *edges_s, ceiling_per_s=CEILING_W, stale_s=STALE_S)
-    low_j, best_j, high_j = follow(recipe, series).level
+    low_j, best_j, high_j = follow(recipe, series).bounds_j
     truth_j = 250 * window_s
     assert best_j == pytest.approx(truth_j, rel=1e-3)
     assert low_j <= truth_j <= high_j

@@ -84,7 +84,7 @@ def test_thinning_leaves_what_a_windows_figure_was_made_of() -> None:
     counting(made, 8000, 700)
     assert made.thinned
     assert [edges.latched(made.series(), at_s, UNKNOWN_DELAY, 1000.0) for at_s in edges_s] == before
-    assert edges.latched(made.series(), 35.0, UNKNOWN_DELAY, 1000.0)[1] > 0
+    assert edges.latched(made.series(), 35.0, UNKNOWN_DELAY, 1000.0).best > 0
 
 
 def test_windows_without_number_do_not_stop_the_thinning() -> None:

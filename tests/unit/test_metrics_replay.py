@@ -32,7 +32,7 @@ def test_a_counter_is_played_from_entering(tmp_path: Path) -> None:
         now = collector.mark()
         (reading,) = collector.read(after(now, 2.5), after(now, 4.5)).readings
     assert reading.energy_j == pytest.approx(100.0)
-    assert reading.energy_low_j <= 100.0 <= reading.energy_high_j <= 150.0
+    assert reading.bounds_j.low <= 100.0 <= reading.bounds_j.high <= 150.0
     assert (reading.provenance, reading.device.id, reading.device.component) == ("measured", "board", "gpu")
 
 
@@ -42,7 +42,7 @@ def test_power_is_integrated(tmp_path: Path) -> None:
         begin_s = collector.samples().series[0].before_s[0]
         (reading,) = collector.read(Mark(begin_s), Mark(begin_s + 10.0)).readings
     assert reading.energy_j == pytest.approx(200.0)
-    assert (reading.energy_low_j, reading.energy_high_j) == (pytest.approx(100.0), pytest.approx(300.0))
+    assert (reading.bounds_j.low, reading.bounds_j.high) == (pytest.approx(100.0), pytest.approx(300.0))
     assert reading.provenance == "integrated"
 
 

@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 from rich.console import Console
 
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Provenance, Recipe, WorkloadShare
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Tariff
 from ai_energy_benchmarks.reporters.console import ConsoleReporter
@@ -134,6 +135,6 @@ def test_an_unresolved_total_has_no_emissions_and_no_cost():
 def test_modelled_energy_is_not_shared_out_twice(method: Provenance, share_j: float | None):
     """Half of a measured 50 J is the workload's; a modelled 50 J is the workload's already."""
     seen = reading(CPU, 50, provenance=method)
-    measured = evolve(measurement(seen), shares=(WorkloadShare("cpu", 0.5, 0.4, 0.6),))
+    measured = evolve(measurement(seen), shares=(WorkloadShare("cpu", Bounds(0.4, 0.5, 0.6)),))
     document = report_document(result([evolve(trial(1), measurement=measured)]))
     assert document["components"]["cpu"]["workload_share"]["energy_j"] == share_j

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.repetition import repetition_findings
 from ai_energy_benchmarks.analysis.trend import holm, trend
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Component, Device
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
@@ -102,7 +103,7 @@ def test_under_concurrency_the_steady_state_must_repeat() -> None:
         whole = trial(number, reading(GPU, 100.0))
         window = SteadyWindow(whole.start_s, whole.stop_s, 2, measurement(reading(GPU, energy_j)))
         trials.append(evolve(whole, steady=window))
-    of_trials = tuple(SteadyTrial(each.number, 10.0, 10.0, 10.0, 10.0, (5.0, 5.0), 10.0) for each in trials)
+    of_trials = tuple(SteadyTrial(each.number, 10.0, Bounds.exact(10.0), (5.0, 5.0), 10.0) for each in trials)
     steady = SteadyState(of_trials, 2, 10.0, 10.0, 1.0, (), {}, None, "", 4.0, 5.0, 0.0, 0.0)
     assert warned(trials, "gpu") == []
     warnings = [each.check for each in repetition_findings(["gpu"], trials, steady) if each.level == "WARN"]

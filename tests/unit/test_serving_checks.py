@@ -13,6 +13,7 @@ from ai_energy_benchmarks.analysis.serving_checks import serving_findings, token
 from ai_energy_benchmarks.analysis.steady import in_flight_mean
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.backends.server.vllm import VllmBackend
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.power import Device, Measurement, Reading
 from ai_energy_benchmarks.domain.result import Trial
@@ -38,7 +39,7 @@ def completion(number: int, sent_s: float, finished_s: float, cached: int | None
 
 def trial(**fields: object) -> Trial:
     outcomes = (completion(0, 0, 5), completion(1, 0, 5), completion(2, 5, 10), completion(3, 5, 10))
-    reading = Reading(Device("gpu", "GPU-0"), 128.0, 128.0, 128.0, "measured", "nvml", "guarded")
+    reading = Reading(Device("gpu", "GPU-0"), Bounds.exact(128.0), "measured", "nvml", "guarded")
     whole = Trial(
         number=1,
         start_s=0,

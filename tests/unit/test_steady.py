@@ -194,7 +194,7 @@ def test_a_cancelled_filler_counts_by_the_ratio_of_finished_ones() -> None:
     done = _answer(0.0, 1.0, 3.0, 5.0, 9.0, tokens=8)
     filler = _answer(2.5, 4.0, 6.0, 9.5, tokens=3, number=1, prompt_tokens=0, finish_reason="cancelled")
     figures = steady_trial(*_trial(done, fillers=[filler]))
-    assert figures.output_tokens == figures.output_low_tokens == 4 + 2 * 2
+    assert figures.output_tokens == figures.bounds_tokens.low == 4 + 2 * 2
     assert figures.computed_prompt_tokens == 10
 
 
@@ -202,7 +202,7 @@ def test_answers_in_one_piece_are_spread_and_their_error_is_in_the_bounds() -> N
     """A request that crosses an edge may have all of its tokens on either side."""
     inside, across = _answer(3.0, 5.0, tokens=100), _answer(6.0, 10.0, tokens=100)
     figures = steady_trial(*_trial(inside, across))
-    assert (figures.output_low_tokens, figures.output_tokens, figures.output_high_tokens) == (100, 150, 200)
+    assert (figures.bounds_tokens.low, figures.output_tokens, figures.bounds_tokens.high) == (100, 150, 200)
 
 
 def test_above_two_percent_uncertain_tokens_withhold_the_figure() -> None:
@@ -217,8 +217,8 @@ def test_above_two_percent_uncertain_tokens_withhold_the_figure() -> None:
     assert long.summary.steady is not None
     (gpu,) = long.summary.steady.components
     assert gpu.per_output_token_j is not None
-    assert gpu.per_output_token_low_j is not None
-    assert 0 < 1 - gpu.per_output_token_low_j / gpu.per_output_token_j.mean < 0.021
+    assert gpu.per_output_token_bounds_j.low is not None
+    assert 0 < 1 - gpu.per_output_token_bounds_j.low / gpu.per_output_token_j.mean < 0.021
 
 
 def test_chunks_of_several_tokens_are_counted_by_usage() -> None:

@@ -62,9 +62,8 @@ def test_any_server_is_measured_to_two_percent(length: object, seed: int) -> Non
     assert gpu.per_output_token_j is not None
     assert gpu.per_output_token_j.mean == pytest.approx(truth_j, rel=0.01)
     if mix.corrected:
-        assert gpu.per_output_token_low_j is not None
-        assert gpu.per_output_token_high_j is not None
-        assert gpu.per_output_token_low_j <= truth_j <= gpu.per_output_token_high_j
+        assert gpu.per_output_token_bounds_j is not None
+        assert gpu.per_output_token_bounds_j.low <= truth_j <= gpu.per_output_token_bounds_j.high
         assert steady.output_tokens_per_s != mix.window_tokens_per_s
 
 

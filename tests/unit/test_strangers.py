@@ -9,6 +9,7 @@ import pytest
 from attrs import define, evolve, field
 
 from ai_energy_benchmarks.analysis.stranger_checks import stranger_findings
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Device, Measurement, Reading, Samples, Series, Workload
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.strangers import StrangerCheck
@@ -130,7 +131,7 @@ def test_a_slice_next_to_a_busy_slice_has_no_energy(tmp_path: Path) -> None:
     strangers = Strangers(machine(tmp_path / "proc", host=True).root)
     strangers.attach(Workload((ENGINE,)))
     device = Device("gpu", "GPU-a")
-    seen = evolve(WINDOW, readings=(Reading(device, 1.0, 1.0, 1.0, "measured", "nvml", "exact"),))
+    seen = evolve(WINDOW, readings=(Reading(device, Bounds.exact(1.0), "measured", "nvml", "exact"),))
     alone = strangers.added_to(seen, [evolve(gpu((0.0, {WORKER})), shared="shared_board")])
     assert (alone.absent, alone.readings) == ({}, seen.readings)
     later = strangers.added_to(seen, [evolve(gpu((0.0, {WORKER, 700})), shared="shared_board")], chosen=False)
@@ -144,7 +145,7 @@ def test_a_slice_next_to_a_busy_slice_has_no_energy(tmp_path: Path) -> None:
 def findings(
     *checks: StrangerCheck, steps: tuple[Step, ...] = (), samples: Samples | None = None
 ) -> list[tuple[str, str]]:
-    reading = Reading(Device("gpu", "GPU-a"), 1.0, 1.0, 1.0, "measured", "nvml", "exact")
+    reading = Reading(Device("gpu", "GPU-a"), Bounds.exact(1.0), "measured", "nvml", "exact")
     window = evolve(WINDOW, readings=(reading,))
     trials = [Trial(number, 0.0, 1.0, evolve(window, strangers=(check,)), ()) for number, check in enumerate(checks)]
     return [(each.level, each.message) for each in stranger_findings(trials, steps, samples or Samples())]
@@ -165,7 +166,7 @@ def test_the_verdict_says_whether_it_was_checked() -> None:
 
 def test_a_meter_without_process_lists_cannot_check() -> None:
     """As on AMD's GPUs through Zeus."""
-    reading = Reading(Device("gpu", "gpu-0"), 1.0, 1.0, 1.0, "measured", "zeus", "exact")
+    reading = Reading(Device("gpu", "gpu-0"), Bounds.exact(1.0), "measured", "zeus", "exact")
     trial = Trial(1, 0.0, 1.0, evolve(WINDOW, readings=(reading,)), ())
     ((level, message),) = [(each.level, each.message) for each in stranger_findings([trial], (), Samples())]
     assert level == "WARN"
@@ -177,7 +178,7 @@ def test_power_and_utilization_at_rest_are_second_witnesses() -> None:
     device = Device("gpu", "GPU-a")
 
     def idle(name: str, start_s: float, power_w: float) -> Step:
-        reading = Reading(device, power_w * 10, power_w * 10, power_w * 10, "measured", "nvml", "exact")
+        reading = Reading(device, Bounds.exact(power_w * 10), "measured", "nvml", "exact")
         return Step(name, start_s, start_s + 10, Measurement(start_s, start_s + 10, (reading,)))  # type: ignore[arg-type]
 
     times = array("d", (21.0, 25.0, 29.0))

@@ -62,7 +62,7 @@ def test_boards_add_linearly():
     """Energy and bounds of the counted boards are summed; a board beside them is not."""
     boards = [reading(GPU, 100, 2), reading(OTHER_GPU, 50, 3)]
     energy = component(summarise([trial(1, *boards)], []), "gpu")
-    assert (energy.energy_j, energy.energy_low_j, energy.energy_high_j) == (150, 145, 155)
+    assert (energy.energy_j, energy.bounds_j.low, energy.bounds_j.high) == (150, 145, 155)
     apart = component(summarise([trial(1, boards[0], reading(OTHER_GPU, 50, 3, counted=False))], []), "gpu")
     assert apart.energy_j == 100
 
@@ -100,8 +100,8 @@ def test_energy_per_token_is_the_mean_of_each_trials_own_ratio():
     short = trial(2, reading(energy_j=90), outcomes=[completion(0, output_tokens=10)])
     energy = component(summarise([trial(1, reading(energy_j=100)), short], []), "gpu")
     assert energy.per_output_token_j.mean == 7
-    assert energy.per_output_token_low_j == (99 / 20 + 89 / 10) / 2
-    assert energy.per_output_token_high_j == (101 / 20 + 91 / 10) / 2
+    assert energy.per_output_token_bounds_j.low == (99 / 20 + 89 / 10) / 2
+    assert energy.per_output_token_bounds_j.high == (101 / 20 + 91 / 10) / 2
 
 
 def test_edges_give_an_interval_where_there_is_no_scatter():
@@ -117,7 +117,7 @@ def test_no_tokens_no_energy_per_token():
     """A trial without output tokens leaves J per token out rather than dividing by nothing."""
     energy = component(summarise([trial(1, reading(), outcomes=[failure()])], []), "gpu")
     assert energy.per_output_token_j is None
-    assert energy.per_output_token_low_j is None
+    assert energy.per_output_token_bounds_j is None
 
 
 def test_a_window_is_resolved_up_to_a_fifth():
@@ -203,8 +203,8 @@ def test_failed_requests_bring_no_tokens_but_stay_in_the_energy():
     summary = summarise([trial(1, reading(energy_j=80), outcomes=[completion(0), failure(1)])], [])
     assert (summary.requests, summary.succeeded, summary.failed) == (2, 1, 1)
     figures = derive(summary, component(summary, "gpu"))
-    assert figures.per_output_token_j.value == 20
-    assert figures.per_request_j.value == 80
+    assert figures.per_output_token_j.best == 20
+    assert figures.per_request_j.best == 80
 
 
 def test_cached_prompt_tokens_are_not_computed():
@@ -212,7 +212,7 @@ def test_cached_prompt_tokens_are_not_computed():
     cached = [completion(0, cached_prompt_tokens=6)]
     summary = summarise([trial(1, reading(energy_j=80), outcomes=cached)], [])
     assert summary.cached_prompt_tokens == 6
-    assert derive(summary, component(summary, "gpu")).per_prompt_token_j.value == 20
+    assert derive(summary, component(summary, "gpu")).per_prompt_token_j.best == 20
 
 
 def test_what_not_all_completions_tell_is_unknown():
@@ -227,9 +227,9 @@ def test_an_unresolved_window_derives_bounds_only():
     """Nothing that divides an unresolved energy has a bare value."""
     summary = summarise([trial(1, reading(energy_j=100, half_width_j=60))], [])
     figures = derive(summary, component(summary, "gpu"))
-    assert figures.per_output_token_j.value is None
+    assert figures.value(figures.per_output_token_j) is None
     assert (figures.per_output_token_j.low, figures.per_output_token_j.high) == (2, 8)
-    assert figures.average_power_w.value is None
+    assert figures.value(figures.average_power_w) is None
     assert (figures.output_tokens_per_j.low, figures.output_tokens_per_j.high) == (20 / 160, 20 / 40)
 
 

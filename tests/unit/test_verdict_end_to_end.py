@@ -165,7 +165,7 @@ def test_a_fault_is_in_the_verdict(fault: str, tmp_path: Path) -> None:
     assert result.verdict.levels[spoiled] == level, result.verdict.findings
     if check == "window edges":
         (gpu,) = (each for each in result.summary.components if each.component == "gpu")
-        assert gpu.energy_low_j <= host.gpu.work_w * result.summary.duration_s <= gpu.energy_high_j
+        assert gpu.bounds_j.low <= host.gpu.work_w * result.summary.duration_s <= gpu.bounds_j.high
 
 
 def test_a_fault_of_the_processors_counter_leaves_the_gpu_alone(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def windows(gpu: Gpu, tick_s: float, length_s: float, number: int, **asked: floa
 
 
 def holds(window: Measured) -> bool:
-    low_j, high_j = window.reading.energy_low_j - ROUNDING_J, window.reading.energy_high_j + ROUNDING_J
+    low_j, high_j = window.reading.bounds_j.low - ROUNDING_J, window.reading.bounds_j.high + ROUNDING_J
     return low_j <= window.truth_j <= high_j
 
 
@@ -66,7 +66,7 @@ def test_a_gpu_that_falls_at_once_is_flat(gpu: Gpu, tick_s: float) -> None:
     found = windows(gpu, tick_s, 3.0, 40)
     assert [each.reading.edges.state for each in found if each.reading.edges] == ["flat"] * 40
     assert max(each.rested_s[1] for each in found) < 0.8
-    widths = [each.reading.energy_high_j - each.reading.energy_low_j for each in found]
+    widths = [each.reading.bounds_j.high - each.reading.bounds_j.low for each in found]
     ticks = [high_j - low_j for low_j, high_j in (each.tick_bounds_j for each in found)]
     assert fmean(width / of_ticks for width, of_ticks in zip(widths, ticks, strict=True)) <= 0.6
 
@@ -74,7 +74,7 @@ def test_a_gpu_that_falls_at_once_is_flat(gpu: Gpu, tick_s: float) -> None:
 def test_a_known_delay_narrows_the_bounds() -> None:
     """Known to 10 ms, they are about a third of those by the ticks."""
     found = windows(CALM, 0.02, 3.0, 40, known_within_s=0.01)
-    widths = [each.reading.energy_high_j - each.reading.energy_low_j for each in found]
+    widths = [each.reading.bounds_j.high - each.reading.bounds_j.low for each in found]
     ticks = [high_j - low_j for low_j, high_j in (each.tick_bounds_j for each in found)]
     assert fmean(width / of_ticks for width, of_ticks in zip(widths, ticks, strict=True)) <= 0.34
     assert all(map(holds, found))
@@ -135,7 +135,7 @@ def test_an_older_recipe_gives_its_older_figure() -> None:
     assert found.reading.recipe is not None
     older = follow(evolve(found.reading.recipe, flat_within=None), found.series)
     assert (older.estimator, older.edges) == ("guarded", None)
-    assert (older.level[0], older.level[2]) == found.tick_bounds_j
+    assert (older.bounds_j.low, older.bounds_j.high) == found.tick_bounds_j
 
 
 def judged(*states: EdgeState) -> dict[str, Finding]:

@@ -88,14 +88,11 @@ class ModelledCpuCollector:
             return Measurement(start.time_s, stop.time_s, (), {"cpu": absent})
         recipe = evolve(self._watch.recipe(start, stop, self._power.watts), guessed=self._power.guessed)
         outcome = self._watch.follow(recipe)
-        low_j, best_j, high_j = outcome.level
-        if (doubt := self._watch.doubt(start, stop, best_j / self._power.watts)) is not None:
+        if (doubt := self._watch.doubt(start, stop, outcome.bounds_j.best / self._power.watts)) is not None:
             return Measurement(start.time_s, stop.time_s, (), {"cpu": doubt})
         reading = Reading(
             device=self._device,
-            energy_j=best_j,
-            energy_low_j=low_j,
-            energy_high_j=high_j,
+            bounds_j=outcome.bounds_j,
             provenance="modelled",
             meter=METER,
             estimator=outcome.estimator,

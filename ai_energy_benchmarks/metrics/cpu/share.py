@@ -15,6 +15,7 @@ from typing import ClassVar
 from attrs import field, frozen, validators
 
 from ai_energy_benchmarks.domain import edges
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import (
     Component,
     Device,
@@ -120,21 +121,21 @@ class CpuShareCollector:
         if absent is not None:
             note = f"no CPU share: {absent}"
             return Measurement(start.time_s, stop.time_s, (), component_notes={"cpu": (note,)})
-        low_s, own_s, high_s = self._watch.follow(self._watch.recipe(start, stop, 1.0)).level
+        low_s, own_s, high_s = self._watch.follow(self._watch.recipe(start, stop, 1.0)).bounds_j
         if (doubt := self._watch.doubt(start, stop, own_s)) is not None:
             return Measurement(start.time_s, stop.time_s, (), component_notes={"cpu": (f"no CPU share: {doubt}",)})
         least_s, busy_s, most_s = self._busy(start.time_s, stop.time_s)
         if busy_s <= 0:
             return Measurement(start.time_s, stop.time_s, ())
-        share = WorkloadShare("cpu", min(1.0, own_s / busy_s), low_s / most_s, _at_most_one(high_s, least_s))
-        return Measurement(start.time_s, stop.time_s, (), shares=(share,))
+        share = Bounds(low_s / most_s, min(1.0, own_s / busy_s), _at_most_one(high_s, least_s))
+        return Measurement(start.time_s, stop.time_s, (), shares=(WorkloadShare("cpu", share),))
 
-    def _busy(self, start_s: float, stop_s: float) -> edges.Level:
+    def _busy(self, start_s: float, stop_s: float) -> Bounds:
         low_s, best_s, high_s = self._rise(self._machine_series, start_s, stop_s)
-        slack_s = self._source.slack_s + self._rise(self._stolen_series, start_s, stop_s)[2]
-        return max(0.0, low_s - slack_s), best_s, high_s + slack_s
+        slack_s = self._source.slack_s + self._rise(self._stolen_series, start_s, stop_s).high
+        return Bounds(max(0.0, low_s - slack_s), best_s, high_s + slack_s)
 
-    def _rise(self, recorder: Recorder, start_s: float, stop_s: float) -> edges.Level:
+    def _rise(self, recorder: Recorder, start_s: float, stop_s: float) -> Bounds:
         series = recorder.series(start_s - _LOOK_BACK_S)
         return edges.rise(*(edges.fresh(series, at_s, self._threads) for at_s in (start_s, stop_s)))
 

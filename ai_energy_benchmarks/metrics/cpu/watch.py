@@ -10,7 +10,7 @@ from threading import Lock
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.power import Device, Mark, Recipe, Samples, Workload
-from ai_energy_benchmarks.domain.recipes import Outcome, follow
+from ai_energy_benchmarks.domain.recipes import Followed, follow
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.machine.processes import PROC
 from ai_energy_benchmarks.metrics.cpu import time as cpu_time
@@ -157,7 +157,7 @@ class CpuWatch:
         """Leave the readings around these moments when older ones are thinned."""
         keep_at((self._own_series, self._other_series), times_s)
 
-    def follow(self, recipe: Recipe) -> Outcome:
+    def follow(self, recipe: Recipe) -> Followed:
         """What the recipe gives with everything seen so far."""
         keep_around((self._own_series, self._other_series), Mark(recipe.start_s), Mark(recipe.stop_s))
         return follow(recipe, self._other_series.series(recipe.start_s - _LOOK_BACK_S))

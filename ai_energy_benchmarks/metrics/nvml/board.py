@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from ai_energy_benchmarks.domain import edges, integral, rests
 from ai_energy_benchmarks.domain.edges import Delay
 from ai_energy_benchmarks.domain.power import Mark, Provenance, Quantity, Reading, Recipe, Rule, Series
-from ai_energy_benchmarks.domain.recipes import Outcome, delay_high_s, follow
+from ai_energy_benchmarks.domain.recipes import Followed, delay_high_s, follow
 from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard
 from ai_energy_benchmarks.metrics.nvml.strangers import Listings
 from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, keep_at, thinning
@@ -52,7 +52,7 @@ class Window:
         note: why the board's first choice of a source was not used.
     """
 
-    outcome: Outcome
+    outcome: Followed
     recipe: Recipe
     provenance: Provenance
     note: str | None = None
@@ -166,7 +166,7 @@ class WatchedBoard:
         series = self._energy.series(start.time_s - _LOOK_BACK_S)
         return edges.settled(series, stop_s, self._delay_at(series, start, stop))
 
-    def _outcome(self, series: Series, start: Mark, stop: Mark) -> Outcome:
+    def _outcome(self, series: Series, start: Mark, stop: Mark) -> Followed:
         return follow(self._recipe("latched", "energy_j", self._known(start, stop), start, stop), series)
 
     def _known(self, start: Mark, stop: Mark) -> Delay:
@@ -195,12 +195,9 @@ class WatchedBoard:
         if window is None:
             return None, f"{name} has no figure: {self.lost or 'nothing was read of it in the window'}"
         outcome = window.outcome
-        low_j, best_j, high_j = outcome.level
         reading = Reading(
             device=self.board.device,
-            energy_j=best_j,
-            energy_low_j=low_j,
-            energy_high_j=high_j,
+            bounds_j=outcome.bounds_j,
             provenance=window.provenance,
             meter=METER,
             estimator=outcome.estimator,
@@ -212,7 +209,7 @@ class WatchedBoard:
         self._learn(outcome)
         return reading, window.note and f"{name}: {window.note}"
 
-    def _learn(self, outcome: Outcome) -> None:
+    def _learn(self, outcome: Followed) -> None:
         beside = outcome.edges
         if beside is not None:
             self._late_s = max(self._late_s, beside.delay_high_s)

@@ -172,8 +172,7 @@ class RaplCollector:
             look_back_s=_LOOK_BACK_S,
         )
         outcome = follow(recipe, recorder.series(start_s - _LOOK_BACK_S))
-        low_j, best_j, high_j = outcome.level
-        return Reading(zone.device, best_j, low_j, high_j, "measured", METER, outcome.estimator, recipe=recipe)
+        return Reading(zone.device, outcome.bounds_j, "measured", METER, outcome.estimator, recipe=recipe)
 
     def samples(self) -> Samples:
         return Samples(tuple(recorder.series() for recorder in self._series))

@@ -13,6 +13,7 @@ from ai_energy_benchmarks.analysis.filler_tokens import filler_completions
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.results import units
 
 
 def efficiency(result: BenchmarkResult) -> dict[str, Any]:
@@ -35,11 +36,7 @@ def _energy_delay(result: BenchmarkResult) -> dict[str, Any]:
     """Energy of a pass times its duration: what is saved by running slower does not look like a gain."""
     duration_s = result.summary.duration_s
     return {
-        name: {
-            "value": each.energy_j * duration_s if each.resolved else None,
-            "low": each.energy_low_j * duration_s,
-            "high": each.energy_high_j * duration_s,
-        }
+        name: units.bounded(each.bounds_j * duration_s, resolved=each.resolved)
         for name, each in energies(result.summary).items()
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 from attrs import asdict
@@ -13,6 +12,7 @@ from ai_energy_benchmarks.analysis.gpu_conditions import gpu_conditions
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, is_resolved
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Reading, WorkloadShare
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Step, Trial
 from ai_energy_benchmarks.domain.statistics import Distribution
@@ -37,9 +37,7 @@ def _component(energy: ComponentEnergy) -> dict[str, Any]:
         "resolved": energy.resolved,
         "sensor_gain_limit": energy.gain_limit,
         "sensor_gain_source": energy.gain_source or None,
-        "energy_j": energy.energy_j if energy.resolved else None,
-        "energy_low_j": energy.energy_low_j,
-        "energy_high_j": energy.energy_high_j,
+        **units.energy_keys(energy.bounds_j, resolved=energy.resolved),
         "idle_power_w": energy.idle_power_w,
         "idle_half_difference_w": energy.idle_half_difference_w,
         "net_energy_j": energy.net_energy_j if energy.resolved else None,
@@ -52,10 +50,10 @@ def _workload_share(energy: ComponentEnergy, found: WorkloadShare) -> dict[str, 
     shared = energy.resolved and energy.provenance != "modelled"
     return {
         "basis": "processor time of the workload over that of the whole machine",
-        "share": found.share,
-        "share_low": found.share_low,
-        "share_high": found.share_high,
-        "energy_j": energy.energy_j * found.share if shared else None,
+        "share": found.share.best,
+        "share_low": found.share.low,
+        "share_high": found.share.high,
+        "energy_j": energy.energy_j * found.share.best if shared else None,
     }
 
 
@@ -180,11 +178,8 @@ def devices(trials: Sequence[Trial]) -> list[dict[str, Any]]:
 
 
 def _mean_energy(own: Sequence[Reading]) -> dict[str, float | None]:
-    energy_j, low_j, high_j = (
-        fmean(getattr(each, name) for each in own) for name in ("energy_j", "energy_low_j", "energy_high_j")
-    )
-    resolved = is_resolved(energy_j, low_j, high_j) and all(each.settled for each in own)
-    return {"energy_j": energy_j if resolved else None, "energy_low_j": low_j, "energy_high_j": high_j}
+    mean_j = Bounds.mean([reading.bounds_j for reading in own])
+    return units.energy_keys(mean_j, resolved=is_resolved(mean_j) and all(reading.settled for reading in own))
 
 
 def _readings(trials: Iterable[Trial]) -> Iterable[Reading]:

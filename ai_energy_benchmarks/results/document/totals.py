@@ -8,6 +8,7 @@ from ai_energy_benchmarks.analysis.derived import derive
 from ai_energy_benchmarks.analysis.footprint import footprint
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import Summary
+from ai_energy_benchmarks.results import units
 
 _WITHOUT_WALL = "measured components only; power supply, fans and network excluded"
 _WITH_WALL = "components of the total × the wall factor as stated"
@@ -28,10 +29,11 @@ def wall(result: BenchmarkResult) -> dict[str, object]:
     """Energy of one pass at the wall, and what it covers; no factor is ever guessed."""
     if result.wall_factor is None:
         return {"factor": None, "energy_j": None, "covers": _WITHOUT_WALL}
-    wall_j = footprint(result).wall_j
+    derived = footprint(result)
+    wall_j = derived.wall_j
     return {
         "factor": result.wall_factor,
-        "energy_j": asdict(wall_j) if wall_j else None,
+        "energy_j": units.bounded(wall_j, resolved=derived.absent is None) if wall_j else None,
         "covers": _WITH_WALL,
     }
 
@@ -42,10 +44,11 @@ def _per_1000(summary: Summary, cost: float | None) -> float | None:
         return None
     if summary.steady is None and not summary.steady_absent:
         return 1000 * cost / summary.succeeded if summary.succeeded and summary.whole_requests else None
-    per_request = derive(summary, summary.total).per_request_j
-    if per_request is None or per_request.value is None:
+    figures = derive(summary, summary.total)
+    per_request_j = figures.value(figures.per_request_j)
+    if per_request_j is None:
         return None
-    return 1000 * cost * per_request.value / summary.total.energy_j
+    return 1000 * cost * per_request_j / summary.total.energy_j
 
 
 def cost_block(result: BenchmarkResult) -> dict[str, object] | None:

@@ -6,9 +6,10 @@ from typing import Any
 
 from attrs import asdict
 
-from ai_energy_benchmarks.analysis.derived import Bounded, Derived, derive, derive_steady, energies, steady_energies
+from ai_energy_benchmarks.analysis.derived import Derived, derive, derive_steady, energies, steady_energies
 from ai_energy_benchmarks.analysis.filler_tokens import filler_tokens, is_cancelled
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted, window_energy
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Measurement
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyTrial, Summary
@@ -71,7 +72,7 @@ def steady_state(summary: Summary) -> dict[str, Any] | None:
 
 
 def _figures(figures: Derived, energy: ComponentEnergy) -> dict[str, Any]:
-    per_token, scatter = _bounded(figures.per_output_token_j), energy.per_output_token_j
+    per_token, scatter = _bounded(figures, figures.per_output_token_j), energy.per_output_token_j
     if per_token is not None and scatter is not None:
         per_token["n"] = scatter.n
         per_token["standard_deviation"] = scatter.standard_deviation
@@ -80,21 +81,18 @@ def _figures(figures: Derived, energy: ComponentEnergy) -> dict[str, Any]:
         per_token["repeatability_95"] = scatter.half_width if energy.resolved else None
     return {
         "j_per_output_token": per_token,
-        "j_per_prompt_token": _bounded(figures.per_prompt_token_j),
-        "j_per_total_token": _bounded(figures.per_total_token_j),
-        "output_tokens_per_j": _bounded(figures.output_tokens_per_j),
-        "wh_per_request": _bounded(figures.per_request_j, 1 / units.J_PER_WH),
-        "wh_per_1000_queries": _bounded(figures.per_request_j, 1000 / units.J_PER_WH),
-        "average_power_w": _bounded(figures.average_power_w),
+        "j_per_prompt_token": _bounded(figures, figures.per_prompt_token_j),
+        "j_per_total_token": _bounded(figures, figures.per_total_token_j),
+        "output_tokens_per_j": _bounded(figures, figures.output_tokens_per_j),
+        "wh_per_request": _bounded(figures, figures.per_request_j, 1 / units.J_PER_WH),
+        "wh_per_1000_queries": _bounded(figures, figures.per_request_j, 1000 / units.J_PER_WH),
+        "average_power_w": _bounded(figures, figures.average_power_w),
         "peak_power_w": figures.peak_power_w,
     }
 
 
-def _bounded(figure: Bounded | None, factor: float = 1.0) -> dict[str, Any] | None:
-    if figure is None:
-        return None
-    value = None if figure.value is None else figure.value * factor
-    return {"value": value, "low": figure.low * factor, "high": figure.high * factor}
+def _bounded(figures: Derived, figure: Bounds | None, factor: float = 1.0) -> dict[str, Any] | None:
+    return None if figure is None else units.bounded(figure * factor, resolved=figures.resolved)
 
 
 def steady_window(trial: Trial, figures: SteadyTrial | None, clock_offset_s: float) -> dict[str, Any]:
@@ -111,8 +109,8 @@ def steady_window(trial: Trial, figures: SteadyTrial | None, clock_offset_s: flo
             "started_unix_s": window.start_s + clock_offset_s,
             "duration_s": window.duration_s,
             "output_tokens": figures.output_tokens,
-            "output_tokens_low": figures.output_low_tokens,
-            "output_tokens_high": figures.output_high_tokens,
+            "output_tokens_low": figures.bounds_tokens.low,
+            "output_tokens_high": figures.bounds_tokens.high,
             "energy": window_energies(window.measurement),
             **({"server_load": asdict(window.server_load)} if window.server_load else {}),
         }
@@ -133,9 +131,5 @@ def window_energies(measurement: Measurement | None) -> dict[str, Any]:
         readings = counted(measurement, (component,))
         if readings:
             window = window_energy(readings)
-            block[component] = {
-                "energy_j": window.energy_j if window.resolved else None,
-                "energy_low_j": window.energy_low_j,
-                "energy_high_j": window.energy_high_j,
-            }
+            block[component] = {**units.energy_keys(window.bounds_j, resolved=window.resolved)}
     return block

@@ -71,12 +71,9 @@ def _followed(reading: Reading, recipe: Recipe, of: SeriesByName) -> Reading | N
     if series is None or not len(series.values):
         return None
     outcome = follow(recipe, series)
-    low_j, best_j, high_j = outcome.level
     return evolve(
         reading,
-        energy_j=best_j,
-        energy_low_j=low_j,
-        energy_high_j=high_j,
+        bounds_j=outcome.bounds_j,
         estimator=outcome.estimator,
         peak_power_w=_peak_power_w(reading, recipe, of),
         recipe=recipe,

@@ -82,7 +82,7 @@ def _energies_j(reading: Reading, edges_s: Sequence[float], of: SeriesByName) ->
         if part is None:
             return None
         parts.append(part)
-    half_widths_j = sum((each.energy_high_j - each.energy_low_j) / 2 for each in parts)
+    half_widths_j = sum(part.bounds_j.half_width for part in parts)
     if half_widths_j > _WIDEST * sum(each.energy_j for each in parts):
         return None
     return tuple(each.energy_j for each in parts)

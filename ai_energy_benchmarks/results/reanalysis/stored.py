@@ -21,11 +21,11 @@ from ai_energy_benchmarks.domain.power import Component, Device, Quantity, Sampl
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Reasoning, Step, Subject, Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.details import details
 from ai_energy_benchmarks.results.judging import required_components
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
 from ai_energy_benchmarks.results.requests import FILLERS_FILE
 from ai_energy_benchmarks.results.run_id import run_id_of, without_run_id
-from ai_energy_benchmarks.results.timeline import details
 
 if TYPE_CHECKING:
     import polars
