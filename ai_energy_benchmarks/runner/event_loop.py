@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+
+# So seldom that a window does not feel it, so often that nobody presses Ctrl-C a second time.
+_TURN_S = 0.5
 
 
 class CutShortError(KeyboardInterrupt):
@@ -77,24 +82,36 @@ def _run_here(main: Coroutine[None, None, None]) -> None:
 def _run_in_thread(main: Coroutine[None, None, None]) -> None:
     loop = asyncio.new_event_loop()
     task = loop.create_task(main)
+    # Not ``Thread.join``: after one that a signal has interrupted, Python 3.11 takes the thread for ended.
+    over = threading.Event()
     # A daemon: an engine that does not come back must not keep the process alive.
-    thread = threading.Thread(target=_until_done, args=(loop, task), name="benchmark", daemon=True)
-    thread.start()
+    thread = threading.Thread(target=_until_done, args=(loop, task, over), name="benchmark", daemon=True)
     try:
-        thread.join()
+        thread.start()
+        _wait(over)
     except KeyboardInterrupt:
         try:
-            loop.call_soon_threadsafe(task.cancel)
-            thread.join()
+            with suppress(RuntimeError):  # the loop is closed: it had just ended
+                loop.call_soon_threadsafe(task.cancel)
+            _wait(over)
         except KeyboardInterrupt:
-            raise CutShortError(thread.join) from None
+            raise CutShortError(lambda cap_s: _wait(over, cap_s)) from None
         raise
-    finally:
-        if not thread.is_alive():
-            loop.close()
     task.result()
 
 
-def _until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
-    asyncio.set_event_loop(loop)
-    loop.run_until_complete(asyncio.wait([task]))
+def _wait(over: threading.Event, cap_s: float = math.inf) -> None:
+    """Wait in short turns: Python raises Ctrl-C between two of them, also where the signal woke another thread."""
+    until_s = time.monotonic() + cap_s
+    while not over.wait(max(0.0, min(_TURN_S, until_s - time.monotonic()))) and time.monotonic() < until_s:
+        pass
+
+
+def _until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], over: threading.Event) -> None:
+    try:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(asyncio.wait([task]))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+        over.set()
