@@ -53,7 +53,8 @@ def load_config(
     Raises:
         ConfigError: the file cannot be read, or with all problems in it: path, line, value and nearest valid name.
     """
-    return _from_document(yaml_text.read(File(path)), str(path), overrides or {}, profile, defaults)
+    document = yaml_text.read(File(path), otherwise=", or use run --model NAME")
+    return _from_document(document, str(path), overrides or {}, profile, defaults)
 
 
 def mapping_from_file(path: str | File) -> Mapping[str, object]:
@@ -115,8 +116,9 @@ def document_mapping(document: yaml_text.Document, source: str) -> Mapping[str, 
         ConfigError: it holds a list or a single value.
     """
     if not isinstance(document.value, Mapping):
+        wrong = "is empty" if document.value is None else f"must hold a mapping with keys, got {shown(document.value)}"
         raise ConfigError(
-            f"{source} must hold a mapping with keys, got {shown(document.value)}",
+            f"{source} {wrong}",
             remedy="a config needs at least backend.type and backend.model",
         )
     return document.value

@@ -1,21 +1,64 @@
-"""Files of families: YAML, checked key by key, every mistake with its line."""
+"""Files of families: YAML through the same strict converter as a config, every mistake with its line."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from typing import Literal, get_args
 
-import yaml
-from attrs import define, field, frozen
+import attrs
+from attrs import field, frozen
+from cattrs import Converter
 
-from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.formatters.values import plain
+from ai_energy_benchmarks.domain.prompts import TemplateValue
+from ai_energy_benchmarks.formatters.family import Place, State
+from ai_energy_benchmarks.text import yaml_text
+from ai_energy_benchmarks.text.converter import plain_converter
+from ai_energy_benchmarks.text.problems import InvalidError, Problem, refusal
+from ai_energy_benchmarks.text.problems import Place as TextPlace
 
+Kind = Literal["harmony", "chat_template", "parameter", "system_prompt", "prefix"]
+TYPES: tuple[Kind, ...] = get_args(Kind)
 _TEXT_TYPES = ("system_prompt", "prefix")
-_NAMED_TYPES = ("harmony", "chat_template", "parameter")
-TYPES = (*_NAMED_TYPES, *_TEXT_TYPES)
+_REMEDY = "correct these keys; docs/reasoning.md describes every one"
+
+
+@frozen
+class FamilyKeys:
+    """What a file may give of a family or of one model; ``Family`` says what each key means."""
+
+    type: Kind | None = None
+    default: State | None = None
+    on: str | Mapping[str, TemplateValue] | None = None
+    off: str | Mapping[str, TemplateValue] | None = None
+    place: Place = "system"
+    params: Mapping[str, tuple[TemplateValue, ...]] = field(factory=dict)
+    thinks_when_off: bool = False
+    thinking: tuple[str, str] | None = None
+    source: str = ""
+    note: str = ""
+
+
+@frozen
+class FamilyBlock(FamilyKeys):
+    """One family of a file.
+
+    Attributes:
+        patterns: regular expressions for the whole last part of a model's name.
+        models: exact names → what these have otherwise.
+    """
+
+    patterns: tuple[str, ...] | None = None
+    models: Mapping[str, FamilyKeys] = field(factory=dict)
+
+
+@frozen
+class FamilyFile:
+    """A file of families, by their names."""
+
+    families: Mapping[str, FamilyBlock]
 
 
 @frozen
@@ -34,175 +77,74 @@ class Entry:
     models: Mapping[str, Mapping[str, object]]
 
 
+@cache
+def _converter() -> Converter:
+    return plain_converter()
+
+
 def read_families(file: Path) -> tuple[Entry, ...]:
     """The families of a file, in its order.
 
     Raises:
         ConfigError: the file cannot be read, or something in it is wrong; each problem with its line.
     """
+    document = yaml_text.read(file)
+    problems = list(document.problems)
+    entries: tuple[Entry, ...] = ()
     try:
-        root = yaml.compose(file.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{file} cannot be read: {error}", remedy="check the path of the reasoning formats"
-        ) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file} is not valid YAML: {error}", remedy="mend that line") from error
-    reader = _Reader(file)
-    entries = reader.entries(root)
-    if reader.problems:
-        raise ConfigError("\n".join(reader.problems), remedy="mend these lines; docs/reasoning.md describes every key")
+        content: FamilyFile = _converter().structure(document.value, FamilyFile)
+        entries = tuple(_entries(content, document, file))
+        problems += _meaning_problems(content, entries)
+    except InvalidError as error:
+        problems += error.problems
+    if problems:
+        raise refusal(str(file), problems, lambda path: TextPlace(document.line(path) or 1), remedy=_REMEDY)
     return entries
 
 
-def form_problems(keys: Mapping[str, object]) -> tuple[str, ...]:
-    """What a switch sends that is not of the form that its type asks; a file may leave the type to ours."""
+def _entries(content: FamilyFile, document: yaml_text.Document, file: Path) -> Iterator[Entry]:
+    written = _mapping(_mapping(document.value)["families"])
+    for name, block in content.families.items():
+        given = _mapping(written[name])
+        where = f"{file}:{document.line(('families', name))}"
+        models = _mapping(given.get("models", {}))
+        overrides = {model: _given(block.models[model], _mapping(keys)) for model, keys in models.items()}
+        yield Entry(name, {**_given(block, given), "name": name, "where": where}, block.patterns, overrides)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    """A mapping of the file, its keys as text; the converter has checked that it is one."""
+    return {str(key): part for key, part in value.items()} if isinstance(value, Mapping) else {}
+
+
+def _given(keys: FamilyKeys, written: Mapping[str, object]) -> dict[str, object]:
+    """Of the keys those that the file has."""
+    return {name.name: getattr(keys, name.name) for name in attrs.fields(FamilyKeys) if name.name in written}
+
+
+def _meaning_problems(content: FamilyFile, entries: tuple[Entry, ...]) -> Iterator[Problem]:
+    """What types alone do not show: patterns that are none, and switches in the wrong form."""
+    for entry in entries:
+        path = ("families", entry.name)
+        for position, pattern in enumerate(entry.patterns or ()):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                yield Problem((*path, "patterns", position), f"{pattern!r} is not a regular expression: {error}")
+        yield from (problem.below(*path) for problem in form_problems(entry.keys))
+        for model, overrides in entry.models.items():
+            for problem in form_problems({**entry.keys, **overrides}):
+                if not form_problems(entry.keys):
+                    yield problem.below(*path, "models", model)
+
+
+def form_problems(keys: Mapping[str, object]) -> tuple[Problem, ...]:
+    """What a switch sends in another form than its type needs; a file may leave the type to the built-in family."""
     kind = keys.get("type")
     form = "text" if kind in _TEXT_TYPES else "a mapping of names to values"
     sent = {state: keys.get(state) for state in ("on", "off")}
     return tuple(
-        f"'{state}' must be {form} for the type {kind}, got {value!r}"
+        Problem((state,), f"must be {form} for the type {kind}, got {value!r}")
         for state, value in sent.items()
         if kind is not None and value is not None and isinstance(value, str) is not (kind in _TEXT_TYPES)
     )
-
-
-@define
-class _Reader:
-    file: Path
-    problems: list[str] = field(factory=list)
-
-    def entries(self, root: yaml.Node | None) -> tuple[Entry, ...]:
-        top = self._mapping(root, "the file") if root is not None else {}
-        self._known(top, ("families",), root)
-        if "families" not in top:
-            self._wrong(root, "the file needs the key 'families'")
-            return ()
-        families = self._mapping(top["families"], "families")
-        return tuple(self._entry(name, node) for name, node in families.items())
-
-    def _entry(self, name: str, node: yaml.Node) -> Entry:
-        block = self._mapping(node, name)
-        self._known(block, (*_KEYS, "patterns", "models"), node)
-        keys = {**self._keys(block), "name": name, "where": f"{self.file}:{node.start_mark.line + 1}"}
-        self._check_form(keys, node)
-        patterns = self._patterns(block["patterns"]) if "patterns" in block else None
-        models = {}
-        for model, overrides in (self._mapping(block["models"], "models") if "models" in block else {}).items():
-            other = self._mapping(overrides, model)
-            self._known(other, _KEYS, overrides)
-            models[model] = self._keys(other)
-            self._check_form({**keys, **models[model]}, overrides)
-        return Entry(name, keys, patterns, models)
-
-    def _keys(self, block: Mapping[str, yaml.Node]) -> dict[str, object]:
-        return {key: _KEYS[key](self, node) for key, node in block.items() if key in _KEYS}
-
-    def _check_form(self, keys: Mapping[str, object], node: yaml.Node) -> None:
-        self.problems.extend(f"{self.file}:{node.start_mark.line + 1}: {text}" for text in form_problems(keys))
-
-    def _type(self, node: yaml.Node) -> str | None:
-        return self._choice(node, (*TYPES, None))  # type: ignore[return-value] # one of the choices
-
-    def _choice(self, node: yaml.Node, allowed: tuple[object, ...]) -> object:
-        value = self._text_or_null(node)
-        if value not in allowed:
-            shown = ", ".join("null" if each is None else str(each) for each in allowed)
-            self._wrong(node, f"must be one of {shown}, got {value!r}")
-        return value
-
-    def _flag(self, node: yaml.Node) -> bool:
-        value = self._scalar(node)
-        if not isinstance(value, bool):
-            self._wrong(node, f"must be true or false, got {value!r}")
-        return value is True
-
-    def _text(self, node: yaml.Node) -> str:
-        if not isinstance(node, yaml.ScalarNode):
-            self._wrong(node, "must be text")
-            return ""
-        return str(node.value)
-
-    def _text_or_null(self, node: yaml.Node) -> str | None:
-        text = self._text(node)
-        return None if text in ("null", "~", "") and _is_plain(node) else text
-
-    def _scalar(self, node: yaml.Node) -> object:
-        text = self._text(node)
-        return plain(text) if _is_plain(node) else text
-
-    def _sent(self, node: yaml.Node) -> object:
-        """What a switch sends: text, or named values."""
-        if isinstance(node, yaml.MappingNode):
-            return {key: self._scalar(value) for key, value in self._mapping(node, "this").items()}
-        return self._text(node)
-
-    def _params(self, node: yaml.Node) -> dict[str, tuple[object, ...]]:
-        return {
-            key: tuple(self._scalar(each) for each in self._items(value))
-            for key, value in self._mapping(node, "params").items()
-        }
-
-    def _thinking(self, node: yaml.Node) -> tuple[str, ...] | None:
-        tags = tuple(self._text(each) for each in self._items(node))
-        if len(tags) != 2 or not all(tags):
-            self._wrong(node, "'thinking' must be two texts, the one that opens and the one that closes")
-        return tags
-
-    def _patterns(self, node: yaml.Node) -> tuple[str, ...]:
-        found = []
-        for each in self._items(node):
-            pattern = self._text(each)
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                self._wrong(each, f"{pattern!r} is not a regular expression: {error}")
-                continue
-            found.append(pattern)
-        return tuple(found)
-
-    def _items(self, node: yaml.Node) -> list[yaml.Node]:
-        if not isinstance(node, yaml.SequenceNode):
-            self._wrong(node, "must be a list")
-            return []
-        return list(node.value)
-
-    def _mapping(self, node: yaml.Node | None, what: str) -> dict[str, yaml.Node]:
-        if not isinstance(node, yaml.MappingNode):
-            self._wrong(node, f"{what} must be a mapping with keys")
-            return {}
-        found: dict[str, yaml.Node] = {}
-        for key, value in node.value:
-            if str(key.value) in found:
-                self._wrong(key, f"{key.value!r} is given twice")
-            found[str(key.value)] = value
-        return found
-
-    def _known(self, block: Mapping[str, yaml.Node], known: Iterable[str], node: yaml.Node | None) -> None:
-        names = tuple(known)
-        for key, value in block.items():
-            if key not in names:
-                near = difflib.get_close_matches(key, names, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(names)}"
-                self._wrong(value, f"{key!r} is no key here; {hint}")
-
-    def _wrong(self, node: yaml.Node | None, text: str) -> None:
-        self.problems.append(f"{self.file}:{node.start_mark.line + 1 if node else 1}: {text}")
-
-
-def _is_plain(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.style is None
-
-
-_KEYS: Mapping[str, Callable[[_Reader, yaml.Node], object]] = {
-    "type": _Reader._type,
-    "default": lambda reader, node: reader._choice(node, ("on", "off")),
-    "on": _Reader._sent,
-    "off": _Reader._sent,
-    "place": lambda reader, node: reader._choice(node, ("system", "prompt")),
-    "params": _Reader._params,
-    "thinks_when_off": _Reader._flag,
-    "thinking": _Reader._thinking,
-    "source": _Reader._text,
-    "note": _Reader._text,
-}

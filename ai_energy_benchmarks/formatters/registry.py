@@ -91,8 +91,8 @@ def _laid_over(ours: tuple[Entry, ...], theirs: tuple[Entry, ...]) -> tuple[Entr
 def _merged(old: Entry, new: Entry) -> Entry:
     keys = {**old.keys, **new.keys}
     if problems := form_problems(keys):
-        remedy = f"give both 'on' and 'off' in the form that the type {keys['type']} asks"
-        raise ConfigError("\n".join(f"{keys['where']}: {text}" for text in problems), remedy=remedy)
+        remedy = f"give both 'on' and 'off' in the form that the type {keys['type']} needs"
+        raise ConfigError("\n".join(f"{keys['where']}: {problem}" for problem in problems), remedy=remedy)
     return evolve(
         new,
         keys=keys,

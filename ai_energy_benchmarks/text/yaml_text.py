@@ -55,7 +55,7 @@ class Document:
     """A YAML text as read.
 
     Attributes:
-        value: plain mappings, lists and scalars.
+        value: plain mappings, lists and scalars; None for a text without any.
         problems: duplicate keys, unset variables and the like; ``value`` is complete but for these.
     """
 
@@ -158,17 +158,22 @@ def parse(text: str, source: str) -> Document:
     try:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{source} is not valid YAML: {_in_one_line(error)}", remedy="mend that line") from error
+        raise ConfigError(
+            f"{source} is not valid YAML: {_in_one_line(error)}", remedy="correct the YAML on that line"
+        ) from error
     except RecursionError:
-        raise ConfigError(f"{source} is nested too deeply to be a config", remedy="remove brackets") from None
+        raise ConfigError(f"{source} is nested too deeply", remedy="remove brackets") from None
     if root is None:
-        raise ConfigError(f"{source} is empty", remedy="a config needs at least backend.type and backend.model")
+        return Document(None, (), None)
     reader = _Reader()
     return Document(marked(reader.value(root, ())), tuple(reader.problems), root)
 
 
-def read(file: File) -> Document:
+def read(file: File, *, otherwise: str = "") -> Document:
     """Read a YAML file.
+
+    Args:
+        otherwise: what helps too where there is no such file, for the message.
 
     Raises:
         ConfigError: it cannot be read, is not UTF-8 or is not YAML.
@@ -176,9 +181,9 @@ def read(file: File) -> Document:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise ConfigError(f"there is no file {file}", remedy="check the path, or use run --model NAME") from error
+        raise ConfigError(f"there is no file {file}", remedy=f"check the path{otherwise}") from error
     except IsADirectoryError as error:
-        raise ConfigError(f"{file} is a directory, not a config file", remedy="name a YAML file in it") from error
+        raise ConfigError(f"{file} is a directory, not a file", remedy="name a YAML file in it") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 text: {error.reason}", remedy="save it as UTF-8") from error
     except (OSError, ValueError) as error:  # ValueError: the path itself holds a NUL character

@@ -335,7 +335,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 def test_a_directory(tmp_path: Path) -> None:
     """A directory is called one."""
-    with pytest.raises(ConfigError, match="is a directory, not a config file"):
+    with pytest.raises(ConfigError, match="is a directory, not a file"):
         load_config(tmp_path)
 
 

