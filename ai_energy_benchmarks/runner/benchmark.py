@@ -105,6 +105,10 @@ class BenchmarkRunner:
         learn_secrets(config)
         if config == self._checked:
             return
+        if not self._given_backend:
+            from ai_energy_benchmarks.runner.waiting import of_an_engine_here
+
+            self._waiting = of_an_engine_here(config)
         self.most_output_tokens = self._measuring(config).check()
         self._checked = config
 
@@ -178,7 +182,7 @@ class BenchmarkRunner:
             dataset=self._dataset,
             clock=self._clock,
             progress=self._progress,
-            findings=self._findings,
+            findings=(*self._findings, *self._waiting),
         )
 
 

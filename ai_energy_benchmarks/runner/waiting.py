@@ -6,10 +6,17 @@ import os
 import sys
 from collections.abc import Collection, Iterator, MutableMapping
 
+from ai_energy_benchmarks.config.checks import needs_endpoint
+from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.openmp import POLICY, passive_waiting, spinning
 from ai_energy_benchmarks.domain.verdict import Finding
 
 _EFFECT = "OpenMP's threads may keep processors busy while they wait, and the energy of the CPU includes that"
+
+
+def of_an_engine_here(config: BenchmarkConfig) -> tuple[Finding, ...]:
+    """Prepare this process for the engine of a config; nothing where a server, or a child, runs it."""
+    return () if needs_endpoint(config.backend.type) else tuple(wait_passively())
 
 
 def wait_passively(

@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from ai_energy_benchmarks import BenchmarkRunner
 from ai_energy_benchmarks.backends.server.process import ServerProcess, free_port
+from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.domain.openmp import passive_waiting, spinning
 from ai_energy_benchmarks.domain.progress import Silent
 from ai_energy_benchmarks.environment.software import variables
 from ai_energy_benchmarks.errors import BackendError
 from ai_energy_benchmarks.runner.waiting import wait_passively
+from tests.unit.test_runner_order import Bench
 
+ENDPOINT = {"pytorch": None, "openai": "http://127.0.0.1:9/v1"}
 PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
@@ -84,3 +88,27 @@ def test_a_launched_server_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         server.start(Silent())
     assert log.read_text() == "PASSIVE\n"
     assert "OMP_WAIT_POLICY" not in os.environ
+
+
+@pytest.mark.parametrize(("backend", "expected"), [("pytorch", "PASSIVE"), ("openai", None)])
+def test_checking_a_benchmark_prepares_the_process(
+    backend: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the engine is loaded into it, and only then: a server has its own environment."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", "restored afterwards")
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    runner = BenchmarkRunner(
+        config_from_mapping({"backend": {"type": backend, "model": "x", "endpoint": ENDPOINT[backend]}})
+    )
+    runner.validate()
+    assert os.environ.get("OMP_WAIT_POLICY") == expected
+
+
+def test_a_loaded_torch_is_in_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner hands the finding to the verdict, and only where it made the engine itself."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    runner = BenchmarkRunner(config_from_mapping({"backend": {"type": "pytorch", "model": "x"}}))
+    runner.validate()
+    assert [each.check for each in runner._measuring(runner.config).findings] == ["waiting threads"]
+    assert Bench().runner.measure().noticed == ()
