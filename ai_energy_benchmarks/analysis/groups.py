@@ -7,12 +7,12 @@ randomised block design of the NIST/SEMATECH e-Handbook of Statistical Methods, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from statistics import fmean
 from typing import Literal, Protocol
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ai_energy_benchmarks.analysis.quantiles import dunnett95, hsu95, tukey95
 from ai_energy_benchmarks.analysis.ratio import Method as Scatter
@@ -72,6 +72,10 @@ class Fit:
     def scatter(self) -> Scatter:
         """What the ratios of these groups call their interval."""
         return "paired by cycle" if self.model == "group + cycle" else "pooled"
+
+    def only(self, names: Collection[str]) -> Fit:
+        """Some of the groups, with the residual of all."""
+        return evolve(self, means={name: mean for name, mean in self.means.items() if name in names})
 
     def error(self, first: str, second: str) -> float:
         """Standard error of the difference of two mean logarithms."""

@@ -54,7 +54,7 @@ def compare(
     from ai_energy_benchmarks.results.writing import write_text
     from ai_energy_benchmarks.study.comparison import words
     from ai_energy_benchmarks.study.comparison.comparing import compare as compare_runs
-    from ai_energy_benchmarks.study.comparison.runs import read_runs
+    from ai_energy_benchmarks.study.stored_runs import read_runs
 
     first, second = ((*([given] if given else []), *more) for given, more in ((a, more_a), (b, more_b)))
     if not first or not second:

@@ -87,6 +87,19 @@ def leading(document: Document, component: str) -> Document | str:
     return f"there is no steady state: {why}"
 
 
+def level(document: Document, component: str) -> str:
+    """The verdict on a component; that of the run in older documents."""
+    verdict = block(document, "verdict")
+    return str(block(verdict, "components").get(component) or verdict.get("level") or "unknown")
+
+
+def emitted_tokens(document: Document) -> float | None:
+    """Mean output tokens of a request that succeeded."""
+    summary = block(document, "summary")
+    tokens, requests = number(summary.get("total_completion_tokens")), number(summary.get("successful_prompts"))
+    return tokens / requests if tokens and requests else None
+
+
 def _bounded(name: str, factor: float = 1.0) -> Callable[[Document, str], Quoted | str]:
     def read(document: Document, component: str) -> Quoted | str:
         derived = leading(document, component)

@@ -17,8 +17,8 @@ from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.quotable import J_PER_OUTPUT_TOKEN
 from ai_energy_benchmarks.study.comparison import words
 from ai_energy_benchmarks.study.comparison.comparing import Comparison, compare
-from ai_energy_benchmarks.study.comparison.runs import StoredRun, read_runs, run_of
 from ai_energy_benchmarks.study.comparison.sides import Sides
+from ai_energy_benchmarks.study.stored_runs import StoredRun, read_runs, run_of
 from tests.factories import completion, reading, result, trial
 
 CONFIG = """

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from ai_energy_benchmarks.results.no_score import number
 from ai_energy_benchmarks.results.quotable import block
-from ai_energy_benchmarks.study.comparison.runs import StoredRun
+from ai_energy_benchmarks.study.stored_runs import StoredRun
 
 Runs = Sequence[StoredRun]
 # Keys that likeness looks at, or that only say what things are called and where they go.

@@ -12,7 +12,7 @@ from ai_energy_benchmarks.analysis.ratio import Arm, Ratio, ratio
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.no_score import number
 from ai_energy_benchmarks.results.quotable import Document, Figure, Quoted, block, quoted
-from ai_energy_benchmarks.study.comparison.runs import StoredRun
+from ai_energy_benchmarks.study.stored_runs import StoredRun
 
 _ROOT_3 = math.sqrt(3)
 
@@ -111,25 +111,12 @@ def method(document: Document, component: str) -> str:
     return str(block(document, "components", component).get("source", "absent"))
 
 
-def level(document: Document, component: str) -> str:
-    """The verdict on a component; that of the run in older documents."""
-    verdict = block(document, "verdict")
-    return str(block(verdict, "components").get(component) or verdict.get("level") or "unknown")
-
-
 def checks(document: Document, level: str) -> Iterator[str]:
     """The names of the checks that came to a level."""
     findings = block(document, "verdict").get("findings")
     for finding in findings if isinstance(findings, list) else ():
         if finding.get("level") == level:
             yield str(finding.get("check"))
-
-
-def emitted_tokens(document: Document) -> float | None:
-    """Mean output tokens of a request that succeeded."""
-    summary = block(document, "summary")
-    tokens, requests = number(summary.get("total_completion_tokens")), number(summary.get("successful_prompts"))
-    return tokens / requests if tokens and requests else None
 
 
 def _devices(runs: Sequence[StoredRun], component: str) -> set[tuple[str, str]]:

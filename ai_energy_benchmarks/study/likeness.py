@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from attrs import frozen
 
 from ai_energy_benchmarks.results.quotable import block
-from ai_energy_benchmarks.study.comparison.runs import StoredRun
+from ai_energy_benchmarks.study.stored_runs import StoredRun
 
 Kind = Literal["model", "dataset", "prompts", "generation", "tokens", "load", "method", "verdict"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -38,7 +38,7 @@ class Difference:
 
 def unlike(first: Sequence[StoredRun], second: Sequence[StoredRun]) -> tuple[Difference, ...]:
     """Everything in which the work differs, between the sides or within one; unknown differs from nothing."""
-    facts = [list(map(_work, side)) for side in (first, second)]
+    facts = [list(map(work, side)) for side in (first, second)]
     found = []
     for kind, name in dict.fromkeys(key for side in facts for of in side for key in of):
         values = [_distinct(of.get((kind, name)) for of in side) for side in facts]
@@ -57,7 +57,7 @@ def _shown(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
 
 
-def _work(run: StoredRun) -> Facts:
+def work(run: StoredRun) -> Facts:
     """What was asked of the model; None and missing keys are unknown."""
     config, scenario = block(run.document, "config"), block(run.settings, "scenario")
     facts: dict[tuple[Kind, str], object] = {("model", "model"): config.get("model")}

@@ -1,0 +1,1 @@
+"""Answers of a study: what each cell uses, which one is the cheapest, and what each axis does."""

@@ -1,0 +1,165 @@
+"""What a study answers: the cheapest cell, the ratios of cells, what each axis does; as far as its cycles show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from ai_energy_benchmarks.analysis.groups import Candidate, Fit, Group, Pair, against, all_pairs, fit, with_the_best
+from ai_energy_benchmarks.analysis.main_effects import AxisValue, Effect, main_effects
+from ai_energy_benchmarks.analysis.pareto import Point, pareto_front
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure
+from ai_energy_benchmarks.study.answers.measured import MeasuredCell, measured_cells
+
+# More cells than this are ranked by their means alone, and pairs of more than that fill no one's screen usefully.
+_MOST_RANKED, _MOST_PAIRED = 200, 12
+# A cell keeps its objectives if so many of its requests do: the share that p95 limits are about.
+GOOD_SHARE = 0.95
+_SAME_TOKENS = 0.001
+_NOTED = ("model", "dataset", "prompts", "generation", "tokens", "load", "method")
+
+
+@frozen
+class Answers:
+    """A study in answers.
+
+    Attributes:
+        ranked: cells that can be compared, from the best mean on.
+        unranked: name of each other cell → why it is not ranked.
+        fitted: the model behind all intervals of ratios; None where no scatter is known.
+        candidates: each ranked cell against the best of the others; empty where no scatter is known.
+        pairs: all pairs of ranked cells; empty where there are very many.
+        controlled: every ranked cell over the control; empty without one.
+        effects: what each axis does, or why that cannot be said.
+        front: names on the Pareto front of the figure against ``front_figure``.
+        meeting: names of the ranked cells that keep the service-level objectives; None where none were set.
+        meeting_candidates: each of these against the best of the others among them.
+    """
+
+    figure: Figure
+    component: str
+    cells: tuple[MeasuredCell, ...]
+    ranked: tuple[MeasuredCell, ...]
+    unranked: Mapping[str, str]
+    fitted: Fit | None
+    candidates: tuple[Candidate, ...]
+    pairs: tuple[Pair, ...]
+    controlled: tuple[Pair, ...]
+    effects: tuple[Effect, ...] | str
+    front_figure: Figure
+    front: tuple[str, ...]
+    meeting: tuple[str, ...] | None
+    meeting_candidates: tuple[Candidate, ...]
+    notes: tuple[str, ...]
+
+
+def answer(
+    study: Path,
+    *,
+    figure: str = J_PER_OUTPUT_TOKEN.name,
+    component: str | None = None,
+    control: str | None = None,
+    front: str = "output_tokens_per_s",
+    with_failed: bool = False,
+) -> Answers:
+    """Answer a study from its directory, which may still be running.
+
+    Args:
+        figure: a name of ``results.quotable.FIGURES``.
+        component: whose energy; the one that the first verdict is about by default.
+        control: id or label of the cell that all others are held against.
+        front: the latency or throughput of the Pareto front.
+        with_failed: rank cells with a verdict of FAIL too.
+
+    Raises:
+        ConfigError: nothing is complete, or a name is unknown.
+    """
+    for name in (figure, front):
+        if name not in FIGURES:
+            raise ConfigError(f"there is no figure {name!r}", remedy=f"choose one of {', '.join(FIGURES)}")
+    of, front_of = FIGURES[figure], FIGURES[front]
+    component, cells = measured_cells(study, of, component)
+    unranked = {cell.name: why for cell in cells if (why := _unranked(cell, with_failed=with_failed)) is not None}
+    sign = -1 if of.higher_is_better else 1
+    ranked = sorted((cell for cell in cells if cell.name not in unranked), key=lambda cell: sign * _mean(cell))
+    unranked |= {cell.name: f"only the {_MOST_RANKED} best are compared" for cell in ranked[_MOST_RANKED:]}
+    ranked = ranked[:_MOST_RANKED]
+    fitted = fit([Group(cell.name, cell.values, cell.edge) for cell in ranked]) if len(ranked) > 1 else None
+    settings = _settings([cell for cell in cells if cell in ranked])
+    meeting, lowest = _meeting(ranked), not of.higher_is_better
+    points = [Point(cell.name, _mean(cell), cell.others[front]) for cell in ranked if front in cell.others]
+    return Answers(
+        figure=of,
+        component=component,
+        cells=cells,
+        ranked=tuple(ranked),
+        unranked=unranked,
+        fitted=fitted,
+        candidates=with_the_best(fitted, lowest=lowest) if fitted else (),
+        pairs=all_pairs(fitted) if fitted and len(ranked) <= _MOST_PAIRED else (),
+        controlled=against(fitted, _control(ranked, control)) if fitted and control else (),
+        effects=main_effects(fitted, settings) if fitted else "no scatter between processes is known",
+        front_figure=front_of,
+        front=tuple(point.name for point in pareto_front(points, higher_is_better=front_of.higher_is_better)),
+        meeting=meeting,
+        meeting_candidates=_among(fitted, meeting or (), lowest=lowest),
+        notes=tuple(_notes(ranked)),
+    )
+
+
+def _among(fitted: Fit | None, names: tuple[str, ...], *, lowest: bool) -> tuple[Candidate, ...]:
+    return with_the_best(fitted.only(names), lowest=lowest) if fitted is not None and len(names) > 1 else ()
+
+
+def _mean(cell: MeasuredCell) -> float:
+    assert cell.estimate is not None, "a ranked cell has values"
+    return cell.estimate.mean
+
+
+def _unranked(cell: MeasuredCell, *, with_failed: bool) -> str | None:
+    if not cell.values:
+        return next(iter(cell.withheld.values()), "not measured yet")
+    if cell.failed and not with_failed:
+        return f"the verdict is FAIL in {cell.failed} of {len(cell.verdicts)} cycles"
+    return None
+
+
+def _control(ranked: Sequence[MeasuredCell], control: str) -> str:
+    for cell in ranked:
+        if control in (cell.cell.id, cell.cell.label):
+            return cell.name
+    names = ", ".join(cell.name for cell in ranked[:10])
+    raise ConfigError(f"no ranked cell is called {control!r}", remedy=f"choose one of {names}")
+
+
+def _settings(ranked: Sequence[MeasuredCell]) -> dict[str, dict[str, AxisValue]]:
+    """Lists and mappings as text: a level is a single value."""
+    return {
+        cell.name: {
+            key: value if value is None or isinstance(value, str | int | float | bool) else str(value)
+            for key, value in cell.cell.settings.items()
+        }
+        for cell in ranked
+    }
+
+
+def _meeting(ranked: Sequence[MeasuredCell]) -> tuple[str, ...] | None:
+    shares = {cell.name: cell.good_share for cell in ranked if cell.good_share is not None}
+    return tuple(name for name, share in shares.items() if share >= GOOD_SHARE) if shares else None
+
+
+def _notes(ranked: Sequence[MeasuredCell]) -> Iterator[str]:
+    """What makes a ratio between cells mean something else than it says."""
+    for name in dict.fromkeys(name for cell in ranked for name in cell.work if name.startswith(_NOTED)):
+        values = dict.fromkeys(cell.work[name] for cell in ranked if name in cell.work)
+        if len(values) > 1:
+            yield f"the work differs between cells: {name} is {' or '.join(list(values)[:4])}"
+    tokens = [cell.output_tokens for cell in ranked if cell.output_tokens is not None]
+    if tokens and max(tokens) / min(tokens) - 1 > _SAME_TOKENS:
+        yield f"emitted tokens differ between cells: {min(tokens):.4g} to {max(tokens):.4g} output tokens a request"
+    incomplete = [cell.name for cell in ranked if cell.withheld]
+    if incomplete:
+        yield f"cycles without a figure, which no mean holds: {', '.join(incomplete[:10])}"

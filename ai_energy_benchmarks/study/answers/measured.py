@@ -1,0 +1,161 @@
+"""The cells of a study as measured: figures over the cycles, with the process as the unit of replication."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+from attrs import field, frozen
+
+from ai_energy_benchmarks.domain.statistics import Estimate, estimate
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.no_score import number
+from ai_energy_benchmarks.results.quotable import (
+    FIGURES,
+    OUTPUT_TOKENS_PER_S,
+    Document,
+    Figure,
+    Quoted,
+    block,
+    emitted_tokens,
+    level,
+    quoted,
+)
+from ai_energy_benchmarks.results.reading import RESULT_FILE, load_document
+from ai_energy_benchmarks.study.cells import Cell, read_cells
+from ai_energy_benchmarks.study.likeness import work
+from ai_energy_benchmarks.study.manifest import Manifest, read_manifest
+from ai_energy_benchmarks.study.stored_runs import run_of
+
+_ROOT_3 = math.sqrt(3)
+
+
+@frozen
+class MeasuredCell:
+    """One cell over its cycles.
+
+    Attributes:
+        values: cycle → the figure compared, where it is not withheld.
+        estimate: its mean with its intervals; None without a value.
+        edge: relative distance from the mean to the farther mean bound of the meter.
+        verdicts: cycle → level, of the completed ones.
+        withheld: cycle → why there is no figure: it did not complete, or the report withholds it.
+        others: name of a latency or throughput → mean over the cycles.
+        good_share: share of the requests that kept every service-level objective; None where none was set.
+        output_tokens: mean output tokens of a request.
+        work: what was asked of the model, by its name, in the first completed cycle.
+    """
+
+    cell: Cell
+    values: Mapping[int, float]
+    estimate: Estimate | None
+    edge: float
+    verdicts: Mapping[int, str]
+    withheld: Mapping[int, str]
+    others: Mapping[str, float]
+    good_share: float | None
+    output_tokens: float | None
+    work: Mapping[str, str] = field(repr=False, factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the cell is called."""
+        return self.cell.label or self.cell.id
+
+    @property
+    def failed(self) -> int:
+        """How many cycles ended in the verdict FAIL."""
+        return list(self.verdicts.values()).count("FAIL")
+
+
+def measured_cells(study: Path, figure: Figure, component: str | None) -> tuple[str, tuple[MeasuredCell, ...]]:
+    """Read every cell of a study.
+
+    Args:
+        component: whose energy; the one that the first verdict is about by default.
+
+    Returns:
+        The component, and the cells in the order in which they were declared.
+
+    Raises:
+        ConfigError: no cycle of any cell is complete.
+    """
+    manifest, cells = read_manifest(study), []
+    for cell in read_cells(study):
+        documents = dict(_completed(study, manifest, cell))  # those of one cell at a time: all may be gigabytes
+        component = component or _headline(documents)
+        cells.append(_measured(cell, documents, manifest, figure, component or "total"))
+    if component is None:
+        raise ConfigError(f"no cell of {study} is complete yet", remedy=f"ai-energy-benchmark study resume {study}")
+    return component, tuple(cells)
+
+
+def _headline(documents: Mapping[int, Document]) -> str | None:
+    """The component that the verdict of the first completed cycle is about."""
+    return next((str(block(of, "verdict").get("headline") or "total") for of in documents.values()), None)
+
+
+def _completed(study: Path, manifest: Manifest, cell: Cell) -> Iterator[tuple[int, Document]]:
+    for attempt in sorted(manifest.completed(cell.id), key=lambda each: each.cycle):
+        yield attempt.cycle, load_document(study / attempt.directory / RESULT_FILE)
+
+
+def _measured(
+    cell: Cell, documents: Mapping[int, Document], manifest: Manifest, figure: Figure, component: str
+) -> MeasuredCell:
+    found = {cycle: quoted(document, figure, component) for cycle, document in documents.items()}
+    figures = {cycle: value for cycle, value in found.items() if isinstance(value, Quoted)}
+    withheld = {cycle: why for cycle, why in found.items() if isinstance(why, str)}
+    for (name, cycle), attempt in manifest.latest.items():
+        if name == cell.id and attempt.state != "completed":
+            withheld[cycle] = f"{attempt.state or 'unfinished'}{f': {attempt.reason}' if attempt.reason else ''}"
+    values = {cycle: value.value for cycle, value in figures.items()}
+    return MeasuredCell(
+        cell=cell,
+        values=values,
+        estimate=_estimate(list(figures.values()), documents, figure, component) if figures else None,
+        edge=_edge(list(figures.values())),
+        verdicts={cycle: level(document, component) for cycle, document in documents.items()},
+        withheld=dict(sorted(withheld.items())),
+        others=_others(list(documents.values()), component),
+        good_share=_mean(number(block(document, "goodput").get("share")) for document in documents.values()),
+        output_tokens=_mean(map(emitted_tokens, documents.values())),
+        work=_work(documents),
+    )
+
+
+def _estimate(figures: Sequence[Quoted], documents: Mapping[int, Document], figure: Figure, component: str) -> Estimate:
+    """As of trials, but over processes: t·s/√n and the meter's part, with the sensor's gain in quadrature."""
+    limits = [number(block(of, "components", component).get("sensor_gain_limit")) for of in documents.values()]
+    known = [limit for limit in limits if limit is not None]
+    gain = max(known) / _ROOT_3 if known and figure.kind == "energy" else None
+    return estimate([each.value for each in figures], [(each.low, each.high) for each in figures], gain)
+
+
+def _edge(figures: Sequence[Quoted]) -> float:
+    if not figures:
+        return 0.0
+    mean = fmean(each.value for each in figures)
+    return max(0.0, mean - fmean(each.low for each in figures), fmean(each.high for each in figures) - mean) / mean
+
+
+def _work(documents: Mapping[int, Document]) -> dict[str, str]:
+    first = next(iter(documents.values()), None)
+    facts = work(run_of(first)) if first is not None else {}
+    return {f"{kind}: {name}": str(value) for (kind, name), value in facts.items() if value is not None}
+
+
+def _others(documents: Sequence[Document], component: str) -> dict[str, float]:
+    found = {}
+    for figure in (OUTPUT_TOKENS_PER_S, *(each for each in FIGURES.values() if each.kind == "latency")):
+        values = [value for document in documents if isinstance(value := quoted(document, figure, component), Quoted)]
+        if values:
+            found[figure.name] = fmean(each.value for each in values)
+    return found
+
+
+def _mean(values: Iterator[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

@@ -1,0 +1,165 @@
+"""What a study answers, from its directory."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from ai_energy_benchmarks.cli.study_report import report
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.study.answers import words
+from ai_energy_benchmarks.study.answers.answering import answer
+from ai_energy_benchmarks.study.cells import Cell, write_cells
+from ai_energy_benchmarks.study.manifest import ManifestWriter
+from tests.unit.test_compare import BASE, changed
+
+Settings = Mapping[str, object]
+FOUR = {f"engine={engine}, batch={batch}": {"engine": engine, "batch": batch} for engine in "xy" for batch in (1, 2)}
+MEANS = dict(zip(FOUR, (4.0, 2.4, 5.0, 2.5), strict=True))
+SCATTER = (1.0, 1.01, 0.99, 1.005)
+
+
+def make(
+    directory: Path,
+    cells: Mapping[str, Settings] = FOUR,
+    means: Mapping[str, float] = MEANS,
+    *,
+    cycles: Sequence[float] = SCATTER,
+    changes: Mapping[str, Mapping[str, object]] | None = None,
+    failing: Sequence[str] = (),
+) -> Path:
+    """A finished study: cell → settings, cell → mean, factors of the cycles, changes to the documents of a cell."""
+    dice = random.Random(7)
+    made = {name: Cell(f"cell{row}", name, of, "fake", "0" * 64) for row, (name, of) in enumerate(cells.items())}
+    directory.mkdir()
+    write_cells(directory, list(made.values()))
+    with ManifestWriter(directory) as manifest:
+        manifest.add("opened", schema_version=1, study_sha256="", seed=1, host="", pid=1, environment={})
+        for cycle, factor in enumerate(cycles, 1):
+            for position, (name, cell) in enumerate(made.items()):
+                value = means[name] * factor * (1 + dice.gauss(0, 0.001))
+                figures = {"derived__gpu__j_per_output_token": dict.fromkeys(("value", "low", "high"), value)}
+                document = changed(BASE, figures | dict((changes or {}).get(name, {})))
+                run = directory / "cells" / cell.id / str(cycle)
+                run.mkdir(parents=True)
+                place = {"cell": cell.id, "cycle": cycle, "position": position, "attempt": 1}
+                place["directory"] = str(run.relative_to(directory))
+                manifest.add("started", **place, gpus=[], gap_s=0.0, gate="")
+                state = "failed" if name in failing else "completed"
+                if state == "completed":
+                    (run / "result.json").write_text(json.dumps(document))
+                reason = "out of memory" if state == "failed" else ""
+                manifest.add("ended", **place, state=state, verdict="", reason=reason, exit_code=0, wall_s=1.0)
+    return directory
+
+
+def test_the_cheapest_cell_is_named_with_its_interval(tmp_path: Path) -> None:
+    """With what cannot be excluded: two cells that lie 4 % apart are told apart by four cycles with little scatter."""
+    found = answer(make(tmp_path / "study"))
+    (said,) = words.sentences(found)
+    assert said.startswith("engine=x, batch=2 at 2.40")
+    assert said.endswith("J/output token is the cheapest (95 %, against all others at once).")
+    assert [cell.name for cell in found.ranked] == sorted(MEANS, key=MEANS.__getitem__)
+    assert len(found.pairs) == 6
+    assert found.fitted is not None
+    assert (found.fitted.model, found.fitted.degrees) == ("group + cycle", 9)
+
+
+def test_rivals_that_cannot_be_excluded_are_named(tmp_path: Path) -> None:
+    """Two cells that are alike within their scatter stay two."""
+    means = {**MEANS, "engine=y, batch=2": 2.4005}
+    (said,) = words.sentences(answer(make(tmp_path / "study", means=means)))
+    assert said.endswith("has the best mean; engine=y, batch=2 cannot be excluded as the cheapest.")
+
+
+def test_one_cycle_says_nothing_of_the_scatter(tmp_path: Path) -> None:
+    """The means are shown, and no interval is made up."""
+    found = answer(make(tmp_path / "study", cycles=(1.0,)))
+    assert words.sentences(found)[0].endswith("without a second cycle nothing is known of the scatter.")
+    assert (found.pairs, found.candidates, found.effects) == ((), (), "no scatter between processes is known")
+
+
+def test_what_each_axis_does_and_the_front(tmp_path: Path) -> None:
+    """Batch 2 over batch 1: the mean of 0.6 and 0.5; a slower but cheaper cell is on the front, a beaten one is not."""
+    speeds = dict(zip(FOUR, (50.0, 40.0, 60.0, 30.0), strict=True))
+    changes = {name: {"summary__throughput_tokens_per_second": speed} for name, speed in speeds.items()}
+    found = answer(make(tmp_path / "study", changes=changes), control="engine=x, batch=1")
+    assert not isinstance(found.effects, str)
+    engine, batch = found.effects
+    assert (engine.reference, engine.level, batch.reference, batch.level) == ("x", "y", 1, 2)
+    assert batch.ratio.best == pytest.approx((0.6 * 0.5) ** 0.5, rel=2e-3)
+    assert found.front == ("engine=x, batch=2", "engine=x, batch=1", "engine=y, batch=1")
+    assert [pair.first for pair in found.controlled] == ["engine=x, batch=1"] * 3
+    text = "\n".join(words.lines(found))
+    assert "Effect of batch, 2 over 1: 0.54" in text
+    assert re.search(r"; 0\.(49|50)\d to 0\.(59|60)\d by the other axes", text)
+    assert "Against the control (Dunnett):" in text
+
+
+def test_objectives_choose_among_the_cells_that_keep_them(tmp_path: Path) -> None:
+    """The cheapest of those with at least 95 % good requests, or none and how close the best came."""
+    shares = dict(zip(FOUR, (0.99, 0.5, 0.97, 0.94), strict=True))
+    changes = {name: {"goodput": {"share": share}} for name, share in shares.items()}
+    found = words.sentences(answer(make(tmp_path / "some", changes=changes)))
+    assert found[1].startswith(
+        "Of the cells with at least 95% of requests within the objectives: engine=x, batch=1 at 4"
+    )
+    assert "is the cheapest" in found[1]
+    changes = {name: {"goodput": {"share": share / 2}} for name, share in shares.items()}
+    none = words.sentences(answer(make(tmp_path / "none", changes=changes)))
+    assert none[1] == (
+        "None meets the objectives: no cell has at least 95% of requests within the objectives; the closest, "
+        "engine=x, batch=1, has 49.5%."
+    )
+
+
+def test_what_failed_or_is_withheld_is_not_ranked_and_says_why(tmp_path: Path) -> None:
+    """A verdict of FAIL, a figure that a report withholds, and a cell that never completed."""
+    names = list(FOUR)
+    changes = {names[1]: {"verdict__components__gpu": "FAIL"}, names[2]: {"tokens__in_doubt": "they contradict"}}
+    directory = make(tmp_path / "study", changes=changes, failing=[names[3]])
+    found = answer(directory)
+    assert [cell.name for cell in found.ranked] == [names[0]]
+    assert found.unranked == {
+        names[1]: "the verdict is FAIL in 4 of 4 cycles",
+        names[2]: "token counts are in doubt: they contradict",
+        names[3]: "failed: out of memory",
+    }
+    assert [cell.name for cell in answer(directory, with_failed=True).ranked] == [names[1], names[0]]
+
+
+def test_work_that_differs_between_cells_is_a_note(tmp_path: Path) -> None:
+    """Other prompts, and other numbers of tokens that were emitted."""
+    changes = {"engine=y, batch=1": {"config__num_samples": 9, "summary__total_completion_tokens": 30.0}}
+    assert answer(make(tmp_path / "study", changes=changes)).notes == (
+        "the work differs between cells: prompts: num_samples is 5 or 9",
+        "emitted tokens differ between cells: 4 to 6 output tokens a request",
+    )
+
+
+def test_a_study_without_a_complete_cell_has_no_answer(tmp_path: Path) -> None:
+    """The fix is to go on."""
+    directory = make(tmp_path / "study", failing=list(FOUR))
+    with pytest.raises(ConfigError, match=r"no cell of .* is complete yet"):
+        answer(directory)
+    with pytest.raises(ConfigError, match="no ranked cell is called"):
+        answer(make(tmp_path / "other"), control="nothing")
+
+
+def test_the_command_writes_text_markdown_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One report in three forms."""
+    directory = str(make(tmp_path / "study"))
+    assert report.main([directory], standalone_mode=False) == 0
+    assert "is the cheapest" in capsys.readouterr().out
+    assert report.main([directory, "--format", "markdown"], standalone_mode=False) == 0
+    assert "| engine=x, batch=2 | 4 | 2.4" in capsys.readouterr().out
+    file = tmp_path / "report.json"
+    assert report.main([directory, "--format", "json", "--output", str(file)], standalone_mode=False) == 0
+    plain = json.loads(file.read_text())
+    assert plain["cells"][0]["estimate"]["n"] == 4
+    assert plain["candidates"][0]["may_be_best"] is True
