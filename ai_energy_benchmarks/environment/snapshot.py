@@ -8,6 +8,7 @@ from pathlib import Path
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.environment import software
 from ai_energy_benchmarks.environment.boards import look_for_boards
+from ai_energy_benchmarks.environment.work_tree import git_revision
 from ai_energy_benchmarks.machine import hardware
 
 
@@ -29,7 +30,7 @@ def take_snapshot(root: Path = hardware.ROOT) -> Environment:
         driver_version=seen.driver_version,
         boards=seen.boards,
         libraries=software.library_versions(),
-        git_revision=software.git_revision(),
+        git_revision=git_revision(),
         container=hardware.container(root),
         cgroup_memory_bytes=hardware.cgroup_memory_bytes(root),
         cgroup_cpus=hardware.cgroup_cpus(root),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 
 from ai_energy_benchmarks.domain import openmp
 from ai_energy_benchmarks.machine.packages import installed_version
@@ -30,7 +28,6 @@ VARIABLES = (
     *("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_LAUNCH_BLOCKING", "HSA_OVERRIDE_GFX_VERSION"),
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS", *openmp.VARIABLES, "VLLM_ATTENTION_BACKEND"),
 )
-_GIT_PATIENCE_S = 2
 # A value with anything else in it, such as a path, is not repeated in a report.
 _PLAIN = re.compile(r"[\w.,:;%+=\[\] -]{0,200}")
 
@@ -48,24 +45,3 @@ def variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
 def package_version() -> str:
     """Our own version; ``unknown`` for a copy that was never installed."""
     return installed_version("ai_energy_benchmarks") or "unknown"
-
-
-def git_revision(directory: Path | None = None) -> str | None:
-    """Commit of the working directory, with ``+dirty`` if tracked files have changes.
-
-    None without git, outside a repository, or if git does not answer within two seconds.
-    """
-    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+dirty"]
-    try:
-        answer = subprocess.run(
-            command,
-            cwd=directory,
-            capture_output=True,
-            text=True,
-            timeout=_GIT_PATIENCE_S,
-            check=True,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip() or None

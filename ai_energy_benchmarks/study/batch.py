@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.config.user_defaults import SWITCH, laid_under
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.machine.interpreter import module_command
 from ai_energy_benchmarks.results.no_score import why_no_score
 from ai_energy_benchmarks.results.writing import write_text
 from ai_energy_benchmarks.safety.handing_over import handed_over
@@ -110,7 +110,7 @@ def launch_process(config: Path, log: Path, variables: Mapping[str, str] = {}) -
         variables: environment variables that the config names.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "ai_energy_benchmarks.cli.attended", "run", str(config), "-v"]
+    command = module_command("ai_energy_benchmarks.cli.attended", "run", str(config), "-v")
     with log.open("wb") as output:
         # A session of its own: Ctrl-C reaches it once, through the pipe, and it may end in its own time.
         process = subprocess.Popen(

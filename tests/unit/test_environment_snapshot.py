@@ -19,6 +19,7 @@ import pytest
 from ai_energy_benchmarks.environment import software
 from ai_energy_benchmarks.environment.boards import look_for_boards
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
+from ai_energy_benchmarks.environment.work_tree import git_revision
 
 SECRET = "aeb-test-secret-3f9c"
 
@@ -41,30 +42,59 @@ def repository(tmp_path: Path) -> Path:
 def test_a_clean_repository_is_its_commit(repository: Path) -> None:
     """Forty digits, also where a tag would give a shorter name."""
     git(repository, "tag", "v1")
-    assert software.git_revision(repository) == git(repository, "rev-parse", "HEAD")
+    assert git_revision(repository) == git(repository, "rev-parse", "HEAD")
 
 
 def test_changes_are_told(repository: Path) -> None:
     """A changed file makes the revision dirty; one that git does not know does not."""
     commit = git(repository, "rev-parse", "HEAD")
     (repository / "new").write_text("")
-    assert software.git_revision(repository) == commit
+    assert git_revision(repository) == commit
     (repository / "file").write_text("two\n")
-    assert software.git_revision(repository) == f"{commit}+dirty"
+    assert git_revision(repository) == f"{commit}+dirty"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"core.fsmonitor": "{program}"},
+        {"core.hooksPath": "{hooks}", "core.untrackedCache": "true"},
+        {"filter.evil.clean": "{program}", "filter.evil.required": "true"},
+        {"filter.evil.process": "{program}"},
+        {"core.pager": "{program}", "pager.status": "true", "core.editor": "{program}", "core.sshCommand": "{program}"},
+        {"status.submoduleSummary": "true", "alias.status": "!{program}", "alias.rev-parse": "!{program}"},
+        {"extensions.partialClone": "origin", "remote.origin.url": "ext::{program}", "protocol.ext.allow": "always"},
+    ],
+)
+def test_settings_of_the_work_tree_start_no_program(repository: Path, settings: dict[str, str]) -> None:
+    """Whoever made the directory would otherwise decide what runs here; the commit is known all the same."""
+    hooks = repository / "hooks"
+    hooks.mkdir()
+    program, trace = hooks / "post-index-change", repository / "trace"
+    program.write_text(f"#!/bin/sh\necho run >> {trace}\ncat\n")
+    program.chmod(0o755)
+    (repository / ".gitattributes").write_text("* filter=evil\n")
+    for name, value in settings.items():
+        git(repository, "config", name, value.format(program=program, hooks=hooks))
+    (repository / "file").write_text("ONE\n")
+    revision = git_revision(repository)
+    assert not trace.exists(), trace.read_text()
+    assert revision is not None
+    assert revision.endswith("+dirty")
 
 
 def test_outside_a_repository_there_is_no_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor without git, nor where git takes too long."""
-    assert software.git_revision(tmp_path) is None
+    assert git_revision(tmp_path) is None
     slow = tmp_path / "git"
     slow.write_text("#!/bin/sh\nexec sleep 30\n")
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     started_s = time.perf_counter()
-    assert software.git_revision(tmp_path) is None
+    assert git_revision(tmp_path) is None
     assert time.perf_counter() - started_s < 10
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    assert software.git_revision(tmp_path) is None
+    assert git_revision(tmp_path) is None
 
 
 def test_versions_are_those_of_the_metadata() -> None:

@@ -15,6 +15,7 @@ from threading import Event, Thread
 from typing import TextIO, cast
 
 from ai_energy_benchmarks.domain.power import Quantity
+from ai_energy_benchmarks.machine.interpreter import module_command
 from ai_energy_benchmarks.machine.nvml import open_nvml, shut_down
 from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard
 from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, Sink, poll_due
@@ -25,7 +26,7 @@ class RemoteSampler:
 
     def __init__(self, sinks: Mapping[str, Sink], poll_s: float) -> None:
         self._sinks = sinks
-        command = [sys.executable, "-m", __name__, repr(poll_s), *sinks]
+        command = module_command(__name__, repr(poll_s), *sinks)
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, start_new_session=True

@@ -1,0 +1,21 @@
+"""Our own modules in a Python of their own, which imports nothing from the current directory.
+
+``python -m`` puts that directory first on the path of modules, so that a file named like a library would be run
+(``-P`` and ``PYTHONSAFEPATH`` avoid it from Python 3.11 on only).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+_RUN = (
+    "import runpy, sys; sys.path = [each for each in sys.path if each] + sys.argv[1:2]; module = sys.argv[2]; "
+    "del sys.argv[1:3]; runpy.run_module(module, run_name='__main__', alter_sys=True)"
+)
+_PARENT = str(Path(__file__).parents[2])  # where this package is imported from, in case it is not installed
+
+
+def module_command(module: str, *arguments: str) -> tuple[str, ...]:
+    """The command line that runs a module of ours with these arguments."""
+    return (sys.executable, "-c", _RUN, _PARENT, module, *arguments)
