@@ -1,7 +1,8 @@
 """``python -m ai_energy_benchmarks.cli.attended …``: a command that ends when whoever started it does.
 
 Its standard input is a pipe that the starter holds open. The pipe closes however the starter ends, SIGKILL included,
-and that counts as Ctrl-C here: what was measured is written, and a server that was started is ended.
+and that counts as Ctrl-C here: what was measured is written, and a server that was started is ended. Whatever is
+written to the pipe asks it to begin no further trial.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from threading import Thread
 
 from ai_energy_benchmarks.cli.main import main
+from ai_energy_benchmarks.runner.interrupts import FINISH
 
 _STANDARD_INPUT = 0
 
@@ -22,8 +24,8 @@ def end_with_the_starter() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def wait_for_the_end() -> None:
-        while os.read(_STANDARD_INPUT, 1):
-            pass
+        while os.read(_STANDARD_INPUT, 64):
+            FINISH.set()
         os.kill(os.getpid(), signal.SIGINT)
 
     Thread(target=wait_for_the_end, daemon=True).start()

@@ -15,6 +15,19 @@ _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # Windows has no SIGHUP
 
+# Of the process, as signals are: set by whoever started it, who wants no further trial after the one that runs.
+FINISH = threading.Event()
+
+
+def end_if_asked() -> None:
+    """Before each trial: end the run here if whoever started the process has asked for that.
+
+    Raises:
+        KeyboardInterrupt: they have.
+    """
+    if FINISH.is_set():
+        raise KeyboardInterrupt
+
 
 @define
 class Interrupts:

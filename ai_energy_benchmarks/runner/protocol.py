@@ -24,6 +24,7 @@ from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.runner.fitting import check_fit, skipped_rows
 from ai_energy_benchmarks.runner.generating import Generating, Members, as_seen
 from ai_energy_benchmarks.runner.gpus import fastest_first, named_gpus, reported_gpus
+from ai_energy_benchmarks.runner.interrupts import end_if_asked
 from ai_energy_benchmarks.runner.keeping import Keeper
 from ai_energy_benchmarks.runner.locating import elsewhere, location_findings, location_of
 from ai_energy_benchmarks.runner.reasoning import observe
@@ -92,6 +93,7 @@ class Steps:
             await self._gate(passes.warmup, settling)
             members.progress.begin("trials", protocol.trials)
             for number in range(1, protocol.trials + 1):
+                end_if_asked()
                 await self._trial(number, passes.measured)
                 self.keeper.keep(record, members.collector)  # after the rest of this trial, and before that of the next
                 members.progress.advance()
