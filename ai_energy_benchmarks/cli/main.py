@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "init": "ai_energy_benchmarks.cli.init:init",
     "schema": "ai_energy_benchmarks.cli.schema:schema",
     "doctor": "ai_energy_benchmarks.cli.doctor:doctor",
+    "study": "ai_energy_benchmarks.cli.study:study",
     "batch": "ai_energy_benchmarks.cli.batch:batch",
     "rate": "ai_energy_benchmarks.cli.rate:rate",
     "compare": "ai_energy_benchmarks.cli.compare:compare",

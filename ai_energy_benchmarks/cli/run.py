@@ -52,7 +52,7 @@ def run(
     profile: str | None,
     strict: bool,
 ) -> int:
-    """Measure the energy of a benchmark: of the file CONFIG, or of --model NAME.
+    """Measure the energy of a benchmark: of the file CONFIG, or of --model NAME. CONFIG may be a study.
 
     With --model the prompts are the builtin ones (used again where there are fewer than --samples), decoding is
     greedy, the weights keep their own dtype and everything else has its default.
@@ -64,6 +64,8 @@ def run(
     from ai_energy_benchmarks.config.loading import config_from_mapping, load_config
     from ai_energy_benchmarks.config.overrides import parse_assignments, with_overrides
     from ai_energy_benchmarks.config.user_defaults import laid_under, read_user_defaults
+    from ai_energy_benchmarks.study.file import is_study
+    from ai_energy_benchmarks.text.yaml_text import read
 
     defaults = read_user_defaults()
     changes, quiet = parse_assignments(overrides), ctx.params["verbose"] > 0
@@ -73,6 +75,12 @@ def run(
         for option, value in given.items():
             if value is not None:
                 raise click.UsageError(f"{option} goes without CONFIG; with a file, change its keys with -o", ctx)
+        if is_study(read(config).value):
+            if profile is not None or strict:
+                raise click.UsageError("--profile and --strict are of a single benchmark; write base instead", ctx)
+            from ai_energy_benchmarks.cli.study_run import run_file
+
+            return run_file(config, changes, defaults)
         checked = load_config(config, changes, profile=profile, defaults=defaults)
         return measure(checked, strict=strict, quiet=quiet, defaults=defaults)
     if model is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path as File
 
+import attrs
 from attrs import evolve, field, frozen
 
 from ai_energy_benchmarks import registry
@@ -128,6 +129,19 @@ def study_from_mapping(mapping: Mapping[str, object], source: str = "the study")
         ConfigError: with all problems.
     """
     return _study(mapping, source, (), lambda path: Place(), {})
+
+
+def study_to_yaml(config: StudyConfig, seed: int) -> str:
+    """The text of ``study.yaml``: the study with what its cells took from elsewhere, without its place."""
+    plain = attrs.asdict(evolve(config, output_dir=None, design=evolve(config.design, seed=seed)))
+    return yaml_text.dump(_listed({key: value for key, value in plain.items() if key != "output_dir"}))
+
+
+def _listed(value: object) -> object:
+    """Lists for tuples, which YAML does not have; keys that are not set are absent."""
+    if isinstance(value, Mapping):
+        return {key: _listed(each) for key, each in value.items() if each is not None}
+    return [_listed(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _study(

@@ -79,7 +79,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     """Those of the study, of its axes and of every cell's config have their lines and the nearest names."""
     first = refused(
         "bases: {}\nsweep:\n  nonsense: [1]\n  scenario.seed: []\ndesign: {order: shufle, cycles: 0}\n"
-        "execution:\n  isolaton: process\n",
+        "execution:\n  timeout: 5\n",
         tmp_path,
     )
     assert "line 1: bases: is not a key of this block (value: {}); did you mean 'base'?" in first
@@ -88,7 +88,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     assert "line 5: design.order: must be one of" in first
     assert "did you mean 'shuffle'?" in first
     assert "line 5: design.cycles: must be at least 1, got 0" in first
-    assert "line 7: execution.isolaton" in first
+    assert "line 7: execution.timeout: is not a key of this block (value: 5); did you mean 'timeout_s'?" in first
     second = refused(
         "base:\n  backend: {type: pytorch, model: m}\n  scenaro: {}\nsweep:\n"
         "  scenario.num_sample: [1, 2]\n  scenario.seed: [0, -1]\n"

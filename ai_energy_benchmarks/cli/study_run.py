@@ -1,0 +1,119 @@
+"""Running a study from its file, and ``study resume``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from attrs import define, field
+
+from ai_energy_benchmarks.cli.exit_codes import DONE, INTERRUPTED, RUN_FAILED
+from ai_energy_benchmarks.cli.logs import log_options
+from ai_energy_benchmarks.cli.streams import say
+
+if TYPE_CHECKING:
+    from ai_energy_benchmarks.config.user_defaults import UserDefaults
+    from ai_energy_benchmarks.domain.environment import Environment
+    from ai_energy_benchmarks.study.judging import Judgement
+    from ai_energy_benchmarks.study.manifest import CloseReason
+    from ai_energy_benchmarks.study.opening import OpenStudy
+    from ai_energy_benchmarks.study.schedule import Turn
+
+_REASONS: Mapping[CloseReason, str] = {
+    "completed": "",
+    "interrupted": "interrupted",
+    "budget": "the wall-clock budget is used up (execution.budget_s)",
+    "failing": "too many cells failed one after the other (execution.breaker)",
+    "disk": "there is too little room on the disk",
+}
+
+
+@click.command(short_help="Go on with a study.")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--accept-drift", is_flag=True, help="Go on although the machine or its software has changed.")
+@log_options
+def resume(*, directory: Path, accept_drift: bool) -> int:
+    """Go on with the study in DIRECTORY: what is complete is kept, the rest is measured.
+
+    Exit codes: 0 every cell is complete, 1 some are not, 2 the study cannot go on as it is, 130 interrupted,
+    143 ended by SIGTERM, 129 by SIGHUP.
+    """
+    from ai_energy_benchmarks.environment.snapshot import take_snapshot
+    from ai_energy_benchmarks.study.opening import resume as resumed
+
+    environment = take_snapshot()
+    return _run(resumed(directory, environment, accept_drift=accept_drift), environment)
+
+
+def run_file(file: Path, overrides: Mapping[str, object], defaults: UserDefaults | None) -> int:
+    """What ``run`` does with the file of a study."""
+    from ai_energy_benchmarks.environment.snapshot import take_snapshot
+    from ai_energy_benchmarks.study.file import load_study
+    from ai_energy_benchmarks.study.opening import begin, planned
+    from ai_energy_benchmarks.study.plan import funnel
+
+    study = load_study(file, overrides, defaults=defaults)
+    expansion = planned(study)
+    for line in funnel(expansion, study.config.design.max_cycles):
+        say(line)
+    environment = take_snapshot()
+    return _run(begin(study, expansion, environment), environment)
+
+
+def _run(opened: OpenStudy, environment: Environment) -> int:
+    from ai_energy_benchmarks.study.cooling import Cooling
+    from ai_energy_benchmarks.study.executors.local import LocalExecutor
+    from ai_energy_benchmarks.study.gpus import study_gpus, temperatures_celsius
+    from ai_energy_benchmarks.study.locks import locked
+    from ai_energy_benchmarks.study.running import StudyRun
+    from ai_energy_benchmarks.study.stopping import StopRequests
+
+    gpus = study_gpus(opened.study.config.execution.gpus, environment.boards)
+    gate = opened.study.config.design.cooling
+    cooling = Cooling(gate, lambda: temperatures_celsius(gpus.locked)) if gate else None
+    stop = StopRequests(lambda: say("finishing the trial; Ctrl-C again stops now", err=True))
+    observer = Lines(begun_s=time.monotonic())
+    with locked(gpus.locked, opened.directory), stop:
+        try:
+            reason = StudyRun(opened, LocalExecutor(), stop, gpus, observer, cooling).run()
+        except KeyboardInterrupt:
+            say(f"`ai-energy-benchmark study resume {opened.directory}` goes on", err=True)
+            raise
+    return _left(opened, observer, reason)
+
+
+def _left(opened: OpenStudy, observer: Lines, reason: CloseReason) -> int:
+    if reason == "completed" and not observer.failed:
+        say(f"complete; `ai-energy-benchmark study report {opened.directory}` compares the cells")
+        return DONE
+    why = _REASONS[reason] or f"{observer.failed} runs failed"
+    say(f"{why}; `ai-energy-benchmark study resume {opened.directory}` goes on", err=True)
+    return INTERRUPTED if reason == "interrupted" else RUN_FAILED
+
+
+@define
+class Lines:
+    """One line for each cell that begins and that ends, outside every window of the cells.
+
+    Attributes:
+        failed: how many did not complete.
+    """
+
+    begun_s: float
+    failed: int = 0
+    _number: int = field(default=0)
+
+    def begins(self, turn: Turn, done: int, total: int) -> None:
+        self._number = done + 1
+        say(f"[{done + 1}/{total}] cycle {turn.cycle}  {turn.cell.label or turn.cell.id}")
+
+    def ended(self, turn: Turn, judgement: Judgement, wall_s: float) -> None:
+        reason = f": {judgement.reason.splitlines()[0]}" if judgement.reason else ""
+        self.failed += judgement.state not in ("completed", "interrupted")
+        say(f"        {judgement.state} {judgement.verdict}{' ' if judgement.verdict else ''}in {wall_s:.1f} s{reason}")
+
+    def waits(self, seconds: float, why: str) -> None:
+        say(f"        rests {seconds:g} s: {why}")

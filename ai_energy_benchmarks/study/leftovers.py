@@ -1,0 +1,58 @@
+"""What a study that was killed has left: a cell whose end no one saw."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from ai_energy_benchmarks.errors import BenchmarkError, ReporterError
+from ai_energy_benchmarks.results.run_directory import RUNS, left_journals
+from ai_energy_benchmarks.runner.recovering import recover
+from ai_energy_benchmarks.study.judging import Judgement, completed_document, verdict_of
+
+logger = logging.getLogger(__name__)
+
+# A cell notices that its study is gone and writes what it has; it is waited for, since two would share the machine.
+_ENDING_CAP_S = 60.0
+_LOOK_S = 0.25
+
+
+def settle(directory: Path, cap_s: float = _ENDING_CAP_S) -> Judgement:
+    """Wait until the cell of a killed study has ended, make reports from the journals it left, and judge it.
+
+    Raises:
+        ReporterError: a process still uses the directory after ``cap_s``.
+    """
+    until_s = time.monotonic() + cap_s
+    while True:
+        try:
+            if (directory / RUNS).exists() and left_journals(directory):
+                for run in recover(directory):
+                    logger.info("%s: recovered what run %s had measured", directory, run.result.run_id)
+            elif _in_use(directory):
+                raise ReporterError(f"{directory} is in use", remedy="wait until that process has ended")
+            break
+        except ReporterError:
+            if time.monotonic() > until_s:
+                raise
+            time.sleep(_LOOK_S)
+        except BenchmarkError as error:  # a journal that does not hold even the start of a run
+            logger.info("%s: nothing to recover: %s", directory, error.message)
+            break
+    document = completed_document(directory)
+    if document is not None:
+        return Judgement("completed", verdict_of(document), "it completed after its study had been killed")
+    return Judgement("interrupted", reason="the study was killed while it ran")
+
+
+def _in_use(directory: Path) -> bool:
+    from ai_energy_benchmarks.results.run_directory import held
+
+    if not (directory / RUNS).exists():
+        return False
+    try:
+        with held(directory, "resume"):
+            return False
+    except ReporterError:
+        return True

@@ -1,0 +1,126 @@
+"""Beginning a study in a directory of its own, and going on with one."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.writing import check_directory, write_text
+from ai_energy_benchmarks.study.cells import CELLS_FILE, Cell, read_cells, write_cells
+from ai_energy_benchmarks.study.disk import check_room
+from ai_energy_benchmarks.study.drift import drift, fingerprint
+from ai_energy_benchmarks.study.expansion import Expansion, expand
+from ai_energy_benchmarks.study.file import STUDY_FILE, Study, load_study, study_to_yaml
+from ai_energy_benchmarks.study.manifest import MANIFEST_FILE, Manifest, read_manifest
+from ai_energy_benchmarks.study.order import order_problems
+
+_MOST_SHOWN = 10
+
+
+@frozen
+class OpenStudy:
+    """A study that can run, whose files are in place.
+
+    Attributes:
+        directory: holds all of it.
+        study: as resolved.
+        cells: in the order of the file.
+        seed: from which orders are drawn.
+        sha256: of the text of ``study.yaml``.
+        manifest: what has happened so far; None for a study that begins.
+        environment: fingerprint of the machine now.
+    """
+
+    directory: Path
+    study: Study
+    cells: tuple[Cell, ...]
+    seed: int
+    sha256: str
+    manifest: Manifest | None
+    environment: Mapping[str, object]
+
+
+def planned(study: Study) -> Expansion:
+    """The cells of a study whose design fits their number.
+
+    Raises:
+        ConfigError: with all problems of the file.
+    """
+    expansion = expand(study)
+    problems = order_problems(study.config.design, len(expansion.cells))
+    if problems:
+        raise study.refuse([*problems])
+    return expansion
+
+
+def begin(study: Study, expansion: Expansion, environment: Environment) -> OpenStudy:
+    """Write the files of a new study.
+
+    Raises:
+        ConfigError: its directory holds a study already.
+        ReporterError: it cannot be written, or has too little room.
+    """
+    directory = study.directory
+    if (directory / MANIFEST_FILE).exists():
+        raise ConfigError(
+            f"{directory} holds a study already",
+            remedy=f"`ai-energy-benchmark study resume {directory}` goes on with it; or choose another output_dir",
+        )
+    check_directory(directory)
+    check_room(directory, study, len(expansion.cells) * study.config.design.max_cycles)
+    seed = study.config.design.seed
+    if seed is None:
+        seed = secrets.randbelow(2**31)
+    text = study_to_yaml(study.config, seed)
+    write_cells(directory, expansion.cells)
+    write_text(directory / STUDY_FILE, text)
+    return OpenStudy(directory, study, expansion.cells, seed, _sha256(text), None, fingerprint(environment))
+
+
+def resume(directory: Path, environment: Environment, *, accept_drift: bool = False) -> OpenStudy:
+    """Read the files of a study that was begun.
+
+    Args:
+        accept_drift: go on although the machine or its software is not what it was.
+
+    Raises:
+        ConfigError: there is none, its files do not belong together, or the environment has drifted; with what
+            has changed.
+        ReporterError: the directory has become read-only, or has too little room.
+    """
+    manifest = read_manifest(directory)
+    study = load_study(directory / STUDY_FILE)
+    text = (directory / STUDY_FILE).read_text(encoding="utf-8")
+    cells = read_cells(directory)
+    if _sha256(text) != manifest.study_sha256 or [each.id for each in planned(study).cells] != [c.id for c in cells]:
+        raise ConfigError(
+            f"{directory / STUDY_FILE} is not what {directory / CELLS_FILE} was made from",
+            remedy="restore it, or begin a new study in another output_dir",
+        )
+    now = fingerprint(environment)
+    if (changes := drift(manifest.environment, now)) and not accept_drift:
+        raise ConfigError(_drifted(directory, changes), remedy="undo that, or go on all the same with --accept-drift")
+    check_directory(directory)
+    done = sum(each.state == "completed" for each in manifest.latest.values())
+    check_room(directory, study, len(cells) * study.config.design.max_cycles - done)
+    return OpenStudy(directory, study, cells, manifest.seed, manifest.study_sha256, manifest, now)
+
+
+def _drifted(directory: Path, changes: Sequence[str]) -> str:
+    shown = [f"  {change}" for change in changes[:_MOST_SHOWN]]
+    if len(changes) > _MOST_SHOWN:
+        shown.append(f"  and {len(changes) - _MOST_SHOWN} more")
+    head = (
+        f"the machine is not what it was when {directory} was begun, so new cells could not be compared with old ones:"
+    )
+    return "\n".join([head, *shown])
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

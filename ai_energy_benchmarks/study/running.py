@@ -1,0 +1,235 @@
+"""Running a study: turn by turn, with everything that happens in the manifest before and after it happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from attrs import define, field, frozen
+
+from ai_energy_benchmarks.results.writing import write_text
+from ai_energy_benchmarks.study.breaker import Breaker
+from ai_energy_benchmarks.study.commands import cell_command, cell_environment
+from ai_energy_benchmarks.study.cooling import Cooling
+from ai_energy_benchmarks.study.disk import room_left
+from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, Executor
+from ai_energy_benchmarks.study.expansion import cell_mapping
+from ai_energy_benchmarks.study.gpus import StudyGpus
+from ai_energy_benchmarks.study.judging import Judgement, judge
+from ai_energy_benchmarks.study.leftovers import settle
+from ai_energy_benchmarks.study.manifest import SCHEMA_VERSION, Attempt, CloseReason, ManifestWriter
+from ai_energy_benchmarks.study.opening import OpenStudy
+from ai_energy_benchmarks.study.schedule import Schedule, Turn
+from ai_energy_benchmarks.study.stopping import StopRequests
+from ai_energy_benchmarks.text.yaml_text import dump
+
+CELL_FILE = "cell.yaml"
+LOG_FILE = "cell.log"
+
+
+class Observer(Protocol):
+    """Whoever wants to know how far a study has come."""
+
+    def begins(self, turn: Turn, done: int, total: int) -> None:
+        """A cell is about to run; so many of the cells and cycles are complete."""
+
+    def ended(self, turn: Turn, judgement: Judgement, wall_s: float) -> None:
+        """A cell has ended."""
+
+    def waits(self, seconds: float, why: str) -> None:
+        """The study rests."""
+
+
+@frozen
+class Unobserved:
+    """An observer that keeps silent."""
+
+    def begins(self, turn: Turn, done: int, total: int) -> None:
+        return
+
+    def ended(self, turn: Turn, judgement: Judgement, wall_s: float) -> None:
+        return
+
+    def waits(self, seconds: float, why: str) -> None:
+        return
+
+
+@define
+class StudyRun:
+    """One process's part of a study.
+
+    Attributes:
+        gpus: those that cells may use.
+        cooling: the thermal gate between cells.
+    """
+
+    opened: OpenStudy
+    executor: Executor
+    stop: StopRequests
+    gpus: StudyGpus = field(factory=StudyGpus)
+    observer: Observer = field(factory=Unobserved)
+    cooling: Cooling | None = None
+    _manifest: ManifestWriter = field(init=False)
+    _latest: dict[tuple[str, int], Attempt] = field(factory=dict)
+    _turns: dict[tuple[str, int], tuple[Turn, int]] = field(factory=dict)
+    _done: int = 0
+    _wall_s: float = 0.0
+    _closing: CloseReason = "completed"
+    _begun_s: float = field(factory=time.monotonic)
+    _breaker: Breaker = field(init=False)
+    _rested: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._manifest = ManifestWriter(self.opened.directory)
+        self._breaker = Breaker(self.opened.study.config.execution.breaker)
+
+    def run(self) -> CloseReason:
+        """Run what is not complete; returns why it left off.
+
+        Raises:
+            ReporterError: the manifest or a cell's config cannot be written, or the study is running already.
+            KeyboardInterrupt: the user's second one; the manifest is closed first.
+        """
+        with self._manifest, self.executor:
+            self._open()
+            try:
+                self._run()
+            except KeyboardInterrupt:
+                self._manifest.add("closed", reason="interrupted")
+                raise
+            self._manifest.add("closed", reason=self._closing)
+        return self._closing
+
+    def _open(self) -> None:
+        opened = self.opened
+        self._manifest.add("opened", schema_version=SCHEMA_VERSION, study_sha256=opened.sha256, seed=opened.seed,
+                           environment=opened.environment)  # fmt: skip
+        if opened.manifest is None:
+            return
+        self._latest = opened.manifest.latest
+        for key, attempt in opened.manifest.latest.items():
+            if attempt.state is None:
+                judgement = settle(opened.directory / attempt.directory)
+                self._latest[key] = self._ended(attempt, judgement, None, None)
+        completed = [each for each in self._latest.values() if each.state == "completed"]
+        self._done, self._wall_s = len(completed), sum(each.wall_s or 0.0 for each in completed)
+
+    def _run(self) -> None:
+        schedule = Schedule(self.opened)
+        while self._closing == "completed" and (turns := schedule.next_turns()):
+            for order in schedule.new_orders:
+                self._manifest.add("cycle", cycle=order.cycle, seed=order.seed, order=list(order.cells))
+            schedule.new_orders.clear()
+            for end in self.executor.run(self._due(turns), self.stop):
+                self._note(end)
+        if self.stop.finish and self._closing == "completed" and schedule.next_turns():
+            self._closing = "interrupted"
+
+    def _due(self, turns: tuple[Turn, ...]) -> Iterator[CellRun]:
+        """The cells that are to run, each with its rest before it; ends early if the study has to."""
+        for turn in turns:
+            if self._complete(turn):
+                continue
+            if (reason := self._why_not(turn)) is not None:
+                self._closing = reason
+                return
+            gap_s, gate = self._rest()
+            if self.stop.finish:
+                self._closing = "interrupted"
+                return
+            yield self._started(turn, gap_s, gate)
+
+    def _complete(self, turn: Turn) -> bool:
+        attempt = self._latest.get((turn.cell.id, turn.cycle))
+        if attempt is None or attempt.state != "completed":
+            return False
+        return (turn.cell.run_directory(self.opened.directory, turn.cycle) / "result.json").exists()
+
+    def _why_not(self, turn: Turn) -> CloseReason | None:
+        """Why the study has to leave off before a cell."""
+        execution = self.opened.study.config.execution
+        if self._breaker.open and not self.stop.finish:
+            failures, cooldown_s = self._breaker.failures, execution.breaker.cooldown_s
+            if not self._breaker.trip():
+                return "failing"
+            self._manifest.add("breaker", failures=failures, cooldown_s=cooldown_s)
+            self.observer.waits(cooldown_s, f"{failures} cells have failed one after the other")
+            self.stop.wait(cooldown_s)
+        if self.stop.finish:
+            return "interrupted"
+        usual_s = self._wall_s / self._done if self._done else 0.0
+        if execution.budget_s is not None and time.monotonic() - self._begun_s + usual_s > execution.budget_s:
+            return "budget"
+        return None if room_left(self.opened.directory, self.opened.study, turn.cell) else "disk"
+
+    def _rest(self) -> tuple[float, str]:
+        """The gap and the thermal gate between two cells: how long the machine rested, and what the gate did."""
+        if self.cooling is not None and not self._rested:
+            self.cooling.remember()
+        if not self._rested:
+            self._rested = True
+            return 0.0, ""
+        begun_s, gap_s = time.monotonic(), self.opened.study.config.design.gap_s
+        if gap_s:
+            self.observer.waits(gap_s, "design.gap_s")
+            self.stop.wait(gap_s)
+        gate = self.cooling.wait(self.stop) if self.cooling is not None else ""
+        return time.monotonic() - begun_s, gate
+
+    def _started(self, turn: Turn, gap_s: float, gate: str) -> CellRun:
+        opened, key = self.opened, (turn.cell.id, turn.cycle)
+        self.observer.begins(turn, self._done, self._total())
+        directory = turn.cell.run_directory(opened.directory, turn.cycle)
+        mapping = cell_mapping(opened.study, turn.cell, directory, f"{opened.study.config.name} {turn.cell.id}")
+        write_text(directory / CELL_FILE, dump(mapping))
+        before = self._latest.get(key)
+        number = before.number + 1 if before else 1
+        self._turns[key] = turn, number
+        self._manifest.add(
+            "started", **_named(turn, number, directory.relative_to(opened.directory).as_posix()),
+            gap_s=round(gap_s, 3), gate=gate, gpus=list(self.gpus.locked),
+        )  # fmt: skip
+        execution = opened.study.config.execution
+        return CellRun(
+            cell=turn.cell.id,
+            cycle=turn.cycle,
+            command=cell_command(directory / CELL_FILE),
+            directory=directory,
+            log=directory / LOG_FILE,
+            environment=cell_environment(self.gpus.visible),
+            gpus=self.gpus.visible,
+            timeout_s=execution.timeout_s,
+            silence_s=execution.silence_s,
+        )
+
+    def _total(self) -> int:
+        return len(self.opened.cells) * self.opened.study.config.design.max_cycles
+
+    def _note(self, end: CellEnd) -> None:
+        turn, number = self._turns[end.run.cell, end.run.cycle]
+        judgement = judge(end)
+        directory = end.run.directory.relative_to(self.opened.directory).as_posix()
+        attempt = Attempt(end.run.cell, end.run.cycle, turn.position, number, directory, "")
+        self._latest[end.run.cell, end.run.cycle] = self._ended(attempt, judgement, end.exit_code, end.wall_s)
+        if judgement.state == "completed":
+            self._done, self._wall_s = self._done + 1, self._wall_s + end.wall_s
+        if judgement.state != "interrupted":
+            self._breaker.note(failed=judgement.state != "completed")
+        self.observer.ended(turn, judgement, end.wall_s)
+
+    def _ended(self, attempt: Attempt, judgement: Judgement, code: int | None, wall_s: float | None) -> Attempt:
+        self._manifest.add(
+            "ended", cell=attempt.cell, cycle=attempt.cycle, position=attempt.position, attempt=attempt.number,
+            directory=attempt.directory, state=judgement.state, verdict=judgement.verdict, reason=judgement.reason,
+            exit_code=code, wall_s=None if wall_s is None else round(wall_s, 3),
+        )  # fmt: skip
+        return Attempt(
+            attempt.cell, attempt.cycle, attempt.position, attempt.number, attempt.directory, attempt.started_utc,
+            judgement.state, judgement.verdict, judgement.reason, code, wall_s,
+        )  # fmt: skip
+
+
+def _named(turn: Turn, number: int, directory: str) -> Mapping[str, object]:
+    return {"cell": turn.cell.id, "cycle": turn.cycle, "position": turn.position, "attempt": number,
+            "directory": directory}  # fmt: skip
