@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,14 @@ from ai_energy_benchmarks.datasets.huggingface import HuggingFaceDataset, Huggin
 from ai_energy_benchmarks.datasets.sampling import take
 from ai_energy_benchmarks.errors import DatasetError
 
-name, column, count, sampling, options = json.loads(sys.argv[1])
-source = HuggingFaceDataset.from_settings(DatasetSettings(name, column, 0, HuggingFaceOptions(**options)))
-try:
-    print(json.dumps([prompt.transcript for prompt in take(source, count, sampling, 0, None)]))
-except DatasetError as error:
-    print(json.dumps({"message": error.message, "remedy": error.remedy}))
+for line in sys.stdin:
+    name, column, count, sampling, options = json.loads(line)
+    source = HuggingFaceDataset.from_settings(DatasetSettings(name, column, 0, HuggingFaceOptions(**options)))
+    try:
+        answer = [prompt.transcript for prompt in take(source, count, sampling, 0, None)]
+    except DatasetError as error:
+        answer = {"message": error.message, "remedy": error.remedy}
+    print(json.dumps(answer), flush=True)
 """
 
 
@@ -54,22 +57,29 @@ REPOSITORIES: Repositories = {
 
 
 class Hub:
-    """A hub for one test, with a cache of its own."""
+    """A reader of the hub, with a cache of its own: another process, as ``datasets`` reads its settings once."""
 
-    def __init__(self, endpoint: str, home: Path) -> None:
+    def __init__(self, endpoint: str, home: Path, offline: bool = False) -> None:
         kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-        kept |= {"HF_HOME": str(home), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
-        self.variables = kept
+        kept |= {"HF_HOME": str(home), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1"}
+        kept["HF_HUB_OFFLINE"] = str(int(offline))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", READ], env=kept, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.communicate(timeout=60)
 
     def read(
         self, name: str, column: str = "text", count: int = 10, sampling: str = "first", **options: object
     ) -> list[str] | dict[str, str]:
-        """Texts, or the error with its cure."""
-        request = json.dumps([name, column, count, sampling, options])
-        command = [sys.executable, "-c", READ, request]
-        done = subprocess.run(command, env=self.variables, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout)
+        """Texts, or the error with its fix."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps([name, column, count, sampling, options]) + "\n")
+        self.process.stdin.flush()
+        found = json.loads(self.process.stdout.readline())
         assert isinstance(found, list | dict)
         return found
 
@@ -81,11 +91,19 @@ class Hub:
         return found
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """Where the repositories are served."""
     pytest.importorskip("datasets", reason="comes with the datasets extra")
     with serving(REPOSITORIES) as (endpoint, _):
-        yield Hub(endpoint, tmp_path)
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def hub(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """One process and one cache for all tests that do not depend on what is in the cache."""
+    with closing(Hub(endpoint, tmp_path_factory.mktemp("hub"))) as hub:
+        yield hub
 
 
 def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,18 +121,19 @@ def test_the_only_split_need_not_be_named(hub: Hub) -> None:
     assert hub.read("org/one", count=99) == ["0", "1", "2", "3", "4"]
 
 
-def test_the_cache_is_enough_afterwards(hub: Hub) -> None:
+def test_the_cache_is_enough_afterwards(endpoint: str, tmp_path: Path) -> None:
     """What was read once is read again without network."""
-    assert hub.read("org/one", revision=COMMIT) == ["0", "1", "2", "3", "4"]
-    hub.variables["HF_HUB_OFFLINE"] = "1"
-    assert hub.read("org/one") == ["0", "1", "2", "3", "4"]
+    with closing(Hub(endpoint, tmp_path)) as hub:
+        assert hub.read("org/one", revision=COMMIT) == ["0", "1", "2", "3", "4"]
+    with closing(Hub(endpoint, tmp_path, offline=True)) as hub:
+        assert hub.read("org/one") == ["0", "1", "2", "3", "4"]
 
 
-def test_what_is_nowhere_says_so(hub: Hub) -> None:
+def test_what_is_nowhere_says_so(endpoint: str, hub: Hub, tmp_path: Path) -> None:
     """Without cache and network the message says both; a name that the hub does not know as well."""
     assert "neither in the cache nor" in hub.refusal("org/none")["message"]
-    hub.variables["HF_HUB_OFFLINE"] = "1"
-    found = hub.refusal("org/one")
+    with closing(Hub(endpoint, tmp_path, offline=True)) as offline:
+        found = offline.refusal("org/one")
     assert "neither in the cache nor" in found["message"]
     assert "HF_HUB_OFFLINE" in found["remedy"]
 
