@@ -276,7 +276,10 @@ def test_an_upload_that_is_not_listed_yet_is_waited_for() -> None:
 
 
 def test_addresses_of_indexes_stand_in_one_place(root: Path) -> None:
-    """The default index is named nowhere by host; the trial index once in scripts/release and once per workflow."""
+    """The default index is named nowhere by host; the trial index once in scripts/release and once per workflow.
+
+    What people copy from pages, and the trial index's image, spell out pip's arguments.
+    """
     host = "pypi" + ".org"
     found: dict[str, list[str]] = {}
     listing = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True, check=True)
@@ -293,8 +296,16 @@ def test_addresses_of_indexes_stand_in_one_place(root: Path) -> None:
         ".github/workflows/test-and-publish-ppe.yml",
         Path(__file__).relative_to(root).as_posix(),
     }
-    assert set(found) <= allowed
-    assert all(hosts == [f"test.{host}"] for name, hosts in found.items() if not name.startswith("tests/"))
+    copied = {
+        "PUBLISHING.md",
+        "docs/aienergyscore-image.md",
+        "docker/Dockerfile.ppe",
+        "tests/project/aienergyscore/Dockerfile.ppe",
+        "tests/project/test_aienergyscore_image.py",
+    }
+    assert set(found) <= allowed | copied
+    assert all(hosts == [f"test.{host}"] for name, hosts in found.items() if name in allowed and name[:6] != "tests/")
+    assert {each for name in copied for each in found.get(name, ())} <= {host, f"test.{host}"}
 
 
 @pytest.mark.heavy
