@@ -1,0 +1,210 @@
+"""The page of one result: verdict and reasons first, then figures, charts, environment and method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from ai_energy_benchmarks.domain.json_value import JsonValue
+from ai_energy_benchmarks.reporters.figures import component_name, figure, with_half_width
+from ai_energy_benchmarks.reporters.html.charts import Chart, charts_of_run
+from ai_energy_benchmarks.reporters.html.page import figure as place
+from ai_energy_benchmarks.reporters.html.page import page
+from ai_energy_benchmarks.results.pictures import load_pictures
+from ai_energy_benchmarks.results.reading import load_document
+
+_LEVELS = ("FAIL", "WARN", "INFO", "PASS")
+_LATENCIES = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "inter_chunk": "inter-chunk", "e2e": "end to end"}
+
+
+def result_page(directory: Path) -> str:
+    """The page of a result directory.
+
+    Raises:
+        ConfigError: there is no result, or its tables cannot be read.
+    """
+    document = load_document(directory / "result.json")
+    charts = charts_of_run(load_pictures(directory), document)
+    name = str(document.get("name", "benchmark"))
+    return page(f"{name}: energy of inference", "\n".join(_body(name, document, charts)), charts)
+
+
+def _body(name: str, document: Mapping[str, JsonValue], charts: Sequence[Chart]) -> Iterator[str]:
+    verdict = _mapping(document.get("verdict"))
+    level = str(verdict.get("level", "FAIL"))
+    yield f"<h1>{escape(name)}</h1>"
+    yield f'<p class="quiet">{escape(_subject(document))}</p>'
+    yield f'<p class="headline">{badge(level)} {escape(headline(document))}</p>'
+    yield from _findings(verdict)
+    yield "<h2>Energy</h2>"
+    yield table(
+        ("", "J per output token", "Wh per 1,000 queries", "J per pass", "method", "meter"), _energy(document), 3
+    )
+    yield from _absent(document)
+    yield "<h2>Speed and latency</h2>"
+    yield table(("", "mean", "p50", "p95", "p99", "n"), _latency(document), 5)
+    yield from (place(chart) for chart in charts)
+    yield "<h2>Environment</h2>"
+    yield table(("", ""), _environment(document), 0)
+    yield "<h2>Method</h2>"
+    yield from (f"<p>{escape(sentence)}</p>" for sentence in method(document))
+    yield "<h2>How to cite</h2>"
+    yield f"<pre>{escape(citation(document))}</pre>"
+
+
+def headline(document: Mapping[str, JsonValue]) -> str:
+    """One sentence: the figure that leads, its method, or why there is none."""
+    component = str(_mapping(document.get("verdict")).get("headline") or "total")
+    bounds = _mapping(_mapping(_mapping(document.get("derived")).get(component)).get("j_per_output_token"))
+    value = bounds.get("value")
+    if not isinstance(value, (int, float)):
+        return f"No figure of energy per output token ({component_name(component)}); the reasons follow."
+    method_name = _mapping(_mapping(document.get("components")).get(component)).get("source")
+    return f"{_with_interval(bounds)} J per output token, {component_name(component)}, {method_name}"
+
+
+def _with_interval(bounds: Mapping[str, JsonValue]) -> str:
+    half = bounds.get("half_width_95_with_sensor_gain") or bounds.get("half_width_95")
+    value = bounds["value"]
+    assert isinstance(value, (int, float))
+    return with_half_width(value, half if isinstance(half, (int, float)) else None)
+
+
+def _subject(document: Mapping[str, JsonValue]) -> str:
+    backend = _mapping(document.get("backend_info"))
+    boards = _list(_mapping(document.get("environment")).get("boards"))
+    gpus = ", ".join(str(_mapping(board).get("name")) for board in boards)
+    machine = gpus or str(_mapping(document.get("environment")).get("cpu_model") or "")
+    parts = (backend.get("model"), backend.get("engine"), machine, str(document.get("started_utc", ""))[:10])
+    return " · ".join(str(part) for part in parts if part)
+
+
+def _findings(verdict: Mapping[str, JsonValue]) -> Iterator[str]:
+    findings = [_mapping(finding) for finding in _list(verdict.get("findings"))]
+    for opened, levels in ((True, _LEVELS[:2]), (False, _LEVELS[2:])):
+        chosen = sorted((finding for finding in findings if finding.get("level") in levels), key=_rank)
+        if not chosen:
+            continue
+        items = "\n".join(f"<li>{_finding(finding)}</li>" for finding in chosen)
+        listed = f'<ul class="findings">{items}</ul>'
+        yield listed if opened else f"<details><summary>{len(chosen)} further remarks</summary>{listed}</details>"
+
+
+def _finding(finding: Mapping[str, JsonValue]) -> str:
+    check, message = (escape(str(finding.get(key, ""))) for key in ("check", "message"))
+    return f"{badge(str(finding.get('level')))} <strong>{check}</strong>: {message}"
+
+
+def badge(level: str) -> str:
+    """A level as a coloured word."""
+    return f'<span class="level {escape(level)}">{escape(level)}</span>'
+
+
+def _rank(finding: Mapping[str, JsonValue]) -> int:
+    return _LEVELS.index(str(finding.get("level")))
+
+
+def _energy(document: Mapping[str, JsonValue]) -> Iterator[Sequence[str]]:
+    derived = _mapping(document.get("derived"))
+    for component, energy in _mapping(document.get("components")).items():
+        values, figures = _mapping(energy), _mapping(derived.get(component))
+        yield (
+            component_name(component),
+            _bounded(figures.get("j_per_output_token")),
+            _bounded(figures.get("wh_per_1000_queries")),
+            _number(values.get("energy_j")),
+            str(values.get("source", "")),
+            str(values.get("meter", "")),
+        )
+
+
+def _bounded(value: JsonValue) -> str:
+    bounds = _mapping(value)
+    best, low, high = (bounds.get(key) for key in ("value", "low", "high"))
+    if isinstance(best, (int, float)):
+        return _with_interval(bounds)
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)):
+        return f"unresolved, in [{figure(low)}, {figure(high)}]"
+    return "withheld"
+
+
+def _absent(document: Mapping[str, JsonValue]) -> Iterator[str]:
+    for component, reason in _mapping(document.get("absent")).items():
+        yield f'<p class="quiet">{escape(component_name(component))} is absent: {escape(str(reason))}</p>'
+
+
+def _latency(document: Mapping[str, JsonValue]) -> Iterator[Sequence[str]]:
+    summary = _mapping(document.get("summary"))
+    yield ("output tokens/s", _number(summary.get("throughput_tokens_per_second")), "", "", "", "")
+    for key, name in _LATENCIES.items():
+        found = _mapping(_mapping(document.get("latency_ms")).get(key))
+        if found:
+            cells = (_number(found.get(part)) for part in ("mean", "p50", "p95", "p99"))
+            yield (f"{name} (ms)", *cells, f"{found.get('n')}")
+
+
+def _environment(document: Mapping[str, JsonValue]) -> Iterator[Sequence[str]]:
+    environment = _mapping(document.get("environment"))
+    for key, value in environment.items():
+        if key == "libraries":
+            yield ("libraries", ", ".join(f"{name} {version}" for name, version in _mapping(value).items()))
+        elif value not in (None, [], {}, ""):
+            yield (key.replace("_", " "), str(value))
+
+
+def method(document: Mapping[str, JsonValue]) -> Iterator[str]:
+    """How the figures were made, in sentences."""
+    totals, config = _mapping(document.get("totals")), _mapping(document.get("config"))
+    trials = [trial for trial in _list(document.get("trials")) if _mapping(trial).get("complete", True)]
+    yield (
+        f"{len(trials)} complete trials, each over {config.get('num_samples')} prompts of {config.get('dataset')}, "
+        f"after loading and warm-up; {_number(totals.get('output_tokens'))} output tokens in all."
+    )
+    yield (
+        "Energy is gross: all that the component took between the start and the end of a trial. An interval is of "
+        "95 % over the trials of this one process, with the sensor's gain where it is known; it says nothing about "
+        "another process or machine."
+    )
+    wall = _mapping(document.get("wall"))
+    if wall.get("covers"):
+        yield f"Covered: {wall['covers']}."
+    yield (
+        "Measured: a counter in the hardware. Integrated: power readings summed over time. Modelled: computed from "
+        "processor time and a rated power."
+    )
+
+
+def citation(document: Mapping[str, JsonValue]) -> str:
+    """What to write next to the figure."""
+    version = _mapping(document.get("environment")).get("package_version")
+    level = _mapping(document.get("verdict")).get("level")
+    return (
+        f"{headline(document)}. {_subject(document)}. "
+        f"Measured with ai_energy_benchmarks {version}; verdict {level}; "
+        f"run {document.get('run_id') or document.get('started_utc')}."
+    )
+
+
+def table(heads: Sequence[str], rows: Iterator[Sequence[str]], numbers: int) -> str:
+    """A table whose first column is text and the next ``numbers`` are right-aligned."""
+
+    def cells(tag: str, row: Sequence[str]) -> str:
+        kinds = ("", *(' class="number"',) * numbers, *("",) * len(row))
+        return "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, row, strict=False))
+
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    head = f"<thead><tr>{cells('th', heads)}</tr></thead>" if any(heads) else ""
+    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'
+
+
+def _number(value: JsonValue) -> str:
+    return figure(value) if isinstance(value, (int, float)) else "–"
+
+
+def _mapping(value: JsonValue) -> Mapping[str, JsonValue]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: JsonValue) -> Sequence[JsonValue]:
+    return value if isinstance(value, list) else []
