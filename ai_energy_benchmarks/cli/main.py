@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "study": "ai_energy_benchmarks.cli.study:study",
     "batch": "ai_energy_benchmarks.cli.batch:batch",
     "rate": "ai_energy_benchmarks.cli.rate:rate",
+    "report": "ai_energy_benchmarks.cli.report:report",
     "compare": "ai_energy_benchmarks.cli.compare:compare",
     "aienergyscore": "ai_energy_benchmarks.cli.aienergyscore:aienergyscore",
     "list": "ai_energy_benchmarks.cli.list:list_members",

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.domain.json_value import JsonValue
 from ai_energy_benchmarks.results.pictures import Pictures
+from ai_energy_benchmarks.results.quotable import J_PER_OUTPUT_TOKEN, quoted
 
 if TYPE_CHECKING:
     import polars
@@ -92,11 +93,11 @@ def busy_threads(pictures: Pictures) -> Chart | None:
 def energy_per_token(document: Mapping[str, JsonValue]) -> Chart | None:
     """J per output token of each component, with the limits that the meters state."""
     rows: list[JsonValue] = []
-    for component, figures in _mapping(document.get("derived")).items():
-        bounds = _mapping(_mapping(figures).get("j_per_output_token"))
-        if bounds.get("value") is not None:
-            source = _mapping(_mapping(document.get("components")).get(component)).get("source")
-            rows.append({"component": component, "method": source, **_only(bounds, "value", "low", "high")})
+    for component, energy in _mapping(document.get("components")).items():
+        value = quoted(document, J_PER_OUTPUT_TOKEN, component)
+        if not isinstance(value, str):
+            limits: dict[str, JsonValue] = {"value": value.value, "low": value.low, "high": value.high}
+            rows.append({"component": component, "method": _mapping(energy).get("source"), **limits})
     if not rows:
         return None
     y: dict[str, JsonValue] = {"field": "component", "type": "nominal", "title": None}
@@ -115,7 +116,9 @@ def energy_per_token(document: Mapping[str, JsonValue]) -> Chart | None:
         },
     ]
     note = "Lines: the bounds of the meters. A total is the sum of its parts, never added to them."
-    return Chart("energy", "Energy per output token", note, _spec(_LOW // 2, data={"values": rows}, layer=layers))
+    return Chart(
+        "energy", "Energy per output token", note, specification(_LOW // 2, data={"values": rows}, layer=layers)
+    )
 
 
 def energy_by_step(document: Mapping[str, JsonValue]) -> Chart | None:
@@ -138,7 +141,7 @@ def energy_by_step(document: Mapping[str, JsonValue]) -> Chart | None:
         "x": _quantitative("energy_j", "energy (J)"),
         "color": _nominal("component", "component"),
     }
-    spec = _spec({"step": 22}, data={"values": rows}, mark="bar", encoding=encoding)
+    spec = specification({"step": 22}, data={"values": rows}, mark="bar", encoding=encoding)
     return Chart("steps", "Energy of each step of the protocol", "Only trials enter the figures of the report.", spec)
 
 
@@ -169,7 +172,7 @@ def latencies(pictures: Pictures) -> Chart | None:
             "encoding": {"x": x, "text": {"field": "ms", "type": "quantitative", "format": ".4~s"}},
         },
     ]
-    spec = _spec(
+    spec = specification(
         None,
         data={"values": _rows(pictures.percentiles.filter(pictures.percentiles["ms"] > 0))},
         params=[param],
@@ -197,12 +200,12 @@ def requests(pictures: Pictures) -> Chart | None:
             "name": "against ",
         },
     }
-    spec = _spec(
+    spec = specification(
         _TALL,
         data={"values": _rows(pictures.requests)},
         params=[param],
         transform=[{"calculate": "datum[against]", "as": "x"}],
-        mark={"type": "circle", "size": 25, "opacity": 0.6},
+        mark={"type": "point", "filled": True, "size": 25, "opacity": 0.6},
         encoding={
             "x": _quantitative("x", "chosen below"),
             "y": _quantitative("e2e_ms", "end-to-end latency (ms)"),
@@ -244,14 +247,20 @@ def _shaded(pictures: Pictures) -> dict[str, JsonValue]:
 
 
 def _layered(*layers: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    return _spec(_TALL, layer=list(layers), resolve={"scale": {"color": "independent"}})
+    return specification(_TALL, layer=list(layers), resolve={"scale": {"color": "independent"}})
 
 
-def _spec(height: JsonValue, **keys: JsonValue) -> dict[str, JsonValue]:
+def specification(height: JsonValue, **keys: JsonValue) -> dict[str, JsonValue]:
+    """A specification that fills the width of its place; without a height, one that has its own size."""
     size: dict[str, JsonValue] = {} if height is None else {"width": "container", "height": height}
     palette: list[JsonValue] = list(_PALETTE)
-    config: dict[str, JsonValue] = {"range": {"category": palette}, "view": {"stroke": None}}
-    return {"$schema": SCHEMA, "background": "transparent", "config": config, **size, **keys}
+    config: dict[str, JsonValue] = {
+        "range": {"category": palette},
+        "view": {"stroke": None},
+        "legend": {"orient": "bottom", "columns": 3},
+    }
+    fit: dict[str, JsonValue] = {"autosize": {"type": "fit-x", "contains": "padding"}} if size else {}
+    return {"$schema": SCHEMA, "background": "transparent", "config": config, **size, **fit, **keys}
 
 
 def _quantitative(field: str, title: str) -> dict[str, JsonValue]:
@@ -264,10 +273,6 @@ def _nominal(field: str, title: str) -> dict[str, JsonValue]:
 
 def _rows(frame: polars.DataFrame) -> list[JsonValue]:
     return [dict(row) for row in frame.to_dicts()]
-
-
-def _only(values: Mapping[str, JsonValue], *keys: str) -> dict[str, JsonValue]:
-    return {key: values[key] for key in keys}
 
 
 def _mapping(value: JsonValue) -> Mapping[str, JsonValue]:

@@ -17,7 +17,8 @@ function themed(spec) {
     axis: { ...labels, gridColor: line, domainColor: line, tickColor: line },
     legend: labels, header: labels, title: { color: text }, text: { color: text }, rule: { color: text },
   };
-  return { ...spec, config: { ...config, ...(spec.config || {}) } };
+  const own = spec.config || {};
+  return { ...spec, config: { ...config, ...own, legend: { ...labels, ...(own.legend || {}) } } };
 }
 
 async function draw(charts) {

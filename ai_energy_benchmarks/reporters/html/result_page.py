@@ -12,6 +12,7 @@ from ai_energy_benchmarks.reporters.html.charts import Chart, charts_of_run
 from ai_energy_benchmarks.reporters.html.page import figure as place
 from ai_energy_benchmarks.reporters.html.page import page
 from ai_energy_benchmarks.results.pictures import load_pictures
+from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure, block, leading, quoted
 from ai_energy_benchmarks.results.reading import load_document
 
 _LEVELS = ("FAIL", "WARN", "INFO", "PASS")
@@ -54,21 +55,24 @@ def _body(name: str, document: Mapping[str, JsonValue], charts: Sequence[Chart])
 
 
 def headline(document: Mapping[str, JsonValue]) -> str:
-    """One sentence: the figure that leads, its method, or why there is none."""
-    component = str(_mapping(document.get("verdict")).get("headline") or "total")
-    bounds = _mapping(_mapping(_mapping(document.get("derived")).get(component)).get("j_per_output_token"))
-    value = bounds.get("value")
-    if not isinstance(value, (int, float)):
-        return f"No figure of energy per output token ({component_name(component)}); the reasons follow."
-    method_name = _mapping(_mapping(document.get("components")).get(component)).get("source")
-    return f"{_with_interval(bounds)} J per output token, {component_name(component)}, {method_name}"
+    """One sentence: the figure that leads with its method, or why there is none."""
+    component = str(block(document, "verdict").get("headline") or "total")
+    text = quotable(document, J_PER_OUTPUT_TOKEN, component)
+    name = component_name(component)
+    if not text[0].isdigit():
+        return f"no J per output token ({name}): {text}"
+    return f"{text} J per output token, {name}, {block(document, 'components', component).get('source')}"
 
 
-def _with_interval(bounds: Mapping[str, JsonValue]) -> str:
-    half = bounds.get("half_width_95_with_sensor_gain") or bounds.get("half_width_95")
-    value = bounds["value"]
-    assert isinstance(value, (int, float))
-    return with_half_width(value, half if isinstance(half, (int, float)) else None)
+def quotable(document: Mapping[str, JsonValue], what: Figure, component: str) -> str:
+    """A figure with its interval, or the reason why it is withheld."""
+    value = quoted(document, what, component)
+    if isinstance(value, str):
+        return value
+    own = leading(document, component)
+    bounds = {} if isinstance(own, str) else block(own, what.name)
+    half_width = bounds.get("half_width_95_with_sensor_gain") or bounds.get("half_width_95")
+    return with_half_width(value.value, half_width if isinstance(half_width, float) else None)
 
 
 def _subject(document: Mapping[str, JsonValue]) -> str:
@@ -106,27 +110,11 @@ def _rank(finding: Mapping[str, JsonValue]) -> int:
 
 
 def _energy(document: Mapping[str, JsonValue]) -> Iterator[Sequence[str]]:
-    derived = _mapping(document.get("derived"))
-    for component, energy in _mapping(document.get("components")).items():
-        values, figures = _mapping(energy), _mapping(derived.get(component))
-        yield (
-            component_name(component),
-            _bounded(figures.get("j_per_output_token")),
-            _bounded(figures.get("wh_per_1000_queries")),
-            _number(values.get("energy_j")),
-            str(values.get("source", "")),
-            str(values.get("meter", "")),
-        )
-
-
-def _bounded(value: JsonValue) -> str:
-    bounds = _mapping(value)
-    best, low, high = (bounds.get(key) for key in ("value", "low", "high"))
-    if isinstance(best, (int, float)):
-        return _with_interval(bounds)
-    if isinstance(low, (int, float)) and isinstance(high, (int, float)):
-        return f"unresolved, in [{figure(low)}, {figure(high)}]"
-    return "withheld"
+    figures = (J_PER_OUTPUT_TOKEN, FIGURES["wh_per_1000_queries"], FIGURES["energy_j"])
+    for component, energy in block(document, "components").items():
+        values = _mapping(energy)
+        cells = (quotable(document, what, component) for what in figures)
+        yield component_name(component), *cells, str(values.get("source", "")), str(values.get("meter", ""))
 
 
 def _absent(document: Mapping[str, JsonValue]) -> Iterator[str]:

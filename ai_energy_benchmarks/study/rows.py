@@ -1,0 +1,85 @@
+"""The cells of a study, or the results under a directory, as the rows of a report: means over cycles with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from ai_energy_benchmarks.domain.statistics import Estimate, estimate
+from ai_energy_benchmarks.study.frame import COMPONENTS, load_frame
+
+if TYPE_CHECKING:
+    import polars
+
+Axis = str | int | float | bool | None
+_LATENCY = "e2e_p95_ms"
+
+
+@frozen
+class ReportRow:
+    """One cell.
+
+    Attributes:
+        axes: dotted key → value, of the keys in which the cells differ.
+        j_per_output_token: mean over the cycles with the process as the unit of replication; None if withheld.
+        latency_ms, output_tokens_per_s: means over the cycles.
+        cycles: that gave a figure; ``missing`` did not.
+        verdict: the worst of the cycles.
+        withheld: the first reason why there is no figure.
+    """
+
+    label: str
+    axes: Mapping[str, Axis]
+    j_per_output_token: Estimate | None
+    latency_ms: float | None
+    output_tokens_per_s: float | None
+    cycles: int
+    missing: int
+    verdict: str
+    withheld: str
+
+
+def report_rows(path: Path) -> tuple[ReportRow, ...]:
+    """The rows of a study directory, or of a directory of results, one result each.
+
+    Raises:
+        ConfigError: there is no result under the path.
+    """
+    frame = load_frame(path)
+    axes = _axes(frame)
+    cells = "cell" if "cell" in frame.columns and frame["cell"].null_count() == 0 else "directory"
+    return tuple(_row(part, axes) for part in frame.partition_by(cells, maintain_order=True))
+
+
+def _axes(frame: polars.DataFrame) -> tuple[str, ...]:
+    """Columns with a dot are settings, but for those that begin with a component's name."""
+    dotted = [name for name in frame.columns if "." in name and name.partition(".")[0] not in COMPONENTS]
+    return tuple(name for name in dotted if frame[name].n_unique() > 1)
+
+
+def _row(part: polars.DataFrame, axes: tuple[str, ...]) -> ReportRow:
+    known = part.drop_nulls("j_per_output_token")
+    energies = known["j_per_output_token"].to_list()
+    bounds = list(zip(known["j_per_output_token_low"], known["j_per_output_token_high"], strict=True))
+    levels = [level for level in ("FAIL", "WARN", "INFO", "PASS") if level in part["verdict"].to_list()]
+    label = part["label"][0] if "label" in part.columns and part["label"][0] else None
+    reasons = [reason for name in ("withheld", "reason") if name in part.columns for reason in part[name].drop_nulls()]
+    return ReportRow(
+        label=str(label or part["name"][0] or Path(part["directory"][0]).name),
+        axes={name: part[name][0] for name in axes},
+        j_per_output_token=estimate(energies, bounds) if energies else None,
+        latency_ms=_mean(part, _LATENCY),
+        output_tokens_per_s=_mean(part, "output_tokens_per_s"),
+        cycles=len(energies),
+        missing=len(part) - len(energies),
+        verdict=levels[0] if levels else "FAIL",
+        withheld=str(reasons[0]) if reasons else "",
+    )
+
+
+def _mean(part: polars.DataFrame, column: str) -> float | None:
+    value = part[column].mean() if column in part.columns else None
+    return value if isinstance(value, float) else None
