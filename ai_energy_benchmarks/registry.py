@@ -51,6 +51,7 @@ BUILTIN: dict[Kind, dict[str, str]] = {
         "json": "ai_energy_benchmarks.reporters.json:JsonReporter",
         "csv": "ai_energy_benchmarks.reporters.csv:CsvReporter",
         "parquet": "ai_energy_benchmarks.reporters.parquet:ParquetReporter",
+        "html": "ai_energy_benchmarks.reporters.html.reporter:HtmlReporter",
         "aienergyscore": "ai_energy_benchmarks.reporters.aienergyscore:AIEnergyScoreReporter",
     },
 }

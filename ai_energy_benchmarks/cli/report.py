@@ -18,12 +18,13 @@ def report(path: Path, output: Path | None) -> int:
 
     The page needs no network: charts, data and scripts are in it.
     """
+    from ai_energy_benchmarks.reporters.html.reporter import PAGE_FILE
     from ai_energy_benchmarks.reporters.html.result_page import result_page
     from ai_energy_benchmarks.results.reading import RESULT_FILE
     from ai_energy_benchmarks.results.writing import write_text
     from ai_energy_benchmarks.study.page import study_page
 
-    target = output or path / "report.html"
+    target = output or path / PAGE_FILE
     text = result_page(path) if (path / RESULT_FILE).is_file() else study_page(path)
     write_text(target, text)
     click.echo(f"wrote {target}")

@@ -32,6 +32,8 @@ _OF_TEXT = frozenset(
         *("backward", "prefill", "trial", "single", "each", "to", "of", "eot", "eom", "system", "cached"),
     }
 )
+# What a shell calls the working directory, today's and the one before.
+_WORKING_DIRECTORIES = frozenset({"PWD", "OLDPWD"})
 # How the variables begin that hand a secret to a process of ours.
 HANDED_OVER = "AEB_SECRET_"
 _SECRET_TOKENS = frozenset({"auth", "access", "api", "bearer", "refresh", "hf"})
@@ -68,6 +70,8 @@ def is_secret(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def is_secret_variable(name: str) -> bool:
     """Whether an environment variable holds a secret: as above, and any that ends in ``_KEY``, ``_PW`` or ``_AUTH``."""
+    if name in _WORKING_DIRECTORIES:
+        return False
     return is_secret(name) or name.startswith(HANDED_OVER) or name.upper().endswith(("_KEY", "_PW", "_AUTH", "_PAT"))
 
 

@@ -51,8 +51,7 @@ def _along(rows: Sequence[ReportRow], axis: str) -> Chart:
         isinstance(row.axes.get(axis), (int, float)) and not isinstance(row.axes.get(axis), bool) for row in rows
     )
     x: dict[str, JsonValue] = {"field": "x", "type": "quantitative" if numeric else "nominal", "title": axis}
-    if numeric:
-        x["scale"] = {"zero": False}
+    x |= {"scale": {"zero": False}} if numeric else {"axis": {"labelAngle": 0, "labelLimit": 140}}
     y: dict[str, JsonValue] = {"field": "energy_j", "type": "quantitative", "title": "J per output token"}
     layers: list[JsonValue] = [
         {"mark": "rule", "encoding": {"x": x, "y": {**y, "field": "low_j"}, "y2": {"field": "high_j"}}},
@@ -129,14 +128,14 @@ def _body(path: Path, rows: Sequence[ReportRow], charts: Sequence[Chart]) -> Ite
 
 
 def answer(rows: Sequence[ReportRow]) -> str:
-    """Which cell takes the least energy, with its interval; or that none has a figure."""
-    known = [(row.j_per_output_token.mean, row) for row in rows if row.j_per_output_token is not None]
+    """Which cell without a FAIL takes the least energy, with its interval; or that there is none."""
+    known = [(row.j_per_output_token, row) for row in rows if row.j_per_output_token and row.verdict != "FAIL"]
     if not known:
-        return "No cell has a figure; the reasons stand in the table."
-    _, best = min(known, key=lambda pair: pair[0])
-    assert best.j_per_output_token is not None
-    text = with_half_width(best.j_per_output_token.mean, best.j_per_output_token.half_width)
-    return f"Least energy: {best.label}, {text} J per output token over {best.cycles} cycles, verdict {best.verdict}"
+        return "No cell has a figure that can be quoted; the reasons stand in the table."
+    energy, best = min(known, key=lambda pair: pair[0].mean)
+    text = with_half_width(energy.mean, energy.half_width)
+    cycles = "1 cycle" if best.cycles == 1 else f"{best.cycles} cycles"
+    return f"Least energy: {best.label}, {text} J per output token over {cycles}, verdict {best.verdict}"
 
 
 def _controls(rows: Sequence[ReportRow]) -> Iterator[str]:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = "ai_energy_benchmarks"
 LARGEST_BYTES = 1_000_000  # the code is less than half of that; more is data that crept in
 # Code, the typing marker, and the data and templates that the package reads.
-SUFFIXES = {".py", ".typed", ".yaml", ".json", ".jsonl", ".csv", ".html", ".css", ".js"}
+SUFFIXES = {".py", ".typed", ".yaml", ".json", ".jsonl", ".csv", ".html", ".css", ".js", ".txt"}
 NEEDED = ("__init__.py", "py.typed")
 METADATA_FILES = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "top_level.txt", "licenses/LICENSE"}
 FIELDS = (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
-_TALL, _LOW = 260, 180
+_TALL, _LOW, _BAR = 260, 180, 22
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart.
 _PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
 _SPAN_COLOURS = {"trial": "#0072B2", "steady window": "#009E73", "step": "#999999"}
@@ -141,7 +141,7 @@ def energy_by_step(document: Mapping[str, JsonValue]) -> Chart | None:
         "x": _quantitative("energy_j", "energy (J)"),
         "color": _nominal("component", "component"),
     }
-    spec = specification({"step": 22}, data={"values": rows}, mark="bar", encoding=encoding)
+    spec = specification(_BAR * len(windows), data={"values": rows}, mark="bar", encoding=encoding)
     return Chart("steps", "Energy of each step of the protocol", "Only trials enter the figures of the report.", spec)
 
 

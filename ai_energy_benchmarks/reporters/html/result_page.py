@@ -11,9 +11,9 @@ from ai_energy_benchmarks.reporters.figures import component_name, figure, with_
 from ai_energy_benchmarks.reporters.html.charts import Chart, charts_of_run
 from ai_energy_benchmarks.reporters.html.page import figure as place
 from ai_energy_benchmarks.reporters.html.page import page
-from ai_energy_benchmarks.results.pictures import load_pictures
+from ai_energy_benchmarks.results.pictures import Pictures, load_pictures
 from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure, block, leading, quoted
-from ai_energy_benchmarks.results.reading import load_document
+from ai_energy_benchmarks.results.reading import RESULT_FILE, load_document
 
 _LEVELS = ("FAIL", "WARN", "INFO", "PASS")
 _LATENCIES = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "inter_chunk": "inter-chunk", "e2e": "end to end"}
@@ -25,8 +25,12 @@ def result_page(directory: Path) -> str:
     Raises:
         ConfigError: there is no result, or its tables cannot be read.
     """
-    document = load_document(directory / "result.json")
-    charts = charts_of_run(load_pictures(directory), document)
+    return page_of(load_document(directory / RESULT_FILE), load_pictures(directory))
+
+
+def page_of(document: Mapping[str, JsonValue], pictures: Pictures) -> str:
+    """The page of a report document and the data of its pictures."""
+    charts = charts_of_run(pictures, document)
     name = str(document.get("name", "benchmark"))
     return page(f"{name}: energy of inference", "\n".join(_body(name, document, charts)), charts)
 
