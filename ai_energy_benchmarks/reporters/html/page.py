@@ -11,7 +11,6 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
-import ai_energy_benchmarks
 from ai_energy_benchmarks.domain.json_value import JsonValue
 from ai_energy_benchmarks.reporters.html.charts import Chart
 
@@ -29,7 +28,6 @@ def page(title: str, body: str, charts: Sequence[Chart], cells: Sequence[JsonVal
     data = {"charts": {chart.name: chart.spec for chart in charts}, "cells": list(cells)}
     # In one pass, so that nothing inside a part is taken for the place of another.
     parts = {
-        "version": escape(ai_energy_benchmarks.__version__),
         "title": escape(title),
         "style": _file("page.css"),
         "body": body,
@@ -63,7 +61,7 @@ def _script(name: str) -> str:
 @cache
 def _pieces() -> tuple[str, ...]:
     """The template cut at its places; every second piece is the name of one."""
-    return tuple(re.split(r"\{(version|title|style|body|data|scripts)\}", _file("page.html")))
+    return tuple(re.split(r"\{(title|style|body|data|scripts)\}", _file("page.html")))
 
 
 def _packed(data: JsonValue) -> str:
