@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import os.path
+import os
 import re
 import sys
 from functools import cache
@@ -66,17 +66,30 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 BY_SHAPE = ("local", "huggingface")  # chosen by what a data set's name looks like, never by these words
 
 
+# Names of distributions, separated by commas, whose members are offered; all if it is unset, none if it is empty.
+PLUGINS_VARIABLE = "AEB_PLUGINS"
+
+
 def _foreign(kind: Kind) -> dict[str, EntryPoint]:
     """Members that other distributions offer under ``ai_energy_benchmarks.<kind>``."""
-    return _foreign_on(kind, tuple(sys.path))
+    return _foreign_on(kind, tuple(sys.path), os.environ.get(PLUGINS_VARIABLE))
 
 
 @cache
-def _foreign_on(kind: Kind, path: tuple[str, ...]) -> dict[str, EntryPoint]:
+def _foreign_on(kind: Kind, path: tuple[str, ...], allowed: str | None) -> dict[str, EntryPoint]:
     """Reading the metadata of all that is installed takes tens of milliseconds, so it is done once for each path."""
     from importlib.metadata import entry_points
 
-    return {point.name: point for point in entry_points(group=f"ai_energy_benchmarks.{kind}")}
+    points = entry_points(group=f"ai_energy_benchmarks.{kind}")
+    wanted = None if allowed is None else {_normal(name) for name in allowed.split(",")}
+    return {
+        point.name: point for point in points if wanted is None or (point.dist and _normal(point.dist.name) in wanted)
+    }
+
+
+def _normal(distribution: str) -> str:
+    """A name as package indexes compare them (Python packaging specifications, "Names and normalization")."""
+    return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
 
 
 def names(kind: Kind) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """docs/settings.md: every key of a config with its meaning, type, default, who honours it and the test that proves it.
 
-Meanings, types and defaults come from the schema, the rest from settings.csv beside this file.
+Meanings, types and defaults come from the schema, the rest from settings.csv next to this file; an option without a
+line there is honoured by its member and proved by the tests of that member's module.
 
     python scripts/settings_table.py            # writes the page
     python scripts/settings_table.py --check    # only says whether it is current
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -52,6 +54,20 @@ class Fact:
 
     honoured: str
     test: str
+
+
+def tests_of(kind: str, member: str) -> str:
+    """The file of unit tests of a member's module; empty if there is none."""
+    room = registry.BUILTIN[kind][member].split(".")[1]  # type: ignore[index] # one of the kinds
+    file = f"unit/test_{room}_{member}.py"
+    return file if (ROOT / "tests" / file).is_file() else ""
+
+
+def option_fact(prefix: str) -> Fact | None:
+    """What holds of an option that settings.csv does not name; None for the keys of the config itself."""
+    member = prefix.removesuffix(": ")
+    kind = next((kind for kind in _OPTIONS if member in registry.BUILTIN[kind]), None)  # type: ignore[index] # a kind
+    return None if kind is None else Fact(member, tests_of(kind, member))
 
 
 def sections(schema: Schema) -> Iterator[tuple[str, str, tuple[Key, ...]]]:
@@ -150,10 +166,11 @@ def page(known: Mapping[str, Fact]) -> str:
             f"\n## {heading}\n\n| key | meaning | type | default | honoured by | test |\n|---|---|---|---|---|---|"
         )
         for key in found:
-            seen.add(prefix + key.path)
-            fact = known.get(prefix + key.path, Fact("", ""))
+            derived = option_fact(prefix)
+            seen |= {prefix + key.path} if derived is None or prefix + key.path in known else set()
+            fact = known.get(prefix + key.path) or derived or Fact("", "")
             mute += [] if key.meaning else [prefix + key.path]
-            test, meaning = f"`{fact.test}`", key.meaning.replace("|", "\\|")
+            test, meaning = f"`{fact.test}`" if fact.test else "", key.meaning.replace("|", "\\|")
             parts.append(
                 f"| `{key.path}` | {meaning} | {key.type} | {key.default} | {fact.honoured} | {test} |".replace(
                     "\n", " "
@@ -168,7 +185,8 @@ def page(known: Mapping[str, Fact]) -> str:
 
 
 def main() -> None:
-    """Write or check the page."""
+    """Write or check the page, which describes built-in members alone."""
+    os.environ[registry.PLUGINS_VARIABLE] = ""
     made = page(facts())
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(made, encoding="utf-8")

@@ -145,7 +145,7 @@ class CodeCarbonCollector(PolledCollector):
             if name != "gpu"
         )
         counters += tuple(Counter(each, "measured", UNKNOWN_DELAY) for each in (gpus.devices() if gpus else ()))
-        self.counters = PolledCounters(
+        self.polled = PolledCounters(
             METER,
             counters,
             "CodeCarbon does not see it",
@@ -159,7 +159,7 @@ class CodeCarbonCollector(PolledCollector):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.counters.stop()
+        self.polled.stop()
         if self._tracker is not None:
             self._tracker.stop()
         if self._options.emissions_csv and self._totals.total is not None:

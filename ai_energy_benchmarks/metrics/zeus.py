@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import ClassVar
 
 from attrs import field, frozen
@@ -100,15 +99,10 @@ class ZeusCollector(PolledCollector):
         unseen = "; ".join(self._reasons) or "Zeus does not see it"
         gpus = [gpu for each in self._found for gpu in each.gpus]
         visible = [name for each in self._found for name in each.visible]
-        self.counters = PolledCounters(
+        self.polled = PolledCounters(
             METER, counters, unseen, self._read_j, self._options.poll_s, gpus=gpus, visible=visible
         )
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.counters.stop()
 
     def _read_j(self) -> dict[str, float]:
         from zeus.device.exception import ZeusBaseCPUError, ZeusBaseGPUError, ZeusBaseSoCError

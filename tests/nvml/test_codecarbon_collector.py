@@ -40,7 +40,7 @@ with CodeCarbonCollector.from_settings(settings) as collector:
     else:
         said |= {"stop_s": measurement.stop_s, "absent": dict(measurement.absent)}
         said["gpus"] = {each.device.id: [each.counted, each.energy_j] for each in measurement.readings}
-        collector.counters.stop()  # so that nothing is read between the two totals
+        collector.polled.stop()  # so that nothing is read between the two totals
         said["codecarbon_j"] = collector._totals.total.gpu_energy * 3.6e6
         said["all_j"] = {each.device.id: each.values[-1] for each in collector.samples().series}
         said |= {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -34,9 +35,11 @@ def page(root: Path) -> dict[str, str]:
 
 @pytest.fixture
 def installed(page: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page's package, as pip would leave it."""
-    (tmp_path / "hwmon_meter.py").write_text(page["python"])
+    """The page's package, as pip would leave it, with the meter of power in the same module."""
+    power = page["py"] + '\n    AUTO = {"cpu": 50}\n'
+    (tmp_path / "hwmon_meter.py").write_text(f"{page['python']}\n\n{power}")
     group, line = re.findall(r'^\[project\.entry-points\."(.+)"\]\n(.+)$', page["toml"], re.MULTILINE)[0]
+    line += "\nhwmon_power = hwmon_meter:HwmonPowerCollector"
     record = tmp_path / "hwmon_meter-1.0.dist-info"
     record.mkdir()
     (record / "METADATA").write_text("Metadata-Version: 2.1\nName: hwmon-meter\nVersion: 1.0\n")
@@ -83,6 +86,16 @@ def test_it_has_thirty_lines(page: dict[str, str]) -> None:
     assert len(code) <= 30
 
 
+def test_another_file_next_to_the_module_does_no_harm(page: dict[str, str], tmp_path: Path) -> None:
+    """Setuptools builds the page's package as it stands, with a second module in the folder."""
+    (tmp_path / "pyproject.toml").write_text(page["toml"])
+    (tmp_path / "hwmon_meter.py").write_text(page["python"])
+    (tmp_path / "try_it.py").write_text("")
+    command = "from setuptools import setup; setup(script_args=['-q', 'egg_info'])"
+    subprocess.run([sys.executable, "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (tmp_path / "hwmon_meter.egg-info" / "top_level.txt").read_text() == "hwmon_meter\n"
+
+
 @pytest.mark.usefixtures("installed")
 def test_the_meter_keeps_the_contract(counter: Path) -> None:
     """It has every method, and says what it cannot see."""
@@ -95,7 +108,7 @@ def test_the_meter_keeps_the_contract(counter: Path) -> None:
     assert elsewhere.readings == ()
     assert elsewhere.absent["cpu"] == "another machine"
     counter.write_text("no number")
-    with pytest.raises(CollectorError, match="is no counter") as caught, meter:
+    with pytest.raises(CollectorError, match="hwmon cannot be read") as caught, meter:
         pass
     assert caught.value.remedy
 
@@ -110,6 +123,36 @@ def test_list_names_it_with_the_option_that_it_needs(
     out = " ".join(capsys.readouterr().out.split())
     assert "hwmon" in out
     assert "it needs options: path" in out
+    assert exit_code(["doctor"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "hwmon limited it needs options: path" in out
+    assert "hwmon_power limited it needs options: path" in out
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_page_s_meter_of_power_integrates_it(tmp_path: Path) -> None:
+    """The second class of the page: constant power times time, called integrated."""
+    file = tmp_path / "power1_input"
+    file.write_text(f"{int(POWER_W * 1e6)}\n")
+    kind = registry.load("collectors", "hwmon_power")
+    meter = kind.from_settings(CollectorSettings(kind.Options(file), Environment("", "", "")))  # type: ignore[attr-defined]
+    assert isinstance(meter, MetricsCollector)
+    with meter:
+        start = meter.mark()
+        time.sleep(0.3)
+        measurement = meter.read(start, meter.mark())
+    [reading] = measurement.readings
+    assert (reading.meter, reading.provenance) == ("hwmon_power", "integrated")
+    assert reading.energy_j == pytest.approx(POWER_W * measurement.duration_s, rel=1e-6)
+
+
+def test_only_the_plugins_that_are_named_are_offered(
+    installed: None, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    """AEB_PLUGINS keeps members of other distributions out; with it the tests of this repository see none but theirs."""
+    assert "hwmon" in registry.names("collectors")
+    monkeypatch.setenv("AEB_PLUGINS", "another-meter")
+    assert registry.names("collectors") == tuple(registry.BUILTIN["collectors"])
 
 
 @pytest.mark.usefixtures("installed")

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from ai_energy_benchmarks.domain.edges import Delay
-from ai_energy_benchmarks.metrics import polled
+from ai_energy_benchmarks.metrics import polled_series
 from ai_energy_benchmarks.metrics.polled import Counter, PolledCollector, PolledCounters
 from ai_energy_benchmarks.metrics.rapl import collector as rapl
 from ai_energy_benchmarks.metrics.rapl.collector import RaplCollector
@@ -67,7 +67,7 @@ def library(machine: Machine) -> Iterator[Meter]:
     """A library's counters, of which one is late."""
     counters = (Counter(CPU, "measured"), Counter(GPU, "measured", Delay(0.0, 0.05)))
     meter = PolledCollector()
-    meter.counters = PolledCounters(
+    meter.polled = PolledCounters(
         "library", counters, "unseen", lambda: dict.fromkeys((CPU.id, GPU.id), machine.energy_j()), poll_s=0.05
     )
     yield meter
@@ -84,7 +84,7 @@ def test_an_old_window_is_measured_again_bit_for_bit(
     """Its readings were kept when others went, and the notes say that some did."""
     machine = Machine()
     monkeypatch.setattr(rapl, "open_zones", lambda _: Zones((Zone(machine),)))
-    for module in (rapl, polled):
+    for module in (rapl, polled_series):
         monkeypatch.setattr(module, "time", machine)
         monkeypatch.setattr(module, "Sampler", Sampler)
         monkeypatch.setattr(module, "Recorder", partial(Recorder, most_rows=2000))
