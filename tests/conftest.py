@@ -21,7 +21,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 # The defaults of whoever runs the tests are no part of them.
 os.environ["AEB_NO_USER_DEFAULTS"] = "1"
 # Nor are the plugins that are installed here, but for those that tests make.
-os.environ["AEB_PLUGINS"] = "aeb-test-members, hwmon-meter"
+os.environ["AEB_PLUGINS"] = "aeb-test-members"
 
 ROOT = Path(__file__).parent.parent
 

@@ -45,6 +45,7 @@ def installed(page: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (record / "METADATA").write_text("Metadata-Version: 2.1\nName: hwmon-meter\nVersion: 1.0\n")
     (record / "entry_points.txt").write_text(f"[{group}]\n{line.replace(chr(34), '')}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("AEB_PLUGINS", "Hwmon_Meter")
     monkeypatch.delitem(sys.modules, "hwmon_meter", raising=False)
 
 
@@ -146,10 +147,9 @@ def test_the_page_s_meter_of_power_integrates_it(tmp_path: Path) -> None:
     assert reading.energy_j == pytest.approx(POWER_W * measurement.duration_s, rel=1e-6)
 
 
-def test_only_the_plugins_that_are_named_are_offered(
-    installed: None, monkeypatch: pytest.MonkeyPatch, root: Path
-) -> None:
-    """AEB_PLUGINS keeps members of other distributions out; with it the tests of this repository see none but theirs."""
+@pytest.mark.usefixtures("installed")
+def test_only_the_plugins_that_are_named_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AEB_PLUGINS keeps members of other distributions out, as the tests of this repository do with yours."""
     assert "hwmon" in registry.names("collectors")
     monkeypatch.setenv("AEB_PLUGINS", "another-meter")
     assert registry.names("collectors") == tuple(registry.BUILTIN["collectors"])
