@@ -89,7 +89,7 @@ def _left(opened: OpenStudy, observer: Lines, reason: CloseReason) -> int:
     if reason == "completed" and not observer.failed:
         say(f"complete; `ai-energy-benchmark study report {opened.directory}` compares the cells")
         return DONE
-    why = _REASONS[reason] or f"{observer.failed} runs failed"
+    why = _REASONS[reason] or f"{observer.failed} runs are not complete"
     say(f"{why}; `ai-energy-benchmark study resume {opened.directory}` goes on", err=True)
     return INTERRUPTED if reason == "interrupted" else RUN_FAILED
 
@@ -112,7 +112,7 @@ class Lines:
 
     def ended(self, turn: Turn, judgement: Judgement, wall_s: float) -> None:
         reason = f": {judgement.reason.splitlines()[0]}" if judgement.reason else ""
-        self.failed += judgement.state not in ("completed", "interrupted")
+        self.failed += judgement.state != "completed"
         say(f"        {judgement.state} {judgement.verdict}{' ' if judgement.verdict else ''}in {wall_s:.1f} s{reason}")
 
     def waits(self, seconds: float, why: str) -> None:

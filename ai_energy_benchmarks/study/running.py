@@ -214,7 +214,9 @@ class StudyRun:
         self._latest[end.run.cell, end.run.cycle] = self._ended(attempt, judgement, end.exit_code, end.wall_s)
         if judgement.state == "completed":
             self._done, self._wall_s = self._done + 1, self._wall_s + end.wall_s
-        if judgement.state != "interrupted":
+        if judgement.state == "interrupted":
+            self._closing = "interrupted" if self.stop.finish else self._closing
+        else:
             self._breaker.note(failed=judgement.state != "completed")
         self.observer.ended(turn, judgement, end.wall_s)
 
