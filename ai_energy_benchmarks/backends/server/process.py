@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,17 +14,25 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ai_energy_benchmarks.domain.openmp import passive_waiting
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.machine.control_group import joining, make_group, remove_group
+from ai_energy_benchmarks.machine.launched import MARKER, Launched
+from ai_energy_benchmarks.machine.watcher import Watcher
+from ai_energy_benchmarks.safety.secrets import blank_file, known
 
 _TERM_PATIENCE_S = 20.0
+_WORKERS_PATIENCE_S = 2.0
 _POLL_S = 0.25
 _LOG_TAIL_LINES = 15
+# The directory that a command is started in is no place for the server's modules (Python 3.11 and later).
+_SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 # A proxy of the environment does not know this machine's own addresses.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -49,6 +60,8 @@ class ServerProcess:
     startup_timeout_s: float
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     _process: subprocess.Popen[bytes] | None = None
+    _watcher: Watcher | None = None
+    _launched: Launched = Launched("")  # noqa: RUF009 # a value
 
     def start(self, progress: Progress) -> None:
         """Start it and wait until it is ready.
@@ -59,18 +72,10 @@ class ServerProcess:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         progress.begin(f"start {Path(self.command[0]).name}", int(self.startup_timeout_s))
         try:
-            with self.log_file.open("wb") as log:
-                # A session of its own: Ctrl-C in our terminal must not reach it before we have read the meters.
-                self._process = subprocess.Popen(
-                    self.command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env={**os.environ, **passive_waiting(os.environ), **self.environment},
-                    start_new_session=True,
-                )
+            self._start()
             self._wait_until_ready(progress)
         except OSError as error:
+            self.stop()
             raise BackendError(f"{self.command[0]} cannot be started: {error}") from error
         except BaseException:
             self.stop()
@@ -78,24 +83,52 @@ class ServerProcess:
         finally:
             progress.end()
 
+    def _start(self) -> None:
+        if shutil.which(self.command[0]) is None:
+            raise FileNotFoundError(errno.ENOENT, "there is no such program", self.command[0])
+        mark = secrets.token_hex(16)
+        self._launched = Launched(mark, group=make_group(f"ai-energy-benchmark-{mark}"))
+        self._watcher = Watcher(self._launched, self.log_file).__enter__()
+        variables = {**_SAFE_PATH, **os.environ, **passive_waiting(os.environ), **self.environment, MARKER: mark}
+        # Nobody else may read it before the secrets in it are blanked, which is done when the server has ended.
+        with open(self.log_file, "wb", opener=partial(os.open, mode=0o600 if known() else 0o666)) as log:
+            # A session of its own: Ctrl-C in our terminal must not reach it before we have read the meters.
+            self._process = subprocess.Popen(
+                joining(self._launched.group, tuple(self.command)),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=variables,
+                start_new_session=True,
+            )
+        self._launched = evolve(self._launched, first=self._process.pid)
+
     @property
     def pid(self) -> int | None:
         """The first process of the tree while it lives."""
         return None if self._process is None or self._process.poll() is not None else self._process.pid
 
     def stop(self) -> None:
-        """End the tree: ask, wait, then kill what is left. Nothing happens if it has ended."""
+        """End all its processes: ask, wait, then kill what is left. Nothing happens if they have ended.
+
+        If this is cut short, the watcher goes on with it once our own process has ended.
+        """
         process, self._process = self._process, None
-        if process is None:
-            return
-        self._signal(process.pid, signal.SIGTERM)
-        try:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_TERM_PATIENCE_S)
-        finally:
-            # Workers may outlive the process that started them.
-            self._signal(process.pid, signal.SIGKILL)
-            process.wait()
+        watcher, self._watcher = self._watcher, None
+        if process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            try:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_TERM_PATIENCE_S)
+            finally:
+                # Workers may outlive the process that started them.
+                self._launched.end(_WORKERS_PATIENCE_S)
+                process.wait()
+        if watcher is not None:
+            remove_group(self._launched.group)
+            blank_file(self.log_file)
+            watcher.__exit__(None, None, None)
 
     def _wait_until_ready(self, progress: Progress) -> None:
         assert self._process is not None
@@ -131,8 +164,3 @@ class ServerProcess:
         except OSError:
             return "(no log)"
         return "\n".join(f"  | {line}" for line in lines[-_LOG_TAIL_LINES:])
-
-    @staticmethod
-    def _signal(group: int, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(group, number)

@@ -1,0 +1,88 @@
+"""All processes of something that was started here, and their end: also those in a session or a group of their own.
+
+They are found by a variable in their environment, which every descendant inherits; by the control group, where there is
+one; by the process group of the first; and as descendants of all these.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from attrs import frozen
+
+from ai_energy_benchmarks.machine.control_group import group_members, remove_group
+from ai_energy_benchmarks.machine.processes import PROC, process_numbers, processes, tree
+
+MARKER = "AEB_LAUNCHED"
+_LOOK_S = 0.05
+# What is killed is gone at once, unless a driver holds it.
+_KILL_PATIENCE_S = 10.0
+# A process that was just being started is not seen yet; so often must nobody be found.
+_LOOKS = 3
+
+
+@frozen
+class Launched:
+    """What was started with ``MARKER=mark`` in its environment.
+
+    Attributes:
+        first: the first process, which leads its process group; None if it never started.
+        group: a control group of theirs.
+    """
+
+    mark: str
+    first: int | None = None
+    group: Path | None = None
+
+    def members(self) -> frozenset[int]:
+        """Those that live; without ``/proc``, none but by the control group."""
+        alive = processes()
+        wanted = f"{MARKER}={self.mark}".encode()
+        roots = {pid for pid in process_numbers() if _has(pid, wanted)} | group_members(self.group)
+        roots |= {each.pid for each in alive.values() if self.first in (each.pid, each.session)}
+        below = tree(roots, alive)
+        return frozenset(pid for pid in below if pid in alive and pid != os.getpid() and not _ended(pid))
+
+    def end(self, patience_s: float) -> None:
+        """Ask all to end, wait, then kill until none is left."""
+        limit_s = time.monotonic() + patience_s
+        asked: set[int] = set()
+        while (members := self.members()) and time.monotonic() < limit_s:
+            _send(members - asked, signal.SIGTERM)
+            asked |= members
+            time.sleep(_LOOK_S)
+        limit_s, looks = time.monotonic() + _KILL_PATIENCE_S, 0
+        while looks < _LOOKS and time.monotonic() < limit_s:
+            members = self.members()
+            looks = 0 if members else looks + 1
+            _send(members, signal.SIGKILL)
+            time.sleep(_LOOK_S)
+        if self.first is not None:
+            with suppress(OSError):
+                os.killpg(self.first, signal.SIGKILL)  # where there is no /proc
+        remove_group(self.group)
+
+
+def _has(pid: int, wanted: bytes, proc: Path = PROC) -> bool:
+    try:
+        return wanted in (proc / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:  # ended, or another user's
+        return False
+
+
+def _ended(pid: int, proc: Path = PROC) -> bool:
+    """Whether a process has ended and only waits to be noticed by its parent."""
+    try:
+        return (proc / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except (OSError, IndexError):
+        return True
+
+
+def _send(pids: frozenset[int] | set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(OSError):
+            os.kill(pid, number)
