@@ -49,6 +49,12 @@ def test_a_key_without_a_line_is_named(script: ModuleType) -> None:
         script.page(known)
 
 
+def test_an_option_of_a_member_needs_no_line(script: ModuleType) -> None:
+    """A new member is one file and one line in the registry: its docstring and its own tests fill the table."""
+    known = {key: fact for key, fact in script.facts().items() if not key.startswith("rapl: ")}
+    assert f"| rapl | `{script.tests_of('collectors', 'rapl')}` |" in script.page(known)
+
+
 def test_a_key_without_a_meaning_is_named(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """The meaning is the docstring's, which ``schema`` prints too."""
     mute = script.Key("protocol.trials", "", "whole number", "`5`")
