@@ -109,6 +109,21 @@ def test_what_is_no_rest_is_named(gpu: Gpu, state: EdgeState) -> None:
     assert all(each.rested_s[1] <= 3.0 for each in found)
 
 
+def test_a_delay_below_a_tick_need_not_show_and_the_bounds_hold_it() -> None:
+    """A counter that moves every 100 ms, 100 ms late: mostly flat at once, which no reading can tell from on time."""
+    found = windows(Gpu("delay 100 ms", delay_s=(0.1, 0.1)), 0.1, 3.0, 40)
+    assert states(found) <= {"flat", "late"}
+    assert all(map(holds, found))
+
+
+def test_no_delay_beyond_a_second_is_allowed_for() -> None:
+    """A sensor that lags by 500 ms is not flat within it: its windows have bounds by ticks with that delay alone."""
+    found = windows(Gpu("lag 500 ms", lag_s=0.5), 0.02, 3.0, 10)
+    unsettled = [each.reading for each in found if not each.reading.settled]
+    assert len(unsettled) >= 8
+    assert {reading.edges.delay_high_s for reading in unsettled if reading.edges} == {1.0}
+
+
 def test_the_apparent_delay_is_near_the_delay() -> None:
     """By even work that begins and ends at the marks: both edges show it."""
     gpu = Gpu("delay 100 ms", delay_s=(0.1, 0.1))

@@ -40,7 +40,7 @@ class RestLimits:
     """
 
     flat_within: float = 0.05
-    widest_delay_s: float = 1.6
+    widest_delay_s: float = 1.0
     longest_s: float = 3.0
 
 

@@ -50,7 +50,7 @@ class NvmlOptions:
     delay_high_s: float = field(default=0.055, validator=validators.ge(0))
     settle_s: float = field(default=2.0, validator=validators.gt(0))
     flat_within: float = field(default=0.05, validator=validators.gt(0))
-    widest_delay_s: float = field(default=1.6, validator=validators.gt(0))
+    widest_delay_s: float = field(default=1.0, validator=validators.gt(0))
     longest_rest_s: float = field(default=3.0, validator=validators.gt(0))
 
 
