@@ -24,6 +24,9 @@ from ai_energy_benchmarks.domain.power import EdgeState, Series
 FALL_ALLOWANCE_S = 0.03
 # Power is compared over so long at least, because a reading places a tick only to some milliseconds.
 _STRETCH_S = 0.05
+# On a busy machine readings come tens of milliseconds late. Between two such changes power is known so badly that a
+# falling one looks flat, so they are passed over; what they counted is in the next one.
+_LATE_S = 0.012
 _LAST_S, _LAST_TICKS = 0.1, 3
 # Work that draws hardly more than the rest leaves no step to compare with; then a part of its power serves.
 _LEAST_STEP = 0.5
@@ -176,13 +179,13 @@ def is_calm(series: Series, begin_s: float, end_s: float, step_w: float, flat_wi
 
 
 def knots(series: Series, begin_s: float, end_s: float) -> list[Knot]:
-    """The changes that were seen between two times."""
+    """The changes that were seen between two times, but for those that were seen too late to say when they were."""
     before_s, after_s, values = series.before_s, series.after_s, series.values
     rows = (row for row in range(1, len(values)) if values[row] != values[row - 1])
     return [
         Knot((before_s[row - 1] + after_s[row]) / 2, (after_s[row] - before_s[row - 1]) / 2, values[row])
         for row in rows
-        if before_s[row - 1] >= begin_s and after_s[row] <= end_s
+        if before_s[row - 1] >= begin_s and after_s[row] <= end_s and after_s[row] - before_s[row - 1] <= 2 * _LATE_S
     ]
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from array import array
 from statistics import fmean
 
 import pytest
 from attrs import evolve
 
-from ai_energy_benchmarks.domain.power import EdgeState, WindowEdges
+from ai_energy_benchmarks.domain.power import Device, EdgeState, Series, WindowEdges
 from ai_energy_benchmarks.domain.recipes import cut, follow
+from ai_energy_benchmarks.domain.rests import knots
 from ai_energy_benchmarks.domain.verdict import Finding
 from tests.factories import reading, trial, verdict
 from tests.unit.simulated_rests import Gpu, Measured, even, jumping, measure
@@ -122,6 +124,14 @@ def test_no_delay_beyond_a_second_is_allowed_for() -> None:
     unsettled = [each.reading for each in found if not each.reading.settled]
     assert len(unsettled) >= 8
     assert {reading.edges.delay_high_s for reading in unsettled if reading.edges} == {1.0}
+
+
+def test_changes_that_were_seen_late_say_nothing_of_power() -> None:
+    """A busy machine saw the second change up to 55 ms late: it is passed over, and its energy is in the next one."""
+    times_s = array("d", (0.095, 0.101, 0.195, 0.25, 0.295, 0.301, 0.395, 0.401))
+    values_j = array("d", (0, 10, 10, 20, 20, 30, 30, 40))
+    series = Series(Device("gpu", "GPU-0"), "energy_j", "nvml", times_s, times_s, values_j)
+    assert [knot.value_j for knot in knots(series, 0.0, 1.0)] == [10, 30, 40]
 
 
 def test_the_apparent_delay_is_near_the_delay() -> None:
