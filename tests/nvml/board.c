@@ -1,18 +1,24 @@
 /* The physics of simulated boards, and the file that describes them. */
 #include "board.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 Board board[MAX_BOARDS];
 int boards, users;
 double origin_s;
 char driver[80];
 static double gone_at_s;
-static char work_file[512];
+static char work_file[512], draw_file[512], settings_file[512];
+static int settings_fd = -1;
+static Setting in_memory[MAX_BOARDS];
+int permitted = 1;
 
 double now_s(void)
 {
@@ -73,6 +79,22 @@ static double work_s(double t, int *running)
     return total_s;
 }
 
+/* What a server draws besides, and its energy since the origin: a file of times, each with the watts from then on. */
+static double drawn_w(double t, double *sum_j)
+{
+    double steps[8192], watts = 0;
+    FILE *file = draw_file[0] ? fopen(draw_file, "rb") : NULL;
+    size_t count = file ? fread(steps, 2 * sizeof(double), 4096, file) : 0;
+    if (file) fclose(file);
+    *sum_j = 0;
+    for (size_t i = 0; i < count && steps[2 * i] < t; i++) {
+        double end_s = i + 1 < count && steps[2 * i + 2] < t ? steps[2 * i + 2] : t;
+        watts = steps[2 * i + 1];
+        *sum_j += (end_s - steps[2 * i]) * watts;
+    }
+    return watts;
+}
+
 /* Joules from the origin to t as the sensor sees them; what a lag holds back is lag * y. */
 static double energy_j(const Board *b, const Steps *of, double t)
 {
@@ -82,7 +104,9 @@ static double energy_j(const Board *b, const Steps *of, double t)
     if (b->lag_s > 0) j -= b->lag_s * (lagged_w(of, i, since_s, b->lag_s) - of->lagged_w[of->count - 1]);
     int running;
     if (b->work_w > 0) j += b->work_w * work_s(t, &running);
-    return b->gain * j;
+    double besides_j;
+    drawn_w(t, &besides_j);
+    return b->gain * (j + besides_j);
 }
 
 static double power_w(const Board *b, const Steps *of, double t)
@@ -90,7 +114,8 @@ static double power_w(const Board *b, const Steps *of, double t)
     double since_s, cycles;
     int i = inside(of, t, &since_s, &cycles), running = 0;
     if (b->work_w > 0) work_s(t, &running);
-    return b->gain * (running * b->work_w) + b->gain * (b->lag_s > 0 ? lagged_w(of, i, since_s, b->lag_s) : of->watts[i]);
+    double besides_j;
+    return b->gain * (drawn_w(t, &besides_j) + running * b->work_w) + b->gain * (b->lag_s > 0 ? lagged_w(of, i, since_s, b->lag_s) : of->watts[i]);
 }
 
 /* The lagged power at the end of each step; of a trace that has repeated for ever. */
@@ -182,6 +207,42 @@ double utilization(const Board *b)
     return running ? 100 : b->utilization;
 }
 
+static Setting defaults(const Board *b) { return (Setting){b->limit_w, 0, 0}; }
+
+void open_settings(void)
+{
+    for (int i = 0; i < boards; i++) in_memory[i] = defaults(&board[i]);
+    if (!settings_file[0]) return;
+    settings_fd = open(settings_file, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (settings_fd < 0) return;
+    /* Alone: the driver was unloaded since the last user left, and forgot what was set, unless it is persistent. */
+    if (flock(settings_fd, LOCK_EX | LOCK_NB) == 0)
+        for (int i = 0; i < boards; i++) {
+            Setting s;
+            if (!board[i].persistence || pread(settings_fd, &s, sizeof s, i * (off_t)sizeof s) != sizeof s) change(&board[i], defaults(&board[i]));
+        }
+    flock(settings_fd, LOCK_SH);
+}
+
+void close_settings(void)
+{
+    if (settings_fd >= 0) close(settings_fd);
+    settings_fd = -1;
+}
+
+Setting setting(const Board *b)
+{
+    Setting s = in_memory[b - board];
+    if (settings_fd >= 0 && pread(settings_fd, &s, sizeof s, (b - board) * (off_t)sizeof s) != sizeof s) s = defaults(b);
+    return s;
+}
+
+void change(const Board *b, Setting to)
+{
+    in_memory[b - board] = to;
+    if (settings_fd >= 0 && pwrite(settings_fd, &to, sizeof to, (b - board) * (off_t)sizeof to) < 0) abort();
+}
+
 /* Nanoseconds until now in which the clock was held down for a reason. */
 uint64_t violation_ns(const Board *b, int policy)
 {
@@ -233,6 +294,12 @@ static void set(Board *b, const char *key, char *rest)
     else if (!strcmp(key, "counts_violations")) b->counts_violations = (int)v;
     else if (!strcmp(key, "module_w")) b->module_w = v;
     else if (!strcmp(key, "limit_w")) b->limit_w = v;
+    else if (!strcmp(key, "default_limit_w")) b->default_limit_w = v;
+    else if (!strcmp(key, "min_limit_w")) b->min_limit_w = v;
+    else if (!strcmp(key, "max_limit_w")) b->max_limit_w = v;
+    else if (!strcmp(key, "max_clock_mhz")) b->max_clock_mhz = (int)v;
+    else if (!strcmp(key, "persistence")) b->persistence = (int)v;
+    else if (!strcmp(key, "settable")) b->settable = (int)v;
     else if (!strcmp(key, "temperature_celsius")) b->temperature = v;
     else if (!strcmp(key, "lost_at_s")) b->lost_at_s = v;
     else if (!strcmp(key, "reachable")) b->reachable = (int)v;
@@ -270,7 +337,7 @@ static Board *add_board(void)
     memset(b, 0, sizeof *b);
     b->magic = BOARD_MAGIC;
     b->tick_s = 0.1, b->gain = b->duty = 1, b->average_s = 1, b->limit_w = 700, b->utilization = 50, b->temperature = 40, b->lost_at_s = INFINITY;
-    b->reachable = b->counter = b->instant = b->power = b->counts_violations = 1, b->architecture = 9;
+    b->reachable = b->counter = b->instant = b->power = b->counts_violations = b->persistence = b->settable = 1, b->architecture = 9, b->max_clock_mhz = 1980;
     return b;
 }
 
@@ -281,7 +348,7 @@ int read_file(const char *path)
     Board *b = NULL;
     FILE *file = path ? fopen(path, "r") : NULL;
     if (!file) return DRIVER_NOT_LOADED;
-    boards = 0, origin_s = 0, gone_at_s = INFINITY, work_file[0] = 0;
+    boards = 0, origin_s = 0, gone_at_s = INFINITY, work_file[0] = draw_file[0] = settings_file[0] = 0, permitted = 1;
     snprintf(driver, sizeof driver, "550.00");
     while (fgets(line, sizeof line, file)) {
         line[strcspn(line, "\n")] = 0;
@@ -290,6 +357,9 @@ int read_file(const char *path)
         else if (!strcmp(key, "origin_s")) origin_s = atof(line + length);
         else if (!strcmp(key, "gone_at_s")) gone_at_s = atof(line + length);
         else if (!strcmp(key, "work_file")) snprintf(work_file, sizeof work_file, "%s", line + length);
+        else if (!strcmp(key, "draw_file")) snprintf(draw_file, sizeof draw_file, "%s", line + length);
+        else if (!strcmp(key, "settings_file")) snprintf(settings_file, sizeof settings_file, "%s", line + length);
+        else if (!strcmp(key, "permitted")) permitted = atoi(line + length);
         else if (!strcmp(key, "driver")) snprintf(driver, sizeof driver, "%s", line + length);
         else if (b) set(b, key, line + length);
     }

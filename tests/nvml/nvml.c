@@ -14,6 +14,10 @@
  * power behind a first-order lag. A second trace, of steps called "shown", may take the place of the true power in the
  * power fields, and with counts_shown in the counter too: the readings of a real driver. Fields asked for with
  * scope 1 are those of the module, which draws module_w beside the board. See simulated.py for the file's writer.
+ *
+ * Power limits and locked clocks are set as the NVML API reference says: by the privileged alone (else code 4), within
+ * the limits that the board states (else code 2), until the driver is unloaded, which happens when its last user has
+ * gone, unless persistence mode is on. There is no call that reads a lock of the clocks.
  */
 #include "board.h"
 
@@ -25,14 +29,14 @@ int nvmlInitWithFlags(unsigned flags)
 {
     int code = users ? SUCCESS : read_file(getenv("SIMULATED_NVML"));
     (void)flags;
-    if (code == SUCCESS) users++;
+    if (code == SUCCESS && !users++) open_settings();
     return code;
 }
 int nvmlInit_v2(void) { return nvmlInitWithFlags(0); }
 int nvmlShutdown(void)
 {
     if (!users) return UNINITIALIZED;
-    users--;
+    if (!--users) close_settings();
     return SUCCESS;
 }
 
@@ -144,14 +148,80 @@ int nvmlDeviceGetTemperatureV(const Board *b, Temperature *out)
     return SUCCESS;
 }
 
-static int limit(const Board *b, unsigned *out) { ASK(b); *out = (unsigned)(b->limit_w * 1000); return SUCCESS; }
+static int limit(const Board *b, unsigned *out) { ASK(b); *out = (unsigned)(setting(b).limit_w * 1000); return SUCCESS; }
+static double default_w(const Board *b) { return b->default_limit_w > 0 ? b->default_limit_w : b->limit_w; }
+static double highest_w(const Board *b) { return b->max_limit_w > 0 ? b->max_limit_w : default_w(b); }
 int nvmlDeviceGetEnforcedPowerLimit(const Board *b, unsigned *out) { return limit(b, out); }
 int nvmlDeviceGetPowerManagementLimit(const Board *b, unsigned *out) { return limit(b, out); }
-int nvmlDeviceGetPowerManagementDefaultLimit(const Board *b, unsigned *out) { return limit(b, out); }
+int nvmlDeviceGetPowerManagementDefaultLimit(const Board *b, unsigned *out)
+{
+    ASK(b);
+    *out = (unsigned)(default_w(b) * 1000);
+    return SUCCESS;
+}
 int nvmlDeviceGetPowerManagementLimitConstraints(const Board *b, unsigned *low, unsigned *high)
 {
-    *low = 0;
-    return limit(b, high);
+    ASK(b);
+    *low = (unsigned)(b->min_limit_w * 1000), *high = (unsigned)(highest_w(b) * 1000);
+    return SUCCESS;
+}
+int nvmlDeviceSetPowerManagementLimit(const Board *b, unsigned milliwatts)
+{
+    ASK(b);
+    if (!b->settable) return NOT_SUPPORTED;
+    if (!permitted) return NO_PERMISSION;
+    if (milliwatts < b->min_limit_w * 1000 || milliwatts > highest_w(b) * 1000) return INVALID_ARGUMENT;
+    Setting s = setting(b);
+    s.limit_w = milliwatts / 1000.0;
+    change(b, s);
+    return SUCCESS;
+}
+int nvmlDeviceSetGpuLockedClocks(const Board *b, unsigned low_mhz, unsigned high_mhz)
+{
+    ASK(b);
+    if (!b->settable) return NOT_SUPPORTED;
+    if (!permitted) return NO_PERMISSION;
+    if (low_mhz > high_mhz || low_mhz < LOWEST_MHZ || high_mhz > (unsigned)b->max_clock_mhz) return INVALID_ARGUMENT;
+    Setting s = setting(b);
+    s.low_mhz = (int)low_mhz, s.high_mhz = (int)high_mhz;
+    change(b, s);
+    return SUCCESS;
+}
+int nvmlDeviceResetGpuLockedClocks(const Board *b)
+{
+    ASK(b);
+    if (!b->settable) return NOT_SUPPORTED;
+    if (!permitted) return NO_PERMISSION;
+    Setting s = setting(b);
+    s.low_mhz = s.high_mhz = 0;
+    change(b, s);
+    return SUCCESS;
+}
+int nvmlDeviceGetPersistenceMode(const Board *b, int *out) { ASK(b); *out = b->persistence; return SUCCESS; }
+int nvmlDeviceGetMaxClockInfo(const Board *b, int kind, unsigned *out)
+{
+    ASK(b);
+    *out = kind == 2 ? MEMORY_MHZ : (unsigned)b->max_clock_mhz;
+    return SUCCESS;
+}
+int nvmlDeviceGetSupportedMemoryClocks(const Board *b, unsigned *count, unsigned *out)
+{
+    ASK(b);
+    unsigned room = *count;
+    *count = 1;
+    if (out == NULL || room < 1) return INSUFFICIENT_SIZE;
+    out[0] = MEMORY_MHZ;
+    return SUCCESS;
+}
+int nvmlDeviceGetSupportedGraphicsClocks(const Board *b, unsigned memory_mhz, unsigned *count, unsigned *out)
+{
+    ASK(b);
+    unsigned room = *count;
+    if (memory_mhz != MEMORY_MHZ) return NOT_FOUND;
+    *count = (unsigned)((b->max_clock_mhz - LOWEST_MHZ) / CLOCK_STEP_MHZ + 1);
+    if (out == NULL || room < *count) return INSUFFICIENT_SIZE;
+    for (unsigned i = 0; i < *count; i++) out[i] = (unsigned)b->max_clock_mhz - i * CLOCK_STEP_MHZ;
+    return SUCCESS;
 }
 
 typedef struct { unsigned long long total, free, used; } Memory;
@@ -171,7 +241,11 @@ int nvmlDeviceGetUtilizationRates(const Board *b, Utilization *out)
 int nvmlDeviceGetClockInfo(const Board *b, int kind, unsigned *out)
 {
     ASK(b);
-    *out = kind == 2 ? 2600 : 1400;
+    Setting s = setting(b);
+    unsigned free_mhz = 1400;
+    if (s.high_mhz && free_mhz > (unsigned)s.high_mhz) free_mhz = (unsigned)s.high_mhz;
+    if (free_mhz < (unsigned)s.low_mhz) free_mhz = (unsigned)s.low_mhz;
+    *out = kind == 2 ? 2600 : free_mhz;
     return SUCCESS;
 }
 int nvmlDeviceGetPerformanceState(const Board *b, int *out) { ASK(b); *out = 0; return SUCCESS; }

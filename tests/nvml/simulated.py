@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import struct
 import subprocess
 import time
 from array import array
@@ -91,6 +92,11 @@ class Board:
         shown: what its power fields show, if that is another trace: the recorded readings of a real driver.
         counts_shown: whether its counter integrates that trace instead of what it draws.
         gain, noise_w, duty, lag_s: what the sensor makes of the truth; ``energy_j`` here knows only the gain.
+        limit_w: its power limit when the driver is loaded.
+        default_limit_w, max_limit_w: 0 takes that one.
+        max_clock_mhz: its highest SM clock; the others are 15 MHz apart, down to 210.
+        persistence: whether settings outlive the last user of the driver.
+        settable: whether it has a limit and clocks that can be set.
         module_w: what the rest of the module draws, seen by fields of module scope.
         reachable: false for a board that has fallen off the bus: it is listed, but there is no handle for it.
         counter, instant, power: whether it has an energy counter, the newer power fields, any power at all.
@@ -118,6 +124,12 @@ class Board:
     counts_shown: bool = False
     module_w: float = 0.0
     limit_w: float = 700.0
+    default_limit_w: float = 0.0
+    min_limit_w: float = 0.0
+    max_limit_w: float = 0.0
+    max_clock_mhz: int = 1980
+    persistence: bool = True
+    settable: bool = True
     temperature_celsius: float = 40.0
     lost_at_s: float = math.inf
     reachable: bool = True
@@ -167,12 +179,16 @@ class Board:
             "work_w",
             "module_w",
             "limit_w",
+            "default_limit_w",
+            "min_limit_w",
+            "max_limit_w",
+            "max_clock_mhz",
             "temperature_celsius",
             "architecture",
             "throttle_reasons",
             "seed",
         )
-        flags = ("reachable", "counter", "instant", "power", "counts_shown")
+        flags = ("reachable", "counter", "instant", "power", "counts_shown", "persistence", "settable")
         lines = ["board", *(f"{key} {getattr(self, key)}" for key in plain)]
         lines += [f"{key} {int(getattr(self, key))}" for key in flags]
         lines += [f"lost_at_s {self.lost_at_s}"] * math.isfinite(self.lost_at_s)
@@ -193,18 +209,27 @@ class Machine:
 
     Attributes:
         work_file: where the times of work are written, which the boards with ``work_w`` follow.
+        draw_file: where a scripted server writes what it draws besides, by ``draw``.
+        settings_file: where what users set is kept for all processes; None keeps it in each.
+        permitted: whether users may change settings.
     """
 
     boards: tuple[Board, ...]
     origin_s: float
     gone_at_s: float = math.inf
     work_file: Path | None = None
+    draw_file: Path | None = None
+    settings_file: Path | None = None
+    permitted: bool = True
 
     def write(self, path: Path) -> None:
         """The file for ``SIMULATED_NVML``."""
         lines = [f"origin_s {self.origin_s!r}"]
         lines += [f"gone_at_s {self.gone_at_s}"] * math.isfinite(self.gone_at_s)
         lines += [f"work_file {self.work_file}"] * (self.work_file is not None)
+        lines += [f"draw_file {self.draw_file}"] * (self.draw_file is not None)
+        lines += [f"settings_file {self.settings_file}"] * (self.settings_file is not None)
+        lines += [f"permitted {int(self.permitted)}"]
         path.write_text("\n".join([*lines, *(line for board in self.boards for line in board.lines()), ""]))
 
     @contextmanager
@@ -220,6 +245,30 @@ class Machine:
         assert self.work_file is not None
         with self.work_file.open("ab") as file:
             file.write(array("d", [time_s - self.origin_s]).tobytes())
+
+    def draw(self, power_w: float) -> None:
+        """From now on every board draws so much in addition."""
+        assert self.draw_file is not None
+        with self.draw_file.open("ab") as file:
+            file.write(array("d", [time.perf_counter() - self.origin_s, power_w]).tobytes())
+
+    def limit_now_w(self, board: int = 0) -> float:
+        """The power limit in force, whoever set it."""
+        limit_w, _, _ = self._setting(board)
+        return limit_w
+
+    def locked_mhz(self, board: int = 0) -> tuple[int, int]:
+        """Between which clocks the board is locked; zeros if it is not."""
+        _, low_mhz, high_mhz = self._setting(board)
+        return low_mhz, high_mhz
+
+    def _setting(self, board: int) -> tuple[float, int, int]:
+        content = self.settings_file.read_bytes() if self.settings_file and self.settings_file.exists() else b""
+        record = struct.Struct("dii")
+        if len(content) < (board + 1) * record.size:
+            return self.boards[board].limit_w, 0, 0
+        limit_w, low_mhz, high_mhz = record.unpack_from(content, board * record.size)
+        return limit_w, low_mhz, high_mhz
 
     def work_s(self, start_s: float, stop_s: float) -> float:
         """How long work ran between two times on the monotonic clock."""
