@@ -67,8 +67,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     os.environ.update(passive_waiting(os.environ))  # before any engine is loaded; what is started inherits it
     learn_environment()
     with Endings() as endings:
+        put_gpus_back()
         code = exit_code(arguments)
+        put_gpus_back()
     leave(endings.code or code if code == INTERRUPTED else code)
+
+
+def put_gpus_back() -> None:
+    """Undo what runs that were killed had set GPUs to: those before this command, and those that it started."""
+    from ai_energy_benchmarks.machine.gpu_notes import notes_directory
+
+    if any(notes_directory().glob("*.json")):
+        from ai_energy_benchmarks.machine.gpu_settings import restore_left
+
+        for sentence in restore_left():
+            say(f"note: {sentence}", err=True)
 
 
 def exit_code(arguments: Sequence[str] | None = None) -> int:

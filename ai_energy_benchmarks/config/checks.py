@@ -50,6 +50,7 @@ def problems(config: BenchmarkConfig) -> tuple[Problem, ...]:
         *_backend(config.backend),
         *_endpoint(config),
         *_load(config),
+        *_gpu(config),
         *_slo(config.scenario.slo),
         *_generation(config.scenario.generate_kwargs),
         *_protocol(config.protocol),
@@ -70,6 +71,15 @@ def _load(config: BenchmarkConfig) -> Iterator[Problem]:
             f"outlives a batch unless backend.options asks for one, got {shown(config.load.salt)}; remove it"
         )
         yield Problem(("load", "salt"), text)
+
+
+def _gpu(config: BenchmarkConfig) -> Iterator[Problem]:
+    gpu = config.gpu
+    for key, other in (("power_limit_percent", "power_limit_w"), ("sm_clock_percent", "sm_clock_mhz")):
+        if getattr(gpu, key) is not None and getattr(gpu, other) is not None:
+            yield Problem(("gpu", key), f"contradicts {other}; keep one of the two")
+    if (gpu.power_limited or gpu.clock_locked) and config.backend.device.partition(":")[0] == "cpu":
+        yield Problem(("gpu",), f"has no effect on backend.device: {config.backend.device}; remove it")
 
 
 def _backend(backend: BackendConfig) -> Iterator[Problem]:

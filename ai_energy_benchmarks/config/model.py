@@ -34,6 +34,7 @@ __all__ = [
     "CarbonConfig",
     "CostConfig",
     "GenerateKwargs",
+    "GpuConfig",
     "InputShapes",
     "LoadConfig",
     "Matching",
@@ -172,6 +173,36 @@ class LoadConfig:
 
 
 @frozen
+class GpuConfig:
+    """The state of the GPUs while a benchmark runs; afterwards, also after a crash, they are as they were.
+
+    It holds for the GPUs of ``backend.device_ids``; else for GPU 0 of engines that run or are started here, and for all
+    GPUs that this process sees of a server that runs already.
+
+    Attributes:
+        power_limit_w: the power limit; needs the right to set it (root).
+        power_limit_percent: the same in percent of the GPU's default limit.
+        sm_clock_mhz: hold the clock of the multiprocessors there; one of the GPU's own clocks.
+        sm_clock_percent: the same in percent of the highest one; the nearest of the GPU's own clocks is taken.
+    """
+
+    power_limit_w: Annotated[float, MoreThan(0)] | None = None
+    power_limit_percent: Annotated[float, MoreThan(0), AtMost(200)] | None = None
+    sm_clock_mhz: Count | None = None
+    sm_clock_percent: Annotated[float, MoreThan(0), AtMost(100)] | None = None
+
+    @property
+    def power_limited(self) -> bool:
+        """Whether a power limit is to be set."""
+        return self.power_limit_w is not None or self.power_limit_percent is not None
+
+    @property
+    def clock_locked(self) -> bool:
+        """Whether the clock is to be held."""
+        return self.sm_clock_mhz is not None or self.sm_clock_percent is not None
+
+
+@frozen
 class ReporterConfig:
     """An output by name.
 
@@ -200,6 +231,7 @@ class BenchmarkConfig:
         name: what the result is called.
         scenario: what is asked of the model.
         load: when the next request leaves.
+        gpu: the state of the GPUs while the benchmark runs.
         protocol: the order and length of the steps.
         metrics: which meters watch.
         reporters: which outputs are written.
@@ -209,6 +241,7 @@ class BenchmarkConfig:
     name: Text = "benchmark"
     scenario: ScenarioConfig = field(factory=ScenarioConfig)
     load: LoadConfig = field(factory=LoadConfig)
+    gpu: GpuConfig = field(factory=GpuConfig)
     protocol: ProtocolConfig = field(factory=ProtocolConfig)
     metrics: MetricsConfig = field(factory=MetricsConfig)
     reporters: tuple[ReporterConfig, ...] = DEFAULT_REPORTERS

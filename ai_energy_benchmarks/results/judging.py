@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ai_energy_benchmarks.analysis.gpu_state_checks import GpuState, gpu_state_findings
 from ai_energy_benchmarks.analysis.gpu_use import gpu_uses
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.verdict import Planned, judge
 from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.config.checks import needs_endpoint, runs_on_gpu
-from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.config.model import BenchmarkConfig, GpuConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Component, Samples
@@ -55,7 +56,17 @@ def judged(
         gpu_unknown=config.backend.type if served and uses_gpu(config, engine) is None else None,
         collector_notes=meter_notes,
         samples=samples,
-        extra=noticed,
+        extra=(*noticed, *gpu_state_findings(_wanted_state(config.gpu), environment.boards, samples, trials)),
+    )
+
+
+def _wanted_state(gpu: GpuConfig) -> GpuState:
+    limit, clock = gpu.power_limit_percent, gpu.sm_clock_percent
+    return GpuState(
+        limit_w=gpu.power_limit_w,
+        limit_share=None if limit is None else limit / 100,
+        clock_hz=None if gpu.sm_clock_mhz is None else gpu.sm_clock_mhz * 1e6,
+        clock_share=None if clock is None else clock / 100,
     )
 
 

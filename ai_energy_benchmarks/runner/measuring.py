@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from attrs import define
@@ -20,6 +20,7 @@ from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
 from ai_energy_benchmarks.errors import BackendError, ReporterError
+from ai_energy_benchmarks.machine.gpu_settings import GpuSettings
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 from ai_energy_benchmarks.reporters.base import Reporter
 from ai_energy_benchmarks.results.journal import Journal
@@ -27,6 +28,7 @@ from ai_energy_benchmarks.results.writing import check_directory
 from ai_energy_benchmarks.runner import composition
 from ai_energy_benchmarks.runner.event_loop import CutShortError, MonotonicClock, run_to_end
 from ai_energy_benchmarks.runner.generating import GaveUpError, Members
+from ai_energy_benchmarks.runner.gpu_state import gpu_state_findings, gpu_targets
 from ai_energy_benchmarks.runner.interrupts import Interrupts
 from ai_energy_benchmarks.runner.keeping import Keeper
 from ai_energy_benchmarks.runner.protocol import Steps
@@ -80,6 +82,7 @@ class Measuring:
         problems = self.backend.problems(demand)
         if problems:
             raise BackendError("\n".join(problems))
+        gpu_targets(config, probe=True)
         members = self._members(take_snapshot())
         passes = check_passes(config, members.dataset, members.reasoning.formatter, members.backend)
         with members.collector:
@@ -90,10 +93,23 @@ class Measuring:
 
     def measure(self) -> BenchmarkResult:
         """Run the benchmark; nothing is written."""
-        return self._measured(self._record(), Keeper(self.config))
+        with self._gpus_set():
+            return self._measured(self._record(), Keeper(self.config))
 
     def run(self, interrupts: Interrupts | None) -> BenchmarkResult:
         """Measure, and hand the result to every reporter."""
+        with self._gpus_set():
+            return self._run(interrupts)
+
+    @contextmanager
+    def _gpus_set(self) -> Iterator[None]:
+        """The GPUs as the config wants them, from before the snapshot until the last report is written."""
+        targets = gpu_targets(self.config)
+        self.findings = (*self.findings, *gpu_state_findings(targets))
+        with GpuSettings(targets):
+            yield
+
+    def _run(self, interrupts: Interrupts | None) -> BenchmarkResult:
         record, outputs = self._record(), Outputs(self.config, self.reporters)
         with interrupts or nullcontext(Interrupts()) as entered, outputs.keeping(record) as journal:
             try:

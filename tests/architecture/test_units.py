@@ -40,6 +40,8 @@ UNITLESS = {
     "ServerGauges.running_requests": "a count",
     "ServerGauges.waiting_requests": "a count",
     "ServerLoad": "counts and ratios",
+    "GpuConfig.power_limit_percent": "percent of the GPU's default power limit",
+    "GpuConfig.sm_clock_percent": "percent of the GPU's highest clock",
     "Goodput.good_requests": "a mean count",
     "Goodput.unknown_requests": "a mean count",
     "Goodput.share": "a ratio",

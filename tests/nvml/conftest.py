@@ -50,11 +50,14 @@ def simulating(library: Path, directory: Path, patch: pytest.MonkeyPatch) -> Sim
         patch: takes the simulation away at its end; a fixture of a module enters ``pytest.MonkeyPatch.context()``.
     """
 
-    def make(*boards: Board, gone_at_s: float = math.inf) -> Machine:
+    def make(*boards: Board, gone_at_s: float = math.inf, permitted: bool = True) -> Machine:
         _forget()
-        machine = Machine(boards, time.perf_counter(), gone_at_s, directory / "work")
+        files = [directory / name for name in ("work", "draw", "settings")]
+        files[2].unlink(missing_ok=True)  # another machine
+        machine = Machine(boards, time.perf_counter(), gone_at_s, *files, permitted=permitted)
         machine.write(directory / "boards")
         patch.setenv("SIMULATED_NVML", str(directory / "boards"))
+        patch.setenv("AEB_STATE_DIR", str(directory / "state"))  # of the notes on GPUs that are set otherwise
         patch.setenv("LD_LIBRARY_PATH", str(library.parent))  # for child processes
         patch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         return machine
