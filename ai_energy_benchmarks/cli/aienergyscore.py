@@ -9,6 +9,7 @@ import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED
 from ai_energy_benchmarks.cli.logs import log_options
+from ai_energy_benchmarks.cli.options import as_overrides, output_dir_option, samples_option
 from ai_energy_benchmarks.cli.streams import say
 
 
@@ -18,7 +19,8 @@ from ai_energy_benchmarks.cli.streams import say
 @click.option("--config-name", default="text_generation", show_default=True,
               help="The config NAME.yaml in --config-dir; without one, the task.")  # fmt: skip
 @click.option("--config-dir", type=click.Path(file_okay=False, path_type=Path), help="Where --config-name is.")
-@click.option("-n", "--num-samples", type=int, help="Prompts of one pass.  [default: 1000]")
+@samples_option("1000", older=("--num-samples",))
+@output_dir_option("RESULTS_DIR, else results")
 @click.option("--strict", is_flag=True, help="Exit with 3 if the verdict is FAIL.")
 @log_options
 @click.pass_context
@@ -29,7 +31,8 @@ def aienergyscore(
     config: Path | None,
     config_name: str,
     config_dir: Path | None,
-    num_samples: int | None,
+    samples: int | None,
+    output_dir: Path | None,
     strict: bool,
 ) -> int:
     """Measure one model by the method of AI Energy Score, and write the files of its portal.
@@ -45,17 +48,16 @@ def aienergyscore(
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.reporters.aienergyscore import SUMMARY_FILE, WH_FILE
 
-    changes = parse_assignments(overrides)
-    if num_samples is not None:
-        changes["scenario.num_samples"] = num_samples
+    changes = parse_assignments(overrides) | as_overrides(samples, None)
     file = config or (config_dir / f"{config_name}.yaml" if config_dir else None)
     if file is None and config_name != "text_generation":
         raise click.UsageError(f"only text_generation needs no --config-dir, got {config_name!r}", ctx)
-    translated = container_mapping(mapping_from_file(file) if file else {}, changes, os.environ)
+    directory = {} if output_dir is None else {"RESULTS_DIR": str(output_dir)}
+    translated = container_mapping(mapping_from_file(file) if file else {}, changes, {**os.environ, **directory})
     for note in translated.notes:
         say(f"note: {note}", err=True)
     checked = config_from_mapping(translated.mapping, source=str(file or "the command line"))
-    code = measure(checked, strict=strict, quiet=ctx.params["verbose"] > 0)
+    code = measure(checked, strict=strict)
     if code == DONE and not (checked.output_dir / WH_FILE).exists():
         say(f"error: no GPU energy, so no score; {checked.output_dir / SUMMARY_FILE} says why", err=True)
         return RUN_FAILED

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from attrs import define
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED
 from ai_energy_benchmarks.cli.logs import log_options
+from ai_energy_benchmarks.cli.options import as_overrides, samples_option
 from ai_energy_benchmarks.cli.streams import say
+from ai_energy_benchmarks.domain.durations import left, spoken
+from ai_energy_benchmarks.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ai_energy_benchmarks.study.model_list import ListedModel
 
 
 @click.command(short_help="Measure every model of a list.")
@@ -21,7 +30,7 @@ from ai_energy_benchmarks.cli.streams import say
 @click.option("--priority", "priorities", multiple=True, help="Only this priority. May be repeated.")
 @click.option("--task", "tasks", multiple=True, help="Only this task, such as text_gen. May be repeated.")
 @click.option("--reasoning-state", default="", help="Only rows with this in their reasoning state: on, off, high …")
-@click.option("-n", "--num-prompts", type=int, help="Prompts of one pass.  [default: 1000]")
+@samples_option("1000", older=("--num-prompts", "--num-samples"))
 @click.option("-o", "--override", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change one key for all models. May be repeated.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Name the rows that would run, and stop.")
@@ -36,7 +45,7 @@ def batch(
     priorities: tuple[str, ...],
     tasks: tuple[str, ...],
     reasoning_state: str,
-    num_prompts: int | None,
+    samples: int | None,
     overrides: tuple[str, ...],
     dry_run: bool,
 ) -> int:
@@ -52,13 +61,16 @@ def batch(
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
     from ai_energy_benchmarks.study.batch import MASTER_FILE, Batch, run_batch
-    from ai_energy_benchmarks.study.model_list import Filters, ListedModel, read_model_list
+    from ai_energy_benchmarks.study.model_list import Filters, read_model_list
 
-    changes = parse_assignments(overrides)
-    if num_prompts is not None:
-        changes["scenario.num_samples"] = num_prompts
+    changes = parse_assignments(overrides) | as_overrides(samples, None)
     filters = Filters(names, classes, priorities, tasks, reasoning_state)
-    rows = tuple(filter(filters.let_pass, read_model_list(models)))
+    listed = read_model_list(models)
+    rows = tuple(filter(filters.let_pass, listed))
+    if not rows:
+        raise ConfigError(
+            f"0 of {len(listed)} rows of {models} match the filters", remedy="leave a filter out, or correct it"
+        )
     if dry_run:
         for row in rows:
             say(f"{row.model}  {row.state or '-'}  class {row.model_class or '-'}")
@@ -66,10 +78,40 @@ def batch(
 
     defaults = read_user_defaults()
     batch_of_models = Batch(output_dir, backend, changes, defaults.mapping if defaults else {})
-
-    def told(row: ListedModel, outcome: str, reason: str) -> None:
-        say(f"{outcome:7}{row.model} {row.state}{': ' + reason.splitlines()[0] if reason else ''}")
-
-    done, failed = run_batch(batch_of_models, rows, told)
+    lines = _Lines(len(rows))
+    done, failed = run_batch(batch_of_models, rows, lines.ended, begun=lines.begun)
     say(f"{done} of {done + failed} models have a result: {output_dir / MASTER_FILE}")
     return RUN_FAILED if failed else DONE
+
+
+@define
+class _Lines:
+    """A line before each row and one after it, with how long it took and how long the others will take.
+
+    Attributes:
+        rows: how many there are.
+    """
+
+    rows: int
+    _ended: int = 0
+    _measured: int = 0
+    _measured_s: float = 0.0
+    _began_s: float | None = None
+
+    def begun(self, row: ListedModel, log: Path) -> None:
+        self._began_s = time.monotonic()
+        say(f"{self._ended + 1} of {self.rows}: {_name(row)}, everything it prints goes to {log}")
+
+    def ended(self, row: ListedModel, outcome: str, reason: str) -> None:
+        self._ended += 1
+        took = ""
+        if self._began_s is not None:
+            seconds = time.monotonic() - self._began_s
+            self._measured, self._measured_s, self._began_s = self._measured + 1, self._measured_s + seconds, None
+            remaining = left(self._measured, self._measured + self.rows - self._ended, self._measured_s)
+            took = f" ({spoken(seconds)}{remaining})"
+        say(f"{outcome:7}{_name(row)}{took}{': ' + reason.splitlines()[0] if reason else ''}")
+
+
+def _name(row: ListedModel) -> str:
+    return f"{row.model} {row.state}".strip()

@@ -16,7 +16,7 @@ from ai_energy_benchmarks.safety.printable import printable
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PACKAGE = "ai_energy_benchmarks"
+PACKAGE = "ai_energy_benchmarks"
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
@@ -46,7 +46,7 @@ def set_up(verbose: int, log_file: Path | None) -> None:
     Raises:
         ConfigError: the file cannot be written.
     """
-    logger = logging.getLogger(_PACKAGE)
+    logger = logging.getLogger(PACKAGE)
     logger.setLevel(logging.DEBUG if log_file else _LEVELS[min(verbose, 2)])
     terminal = logging.StreamHandler()
     terminal.setLevel(_LEVELS[min(verbose, 2)])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
 from attrs import define, field
 from rich.console import Console
@@ -11,7 +14,11 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
-from ai_energy_benchmarks.domain.progress import Progress, Silent
+from ai_energy_benchmarks.cli.logs import PACKAGE
+from ai_energy_benchmarks.cli.streams import say
+from ai_energy_benchmarks.domain.durations import left, spoken
+from ai_energy_benchmarks.domain.progress import Progress
+from ai_energy_benchmarks.runner.plain_progress import PlainProgress
 from ai_energy_benchmarks.safety.printable import one_line
 
 _BAR_CELLS = 24
@@ -20,9 +27,25 @@ _REDRAW_S = 0.1
 _LINE_ABOVE = Control((ControlType.CURSOR_UP, 1), ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
 
 
-def terminal_progress(*, quiet: bool) -> Progress:
-    """Lines on a terminal; silent where standard error is none, and on request: redrawing would erase log lines."""
-    return Silent() if quiet or not sys.stderr.isatty() else TerminalProgress()
+def terminal_progress() -> Progress:
+    """Lines that are redrawn on a terminal; plain ones, each written once, where standard error is none."""
+    if not sys.stderr.isatty():
+        return PlainProgress(partial(say, err=True))
+    progress = TerminalProgress()
+    package = logging.getLogger(PACKAGE)
+    package.addHandler(_Below(progress, [each for each in package.handlers if type(each) is logging.StreamHandler]))
+    return progress
+
+
+class _Below(logging.Handler):
+    """After a record that went to the terminal, the stage goes on in a line of its own below it."""
+
+    def __init__(self, progress: TerminalProgress, terminals: list[logging.Handler]) -> None:
+        super().__init__(min((each.level for each in terminals), default=logging.CRITICAL))
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._progress.leave_line()
 
 
 @define
@@ -30,26 +53,36 @@ class TerminalProgress:
     """Draws in the caller's thread and keeps no timer, so nothing is redrawn inside a window.
 
     Every drawing ends its line: whatever is printed next, after Ctrl-C too, begins on a line of its own.
+
+    Attributes:
+        console: where to draw.
+        now_s: the clock.
     """
 
     console: Console = field(factory=lambda: Console(stderr=True, highlight=False))
+    now_s: Callable[[], float] = time.monotonic
     _stage: str | None = None
     _total: int | None = None
     _done: int = 0
     _began_s: float = 0.0
     _drawn_s: float = 0.0
     _gone: bool = False
+    _left: bool = False
+
+    def leave_line(self) -> None:
+        """Something else was written below the stage's line, which stays as it is."""
+        self._left = True
 
     def begin(self, stage: str, total: int | None = None) -> None:
         self.end()
         self._stage, self._total, self._done = stage, total, 0
-        self._began_s = time.monotonic()
+        self._began_s = self.now_s()
         self._draw(again=False)
 
     def advance(self, amount: int = 1) -> None:
         self._done += amount
         finished = self._total is not None and self._done >= self._total
-        if self._stage is not None and (finished or time.monotonic() - self._drawn_s >= _REDRAW_S):
+        if self._stage is not None and (finished or self.now_s() - self._drawn_s >= _REDRAW_S):
             self._draw(again=True)
 
     def end(self) -> None:
@@ -59,12 +92,13 @@ class TerminalProgress:
         self._stage = None
 
     def _draw(self, *, again: bool, over: bool = False) -> None:
-        self._drawn_s = time.monotonic()
+        self._drawn_s = self.now_s()
         if self._gone:
             return
         try:
-            if again:
+            if again and not self._left:
                 self.console.control(_LINE_ABOVE)
+            self._left = False
             self.console.print(self._line(over), no_wrap=True, overflow="crop")
         except OSError:  # the terminal was closed; the run goes on
             self._gone = True
@@ -76,8 +110,10 @@ class TerminalProgress:
             filled = round(share * _BAR_CELLS)
             line.append("━" * filled, "green").append("━" * (_BAR_CELLS - filled), "bright_black")
             line.append(f" {self._done}/{self._total}" if self._total < 10_000 else f" {share:.0%}")
-        if over:
-            line.append(f"  {time.monotonic() - self._began_s:.1f} s", "bright_black")
+        elapsed_s = self.now_s() - self._began_s
+        if over or (self._total and 0 < self._done < self._total):
+            remaining = "" if over or not self._total else left(self._done, self._total, elapsed_s)
+            line.append(f"  {spoken(elapsed_s)}{remaining}", "bright_black")
         elif not self._total:
             line.append("…", "bright_black")
         return line

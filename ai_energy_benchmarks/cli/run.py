@@ -68,7 +68,7 @@ def run(
     from ai_energy_benchmarks.text.yaml_text import read
 
     defaults = read_user_defaults()
-    changes, quiet = parse_assignments(overrides), ctx.params["verbose"] > 0
+    changes = parse_assignments(overrides)
     if config is not None:
         given = {"--model": model, "--backend": backend, "--samples": samples, "--max-new-tokens": max_new_tokens,
                  "--output-dir": output_dir}  # fmt: skip
@@ -82,7 +82,7 @@ def run(
 
             return run_file(config, changes, defaults)
         checked = load_config(config, changes, profile=profile, defaults=defaults)
-        return measure(checked, strict=strict, quiet=quiet, defaults=defaults)
+        return measure(checked, strict=strict, defaults=defaults)
     if model is None:
         raise click.UsageError("name a config file, or a model with --model", ctx)
     engine = backend or (defaults.backend if defaults else None) or "pytorch"
@@ -94,7 +94,7 @@ def run(
     if defaults is not None:
         under = laid_under(under, defaults.mapping)
     checked = config_from_mapping(laid_under(under, chosen), source="the command line")
-    return measure(checked, strict=strict, quiet=quiet, defaults=defaults)
+    return measure(checked, strict=strict, defaults=defaults)
 
 
 def quick_mapping(model: str, backend: str, output_dir: Path | None) -> dict[str, object]:
@@ -124,7 +124,7 @@ def quick_scenario(samples: int | None, max_new_tokens: int | None) -> dict[str,
     return {"scenario": scenario}
 
 
-def measure(config: BenchmarkConfig, *, strict: bool, quiet: bool, defaults: UserDefaults | None = None) -> int:
+def measure(config: BenchmarkConfig, *, strict: bool, defaults: UserDefaults | None = None) -> int:
     """Check, run, name the files, and say with which code to leave; the verdict names the defaults that were used."""
     from ai_energy_benchmarks.cli.engines import naming_all_engines
     from ai_energy_benchmarks.cli.progress import terminal_progress
@@ -133,7 +133,7 @@ def measure(config: BenchmarkConfig, *, strict: bool, quiet: bool, defaults: Use
     from ai_energy_benchmarks.runner.interrupts import Interrupts
 
     used = (defaults_finding(defaults),) if defaults else ()
-    progress = terminal_progress(quiet=quiet)
+    progress = terminal_progress()
     runner = BenchmarkRunner(config, progress=progress, findings=used, interrupts=Interrupts())
     with naming_all_engines():
         runner.check()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,8 +79,9 @@ class BenchmarkRunner:
         """The engine, made when first asked for; callers may delete it to free it early."""
         from ai_energy_benchmarks.domain.progress import Silent
         from ai_energy_benchmarks.runner.composition import make_backend
+        from ai_energy_benchmarks.runner.logged_progress import LoggedProgress
 
-        return make_backend(self.config, self._progress or Silent())
+        return make_backend(self.config, LoggedProgress(self._progress or Silent()))
 
     @property
     def config(self) -> BenchmarkConfig:
@@ -189,31 +190,52 @@ class BenchmarkRunner:
 def create_benchmark(
     config_path: str | Path | None = None,
     *,
-    config: BenchmarkConfig | FacadeConfig | None = None,
+    config: BenchmarkConfig | FacadeConfig | Mapping[str, object] | None = None,
     overrides: Mapping[str, object] | None = None,
+    progress: Progress | Callable[[str], object] | None = None,
 ) -> BenchmarkRunner:
-    """A runner from a YAML file, or from a config.
+    """A runner from a YAML file, from a mapping with the keys of one, or from a config.
 
-    It prints nothing: the console reporter of a file is for the command line and is left out here; what there is to
-    tell goes to the logger ``ai_energy_benchmarks``. No signal handler is set; a running event loop is no obstacle.
+    It prints nothing: the console reporter of a file or a mapping is for the command line and is left out here; the
+    steps go to the logger ``ai_energy_benchmarks``. No signal handler is set; a running event loop is no obstacle.
+
+    Args:
+        config_path: the YAML file.
+        config: the same as a mapping, such as ``{"backend": {"type": "pytorch", "model": "org/name"}}``; or a config.
+        overrides: nested mappings or dotted keys, such as ``{"scenario.num_samples": 3}``.
+        progress: takes a line of text for each step, such as ``print``; or a ``Progress`` of your own.
 
     Raises:
-        ConfigError: the file cannot be used, or neither or both were given.
+        ConfigError: the file or the mapping cannot be used, or neither or both were given.
     """
     if (config_path is None) == (config is None):
         raise ConfigError("create_benchmark needs config_path or config, one of the two")
-    if config is not None:
+    shown = _shown(progress)
+    if config is not None and not isinstance(config, Mapping):
         if overrides:
-            raise ConfigError("overrides apply to a file; change the config itself instead")
-        return BenchmarkRunner(config)
-    assert config_path is not None  # one of the two is given
+            raise ConfigError("overrides apply to a file or a mapping; change the config itself instead")
+        return BenchmarkRunner(config, progress=shown)
     from attrs import evolve
 
-    from ai_energy_benchmarks.config.loading import load_config
+    from ai_energy_benchmarks.config.loading import config_from_mapping, load_config
+    from ai_energy_benchmarks.config.overrides import with_overrides
 
-    loaded = load_config(config_path, overrides)
+    if config_path is not None:
+        loaded = load_config(config_path, overrides)
+    else:
+        assert isinstance(config, Mapping)  # one of the two is given
+        loaded = config_from_mapping(with_overrides(with_overrides({}, config), overrides or {}), source="the mapping")
     quiet = tuple(each for each in loaded.reporters if each.type != "console")
-    return BenchmarkRunner(evolve(loaded, reporters=quiet))
+    return BenchmarkRunner(evolve(loaded, reporters=quiet), progress=shown)
+
+
+def _shown(progress: Progress | Callable[[str], object] | None) -> Progress | None:
+    """A function that takes lines, as a progress."""
+    if progress is None or not callable(progress):
+        return progress
+    from ai_energy_benchmarks.runner.plain_progress import PlainProgress
+
+    return PlainProgress(progress)
 
 
 def run_benchmark_from_config(config_path: str | Path, overrides: Mapping[str, object] | None = None) -> dict[str, Any]:

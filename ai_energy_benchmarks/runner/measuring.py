@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from attrs import define
+from attrs import define, evolve
 
 from ai_energy_benchmarks.backends.base import Backend, Demand
+from ai_energy_benchmarks.config.loading import config_to_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.datasets.base import Dataset
 from ai_energy_benchmarks.domain.clock import Clock
@@ -31,6 +32,7 @@ from ai_energy_benchmarks.runner.generating import GaveUpError, Members
 from ai_energy_benchmarks.runner.gpu_state import gpu_state_findings, gpu_targets
 from ai_energy_benchmarks.runner.interrupts import Interrupts
 from ai_energy_benchmarks.runner.keeping import Keeper
+from ai_energy_benchmarks.runner.logged_progress import LoggedProgress, log_verdict
 from ai_energy_benchmarks.runner.protocol import Steps
 from ai_energy_benchmarks.runner.reasoning import plan_reasoning
 from ai_energy_benchmarks.runner.record import Record
@@ -134,7 +136,11 @@ class Measuring:
         return Record(take_snapshot(), findings=list(self.findings))
 
     def _measured(self, record: Record, keeper: Keeper) -> BenchmarkResult:
-        steps = Steps(self.config, self._members(record.environment), record, keeper)
+        logger.info("run %s: %s with %s", record.run_id, self.config.backend.model, self.config.backend.type)
+        logger.debug("the config as used:\n%s", config_to_yaml(self.config))
+        members = self._members(record.environment)
+        progress = LoggedProgress(members.progress, record)
+        steps = Steps(self.config, evolve(members, progress=progress), record, keeper)
         try:
             try:
                 run_to_end(steps.run())
@@ -151,6 +157,7 @@ class Measuring:
             raise
         finally:
             self.result = record.result(self.config, keeper.close(record))
+            log_verdict(self.result)
         return self.result
 
     def _report(self, outputs: Outputs, journal: Journal | None) -> None:

@@ -30,6 +30,7 @@ _ASKED = "asked.yaml"
 Outcome = Literal["done", "kept", "failed"]
 Launch = Callable[[Path, Path], int]
 Told = Callable[[ListedModel, Outcome, str], None]
+Begun = Callable[[ListedModel, Path], None]
 
 
 @frozen
@@ -79,7 +80,13 @@ class Batch:
         return handed_over(laid_under(self.defaults, with_overrides({}, self.overrides)))[1]
 
 
-def run_batch(batch: Batch, rows: Sequence[ListedModel], told: Told, launch: Launch | None = None) -> tuple[int, int]:
+def run_batch(
+    batch: Batch,
+    rows: Sequence[ListedModel],
+    told: Told,
+    launch: Launch | None = None,
+    begun: Begun = lambda row, log: None,
+) -> tuple[int, int]:
     """Measure every row that has no complete result from the same config; the master table is rewritten after each.
 
     A row that fails, or whose figure is withheld, has its reason in the table and does not stop the others. An
@@ -87,6 +94,7 @@ def run_batch(batch: Batch, rows: Sequence[ListedModel], told: Told, launch: Lau
 
     Args:
         told: called after each row with its outcome and the reason of a failure.
+        begun: called before a row is measured, with the file that everything it prints goes to.
         launch: runs a config file with a log file and returns the exit code; a process of our own command if None.
 
     Returns:
@@ -95,7 +103,7 @@ def run_batch(batch: Batch, rows: Sequence[ListedModel], told: Told, launch: Lau
     start = launch or partial(launch_process, variables=batch.variables())
     reasons: dict[str, str] = {}
     for row in rows:
-        outcome, reason = _one(batch, row, start)
+        outcome, reason = _one(batch, row, start, begun)
         if outcome == "failed":
             reasons[row.slug] = reason
         told(row, outcome, reason)
@@ -129,7 +137,7 @@ def launch_process(config: Path, log: Path, variables: Mapping[str, str] = {}) -
             process.wait()
 
 
-def _one(batch: Batch, row: ListedModel, start: Launch) -> tuple[Outcome, str]:
+def _one(batch: Batch, row: ListedModel, start: Launch, begun: Begun) -> tuple[Outcome, str]:
     try:
         text = batch.config_text(row)
     except ConfigError as error:
@@ -141,6 +149,7 @@ def _one(batch: Batch, row: ListedModel, start: Launch) -> tuple[Outcome, str]:
     (directory / "result.json").unlink(missing_ok=True)  # of another config, or of a run that was cut short
     write_text(asked, text)
     log = batch.directory / "logs" / f"{row.slug}.log"
+    begun(row, log)
     code = start(asked, log)
     if code == 0 and (document := _document(directory)) is not None:
         return _outcome(document, "done")

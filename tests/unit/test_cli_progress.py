@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from ai_energy_benchmarks.cli.progress import TerminalProgress, terminal_progress
-from ai_energy_benchmarks.domain.progress import Silent
+from ai_energy_benchmarks.domain.durations import spoken
+from ai_energy_benchmarks.runner.plain_progress import PlainProgress
 
 
 def terminal() -> Console:
@@ -75,7 +77,80 @@ def test_many_small_steps_are_drawn_rarely() -> None:
     assert drawn(console).count("\n") < 100
 
 
-def test_there_is_no_progress_without_a_terminal() -> None:
-    """Under pytest standard error is no terminal; and a quiet progress is silent anywhere."""
-    assert isinstance(terminal_progress(quiet=False), Silent)
-    assert isinstance(terminal_progress(quiet=True), Silent)
+def test_a_stage_shows_elapsed_and_remaining_time() -> None:
+    """Two of five trials in 10 s leave 15 s; the end has the time alone."""
+    now = [0.0]
+    console = Console(file=io.StringIO(), force_terminal=True, width=90, color_system=None, legacy_windows=False)
+    progress = TerminalProgress(console, lambda: now[0])
+    progress.begin("trials", 5)
+    now[0] = 10.0
+    progress.advance(2)
+    assert drawn(console).endswith(" 2/5  10.0 s, about 15.0 s left\n")
+    now[0] = 25.0
+    progress.end()
+    assert drawn(console).endswith(" 2/5  25.0 s\n")
+
+
+def test_a_log_line_is_not_drawn_over() -> None:
+    """The stage goes on in a new line below it, and is redrawn in place from then on."""
+    console = terminal()
+    progress = TerminalProgress(console)
+    progress.begin("trials", 3)
+    progress.leave_line()
+    before = drawn(console).count("\x1b[1A")
+    progress.advance(3)
+    assert drawn(console).count("\x1b[1A") == before
+    progress.end()
+    assert drawn(console).count("\x1b[1A") == before + 1
+
+
+def test_without_a_terminal_there_are_plain_lines() -> None:
+    """Under pytest standard error is no terminal."""
+    assert isinstance(terminal_progress(), PlainProgress)
+
+
+def test_a_plain_line_for_each_step_and_trial() -> None:
+    """With the time since the beginning, "2 of 3", and what is left."""
+    now, lines = [0.0], list[str]()
+    progress = PlainProgress(lines.append, lambda: now[0])
+    progress.begin("load model")
+    now[0] = 12.3
+    progress.end()
+    progress.begin("trials", 3)
+    for _ in range(3):
+        now[0] += 100.0
+        progress.advance()
+    progress.end()
+    assert lines == [
+        "[00:00] load model",
+        "[00:12] load model: done in 12.3 s",
+        "[00:12] trials",
+        "[01:52] trials: 1 of 3 in 100.0 s, about 3 min 20 s left",
+        "[03:32] trials: 2 of 3 in 3 min 20 s, about 100.0 s left",
+        "[05:12] trials: 3 of 3 in 5 min 00 s",
+        "[05:12] trials: done in 5 min 00 s",
+    ]
+
+
+def test_plain_lines_of_a_long_stage_are_few() -> None:
+    """A download in a thousand chunks has one in ten seconds, with its share."""
+    now, lines = [0.0], list[str]()
+    progress = PlainProgress(lines.append, lambda: now[0])
+    progress.advance()
+    progress.begin("download", 10**6)
+    for _ in range(1000):
+        now[0] += 0.025
+        progress.advance(1000)
+    assert lines == [
+        "[00:00] download",
+        "[00:10] download: 40% in 10.0 s, about 15.0 s left",
+        "[00:20] download: 80% in 20.0 s, about 5.0 s left",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (119.94, "119.9 s"), (245, "4 min 05 s"), (7620, "2 h 07 min")]
+)
+def test_durations_as_people_read_them(seconds: float, text: str) -> None:
+    """Seconds up to two minutes, minutes up to an hour, then hours."""
+    assert spoken(seconds) == text

@@ -198,6 +198,22 @@ def test_each_model_has_its_line(tmp_path: Path) -> None:
     assert two["error_message"] == "its run has no GPU energy: nvml: no driver"
 
 
+def test_a_row_is_named_before_it_is_measured(tmp_path: Path) -> None:
+    """With its log; a row that is kept, or cannot be measured, is not begun."""
+    rows = listed(tmp_path, ",one,1,A,text_gen,,", ",two,1,B,image,,", ",three,1,A,text_gen,,")
+    begun: list[tuple[str, Path]] = []
+    done = tmp_path / "logs"
+    for _ in range(2):
+        run_batch(
+            Batch(tmp_path),
+            rows,
+            lambda row, outcome, reason: None,
+            Processes(lambda model, log: succeed(tmp_path, model)),
+            lambda row, log: begun.append((row.model, log)),
+        )
+    assert begun == [("one", done / "one.log"), ("three", done / "three.log")]
+
+
 def test_a_model_that_fails_has_its_reason_and_stops_nobody(tmp_path: Path) -> None:
     """A process that dies, a task that is not ours, a setting that cannot be: one line each."""
     rows = listed(
