@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from datetime import datetime, timezone
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED, VERDICT_FAILED
 from ai_energy_benchmarks.cli.logs import log_options
+from ai_energy_benchmarks.cli.options import as_overrides, output_dir_option, samples_option
 from ai_energy_benchmarks.cli.streams import say
 
 if TYPE_CHECKING:
@@ -28,13 +27,14 @@ _MAX_NEW_TOKENS = 100
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--override", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change one key, such as scenario.num_samples=3. May be repeated.")  # fmt: skip
-@click.option("--model", help="Measure this model without a config file: hub id, directory or GGUF file.")
-@click.option("--backend", help="With --model: the engine.  [default: pytorch]")
-@click.option("--samples", type=int, help=f"With --model: prompts of one pass.  [default: {_SAMPLES}]")
+@click.option(
+    "--model", help="Measure this model: a hub id, a directory or a GGUF file. Without CONFIG, with defaults."
+)
+@click.option("--backend", help="The engine (backend.type).  [default without CONFIG: pytorch]")
+@samples_option(f"{_SAMPLES} without CONFIG", older=("--num-samples",))
 @click.option("--max-new-tokens", type=int,
-              help=f"With --model: most output tokens of one prompt.  [default: {_MAX_NEW_TOKENS}]")  # fmt: skip
-@click.option("--output-dir", type=click.Path(file_okay=False, path_type=Path),
-              help="With --model: the result directory.  [default: results/<model>_<backend>_<UTC time>]")  # fmt: skip
+              help=f"Maximum output tokens of one prompt.  [default without CONFIG: {_MAX_NEW_TOKENS}]")  # fmt: skip
+@output_dir_option("results/<name>")
 @click.option("--profile", help="Lay a named method under the config: aienergyscore.")
 @click.option("--strict", is_flag=True, help=f"Exit with {VERDICT_FAILED} if the verdict is FAIL.")
 @log_options
@@ -54,27 +54,24 @@ def run(
 ) -> int:
     """Measure the energy of a benchmark: of the file CONFIG, or of --model NAME. CONFIG may be a study.
 
-    With --model the prompts are the builtin ones (used again where there are fewer than --samples), decoding is
-    greedy, the weights keep their own dtype and everything else has its default.
+    The options change keys of CONFIG; -o reaches every other key. Without CONFIG the prompts are the builtin ones
+    (used again where there are fewer than --samples), decoding is greedy, the weights keep their own dtype and
+    everything else has its default.
 
     Exit codes: 0 done, 1 the run failed, 2 the config is wrong, 3 the verdict is FAIL under --strict,
     130 interrupted, 143 ended by SIGTERM, 129 by SIGHUP; what was measured until then is written.
     """
-    from ai_energy_benchmarks.config.aienergyscore.profiles import with_profile
-    from ai_energy_benchmarks.config.loading import config_from_mapping, load_config
-    from ai_energy_benchmarks.config.overrides import parse_assignments, with_overrides
-    from ai_energy_benchmarks.config.user_defaults import laid_under, read_user_defaults
+    from ai_energy_benchmarks.config.loading import load_config
+    from ai_energy_benchmarks.config.overrides import parse_assignments
+    from ai_energy_benchmarks.config.user_defaults import read_user_defaults
     from ai_energy_benchmarks.study.file import is_study
     from ai_energy_benchmarks.text.yaml_text import read
 
     defaults = read_user_defaults()
-    changes = parse_assignments(overrides)
+    asked = {"backend.model": model, "backend.type": backend, "scenario.generate_kwargs.max_new_tokens": max_new_tokens}
+    options = {key: value for key, value in asked.items() if value is not None} | as_overrides(samples, output_dir)
+    changes = options | parse_assignments(overrides)
     if config is not None:
-        given = {"--model": model, "--backend": backend, "--samples": samples, "--max-new-tokens": max_new_tokens,
-                 "--output-dir": output_dir}  # fmt: skip
-        for option, value in given.items():
-            if value is not None:
-                raise click.UsageError(f"{option} goes without CONFIG; with a file, change its keys with -o", ctx)
         if is_study(read(config).value):
             if profile is not None or strict:
                 raise click.UsageError("--profile and --strict are of a single benchmark; write base instead", ctx)
@@ -82,46 +79,40 @@ def run(
 
             return run_file(config, changes, defaults)
         checked = load_config(config, changes, profile=profile, defaults=defaults)
-        return measure(checked, strict=strict, defaults=defaults)
-    if model is None:
+    elif model is not None:
+        checked = quick_config(model, changes, profile, defaults)
+    else:
         raise click.UsageError("name a config file, or a model with --model", ctx)
-    engine = backend or (defaults.backend if defaults else None) or "pytorch"
-    asked = with_overrides(quick_scenario(samples, max_new_tokens), quick_mapping(model, engine, output_dir))
-    chosen = with_overrides(asked, changes)
-    if profile is not None:
-        chosen = with_profile(profile, chosen)
-    under = quick_defaults() if profile is None else {}
-    if defaults is not None:
-        under = laid_under(under, defaults.mapping)
-    checked = config_from_mapping(laid_under(under, chosen), source="the command line")
     return measure(checked, strict=strict, defaults=defaults)
 
 
-def quick_mapping(model: str, backend: str, output_dir: Path | None) -> dict[str, object]:
-    """What ``run --model`` measures and where the results go, as a file would hold it."""
-    name = re.sub(r"[^\w.-]+", "-", model.strip("/"))
-    started = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    return {
-        "name": name,
-        "backend": {"type": backend, "model": model},
-        "output_dir": str(output_dir or Path("results") / f"{name}_{backend}_{started}"),
-    }
+def quick_config(
+    model: str, changes: Mapping[str, object], profile: str | None, defaults: UserDefaults | None
+) -> BenchmarkConfig:
+    """What ``run --model`` measures: the options over the user's defaults over those that the help states."""
+    from ai_energy_benchmarks.config.aienergyscore.profiles import with_profile
+    from ai_energy_benchmarks.config.loading import config_from_mapping
+    from ai_energy_benchmarks.config.overrides import with_overrides
+    from ai_energy_benchmarks.config.user_defaults import laid_under
 
-
-def quick_defaults() -> dict[str, object]:
-    """What ``run --model`` asks of it where nobody says otherwise."""
+    engine = (defaults.backend if defaults else None) or "pytorch"
+    chosen = with_overrides({"name": model_name(model), "backend": {"type": engine}}, changes)
+    if profile is not None:
+        chosen = with_profile(profile, chosen)
     generate = {"max_new_tokens": _MAX_NEW_TOKENS}
-    return {"scenario": {"num_samples": _SAMPLES, "repeat": True, "generate_kwargs": generate}}
+    under: Mapping[str, object] = {}
+    if profile is None:
+        under = {"scenario": {"num_samples": _SAMPLES, "repeat": True, "generate_kwargs": generate}}
+    if defaults is not None:
+        under = laid_under(under, defaults.mapping)
+    return config_from_mapping(laid_under(under, chosen), source="the command line")
 
 
-def quick_scenario(samples: int | None, max_new_tokens: int | None) -> dict[str, object]:
-    """What the options of ``run --model`` ask of it."""
-    scenario: dict[str, object] = {}
-    if samples is not None:
-        scenario["num_samples"] = samples
-    if max_new_tokens is not None:
-        scenario["generate_kwargs"] = {"max_new_tokens": max_new_tokens}
-    return {"scenario": scenario}
+def model_name(model: str) -> str:
+    """What a benchmark of a model is called: a hub id as it is, of a path the last part without its ``.gguf``."""
+    path = Path(model)
+    local = path.exists() or model.startswith((".", "/", "~"))
+    return path.resolve().name.removesuffix(".gguf") if local else model
 
 
 def measure(config: BenchmarkConfig, *, strict: bool, defaults: UserDefaults | None = None) -> int:

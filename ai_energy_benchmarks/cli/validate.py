@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ai_energy_benchmarks.cli.logs import log_options
+from ai_energy_benchmarks.cli.options import as_overrides, output_dir_option, samples_option
 from ai_energy_benchmarks.cli.streams import say
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--override", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key. May be repeated."
 )
+@samples_option("as in CONFIG", older=("--num-samples",))
+@output_dir_option("results/<name>")
 @log_options
-def validate(config: Path, overrides: tuple[str, ...]) -> None:
+def validate(config: Path, overrides: tuple[str, ...], samples: int | None, output_dir: Path | None) -> None:
     """Check the file CONFIG against this machine, and say what its run would do. Nothing is loaded or measured."""
     from ai_energy_benchmarks.cli.engines import naming_all_engines
     from ai_energy_benchmarks.config.loading import load_config
@@ -31,7 +34,8 @@ def validate(config: Path, overrides: tuple[str, ...]) -> None:
     from ai_energy_benchmarks.runner import BenchmarkRunner
 
     defaults = read_user_defaults()
-    checked = load_config(config, parse_assignments(overrides), defaults=defaults)
+    changes = as_overrides(samples, output_dir) | parse_assignments(overrides)
+    checked = load_config(config, changes, defaults=defaults)
     runner = BenchmarkRunner(checked)
     try:
         with naming_all_engines():

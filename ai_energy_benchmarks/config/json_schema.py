@@ -21,6 +21,7 @@ from ai_energy_benchmarks.config.descriptions import attribute_descriptions, cla
 from ai_energy_benchmarks.config.member_schema import END, Schema, by_dataset, by_type, member_options, requires
 from ai_energy_benchmarks.config.members import MEMBER_BLOCKS
 from ai_energy_benchmarks.config.model import (
+    RESULTS,
     AtLeast,
     AtMost,
     BackendConfig,
@@ -189,6 +190,8 @@ def _default(declared: attrs.Attribute[Any]) -> object:
     if default is attrs.NOTHING:
         return _NONE
     factory = getattr(default, "factory", None)  # attrs' stubs call its Factory a function
+    if getattr(default, "takes_self", False):
+        return f"{RESULTS}/<name>"  # output_dir, the only one that another key decides
     if factory is not None:
         default = factory()
     return _NONE if attrs.has(type(default)) else _plain(default)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from ai_energy_benchmarks.config.metrics import CarbonConfig, CostConfig, MemberConfig, MetricsConfig, NoOptions
 from ai_energy_benchmarks.config.protocol import ProtocolConfig, ThermalGateConfig, WarmupConfig
@@ -49,6 +50,9 @@ __all__ = [
     "ThermalGateConfig",
     "WarmupConfig",
 ]
+
+# Where a benchmark without a directory of its own writes, in one of its name.
+RESULTS = Path("results")
 
 
 @frozen
@@ -218,12 +222,17 @@ class ReporterConfig:
 DEFAULT_REPORTERS = tuple(ReporterConfig(name) for name in ("console", "json", "csv", "parquet"))
 
 
+def _own_results(config: BenchmarkConfig) -> Path:
+    """A directory of the benchmark's name, as far as a directory can have it."""
+    return RESULTS / (re.sub(r"[^\w.-]+", "-", config.name).strip("-.") or "benchmark")
+
+
 @frozen
 class BenchmarkConfig:
     """One benchmark, as the user wrote it.
 
     Attributes:
-        output_dir: the result directory.
+        output_dir: the result directory; ``results/<name>`` where it is not given.
         rows_memory_bytes: memory for the rows of a trial's requests; past it they go to disk while it goes on.
         save_texts: write prompt and output texts; otherwise only their hashes and lengths, and nothing of a server's
             answers, which nobody decodes then.
@@ -245,7 +254,7 @@ class BenchmarkConfig:
     protocol: ProtocolConfig = field(factory=ProtocolConfig)
     metrics: MetricsConfig = field(factory=MetricsConfig)
     reporters: tuple[ReporterConfig, ...] = DEFAULT_REPORTERS
-    output_dir: Path = Path("benchmark_output")
+    output_dir: Path = field(default=Factory(_own_results, takes_self=True))
     rows_memory_bytes: Index = 64 * 2**20
     save_texts: bool = False
 

@@ -73,7 +73,7 @@ def hardware_lines(root: Path, seen: Boards) -> tuple[Line, ...]:
         facts += [f"{board.memory_bytes / 2**30:.0f} GiB"] if board.memory_bytes else []
         facts += [f"power limit {board.power_limit_w:.0f} W"] if board.power_limit_w else []
         facts += [f"driver {seen.driver_version}"] if seen.driver_version else []
-        lines.append(Line(f"board {board.index}", "ready", ", ".join(facts)))
+        lines.append(Line(f"GPU {board.index}", "ready", ", ".join(facts)))
     return tuple(lines)
 
 

@@ -41,14 +41,13 @@ def test_the_version_is_that_of_the_package(tmp_path: Path, root: Path) -> None:
     ("arguments", "message"),
     [
         (["run"], "name a config file, or a model with --model"),
-        (["run", "a.yaml", "--model", "m"], "--model goes without CONFIG; with a file, change its keys with -o"),
-        (["run", "a.yaml", "--samples", "3"], "--samples goes without CONFIG"),
+        (["run", "nowhere.yaml", "-n", "3"], "error: there is no file nowhere.yaml"),
         (["run", "nowhere.yaml"], "error: there is no file nowhere.yaml"),
         (["run", "--model", "m", "--samples", "0"], "scenario.num_samples: must be at least 1, got 0"),
         (["run", "--model", "m", "--backend", "pytorhc"], "unknown backend 'pytorhc'; did you mean 'pytorch'? Known: "),
         (["run", "--model", "m", "-o", "nonsense"], "override 'nonsense' is not of the form key=value"),
         (["validate", "nowhere.yaml"], "error: there is no file nowhere.yaml"),
-        (["validate", "."], "error: . is a directory, not a config file"),
+        (["validate", "."], "error: . is a directory, not a file"),
         (["measure"], "No such command 'measure'"),
     ],
 )

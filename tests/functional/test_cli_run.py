@@ -58,32 +58,46 @@ def too_long(config: Path, *prompts: str) -> tuple[str, ...]:
 
 
 def test_a_run_writes_its_files_and_names_them(config: Path) -> None:
-    """Exit code 0; every file named exists; without a terminal no progress is drawn."""
+    """Exit code 0; every file named exists; without a terminal each step is a plain line."""
     done = command("run", config, cwd=config.parent)
     assert done.code == 0, done.err
     assert listed(done.out) == {f"out/{name}" for name in FILES}
     assert {path.name for path in (config.parent / "out").iterdir()} == FILES
     assert "Verdict: " in done.out
     assert "━" not in done.err
+    assert re.search(r"^\[\d\d:\d\d\] trials: 1 of 2 in \d+\.\d s, about \d+\.\d s left$", done.err, re.MULTILINE)
     report = json.loads((config.parent / "out" / "result.json").read_text())
     assert report["summary"]["total_completion_tokens"] == 20
     assert load_config(config.parent / "out" / "config.yaml") == load_config(config)
 
 
 def test_a_model_can_be_measured_without_a_file(tmp_path: Path, model: Path) -> None:
-    """The stated defaults are in the config that is written, in a directory named by model, backend and time."""
+    """The stated defaults are in the config that is written, in a directory of the model's name; the log has it all."""
     done = command(
         "run", "--model", model, "--samples", "2", "--max-new-tokens", "3", *SHORT, "-o", "protocol.trials=1",
-        cwd=tmp_path,
+        "-v", "--log-file", "all.log", cwd=tmp_path,
     )  # fmt: skip
     assert done.code == 0, done.err
-    [directory] = (tmp_path / "results").iterdir()
-    assert re.fullmatch(r".*tiny_pytorch_\d{8}T\d{6}Z", directory.name)
-    assert listed(done.out) == {f"results/{directory.name}/{name}" for name in FILES}
+    directory = tmp_path / "results" / "tiny"
+    assert listed(done.out) == {f"results/tiny/{name}" for name in FILES}
+    log = (tmp_path / "all.log").read_text()
+    for text in (log, done.err):
+        assert re.search(r"INFO ai_energy_benchmarks\S*: trial 1: [1-6] output tokens in ", text)
+    assert "DEBUG" in log
+    assert "DEBUG" not in done.err
     written = load_config(directory / "config.yaml")
     assert (written.backend.type, written.backend.model) == ("pytorch", str(model))
     assert (written.scenario.dataset_name, written.scenario.num_samples) == ("builtin", 2)
     assert (written.scenario.generate_kwargs.max_new_tokens, written.scenario.generate_kwargs.do_sample) == (3, False)
+
+
+def test_options_change_the_keys_of_a_file(config: Path) -> None:
+    """``-n`` and ``--output-dir`` as without one, by their older names too; -o has the last word."""
+    given = ("--num-samples", "4", "--output-dir", "elsewhere", "--max-new-tokens", "4", "-o", "protocol.trials=1")
+    done = command("run", config, *given, "-o", "scenario.num_samples=2", cwd=config.parent)
+    assert done.code == 0, done.err
+    report = json.loads((config.parent / "elsewhere" / "result.json").read_text())
+    assert (report["summary"]["successful_prompts"], report["summary"]["total_completion_tokens"]) == (2, 8)
 
 
 def test_strict_turns_a_failed_verdict_into_an_exit_code(config: Path) -> None:
@@ -93,7 +107,7 @@ def test_strict_turns_a_failed_verdict_into_an_exit_code(config: Path) -> None:
     assert done.code == 3, done.err
     assert "Verdict: FAIL" in done.out
     assert re.search(r"^FAIL \w.*failed", done.out, re.MULTILINE)
-    assert done.err == ""
+    assert "error" not in done.err
 
 
 def test_a_run_that_gives_up_exits_with_1(config: Path) -> None:

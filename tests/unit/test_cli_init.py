@@ -13,7 +13,7 @@ from ai_energy_benchmarks.config.model import ProtocolConfig
 from ai_energy_benchmarks.environment.doctor import DoctorReport
 from ai_energy_benchmarks.environment.lines import Line
 
-BOARD = Line("board 0", "ready", "NVIDIA H200, 141 GiB, driver 570")
+BOARD = Line("GPU 0", "ready", "NVIDIA H200, 141 GiB, driver 570")
 METER = Line("nvml", "missing", "no board\nwas found")
 MISSING = Line("pytorch", "missing", "torch not installed", 'pip install "ai_energy_benchmarks[pytorch]"')
 

@@ -409,7 +409,7 @@ class TwoBoards(FakeCollector):
     def read(self, start: Any, stop: Any) -> Measurement:
         whole = super().read(start, stop)
         (reading,) = whole.readings
-        gpu = Device("gpu", "GPU-other", "board 1")
+        gpu = Device("gpu", "GPU-other", "GPU 1")
         other = Reading(gpu, Bounds.exact(5.0), "measured", "fake", "exact", counted=False)
         return Measurement(whole.start_s, whole.stop_s, (reading, other))
 

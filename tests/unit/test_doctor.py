@@ -49,7 +49,7 @@ def test_a_report_is_plain_data() -> None:
 def test_the_hardware_is_listed(tmp_path: Path) -> None:
     """Processor, and each board with memory, limit and driver."""
     lines = by_subject(hardware_lines(tmp_path, ONE_BOARD))
-    assert lines["board 0"].detail == "Test board, 80 GiB, power limit 700 W, driver 580.1"
+    assert lines["GPU 0"].detail == "Test board, 80 GiB, power limit 700 W, driver 580.1"
     assert "memory" not in lines
 
 
