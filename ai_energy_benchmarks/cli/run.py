@@ -77,7 +77,8 @@ def run(
                 raise click.UsageError("--profile and --strict are of a single benchmark; write base instead", ctx)
             from ai_energy_benchmarks.cli.study_run import run_file
 
-            return run_file(config, changes, defaults)
+            of_cells = {key if key == "output_dir" else f"base.{key}": value for key, value in options.items()}
+            return run_file(config, of_cells | parse_assignments(overrides), defaults)
         checked = load_config(config, changes, profile=profile, defaults=defaults)
     elif model is not None:
         checked = quick_config(model, changes, profile, defaults)
