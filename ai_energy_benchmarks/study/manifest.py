@@ -90,6 +90,15 @@ class Manifest:
         return tuple(each for each in self.latest.values() if each.cell == cell and each.state == "completed")
 
 
+def has_begun(directory: Path) -> bool:
+    """Whether a directory holds a study: its first event is on the disk."""
+    try:
+        with (directory / MANIFEST_FILE).open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except OSError:
+        return False
+
+
 def read_manifest(directory: Path) -> Manifest:
     """Read the manifest of a study; a last line that was cut short by a crash is ignored.
 

@@ -17,7 +17,7 @@ from ai_energy_benchmarks.study.disk import check_room
 from ai_energy_benchmarks.study.drift import drift, fingerprint
 from ai_energy_benchmarks.study.expansion import Expansion, expand
 from ai_energy_benchmarks.study.file import STUDY_FILE, Study, load_study, study_to_yaml
-from ai_energy_benchmarks.study.manifest import MANIFEST_FILE, Manifest, read_manifest
+from ai_energy_benchmarks.study.manifest import Manifest, has_begun, read_manifest
 from ai_energy_benchmarks.study.order import order_problems
 
 _MOST_SHOWN = 10
@@ -67,7 +67,7 @@ def begin(study: Study, expansion: Expansion, environment: Environment) -> OpenS
         ReporterError: it cannot be written, or has too little room.
     """
     directory = study.directory
-    if (directory / MANIFEST_FILE).exists():
+    if has_begun(directory):
         raise ConfigError(
             f"{directory} holds a study already",
             remedy=f"`ai-energy-benchmark study resume {directory}` goes on with it; or choose another output_dir",

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from ai_energy_benchmarks.machine.processes import processes
+from ai_energy_benchmarks.registry import PLUGINS_VARIABLE
 from ai_energy_benchmarks.study.executors.ending import MARK_VARIABLE
 from ai_energy_benchmarks.study.locks import DIRECTORY_VARIABLE
 from ai_energy_benchmarks.study.manifest import MANIFEST_FILE, read_manifest
@@ -36,7 +37,7 @@ class Place:
         self.environment = {
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             DIRECTORY_VARIABLE: str(directory / "locks"),
-            "COLUMNS": "120",
+            PLUGINS_VARIABLE: "aeb-test-fast",
         }
 
     def write(self, sweep: Mapping[str, Any], options: Mapping[str, Any] | None = None, **more: Any) -> Path:
@@ -147,7 +148,7 @@ def test_a_cell_that_hangs_and_one_that_fails_cost_themselves_alone(place: Place
     assert attempts["failed"] == "exit code 1: the fast engine was told to fail"
 
 
-def kill_hard(study: subprocess.Popen[str], *, with_cells: bool) -> None:
+def kill_hard(place: Place, study: subprocess.Popen[str], *, with_cells: bool) -> None:
     """SIGKILL to the study, and to the cells that it runs."""
     study.kill()
     if not with_cells:
@@ -155,7 +156,7 @@ def kill_hard(study: subprocess.Popen[str], *, with_cells: bool) -> None:
     for pid in processes():
         with suppress(OSError):
             variables = Path(f"/proc/{pid}/environ").read_bytes()
-            if MARK_VARIABLE.encode() in variables and pid != os.getpid():
+            if MARK_VARIABLE.encode() in variables and str(place.directory / "locks").encode() in variables:
                 os.kill(pid, signal.SIGKILL)
 
 
@@ -165,10 +166,12 @@ def kill_at_random(place: Place, kills: int, seed: int, cycles: int) -> None:
     Whatever the instant, no complete trial is lost and no complete cell is measured again.
     """
     draw = random.Random(seed)
-    begun = 0
-    left = kills
+    begun, left = 0, kills
+    kept: dict[str, int] = {}
+    complete: dict[Path, str] = {}
     while left:
         begun += 1
+        kept, complete = {}, {}
         inner = Place(place.directory / str(begun))
         file = inner.write({"backend.options.request_s": [0.02, 0.05]}, design={"cycles": cycles})
         arguments: tuple[str | Path, ...] = ("run", file)
@@ -180,22 +183,15 @@ def kill_at_random(place: Place, kills: int, seed: int, cycles: int) -> None:
                 if study.poll() is not None:
                     break
                 kept, complete = inner.kept_trials(), completed(inner)
-                kill_hard(study, with_cells=draw.random() < 0.5)
+                kill_hard(inner, study, with_cells=draw.random() < 0.5)
             left -= 1
-            started = (inner.study / MANIFEST_FILE).exists() and b'"opened"' in (
-                inner.study / MANIFEST_FILE
-            ).read_bytes()
-            arguments = ("study", "resume", inner.study) if started else ("run", file)
-            if not started:
+            if not has_begun(inner):
                 continue
+            arguments = resume_of(inner)
             after = inner.kept_trials()
             assert all(after.get(name, 0) >= trials for name, trials in kept.items())
             assert complete.items() <= completed(inner).items()
-        done = (
-            inner.run("study", "resume", inner.study)
-            if (inner.study / MANIFEST_FILE).exists()
-            else inner.run(*arguments)
-        )
+        done = inner.run(*arguments) if not has_begun(inner) else inner.run(*resume_of(inner))
         assert done.code == 0, done.err
         states = [each.state for each in read_manifest(inner.study).latest.values()]
         assert states == ["completed"] * 2 * cycles

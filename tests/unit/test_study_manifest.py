@@ -8,7 +8,7 @@ import pytest
 
 from ai_energy_benchmarks.errors import ConfigError, ReporterError
 from ai_energy_benchmarks.study.cells import Cell, cell_id, config_hash, read_cells, write_cells
-from ai_energy_benchmarks.study.manifest import MANIFEST_FILE, ManifestWriter, read_manifest
+from ai_energy_benchmarks.study.manifest import MANIFEST_FILE, ManifestWriter, has_begun, read_manifest
 
 OPENED = {"schema_version": 1, "study_sha256": "ab", "seed": 7, "environment": {"python": "3"}}
 
@@ -59,6 +59,16 @@ def test_a_line_that_a_crash_cut_short_is_no_event(tmp_path: Path) -> None:
         with ManifestWriter(tmp_path) as writer:
             start(writer, "a")
         assert len(read_manifest(tmp_path).attempts) == 1
+
+
+def test_a_study_has_begun_with_its_first_whole_event(tmp_path: Path) -> None:
+    """Killed before that, it is begun once more."""
+    assert not has_begun(tmp_path)
+    (tmp_path / MANIFEST_FILE).write_text('{"event": "opened"')
+    assert not has_begun(tmp_path)
+    with ManifestWriter(tmp_path) as writer:
+        writer.add("opened", **OPENED)
+    assert has_begun(tmp_path)
 
 
 @pytest.mark.parametrize("line", ["{", '{"event": "started"}', "[]", '{"event": "ended", "cell": "x"}'])

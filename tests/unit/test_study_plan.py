@@ -1,0 +1,83 @@
+"""``study plan`` and ``study init``, and the examples that they write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ai_energy_benchmarks.cli.main import exit_code
+from ai_energy_benchmarks.cli.study_plan import duration
+from ai_energy_benchmarks.study.examples import example_names
+from ai_energy_benchmarks.study.file import load_study
+from ai_energy_benchmarks.study.opening import planned
+from ai_energy_benchmarks.study.plan import estimate, funnel
+
+
+@pytest.mark.parametrize("name", example_names())
+def test_every_example_is_a_study_that_fits(tmp_path: Path, name: str) -> None:
+    """It can be written, planned and edited; its comments name the file that was written."""
+    file = tmp_path / "mine.yaml"
+    assert exit_code(["study", "init", str(file), "--example", name]) == 0
+    assert exit_code(["study", "init", str(file), "--example", name]) == 2
+    assert exit_code(["study", "plan", str(file)]) == 0
+    assert " FILE" not in file.read_text()
+
+
+def test_an_unknown_example_is_refused_with_all_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And with the nearest one."""
+    assert exit_code(["study", "init", str(tmp_path / "x.yaml"), "--example", "startr"]) == 2
+    assert "did you mean 'starter'?" in capsys.readouterr().err
+
+
+def test_the_plan_shows_the_funnel_the_order_time_and_disk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From what the file declares to what will run, with the reason of each cell that will not."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.yaml").write_text(
+        "base: {backend: {type: pytorch, model: m}, scenario: {num_samples: 10}}\n"
+        "sweep:\n  scenario.input_shapes.batch_size: [1, 2, 4]\n  load.concurrency: [1, 8]\n"
+        "  scenario.generate_kwargs.max_new_tokens: [8, 16]\n  scenario.generate_kwargs.min_new_tokens: [1, 12]\n"
+        "exclude: [{scenario.input_shapes.batch_size: 4}]\n"
+        "design: {cycles: 2, order: interleave, gap_s: 10}\n"
+    )
+    assert exit_code(["study", "plan", "s.yaml"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[:8] == [
+        "     24 declared",
+        "     -8 left out",
+        "          8 × exclude[0]",
+        "     -4 invalid",
+        "          4 × sweep.scenario.generate_kwargs.min_new_tokens: must be at most max_new_tokens (8), got 12",
+        "     -6 merged into another cell",
+        "          6 × load.concurrency has no effect on pytorch, which is no server",
+        "      6 cells × 2 cycles = 12 runs",
+    ]
+    assert out[8] == "Order: interleave; first cycle:"
+    assert out[9] == "     1  batch_size=1, max_new_tokens=8, min_new_tokens=1"
+    assert out[-2].startswith(
+        "Time: 7 min 50 s of idle power and gaps, and what loading, warming up and generating at most"
+    )
+    assert "1,600 output tokens" in out[-2]
+    assert out[-1].startswith("Disk: about 3.08 MB in results/study, which has ")
+    assert not (tmp_path / "results").exists()
+
+
+def test_estimates_add_up(tmp_path: Path) -> None:
+    """Idle power of every run and the gaps between them; at most as many tokens as all trials may generate."""
+    (tmp_path / "s.yaml").write_text(
+        "base: {backend: {type: pytorch, model: m}, protocol: {bare_idle_s: 1, resident_idle_s: 2, trials: 3}}\n"
+        "sweep: {scenario.num_samples: [1, 2]}\ndesign: {until: {relative_half_width: 0.1, max_cycles: 4}, gap_s: 1}\n"
+    )
+    study = load_study(tmp_path / "s.yaml")
+    expansion = planned(study)
+    found = estimate(study, expansion)
+    assert (found.runs, found.fixed_s, found.output_tokens) == (8, 8 * 5 + 7, (1 + 2) * 3 * 100 * 4)
+    assert list(funnel(expansion, 4)) == ["      2 declared", "      2 cells × 4 cycles = 8 runs"]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (65.2, "1 min 05 s"), (7260, "2 h 01 min")])
+def test_durations(seconds: float, text: str) -> None:
+    """In the two largest units."""
+    assert duration(seconds) == text
