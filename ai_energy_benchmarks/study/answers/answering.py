@@ -33,6 +33,8 @@ class Answers:
         candidates: each ranked cell against the best of the others; empty where no scatter is known.
         pairs: all pairs of ranked cells; empty where there are very many.
         controlled: every ranked cell over the control; empty without one.
+        reference: the best cell over the control, or over the first cell of the study; None where that is the best
+            one, or no scatter is known.
         effects: what each axis does, or why that cannot be said.
         front: names on the Pareto front of the figure against ``front_figure``.
         meeting: names of the ranked cells that keep the service-level objectives; None where none were set.
@@ -48,6 +50,7 @@ class Answers:
     candidates: tuple[Candidate, ...]
     pairs: tuple[Pair, ...]
     controlled: tuple[Pair, ...]
+    reference: Pair | None
     effects: tuple[Effect, ...] | str
     front_figure: Figure
     front: tuple[str, ...]
@@ -101,6 +104,7 @@ def answer(
         candidates=with_the_best(fitted, lowest=lowest) if fitted else (),
         pairs=all_pairs(fitted) if fitted and len(ranked) <= _MOST_PAIRED else (),
         controlled=against(fitted, _control(ranked, control)) if fitted and control else (),
+        reference=_reference(cells, ranked, fitted, control),
         effects=main_effects(fitted, settings) if fitted else "no scatter between processes is known",
         front_figure=front_of,
         front=tuple(point.name for point in pareto_front(points, higher_is_better=front_of.higher_is_better)),
@@ -133,6 +137,16 @@ def _control(ranked: Sequence[MeasuredCell], control: str) -> str:
             return cell.name
     names = ", ".join(cell.name for cell in ranked[:10])
     raise ConfigError(f"no ranked cell is called {control!r}", remedy=f"choose one of {names}")
+
+
+def _reference(
+    cells: Sequence[MeasuredCell], ranked: Sequence[MeasuredCell], fitted: Fit | None, control: str | None
+) -> Pair | None:
+    """Chosen by its place, not by its figure, so Dunnett's interval holds for whichever cell turned out best."""
+    if fitted is None:
+        return None
+    first = _control(ranked, control) if control else next(cell.name for cell in cells if cell in ranked)
+    return next((pair for pair in against(fitted, first) if pair.second == ranked[0].name), None)
 
 
 def _settings(ranked: Sequence[MeasuredCell]) -> dict[str, dict[str, AxisValue]]:

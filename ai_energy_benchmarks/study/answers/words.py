@@ -8,6 +8,7 @@ from attrs import asdict
 
 from ai_energy_benchmarks.analysis.groups import Candidate
 from ai_energy_benchmarks.analysis.ratio import Ratio
+from ai_energy_benchmarks.results.quotable import OUTPUT_TOKENS_PER_S
 from ai_energy_benchmarks.study.answers.answering import GOOD_SHARE, Answers
 from ai_energy_benchmarks.study.answers.measured import MeasuredCell
 
@@ -49,6 +50,7 @@ def plain(answers: Answers) -> dict[str, object]:
         "cells": [_cell(cell, answers) for cell in answers.cells],
         "candidates": [asdict(each) for each in answers.candidates],
         "pairs": [asdict(each) for each in answers.pairs],
+        "over_reference": None if answers.reference is None else asdict(answers.reference),
         "against_control": [asdict(each) for each in answers.controlled],
         "main_effects": None if isinstance(answers.effects, str) else [asdict(each) for each in answers.effects],
         "main_effects_absent": answers.effects if isinstance(answers.effects, str) else None,
@@ -77,7 +79,7 @@ def _cell(cell: MeasuredCell, answers: Answers) -> dict[str, object]:
 
 def sentences(answers: Answers) -> tuple[str, ...]:
     """The best cell, and the best one that keeps the objectives where there are any."""
-    found = [_best(answers, answers.ranked, answers.candidates)]
+    found = [_best(answers, answers.ranked, answers.candidates), *_against_reference(answers)]
     if answers.meeting is not None:
         meeting = [cell for cell in answers.ranked if cell.name in answers.meeting]
         share = f"at least {GOOD_SHARE:.0%} of requests within the objectives"
@@ -88,6 +90,21 @@ def sentences(answers: Answers) -> tuple[str, ...]:
             best = f"the closest, {closest.name}, has {closest.good_share or 0.0:.1%}"
             found.append(f"None meets the objectives: no cell has {share}; {best}.")
     return tuple(found)
+
+
+def _against_reference(answers: Answers) -> Iterator[str]:
+    """What the best cell gains over the one that the study begins with, and what that costs in speed."""
+    pair = answers.reference
+    if pair is None or pair.ratio.low is None or pair.ratio.high is None:
+        return
+    change = f"{abs(pair.ratio.best - 1):.1%} {'less' if pair.ratio.best < 1 else 'more'}"
+    interval = f"ratio {pair.ratio.best:.3f} [{pair.ratio.low:.3f}, {pair.ratio.high:.3f}]"
+    speeds = [cell.others.get(OUTPUT_TOKENS_PER_S.name) for name in (pair.first, pair.second)
+              for cell in answers.ranked if cell.name == name]  # fmt: skip
+    speed = ""
+    if answers.figure.kind == "energy" and speeds[0] and speeds[1]:
+        speed = f", at {speeds[1] / speeds[0] - 1:+.1%} output tokens/s"
+    yield f"{pair.second} has {change} {answers.figure.unit} than {pair.first} ({interval}, 95 %){speed}."
 
 
 _ADJECTIVES = {"energy": "cheapest", "latency": "fastest", "throughput": "fastest"}
