@@ -1,4 +1,4 @@
-"""``report``: a result or a study as one page."""
+"""``report``: a result or a study as a page, a table for a paper, or one figure."""
 
 from __future__ import annotations
 
@@ -7,25 +7,41 @@ from pathlib import Path
 import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE
+from ai_energy_benchmarks.errors import ConfigError
+
+_PICTURES = (".svg", ".png", ".pdf")
 
 
-@click.command(short_help="Write a result or a study as an HTML page.")
+@click.command(short_help="Write a result or a study as a page, a table or a figure.")
 @click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path),
-              help="The page.  [default: report.html in PATH]")  # fmt: skip
-def report(path: Path, output: Path | None) -> int:
-    """Write one self-contained page: of the result directory PATH, or of a study or a directory of results.
+              help="The file; its ending chooses the form.  [default: report.html in PATH]")  # fmt: skip
+@click.option("--figure", metavar="NAME", help="Which chart a picture shows.  [default: the first]")
+def report(path: Path, output: Path | None, figure: str | None) -> int:
+    """Write the result directory PATH, or a study or directory of results, in another form.
 
-    The page needs no network: charts, data and scripts are in it.
+    A page (.html) holds its charts, data and scripts and needs no network. Tables are Markdown (.md), LaTeX with
+    booktabs (.tex) or .csv. Pictures (.svg, .png, .pdf) need the extra "report".
     """
     from ai_energy_benchmarks.reporters.html.reporter import PAGE_FILE
-    from ai_energy_benchmarks.reporters.html.result_page import result_page
-    from ai_energy_benchmarks.results.reading import RESULT_FILE
+    from ai_energy_benchmarks.reporters.tables import FORMATS
     from ai_energy_benchmarks.results.writing import write_text
-    from ai_energy_benchmarks.study.page import study_page
+    from ai_energy_benchmarks.study import report as reports
 
     target = output or path / PAGE_FILE
-    text = result_page(path) if (path / RESULT_FILE).is_file() else study_page(path)
-    write_text(target, text)
+    ending = target.suffix.lower()
+    if figure is not None and ending not in _PICTURES:
+        raise ConfigError(
+            "--figure chooses the chart of a picture", remedy=f"let --output end in {', '.join(_PICTURES)}"
+        )
+    if ending in _PICTURES:
+        reports.write_picture(path, figure, target)
+    elif ending in FORMATS:
+        write_text(target, FORMATS[ending](reports.table_of(path)))
+    elif ending in (".html", ".htm"):
+        write_text(target, reports.page_of(path))
+    else:
+        forms = ", ".join((".html", *FORMATS, *_PICTURES))
+        raise ConfigError(f"no report has the ending {target.suffix!r}", remedy=f"let --output end in one of {forms}")
     click.echo(f"wrote {target}")
     return DONE

@@ -45,7 +45,8 @@ def load_frame(path: str | Path) -> polars.DataFrame:
     Columns: ``cell``, ``label``, ``cycle``, ``position``, ``attempt``, ``state`` and ``reason`` (null outside of a
     study); ``directory``, ``run_id``, ``name``, ``started_utc``, ``ending``, ``verdict``; ``backend.type``,
     ``backend.model`` and every axis by its dotted key (of a study its settings, else the keys in which the configs
-    differ); ``component`` that the verdict is about, with ``j_per_output_token`` and its ``…_low`` and ``…_high``, and
+    differ); ``component`` that the verdict is about with its
+    ``method`` and ``meter``, ``j_per_output_token`` and its ``…_low`` and ``…_high``, and
     ``withheld`` where there is none; the figures of each component with its name before them
     (``gpu.energy_j``); ``output_tokens_per_s``, latencies in ms, counts of requests and tokens.
 
@@ -99,6 +100,8 @@ def _row(document: Document, directory: Path, place: Row, axes: Row) -> Row:
         "backend.model": _scalar(config.get("model")),
         **axes,
         "component": component,
+        "method": _scalar(block(document, "components", component).get("source")),
+        "meter": _scalar(block(document, "components", component).get("meter")),
         **headline,
         "withheld": withheld if isinstance(withheld, str) else None,
     }

@@ -27,6 +27,7 @@ class ReportRow:
         j_per_output_token: mean over the cycles with the process as the unit of replication; None if withheld.
         latency_ms, output_tokens_per_s: means over the cycles.
         cycles: that gave a figure; ``missing`` did not.
+        component, method, meter: of the figure, from the first cycle.
         verdict: the worst of the cycles.
         withheld: the first reason why there is no figure.
     """
@@ -38,6 +39,9 @@ class ReportRow:
     output_tokens_per_s: float | None
     cycles: int
     missing: int
+    component: str
+    method: str
+    meter: str
     verdict: str
     withheld: str
 
@@ -70,14 +74,30 @@ def _row(part: polars.DataFrame, axes: tuple[str, ...]) -> ReportRow:
     return ReportRow(
         label=str(label or part["name"][0] or Path(part["directory"][0]).name),
         axes={name: part[name][0] for name in axes},
-        j_per_output_token=estimate(energies, bounds) if energies else None,
+        j_per_output_token=_estimate(energies, bounds, modelled=_first(part, "method") == "modelled"),
         latency_ms=_mean(part, _LATENCY),
         output_tokens_per_s=_mean(part, "output_tokens_per_s"),
         cycles=len(energies),
         missing=len(part) - len(energies),
+        component=_first(part, "component"),
+        method=_first(part, "method"),
+        meter=_first(part, "meter"),
         verdict=levels[0] if levels else "FAIL",
         withheld=str(reasons[0]) if reasons else "",
     )
+
+
+def _estimate(values: list[float], bounds: list[tuple[float, float]], *, modelled: bool) -> Estimate | None:
+    """The mean with its interval; of modelled energy alone, because the error of the model is not known."""
+    if not values:
+        return None
+    known = estimate(values, bounds)
+    return Estimate(known.mean, known.n) if modelled else known
+
+
+def _first(part: polars.DataFrame, column: str) -> str:
+    values = part[column].drop_nulls()
+    return str(values[0]) if len(values) else ""
 
 
 def _mean(part: polars.DataFrame, column: str) -> float | None:

@@ -33,6 +33,17 @@ def test_a_directory_of_results_becomes_one_page(tmp_path: Path) -> None:
     assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<tr data-cell=") == 2
 
 
+def test_the_ending_chooses_the_form(tmp_path: Path) -> None:
+    """Markdown for a pull request; an unknown ending is refused with those that there are."""
+    run = written(result(), tmp_path / "run")
+    assert report(run, "-o", tmp_path / "t.md").returncode == 0
+    assert "| GPU | 5.00 ± 0.29 |" in (tmp_path / "t.md").read_text(encoding="utf-8")
+    refused = report(run, "-o", tmp_path / "t.docx")
+    assert refused.returncode == 2
+    assert "no report has the ending '.docx'" in refused.stderr
+    assert ".html, .md, .tex, .csv, .svg, .png, .pdf" in refused.stderr
+
+
 def test_a_directory_without_results_is_one_error(tmp_path: Path) -> None:
     """It names the directory and what to give instead."""
     done = report(tmp_path)

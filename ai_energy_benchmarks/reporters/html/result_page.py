@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 from ai_energy_benchmarks.domain.json_value import JsonValue
-from ai_energy_benchmarks.reporters.figures import component_name, figure, with_half_width
+from ai_energy_benchmarks.reporters.figures import component_name, figure
 from ai_energy_benchmarks.reporters.html.charts import Chart, charts_of_run
 from ai_energy_benchmarks.reporters.html.page import figure as place
 from ai_energy_benchmarks.reporters.html.page import page
+from ai_energy_benchmarks.reporters.result_table import citation, headline, result_table, subject
 from ai_energy_benchmarks.results.pictures import Pictures, load_pictures
-from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure, block, leading, quoted
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_document
 
 _LEVELS = ("FAIL", "WARN", "INFO", "PASS")
@@ -39,13 +39,12 @@ def _body(name: str, document: Mapping[str, JsonValue], charts: Sequence[Chart])
     verdict = _mapping(document.get("verdict"))
     level = str(verdict.get("level", "FAIL"))
     yield f"<h1>{escape(name)}</h1>"
-    yield f'<p class="quiet">{escape(_subject(document))}</p>'
+    yield f'<p class="quiet">{escape(subject(document))}</p>'
     yield f'<p class="headline">{badge(level)} {escape(headline(document))}</p>'
     yield from _findings(verdict)
     yield "<h2>Energy</h2>"
-    yield table(
-        ("", "J per output token", "Wh per 1,000 queries", "J per pass", "method", "meter"), _energy(document), 3
-    )
+    energy = result_table(document)
+    yield table(("", *energy.heads[1:]), energy.rows, len(energy.numbers))
     yield from _absent(document)
     yield "<h2>Speed and latency</h2>"
     yield table(("", "mean", "p50", "p95", "p99", "n"), _latency(document), 5)
@@ -56,36 +55,6 @@ def _body(name: str, document: Mapping[str, JsonValue], charts: Sequence[Chart])
     yield from (f"<p>{escape(sentence)}</p>" for sentence in method(document))
     yield "<h2>How to cite</h2>"
     yield f"<pre>{escape(citation(document))}</pre>"
-
-
-def headline(document: Mapping[str, JsonValue]) -> str:
-    """One sentence: the figure that leads with its method, or why there is none."""
-    component = str(block(document, "verdict").get("headline") or "total")
-    text = quotable(document, J_PER_OUTPUT_TOKEN, component)
-    name = component_name(component)
-    if not text[0].isdigit():
-        return f"no J per output token ({name}): {text}"
-    return f"{text} J per output token, {name}, {block(document, 'components', component).get('source')}"
-
-
-def quotable(document: Mapping[str, JsonValue], what: Figure, component: str) -> str:
-    """A figure with its interval, or the reason why it is withheld."""
-    value = quoted(document, what, component)
-    if isinstance(value, str):
-        return value
-    own = leading(document, component)
-    bounds = {} if isinstance(own, str) else block(own, what.name)
-    half_width = bounds.get("half_width_95_with_sensor_gain") or bounds.get("half_width_95")
-    return with_half_width(value.value, half_width if isinstance(half_width, float) else None)
-
-
-def _subject(document: Mapping[str, JsonValue]) -> str:
-    backend = _mapping(document.get("backend_info"))
-    boards = _list(_mapping(document.get("environment")).get("boards"))
-    gpus = ", ".join(str(_mapping(board).get("name")) for board in boards)
-    machine = gpus or str(_mapping(document.get("environment")).get("cpu_model") or "")
-    parts = (backend.get("model"), backend.get("engine"), machine, str(document.get("started_utc", ""))[:10])
-    return " · ".join(str(part) for part in parts if part)
 
 
 def _findings(verdict: Mapping[str, JsonValue]) -> Iterator[str]:
@@ -111,14 +80,6 @@ def badge(level: str) -> str:
 
 def _rank(finding: Mapping[str, JsonValue]) -> int:
     return _LEVELS.index(str(finding.get("level")))
-
-
-def _energy(document: Mapping[str, JsonValue]) -> Iterator[Sequence[str]]:
-    figures = (J_PER_OUTPUT_TOKEN, FIGURES["wh_per_1000_queries"], FIGURES["energy_j"])
-    for component, energy in block(document, "components").items():
-        values = _mapping(energy)
-        cells = (quotable(document, what, component) for what in figures)
-        yield component_name(component), *cells, str(values.get("source", "")), str(values.get("meter", ""))
 
 
 def _absent(document: Mapping[str, JsonValue]) -> Iterator[str]:
@@ -167,18 +128,7 @@ def method(document: Mapping[str, JsonValue]) -> Iterator[str]:
     )
 
 
-def citation(document: Mapping[str, JsonValue]) -> str:
-    """What to write next to the figure."""
-    version = _mapping(document.get("environment")).get("package_version")
-    level = _mapping(document.get("verdict")).get("level")
-    return (
-        f"{headline(document)}. {_subject(document)}. "
-        f"Measured with ai_energy_benchmarks {version}; verdict {level}; "
-        f"run {document.get('run_id') or document.get('started_utc')}."
-    )
-
-
-def table(heads: Sequence[str], rows: Iterator[Sequence[str]], numbers: int) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> str:
     """A table whose first column is text and the next ``numbers`` are right-aligned."""
 
     def cells(tag: str, row: Sequence[str]) -> str:

@@ -1,0 +1,75 @@
+"""What a path becomes as a page, a table or a picture, whether it is one result or many."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.reporters.html.charts import Chart, charts_of_run
+from ai_energy_benchmarks.reporters.html.result_page import result_page
+from ai_energy_benchmarks.reporters.result_table import result_table
+from ai_energy_benchmarks.reporters.tables import Table
+from ai_energy_benchmarks.results.pictures import load_pictures
+from ai_energy_benchmarks.results.reading import RESULT_FILE, load_document
+from ai_energy_benchmarks.results.writing import replacing
+from ai_energy_benchmarks.study.page import charts_of_study, study_page
+from ai_energy_benchmarks.study.rows import report_rows
+from ai_energy_benchmarks.study.table import study_table
+
+# Charts fill the width of a page; a picture has one of its own.
+_WIDTH_PIXELS, _SCALE = 640, 2.0
+
+
+def page_of(path: Path) -> str:
+    """The HTML page of a result directory, a study, or a directory of results."""
+    return result_page(path) if _is_result(path) else study_page(path)
+
+
+def table_of(path: Path) -> Table:
+    """Its table: one row for each component of a result, or for each cell."""
+    return result_table(load_document(path / RESULT_FILE)) if _is_result(path) else study_table(report_rows(path))
+
+
+def charts_of(path: Path) -> tuple[Chart, ...]:
+    """Its charts, as the page has them."""
+    if _is_result(path):
+        return charts_of_run(load_pictures(path), load_document(path / RESULT_FILE))
+    return charts_of_study(report_rows(path))
+
+
+def write_picture(path: Path, name: str | None, target: Path) -> None:
+    """Write one chart as SVG, PNG or PDF, by the ending of the target.
+
+    Args:
+        name: of the chart; None for the first.
+
+    Raises:
+        ConfigError: there is no such chart, or the package that draws without a browser is not installed.
+    """
+    charts = {chart.name: chart for chart in charts_of(path)}
+    if not charts or (name is not None and name not in charts):
+        wanted = f"no chart {name!r}" if name else "no chart"
+        raise ConfigError(
+            f"{path} has {wanted}", remedy=f"choose from: {', '.join(charts) or 'nothing, it has no figures'}"
+        )
+    try:
+        import vl_convert
+    except ImportError as error:
+        raise ConfigError(
+            "pictures need the package vl-convert-python", remedy='pip install "ai_energy_benchmarks[report]"'
+        ) from error
+    spec = charts[name or next(iter(charts))].spec
+    sized = {**spec, "background": "white", **({"width": _WIDTH_PIXELS} if spec.get("width") else {})}
+    text = json.dumps(sized, allow_nan=False, default=str)
+    with replacing(target) as temporary:
+        if target.suffix.lower() == ".svg":
+            temporary.write_text(vl_convert.vegalite_to_svg(text), encoding="utf-8")
+        elif target.suffix.lower() == ".png":
+            temporary.write_bytes(vl_convert.vegalite_to_png(text, scale=_SCALE))
+        else:
+            temporary.write_bytes(vl_convert.vegalite_to_pdf(text))
+
+
+def _is_result(path: Path) -> bool:
+    return (path / RESULT_FILE).is_file()

@@ -1,0 +1,31 @@
+"""The table of a study for a paper: one row for each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ai_energy_benchmarks.reporters.figures import component_name, figure, with_half_width
+from ai_energy_benchmarks.reporters.tables import Table
+from ai_energy_benchmarks.study.rows import ReportRow
+
+_HEADS = (
+    *("cell", "J per output token", "p95 latency (ms)", "output tokens/s", "cycles"),
+    *("component", "method", "verdict"),
+)
+
+
+def study_table(rows: Sequence[ReportRow]) -> Table:
+    """Means over cycles, each with as many digits as its interval allows; a withheld figure is its reason."""
+    caption = (
+        "Gross energy per output token: mean over cycles, each a process of its own, with 95 % intervals of "
+        "Student's t and the bounds of the meters; the gain of a sensor that all cells share is not in them, and "
+        "modelled energy has none."
+    )
+    return Table(_HEADS, tuple(map(_row, rows)), caption, frozenset({1, 2, 3, 4}))
+
+
+def _row(row: ReportRow) -> tuple[str, ...]:
+    energy = row.j_per_output_token
+    text = with_half_width(energy.mean, energy.half_width) if energy else f"withheld: {row.withheld}"
+    others = ("–" if value is None else figure(value) for value in (row.latency_ms, row.output_tokens_per_s))
+    return row.label, text, *others, str(row.cycles), component_name(row.component), row.method, row.verdict
