@@ -17,7 +17,7 @@ from changelog import ReleaseError
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "ai_energy_benchmarks"
-LARGEST_BYTES = 1_000_000  # the code is less than half of that; more is data that crept in
+LARGEST_BYTES = 1_500_000  # of which Vega, Vega-Lite and vega-embed take 0.27; more is data that crept in
 # Code, the typing marker, and the data and templates that the package reads.
 SUFFIXES = {".py", ".typed", ".yaml", ".json", ".jsonl", ".csv", ".html", ".css", ".js", ".txt"}
 NEEDED = ("__init__.py", "py.typed")
