@@ -56,6 +56,7 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
 
     Under concurrency ``steady_`` columns hold the steady state, which leads; those without the word are of the whole
     pass, with the tokens of its fillers, but for ``wh_per_1000_queries``, which is the steady state's.
+    ``steady_window_j_per_output_token`` is what was measured where that is given for another context than the window's.
     ``steady_absent`` says why there is none. Latencies are then of the requests sent within the steady state.
 
     ``ttft_``, ``itl_``, ``tpot_``, ``e2e_`` and ``inter_chunk_`` have ``mean_ms``, ``p50_ms``, ``p90_ms``,
@@ -122,6 +123,7 @@ def _steady_energy(summary: Summary, energy: ComponentEnergy | None) -> dict[str
         "j_per_output_token_half_width_95": per_token.leading_half_width if per_token else None,
         "j_per_output_token_repeatability_95": per_token.half_width if per_token else None,
         "average_power_w": figures.value(figures.average_power_w) if figures else None,
+        "window_j_per_output_token": sure.per_output_token_window_j if sure else None,
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.derived import derive_steady
+from ai_energy_benchmarks.analysis.mix_checks import mix_findings
 from ai_energy_benchmarks.analysis.steady_checks import steady_findings
 from ai_energy_benchmarks.analysis.steady_mix import shift
 from ai_energy_benchmarks.analysis.steady_slices import Mix, Slice, pass_mix, work_slices
@@ -102,6 +103,15 @@ def test_both_figures_are_reported() -> None:
     assert figures.per_prompt_token_j is not None
     assert figures.per_prompt_token_j.best == pytest.approx(mean_j / mix.steady_prompt_tokens)
     assert "with other requests of the same kind" in " ".join(message for _, message in found(result, CHECK))
+
+
+def test_a_change_of_more_than_a_tenth_warns() -> None:
+    """Such a figure rests on the slices more than on the window."""
+    steady, _, gpu = steady_of(Bench(16, YOUNG).result())
+    assert gpu.per_output_token_j is not None
+    far = evolve(gpu, per_output_token_window_j=0.85 * gpu.per_output_token_j.mean)
+    levels = [each.level for each in mix_findings(evolve(steady, components=(far,)))]
+    assert levels[0] == "WARN"
 
 
 def test_without_slices_the_window_leads_and_young_requests_warn() -> None:
