@@ -24,6 +24,7 @@ from ai_energy_benchmarks.datasets.text_rows import (
     txt_cells,
 )
 from ai_energy_benchmarks.domain.prompts import Prompt, Tokenizer
+from ai_energy_benchmarks.safety.files import special_kind
 
 _TEXT_READERS: Mapping[str, Callable[[Path, Source], Iterator[Cell]]] = {
     ".csv": csv_cells,
@@ -97,6 +98,8 @@ class LocalDataset:
             where = "" if path.is_absolute() else f" at {os.path.abspath(path)}"
             remedy = "check scenario.dataset_name and the working directory"
             raise source.error(f"there is no such file{where}{hint}", remedy)
+        if (kind := special_kind(path)) is not None:
+            raise source.error(f"this is {kind}, which may never end", "save the prompts in a file")
         if path.suffix.lower() not in self.SUFFIXES:
             raise source.error(
                 f"files named {path.suffix or 'without an ending'} cannot be read",

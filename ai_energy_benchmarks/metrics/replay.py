@@ -33,6 +33,7 @@ from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
 from ai_energy_benchmarks.metrics.options import chosen
+from ai_energy_benchmarks.safety.files import refuse_special
 
 METER = "replay"
 _COMPONENTS: Mapping[str, Component] = {"gpu": "gpu", "cpu": "cpu", "dram": "dram"}
@@ -148,6 +149,7 @@ class ReplayCollector:
 def _rows(path: Path) -> list[dict[str, object]]:
     """The rows of the file, whatever its format."""
     try:
+        refuse_special(path)
         if path.suffix.lower() == ".parquet":
             import polars
 

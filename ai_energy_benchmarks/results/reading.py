@@ -9,6 +9,7 @@ from typing import Any
 from ai_energy_benchmarks.domain.result import SCHEMA_VERSION
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.run_directory import RUNS
+from ai_energy_benchmarks.safety.files import refuse_special
 
 RESULT_FILE = "result.json"
 _REMEDY = "give the output_dir of a finished run"
@@ -61,6 +62,7 @@ def load_document(file: Path) -> dict[str, Any]:
         ConfigError: the file cannot be read, or a newer version of this package wrote it.
     """
     try:
+        refuse_special(file)
         document = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror or error}", remedy=_REMEDY) from error

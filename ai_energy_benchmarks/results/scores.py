@@ -14,6 +14,7 @@ from ai_energy_benchmarks.results.no_score import MODELLED, number, why_no_score
 from ai_energy_benchmarks.results.reading import load_results
 from ai_energy_benchmarks.results.units import J_PER_WH
 from ai_energy_benchmarks.safety.cells import unguarded
+from ai_energy_benchmarks.safety.files import refuse_special
 
 _MODEL = ("model_name", "model", "Model")
 _PER_1000 = (
@@ -106,6 +107,7 @@ def _score(
 
 def _from_table(file: Path) -> Iterator[Score]:
     try:
+        refuse_special(file)
         with file.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
             columns = tuple(reader.fieldnames or ())

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import csv
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from ai_energy_benchmarks.errors import ReporterError
+from ai_energy_benchmarks.results.run_directory import try_lock
 from ai_energy_benchmarks.results.writing import replacing, write_errors
 
 try:
     import fcntl
 except ImportError:  # Windows has no advisory locks; one writer at a time there
     fcntl = None  # type: ignore[assignment]
+
+_LOCK_PATIENCE_S = 5.0
+_LOCK_LOOK_S = 0.02
 
 
 def append_row(path: Path, row: Mapping[str, str]) -> None:
@@ -50,12 +55,28 @@ def _locked(path: Path) -> Iterator[TextIO]:
     while True:
         with path.open("a+", encoding="utf-8-sig", newline="") as file:
             if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
+                _wait_for_lock(path, file)
                 if not _is_still(path, file):
                     continue
             file.seek(0)
             yield file
             return
+
+
+def _wait_for_lock(path: Path, file: TextIO) -> None:
+    """Others hold it for the time of writing one row.
+
+    Raises:
+        ReporterError: it was not given up.
+    """
+    limit_s = time.monotonic() + _LOCK_PATIENCE_S
+    while not try_lock(file):
+        if time.monotonic() >= limit_s:
+            raise ReporterError(
+                f"cannot write {path}: another process has held its lock for {_LOCK_PATIENCE_S:g} s",
+                remedy="end the process that holds it (`fuser FILE` names it); the run's other files are whole",
+            )
+        time.sleep(_LOCK_LOOK_S)
 
 
 def _is_still(path: Path, file: TextIO) -> bool:

@@ -21,6 +21,7 @@ from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
 from ai_energy_benchmarks.errors import BackendError, ReporterError
+from ai_energy_benchmarks.machine.forks import forked_with_threads
 from ai_energy_benchmarks.machine.gpu_settings import GpuSettings
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 from ai_energy_benchmarks.reporters.base import Reporter
@@ -78,6 +79,12 @@ class Measuring:
         Raises:
             BenchmarkError: what is in the way, with its fix.
         """
+        if forked_with_threads():
+            raise BackendError(
+                "this process was forked after its parent had written a result: the threads of the frame library are "
+                "in the parent alone, and the first file would wait for them for ever",
+                remedy="start it as a process of its own, such as with multiprocessing's method spawn",
+            )
         config, scenario = self.config, self.config.scenario
         sample = plan_reasoning(config).formatter.format(0, Prompt(0, ""))
         demand = Demand(scenario.generate_kwargs, scenario.input_shapes.batch_size, config.load.concurrency, sample)

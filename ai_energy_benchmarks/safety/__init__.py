@@ -1,1 +1,1 @@
-"""What may leave the process: secrets are blanked, and control characters and formulas are made harmless."""
+"""What may enter and leave the process: no pipe as input, no secret, no control character and no formula as output."""

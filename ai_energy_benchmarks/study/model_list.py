@@ -12,6 +12,7 @@ from attrs import field, frozen
 from ai_energy_benchmarks.domain.prompts import TemplateValue
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.safety.cells import unguarded
+from ai_energy_benchmarks.safety.files import refuse_special
 
 _HUB = re.compile(r"https?://(www\.)?huggingface\.co/")
 TEXT_TASK = "text_gen"
@@ -91,6 +92,7 @@ def read_model_list(file: Path) -> tuple[ListedModel, ...]:
         ConfigError: the file cannot be read, or has no column of models.
     """
     try:
+        refuse_special(file)
         with file.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
             names = [name.strip() for name in reader.fieldnames or ()]

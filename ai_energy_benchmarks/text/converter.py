@@ -23,6 +23,7 @@ from ai_energy_benchmarks.text.ranges import AtLeast, AtMost, Matching, MoreThan
 
 Hook = Callable[[object, Any], Any]
 
+_MOST_UNKNOWN = 50
 _WORDS: dict[object, str] = {
     str: "text",
     int: "a whole number",
@@ -66,7 +67,7 @@ def structure_fields(
         raise wrong(f"must be a mapping with keys, got {shown(value)}")
     hints = _type_hints(cls)
     fields = {field.name: field for field in attrs.fields(cls) if field.init}
-    problems = [_unknown(key, value[key], fields) for key in value if key not in fields]
+    problems = _unknown_keys(value, fields)
     found = {}
     for name, field in fields.items():
         if name in value:
@@ -92,6 +93,15 @@ def structure_fields(
 def _type_hints(cls: type) -> Mapping[str, type]:
     """Field → its type; resolving the annotations' text takes most of the time of loading."""
     return get_type_hints(cls, include_extras=True)
+
+
+def _unknown_keys(value: Mapping[object, object], known: Mapping[str, object]) -> list[Problem]:
+    """One problem for each, and one for all beyond the first fifty."""
+    unknown = [key for key in value if key not in known]
+    problems = [_unknown(key, value[key], known) for key in unknown[:_MOST_UNKNOWN]]
+    if len(unknown) > _MOST_UNKNOWN:
+        problems.append(Problem((), f"has {len(unknown) - _MOST_UNKNOWN:,} further keys that are not known"))
+    return problems
 
 
 def _unknown(key: object, value: object, known: Mapping[str, object]) -> Problem:

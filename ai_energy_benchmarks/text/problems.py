@@ -11,6 +11,7 @@ from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.safety.secrets import SafeRepr
 
 Path = tuple[str | int, ...]
+_MOST_SHOWN = 200
 
 
 class _Shown(SafeRepr):
@@ -100,4 +101,7 @@ def refusal(source: str, problems: Sequence[Problem], place: Callable[[Path], Pl
     """One error that lists all problems in the order of the file; ``source`` names it."""
     placed = sorted(((place(each.path), each) for each in problems), key=lambda pair: pair[0].line or 0)
     count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
-    return ConfigError("\n".join([f"{source} has {count}:", *(f"  {at}{each}" for at, each in placed)]), remedy=remedy)
+    lines = [f"  {at}{each}" for at, each in placed[:_MOST_SHOWN]]
+    if len(placed) > _MOST_SHOWN:
+        lines.append(f"  and {len(placed) - _MOST_SHOWN:,} more")
+    return ConfigError("\n".join([f"{source} has {count}:", *lines]), remedy=remedy)

@@ -15,11 +15,13 @@ import yaml
 from attrs import field, frozen
 
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.safety.files import special_kind
 from ai_energy_benchmarks.safety.keys import is_secret
 from ai_energy_benchmarks.safety.marking import SECRET_NUMBERS, Secret, from_variables, marked
 from ai_energy_benchmarks.safety.urls import HIDDEN
 from ai_energy_benchmarks.text.environment_variables import escape, substitute
 from ai_energy_benchmarks.text.problems import InvalidError, Path, Problem, wrong
+from ai_energy_benchmarks.text.yaml_limits import MOST_BYTES, LimitedLoader, TooMuchError, check_expansion
 
 _PLAIN = "plain"
 _TAG = "tag:yaml.org,2002:"
@@ -62,13 +64,14 @@ class Document:
     value: object
     problems: tuple[Problem, ...]
     _root: yaml.Node | None = field(repr=False)
+    _keys: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = field(factory=dict, repr=False, eq=False)
 
     def line(self, path: Path) -> int | None:
         """The line of the key at ``path``, or of its nearest parent that the text has."""
         node, line = self._root, None
         for part in path:
             if isinstance(node, yaml.MappingNode):
-                found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+                found = self._keys_of(node).get(str(part))
             elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
                 found = (node.value[part], node.value[part])
             else:
@@ -78,8 +81,14 @@ class Document:
             line, node = found[0].start_mark.line + 1, found[1]
         return line
 
+    def _keys_of(self, node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        """Key → its node and that of its value, put together once: there may be thousands of wrong keys."""
+        if id(node) not in self._keys:
+            self._keys[id(node)] = {str(key.value): (key, value) for key, value in reversed(node.value)}
+        return self._keys[id(node)]
 
-class _Loader(yaml.BaseLoader):
+
+class _Loader(LimitedLoader):
     """Composes nodes and leaves the typing of scalars to us."""
 
     def resolve(self, kind: type[yaml.Node], value: str | None, implicit: tuple[bool, bool]) -> str:
@@ -156,7 +165,13 @@ def parse(text: str, source: str) -> Document:
         ConfigError: it is not YAML; the message has line and column.
     """
     try:
+        if len(text) > MOST_BYTES:
+            raise TooMuchError(f"has {len(text):,} characters, where a config has at most {MOST_BYTES:,}")
         root = yaml.compose(text, Loader=_Loader)
+        if root is not None:
+            check_expansion(root)
+    except TooMuchError as error:
+        raise ConfigError(f"{source} {error}", remedy="remove what is no setting") from None
     except yaml.YAMLError as error:
         raise ConfigError(
             f"{source} is not valid YAML: {_in_one_line(error)}", remedy="correct the YAML on that line"
@@ -179,7 +194,10 @@ def read(file: File, *, otherwise: str = "") -> Document:
         ConfigError: it cannot be read, is not UTF-8 or is not YAML.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        if (kind := special_kind(file)) is not None:
+            raise ConfigError(f"{file} is {kind}, not a config file", remedy="save the config in a file")
+        with file.open(encoding="utf-8-sig") as opened:
+            text = opened.read(MOST_BYTES + 1)
     except FileNotFoundError as error:
         raise ConfigError(f"there is no file {file}", remedy=f"check the path{otherwise}") from error
     except IsADirectoryError as error:

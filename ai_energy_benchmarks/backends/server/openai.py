@@ -16,6 +16,7 @@ from ai_energy_benchmarks.backends.entering import EnteredBackend
 from ai_energy_benchmarks.backends.location import locate, of_tree
 from ai_energy_benchmarks.backends.server.api_key import ApiKey
 from ai_energy_benchmarks.backends.server.event_stream import EventStream
+from ai_energy_benchmarks.backends.server.file_limit import too_few_files
 from ai_energy_benchmarks.backends.server.http_client import HttpClient, json_body
 from ai_energy_benchmarks.backends.server.http_connection import HttpError
 from ai_energy_benchmarks.backends.server.launching import LaunchOptions
@@ -109,7 +110,12 @@ class OpenAIServerBackend(EnteredBackend):
     def problems(self, demand: Demand) -> tuple[str, ...]:
         launching = self.launch_problems() if self.settings.launch else ()
         sent = refused(self.NAME, self.DIALECT, demand, self.settings, self.CONTINUES)
-        return (*sent, *self._caches.problems(self.NAME, self.options.extra_body), *launching)
+        return (
+            *sent,
+            *too_few_files(demand.concurrency),
+            *self._caches.problems(self.NAME, self.options.extra_body),
+            *launching,
+        )
 
     def caching_requested(self) -> str:
         """The option that asks the server to keep prompts in a cache; empty if none does."""
