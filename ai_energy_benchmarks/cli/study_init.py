@@ -15,13 +15,47 @@ _FILE = "study.yaml"
 @click.command(short_help="Write a commented study file.")
 @click.argument("file", default=_FILE, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--example", default="starter", show_default=True, help="Which one; an unknown name lists all.")
+@click.option("--recipe", help="A study that answers one question; an unknown name lists all.")
+@click.option("--model", help="With --recipe: the model.  [default: a small one]")
+@click.option("--backend", help="With --recipe: the engine.  [default: pytorch]")
+@click.option("--endpoint", metavar="URL", help="With --recipe: the address of a server that runs already.")
+@click.option("--ttft-s", type=click.FloatRange(min=0, min_open=True), metavar="S",
+              help="With --recipe cheapest-under-slo: longest time to the first token.")  # fmt: skip
+@click.option("--tpot-s", type=click.FloatRange(min=0, min_open=True), metavar="S",
+              help="With --recipe cheapest-under-slo: longest time per later output token.")  # fmt: skip
+@click.option("--print", "shown", is_flag=True, help="Print the study instead of writing FILE.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def init(file: Path, example: str, force: bool) -> None:
-    """Write a commented study to FILE (study.yaml), to be edited, planned and run."""
+def init(
+    *,
+    file: Path,
+    example: str,
+    recipe: str | None,
+    model: str | None,
+    backend: str | None,
+    endpoint: str | None,
+    ttft_s: float | None,
+    tpot_s: float | None,
+    shown: bool,
+    force: bool,
+) -> None:
+    """Write a commented study to FILE (study.yaml), to be edited, planned and run.
+
+    Recipes: cheapest-under-slo, power-cap, batch-curve, quantization, engines.
+    """
     from ai_energy_benchmarks.results.writing import write_text
     from ai_energy_benchmarks.study.examples import example_text
+    from ai_energy_benchmarks.study.recipes import Subject, recipe_text
 
+    subject = {"model": model, "backend": backend, "endpoint": endpoint, "ttft_s": ttft_s, "tpot_s": tpot_s}
+    given = {key: value for key, value in subject.items() if value is not None}
+    if given and recipe is None:
+        raise click.UsageError(f"--{next(iter(given)).replace('_', '-')} needs --recipe; an example is edited instead")
     text = example_text(example)
+    if recipe is not None:
+        text = recipe_text(recipe, Subject(**given), file.name)  # type: ignore[arg-type] # as the options have them
+    if shown:
+        click.echo(text, nl=False)
+        return
     if file.exists() and not force:
         raise ConfigError(f"{file} is there already", remedy="name another file, or write over it with --force")
     write_text(file, text.replace("FILE", file.name))

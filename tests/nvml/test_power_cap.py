@@ -1,4 +1,4 @@
-"""A study of power limits on a simulated GPU, whose server is as fast as the limit allows: killed, resumed, answered."""
+"""A study of power limits on a simulated GPU whose server is as fast as the limit allows: killed, resumed, answered."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_energy_benchmarks.cli.main import exit_code
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.study.expansion import expand
 from ai_energy_benchmarks.study.file import load_study
@@ -53,3 +54,16 @@ def test_what_is_not_there_is_refused_with_what_is() -> None:
         recipe_text("power-cap", Subject(backend="torch"))
     with pytest.raises(ConfigError, match="runs in this process"):
         recipe_text("power-cap", Subject(endpoint="http://localhost:1/v1"))
+
+
+def test_the_command_prints_or_writes_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Printed as it would be written, with the model, the engine and the objectives of the options."""
+    command = ["study", "init", "--recipe", "cheapest-under-slo", "--model", "m", "--backend", "vllm"]
+    assert exit_code([*command, "--ttft-s", "0.2", "--print"]) == 0
+    printed = capsys.readouterr().out
+    assert printed == recipe_text("cheapest-under-slo", Subject("m", "vllm", ttft_s=0.2))
+    file = tmp_path / "study.yaml"
+    assert exit_code([*command, "--ttft-s", "0.2", str(file)]) == 0
+    assert file.read_text() == printed
+    assert exit_code(["study", "init", "--model", "m", "--print"]) == 2
+    assert exit_code(["study", "init", "--recipe", "power-cup", "--print"]) == 2
