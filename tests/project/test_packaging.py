@@ -126,6 +126,7 @@ def test_the_metadata_is_complete(metadata: email.message.Message) -> None:
         "datasets",
         "dev",
         "pytorch",
+        "report",
         "serve",
         "stats",
         "tensorrt",
