@@ -33,6 +33,8 @@ COMMANDS: Mapping[str, str] = {
     "batch": "ai_energy_benchmarks.cli.batch:batch",
     "rate": "ai_energy_benchmarks.cli.rate:rate",
     "report": "ai_energy_benchmarks.cli.report:report",
+    "submit": "ai_energy_benchmarks.cli.submission:submit",
+    "verify": "ai_energy_benchmarks.cli.submission:verify",
     "compare": "ai_energy_benchmarks.cli.compare:compare",
     "aienergyscore": "ai_energy_benchmarks.cli.aienergyscore:aienergyscore",
     "list": "ai_energy_benchmarks.cli.list:list_members",
