@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from ai_energy_benchmarks.analysis.filler_tokens import is_cancelled
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.verdict import Finding
@@ -19,9 +20,9 @@ _FIX = (
 
 def empty_answer_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
     """How many requests were answered with nothing; fillers that were cancelled are neither empty nor failed."""
-    every = chain.from_iterable((*trial.outcomes, *trial.fillers) for trial in trials)
-    answers = empty = 0
-    for outcome in every:
+    facts = [trial_figures(trial).facts for trial in trials]
+    answers, empty = sum(each.answers for each in facts), sum(each.empty for each in facts)
+    for outcome in chain.from_iterable(trial.fillers for trial in trials):
         if isinstance(outcome, Completion) and not is_cancelled(outcome):
             answers += 1
             empty += outcome.empty

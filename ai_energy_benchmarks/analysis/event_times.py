@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from ai_energy_benchmarks.analysis.filler_tokens import Pace, is_cancelled
+from ai_energy_benchmarks.analysis.filler_tokens import is_cancelled
+from ai_energy_benchmarks.analysis.pace import Pace
 from ai_energy_benchmarks.domain.completions import Completion
 
 # With fewer tokens to an event at most 0.3 % are missing of ten requests of 128 tokens for each in flight.

@@ -25,6 +25,7 @@ _SHARES = (0.50, 0.90, 0.95, 0.99)
 # With fewer events than this share of the tokens, or fewer tokens than this of the events, a gap between events is not
 # one between tokens.
 _ONE_EACH = 0.98
+_CHUNKS = "a token event carries {:.3g} tokens on average, so its gaps are called inter-chunk"
 _NO_EVENT = "showed no token event"
 _ONE_TOKEN = "had one token"
 _UNKNOWN_FIRST = "had a first event with an unknown number of tokens"
@@ -53,45 +54,10 @@ class Latencies:
 
 def pooled(completions: Iterable[Completion]) -> Latencies:
     """Pool the latencies of all completions; each gap between two token events counts once."""
-    ttft_s, gaps_s, tpot_s, e2e_s = (Pool() for _ in range(4))
-    requests, rate = 0, _EventRate()
-    unknown: dict[str, Counter[str]] = {"ttft": Counter(), "tpot": Counter()}
-    for each in completions:
-        requests += 1
-        rate.add(each)
-        times_s = each.token_times_s
-        gaps_s.add(map(sub, times_s[1:], times_s))
-        e2e_s.add((each.e2e_s,))
-        if (first_s := each.ttft_s) is not None:
-            ttft_s.add((first_s,))
-        else:
-            unknown["ttft"][_NO_EVENT] += 1
-        if (per_token_s := each.tpot_s) is not None:
-            tpot_s.add((per_token_s,))
-        else:
-            unknown["tpot"][_why_no_tpot(each)] += 1
-    notes = {name: _note(requests, reasons) for name, reasons in unknown.items() if reasons}
-    gaps, per_event = gaps_s.distribution(), rate.tokens_per_event
-    chunks = not_single(per_event)
-    if chunks and per_event is not None:
-        notes["itl"] = f"a token event carries {per_event:.3g} tokens on average, so its gaps are called inter-chunk"
-    return Latencies(
-        ttft_s=ttft_s.distribution(),
-        itl_s=None if chunks else gaps,
-        tpot_s=tpot_s.distribution(),
-        e2e_s=e2e_s.distribution(),
-        inter_chunk_s=gaps if chunks else None,
-        tokens_per_event=per_event,
-        notes=notes,
-    )
-
-
-def tokens_per_event(completions: Iterable[Completion]) -> float | None:
-    """Output tokens over token events of all completions together; None where no event was seen."""
-    rate = _EventRate()
-    for each in completions:
-        rate.add(each)
-    return rate.tokens_per_event
+    pooling = Pooling()
+    for done in completions:
+        pooling.add(done)
+    return pooling.latencies()
 
 
 def not_single(per_event: float | None) -> bool:
@@ -117,6 +83,9 @@ class _EventRate:
         if len(done.token_times_s):
             self._events += len(done.token_times_s)
             self._tokens += done.shown_tokens
+
+    def __add__(self, other: _EventRate) -> _EventRate:
+        return _EventRate(self._events + other._events, self._tokens + other._tokens)
 
     @property
     def tokens_per_event(self) -> float | None:
@@ -155,6 +124,20 @@ class Pool:
         if len(self._seconds) > self.most:
             self._count()
 
+    def add_one(self, seconds: float) -> None:
+        self._seconds.append(seconds)
+        if len(self._seconds) > self.most:
+            self._count()
+
+    def __add__(self, other: Pool) -> Pool:
+        """Both together, in their order."""
+        both = Pool(self.most, self._seconds[:], self._bins.copy(), self._binned, self._binned_sum_s)
+        both.add(other._seconds)
+        both._bins.update(other._bins)
+        both._binned += other._binned
+        both._binned_sum_s += other._binned_sum_s
+        return both
+
     def distribution(self) -> Distribution | None:
         """Mean and percentiles; None if there are none."""
         if self._binned:
@@ -188,3 +171,76 @@ class Pool:
             while len(found) < len(_SHARES) and below > _SHARES[len(found)] * (self._binned - 1):
                 found.append(_LEAST_S * math.exp((number + 0.5) * _STEP))
         return Distribution(self._binned, self._binned_sum_s / self._binned, *found)
+
+
+@define
+class Pooling:
+    """Latencies as completions are added.
+
+    Attributes:
+        gaps: whether gaps between token events and times per token are wanted, which take most of the memory.
+    """
+
+    gaps: bool = True
+    _requests: int = 0
+    _rate: _EventRate = field(factory=_EventRate)
+    _unknown: dict[str, Counter[str]] = field(factory=lambda: {"ttft": Counter(), "tpot": Counter()})
+    _ttft_s: Pool = field(factory=Pool)
+    _gaps_s: Pool = field(factory=Pool)
+    _tpot_s: Pool = field(factory=Pool)
+    _e2e_s: Pool = field(factory=Pool)
+
+    def add(self, done: Completion) -> None:
+        """Add one completion."""
+        self._requests += 1
+        self._e2e_s.add_one(done.e2e_s)
+        first_s = done.ttft_s
+        if first_s is not None:
+            self._ttft_s.add_one(first_s)
+        if not self.gaps:
+            return
+        self._rate.add(done)
+        times_s = done.token_times_s
+        self._gaps_s.add(map(sub, times_s[1:], times_s))
+        if first_s is None:
+            self._unknown["ttft"][_NO_EVENT] += 1
+        if (per_token_s := done.tpot_s) is not None:
+            self._tpot_s.add_one(per_token_s)
+        else:
+            self._unknown["tpot"][_why_no_tpot(done)] += 1
+
+    def __add__(self, other: Pooling) -> Pooling:
+        """Both together."""
+        both = {name: self._unknown[name] + other._unknown[name] for name in self._unknown}
+        return Pooling(
+            self.gaps and other.gaps,
+            self._requests + other._requests,
+            self._rate + other._rate,
+            both,
+            self._ttft_s + other._ttft_s,
+            self._gaps_s + other._gaps_s,
+            self._tpot_s + other._tpot_s,
+            self._e2e_s + other._e2e_s,
+        )
+
+    @property
+    def tokens_per_event(self) -> float | None:
+        """Output tokens over token events; None where no event was seen."""
+        return self._rate.tokens_per_event
+
+    def latencies(self) -> Latencies:
+        """The distributions of what was added."""
+        notes = {name: _note(self._requests, reasons) for name, reasons in self._unknown.items() if reasons}
+        gaps, per_event = self._gaps_s.distribution(), self._rate.tokens_per_event
+        chunks = not_single(per_event)
+        if chunks and per_event is not None:
+            notes["itl"] = _CHUNKS.format(per_event)
+        return Latencies(
+            ttft_s=self._ttft_s.distribution(),
+            itl_s=None if chunks else gaps,
+            tpot_s=self._tpot_s.distribution(),
+            e2e_s=self._e2e_s.distribution(),
+            inter_chunk_s=gaps if chunks else None,
+            tokens_per_event=per_event,
+            notes=notes,
+        )

@@ -9,7 +9,7 @@ from statistics import fmean, median
 from attrs import frozen
 
 from ai_energy_benchmarks.analysis.filler_tokens import is_cancelled
-from ai_energy_benchmarks.analysis.repeats import repeated_prompts
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.result import Trial
@@ -77,8 +77,7 @@ def cache_findings(trials: Sequence[Trial], engine: EngineFacts | None) -> Itera
 def cache_was_hit(trials: Sequence[Trial]) -> bool:
     """Whether any trial reports prompt tokens from a cache."""
     return any(
-        bool(trial.server and trial.server.prefix_cache_hit_tokens)
-        or any(done.cached_prompt_tokens for done in trial.completions)
+        bool(trial.server and trial.server.prefix_cache_hit_tokens) or trial_figures(trial).facts.cached_tokens > 0
         for trial in trials
     )
 
@@ -97,8 +96,12 @@ def cache_use(trials: Sequence[Trial], engine: EngineFacts | None) -> CacheUse |
 
 
 def _by_answers(trials: Sequence[Trial], policy: _Policy) -> CacheUse | None:
-    known, cached_tokens, prompt_tokens, smallest = False, 0, 0, 0
-    for done in _answers(trials):
+    facts = [trial_figures(trial).facts for trial in trials]
+    known = any(each.told_cached for each in facts)
+    cached_tokens = sum(each.cached_tokens for each in facts)
+    prompt_tokens = sum(trial_figures(trial).counts.prompt_tokens for trial in trials)
+    smallest = min((each.smallest_cached_tokens for each in facts if each.smallest_cached_tokens), default=0)
+    for done in _finished_fillers(trials):
         prompt_tokens += done.prompt_tokens
         if done.cached_prompt_tokens is not None:
             known = True
@@ -108,7 +111,9 @@ def _by_answers(trials: Sequence[Trial], policy: _Policy) -> CacheUse | None:
     if not known:
         return None
     common = float(_common_tokens(trials, policy, smallest))
-    beyond = sum(max(0.0, (done.cached_prompt_tokens or 0) - common) for done in _answers(trials) if cached_tokens)
+    beyond = sum(
+        max(0.0, (done.cached_prompt_tokens or 0) - common) for done in (_answers(trials) if cached_tokens else ())
+    )
     return CacheUse(_share(cached_tokens, prompt_tokens), _share(beyond, prompt_tokens), common)
 
 
@@ -119,6 +124,11 @@ def _answers(trials: Sequence[Trial]) -> Iterator[Completion]:
     """
     for trial in trials:
         yield from trial.completions
+        yield from _finished_fillers((trial,))
+
+
+def _finished_fillers(trials: Sequence[Trial]) -> Iterator[Completion]:
+    for trial in trials:
         yield from (each for each in trial.fillers if isinstance(each, Completion) and not is_cancelled(each))
 
 
@@ -132,7 +142,7 @@ def cached_per_pass(trials: Sequence[Trial], by_answers: Sequence[float | None])
         return fmean(each or 0.0 for each in by_answers)
     if not trials or not _counted(trials):
         return None
-    return fmean(_share(*_growth(trial)) * trial.prompt_tokens for trial in trials)
+    return fmean(_share(*_growth(trial)) * trial_figures(trial).counts.prompt_tokens for trial in trials)
 
 
 def _counted(trials: Sequence[Trial]) -> bool:
@@ -144,7 +154,7 @@ def _growth(trial: Trial) -> tuple[float, float]:
     server = trial.server
     if server is None:
         return 0.0, 0.0
-    known = (server.prefix_cache_queries_tokens, server.prompt_tokens, trial.prompt_tokens)
+    known = (server.prefix_cache_queries_tokens, server.prompt_tokens, trial_figures(trial).counts.prompt_tokens)
     # A counter that is not on the page yet has not grown.
     return server.prefix_cache_hit_tokens or 0, next(each for each in known if each is not None)
 
@@ -154,10 +164,10 @@ def _by_counter(trials: Sequence[Trial], policy: _Policy) -> CacheUse | None:
         return None
     growth = [_growth(trial) for trial in trials]
     share = _share(sum(hits for hits, _ in growth), sum(looked_up for _, looked_up in growth))
-    requests = sum(len(trial.completions) for trial in trials)
+    requests = sum(trial_figures(trial).facts.answers for trial in trials)
     # Of every request, fillers included, the common beginning is this part of its prompt.
     common = float(policy.common_prefix_tokens or 0)
-    explained = _share(common * requests, sum(trial.prompt_tokens for trial in trials))
+    explained = _share(common * requests, sum(trial_figures(trial).counts.prompt_tokens for trial in trials))
     return CacheUse(share, max(0.0, share - explained), common)
 
 
@@ -174,7 +184,7 @@ def _common_tokens(trials: Sequence[Trial], policy: _Policy, smallest_hit: int) 
 
 def _repeat(trials: Sequence[Trial]) -> bool:
     """Whether a trial sent a prompt twice."""
-    return any(repeated_prompts(trial.completions) for trial in trials)
+    return any(trial_figures(trial).facts.repeated_prompts for trial in trials)
 
 
 def _reported(use: CacheUse, policy: _Policy) -> Finding:

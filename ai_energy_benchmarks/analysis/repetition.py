@@ -9,8 +9,8 @@ from attrs import frozen
 
 from ai_energy_benchmarks.analysis.filler_tokens import filler_tokens
 from ai_energy_benchmarks.analysis.outliers import farthest
-from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.analysis.trend import holm, trend
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import Trial
@@ -100,7 +100,7 @@ def _steady_j(component: Component, trials: Sequence[Trial], steady: SteadyState
 def _per_output_token_j(component: Component, trials: Sequence[Trial]) -> dict[int, float]:
     values_j: dict[int, float] = {}
     for trial in trials:
-        output_tokens = count(trial.outcomes).output_tokens + filler_tokens(trial)
+        output_tokens = trial_figures(trial).counts.output_tokens + filler_tokens(trial)
         if trial.measurement is not None and output_tokens:
             energy_j = sum(each.energy_j for each in counted(trial.measurement, (component,)))
             values_j[trial.number] = energy_j / output_tokens

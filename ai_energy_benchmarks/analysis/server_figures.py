@@ -7,6 +7,7 @@ from statistics import fmean
 
 from attrs import frozen
 
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.domain.result import Trial
 
 
@@ -58,7 +59,9 @@ def _hit_share(trials: Sequence[Trial]) -> float | None:
     """Over what the server looked up; where it does not tell that, over the prompts it was sent."""
     told = [(each, each.server) for each in trials if each.server and each.server.prefix_cache_hit_tokens is not None]
     looked_up = sum(
-        trial.prompt_tokens if server.prefix_cache_queries_tokens is None else server.prefix_cache_queries_tokens
+        trial_figures(trial).counts.prompt_tokens
+        if server.prefix_cache_queries_tokens is None
+        else server.prefix_cache_queries_tokens
         for trial, server in told
     )
     hits = sum(server.prefix_cache_hit_tokens or 0 for _, server in told)

@@ -9,7 +9,7 @@ from ai_energy_benchmarks.analysis.filler_tokens import filler_tokens, unseen_to
 from ai_energy_benchmarks.analysis.prompt_caches import cache_findings
 from ai_energy_benchmarks.analysis.steady import in_flight_mean
 from ai_energy_benchmarks.analysis.token_counts import count_findings, output_contradiction
-from ai_energy_benchmarks.domain.completions import Completion
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.summary import Summary
@@ -73,12 +73,12 @@ def token_doubt(trial: Trial) -> str | None:
     if (contradiction := output_contradiction(trial)) is not None:
         return contradiction
     counted = trial.server.output_tokens if trial.server else None
-    if counted is None or trial.failures or not trial.completions:
+    if counted is None or trial.outcomes.failed or not len(trial.outcomes):
         return None
-    if not all(isinstance(each, Completion) for each in trial.fillers):
+    if trial.fillers.failed:
         return None
-    received = trial.output_tokens + filler_tokens(trial)
-    allowed = max(len(trial.completions) + len(trial.fillers), _TOKEN_SHARE * counted)
+    received = trial_figures(trial).counts.output_tokens + filler_tokens(trial)
+    allowed = max(len(trial.outcomes) + len(trial.fillers), _TOKEN_SHARE * counted)
     if -allowed <= counted - received <= allowed + unseen_tokens(trial):
         return None
     return (

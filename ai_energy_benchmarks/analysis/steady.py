@@ -9,15 +9,10 @@ from itertools import chain
 from attrs import define, field
 
 from ai_energy_benchmarks.analysis.event_times import tokens_until
-from ai_energy_benchmarks.analysis.filler_tokens import (
-    Pace,
-    cancelled_tokens,
-    is_cancelled,
-    pace,
-    repeated_prompts,
-    shows_events,
-)
+from ai_energy_benchmarks.analysis.filler_tokens import cancelled_tokens, filler_prompts, is_cancelled
+from ai_energy_benchmarks.analysis.pace import Pace, shows_events
 from ai_energy_benchmarks.analysis.steady_slices import pass_mix
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.result import Trial
@@ -68,6 +63,8 @@ def in_flight_mean(trial: Trial, part: Trial | None = None) -> float:
     window = part or trial
     if window.duration_s <= 0:
         return 0.0
+    if part is None:
+        return trial_figures(trial).in_flight_s / window.duration_s
     start_s, stop_s = window.start_s, window.stop_s
     every = chain(trial.outcomes, trial.fillers)
     in_window_s = (min(each.finished_s, stop_s) - max(each.sent_s, start_s) for each in every)
@@ -76,41 +73,59 @@ def in_flight_mean(trial: Trial, part: Trial | None = None) -> float:
 
 def steady_trial(trial: Trial, window: SteadyWindow) -> SteadyTrial:
     """Count the tokens of the window, and of its halves, by the times at which they were seen."""
-    of = pace(chain(trial.outcomes, trial.fillers))
-    prompts, steady = repeated_prompts(trial), pass_mix(trial)
+    of = trial_figures(trial).pace
+    prompts, steady = filler_prompts(trial), pass_mix(trial)
+    edges_s = window.start_s, window.middle_s, window.stop_s
     halves = _Interval(window.start_s, window.middle_s), _Interval(window.middle_s, window.stop_s)
-    whole = _Interval(window.start_s, window.stop_s)
+    whole, context = _Interval(window.start_s, window.stop_s), _Context()
     computed = 0.0
     for each in _completions(trial):
-        for interval in (whole, *halves):
-            interval.add(each, of)
         unbegun = is_cancelled(each) and not len(each.token_times_s)
         if not unbegun and whole.start_s < _begun_s(each) <= whole.stop_s:
             computed += _computed_prompt_tokens(each, prompts)
+        if each.finished_s <= window.start_s or each.sent_s >= window.stop_s:
+            continue
+        if not _by_events(each, of):
+            context.unknown = True
+            for interval in (whole, *halves):
+                interval.spread(each, of)
+            continue
+        begin, middle, end = (tokens_until(each, of, at_s) for at_s in edges_s)
+        whole.add(each, begin, end)
+        halves[0].add(each, begin, middle)
+        halves[1].add(each, middle, end)
+        context.add(each.prompt_tokens or prompts.get(each.number, (0, 0))[0], begin, end)
     return SteadyTrial(
         number=trial.number,
         duration_s=window.duration_s,
         bounds_tokens=whole.tokens,
         half_output_tokens=(halves[0].tokens.best, halves[1].tokens.best),
         computed_prompt_tokens=computed,
-        context_tokens=_context_tokens(trial, window, of, prompts),
+        context_tokens=context.mean,
         pass_context_tokens=steady.context_tokens if steady else None,
     )
 
 
-def _context_tokens(trial: Trial, window: SteadyWindow, of: Pace, prompts: dict[int, tuple[int, int]]) -> float | None:
+def _by_events(done: Completion, of: Pace) -> bool:
+    """Whether token events tell when its tokens came; a cancelled request without one had no token yet."""
+    return shows_events(done) or (is_cancelled(done) and of.tokens_per_event is not None)
+
+
+@define
+class _Context:
     """Mean number of tokens before each output token of the window; None where some answers show no events."""
-    tokens = context = 0.0
-    for each in _completions(trial):
-        if each.finished_s <= window.start_s or each.sent_s >= window.stop_s:
-            continue
-        if not shows_events(each) and not (is_cancelled(each) and of.tokens_per_event is not None):
-            return None
-        begin, end = tokens_until(each, of, window.start_s), tokens_until(each, of, window.stop_s)
-        prompt_tokens = each.prompt_tokens or prompts.get(each.number, (0, 0))[0]
-        tokens += end - begin
-        context += (end - begin) * (prompt_tokens + (begin + end) / 2)
-    return context / tokens if tokens > 0 else None
+
+    unknown: bool = False
+    _tokens: float = 0.0
+    _context: float = 0.0
+
+    def add(self, prompt_tokens: int, begin: float, end: float) -> None:
+        self._tokens += end - begin
+        self._context += (end - begin) * (prompt_tokens + (begin + end) / 2)
+
+    @property
+    def mean(self) -> float | None:
+        return self._context / self._tokens if self._tokens > 0 and not self.unknown else None
 
 
 def _completions(trial: Trial) -> Iterator[Completion]:
@@ -142,16 +157,20 @@ class _Interval:
     def tokens(self) -> Bounds:
         return Bounds(self._low, self._best, self._high)
 
-    def add(self, done: Completion, of: Pace) -> None:
-        if done.finished_s <= self.start_s or done.sent_s >= self.stop_s:
-            return
-        cancelled = done.finish_reason == "cancelled"
-        # On a server that streams, a cancelled request without an event had no token yet.
-        if shows_events(done) or (cancelled and of.tokens_per_event is not None):
-            inside = tokens_until(done, of, self.stop_s) - tokens_until(done, of, self.start_s)
-            low = high = inside
-        else:
-            low, inside, high = self._spread(done, of, cancelled)
+    def add(self, done: Completion, begin: float, end: float) -> None:
+        """Add a request that had so many tokens at the begin and at the end of the interval."""
+        if not self._misses(done):
+            self._add(end - begin, end - begin, end - begin)
+
+    def spread(self, done: Completion, of: Pace) -> None:
+        """Add a request whose token events tell nothing."""
+        if not self._misses(done):
+            self._add(*self._spread(done, of, done.finish_reason == "cancelled"))
+
+    def _misses(self, done: Completion) -> bool:
+        return done.finished_s <= self.start_s or done.sent_s >= self.stop_s
+
+    def _add(self, low: float, inside: float, high: float) -> None:
         self._low, self._best, self._high = self._low + low, self._best + inside, self._high + high
 
     def _spread(self, done: Completion, of: Pace, cancelled: bool) -> tuple[float, float, float]:

@@ -9,7 +9,8 @@ from attrs import frozen
 
 from ai_energy_benchmarks.analysis.mix_checks import cost_of_mix_known, mix_findings
 from ai_energy_benchmarks.analysis.running_checks import running_findings
-from ai_energy_benchmarks.analysis.tokens import Counts, count
+from ai_energy_benchmarks.analysis.tokens import Counts
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted
 from ai_energy_benchmarks.domain.completions import FailedCompletion
 from ai_energy_benchmarks.domain.power import Component, Measurement
@@ -46,7 +47,7 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
     numbers = {each.number for each in steady.trials}
     chosen = [each for each in trials if each.number in numbers]
     cases = [
-        _Case(trial, trial.steady, figures, count(trial.outcomes))
+        _Case(trial, trial.steady, figures, trial_figures(trial).counts)
         for trial, figures in zip(chosen, steady.trials, strict=True)
         if trial.steady is not None
     ]

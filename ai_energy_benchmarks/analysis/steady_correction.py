@@ -18,6 +18,7 @@ from ai_energy_benchmarks.analysis.steady_slices import (
     window_mix,
     work_slices,
 )
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
@@ -108,7 +109,7 @@ def _sampling(trial: Trial, steady: Mix, cost: Shift) -> float | None:
     request is from them (Cochran, Sampling Techniques, 1977, section 2.11). A few very long answers dominate both.
     """
     figure = cost.measured + cost.change
-    tokens = sum(each.output_tokens for each in trial.completions)
+    tokens = trial_figures(trial).counts.output_tokens
     if figure <= 0 or not tokens:
         return None
     per_context, per_prompt = cost.slopes

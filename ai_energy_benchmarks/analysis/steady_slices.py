@@ -9,8 +9,9 @@ from itertools import chain, pairwise
 from attrs import frozen
 
 from ai_energy_benchmarks.analysis.event_times import tokens_until
-from ai_energy_benchmarks.analysis.filler_tokens import Pace, is_cancelled, pace, repeated_prompts, shows_events
-from ai_energy_benchmarks.analysis.tokens import count
+from ai_energy_benchmarks.analysis.filler_tokens import filler_prompts, is_cancelled
+from ai_energy_benchmarks.analysis.pace import Pace, shows_events
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.power import Component
@@ -47,11 +48,8 @@ def pass_mix(trial: Trial) -> Mix | None:
     state is the mean token of all requests, each from its first token to its last (renewal-reward theorem: Ross,
     Introduction to Probability Models, section 7.4).
     """
-    tokens = context = 0
-    for each in trial.completions:
-        tokens += each.output_tokens
-        context += each.output_tokens * (2 * each.prompt_tokens + each.output_tokens)
-    counts = count(trial.outcomes)
+    counts, context = trial_figures(trial).counts, trial_figures(trial).facts.context_twice_tokens
+    tokens = counts.output_tokens
     computed = counts.prompt_tokens - (counts.cached_prompt_tokens or 0)
     return Mix(context / 2 / tokens, computed / tokens) if tokens else None
 
@@ -73,7 +71,7 @@ def work_slices(trial: Trial, window: SteadyWindow) -> list[Slice] | None:
     if window.slices is None:
         return None
     edges_s = window.slices.edges_s
-    of, prompts = pace(chain(trial.outcomes, trial.fillers)), repeated_prompts(trial)
+    of, prompts = trial_figures(trial).pace, filler_prompts(trial)
     tokens, context, computed = ([0.0] * (len(edges_s) - 1) for _ in range(3))
     for done in chain(trial.outcomes, trial.fillers):
         if not isinstance(done, Completion) or done.finished_s <= edges_s[0] or done.sent_s >= edges_s[-1]:

@@ -8,10 +8,11 @@ from statistics import fmean
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.component_energy import component_energy, seen_in_part, why_absent
-from ai_energy_benchmarks.analysis.steady import sent_within, steady_trial
+from ai_energy_benchmarks.analysis.steady import steady_trial
 from ai_energy_benchmarks.analysis.steady_correction import Correction, Group, correction
 from ai_energy_benchmarks.analysis.tokens import Counts
 from ai_energy_benchmarks.analysis.totals import total_parts
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import COMPONENTS
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import Step, Trial
@@ -74,8 +75,7 @@ def steady_state(
         for name, of in groups.items()
     }
     duration_s, output_tokens = fmean(each.duration_s for each in seen), fmean(each.output_tokens for each in seen)
-    pairs = zip(trials, windows, strict=True)
-    pooled = [sum(1 for _ in sent_within(trial.outcomes, window)) for trial, window in pairs]
+    pooled = [trial_figures(trial).steady_requests for trial in trials]
     succeeded = sum(each.succeeded for each in counts)
     return SteadyState(
         trials=seen,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Collection, Iterable, Sequence
+from functools import reduce
+from operator import add
 from statistics import fmean
 
 from attrs import evolve
@@ -12,20 +13,20 @@ from ai_energy_benchmarks.analysis.component_energy import component_energy, see
 from ai_energy_benchmarks.analysis.doubtful_tokens import without_token_figures
 from ai_energy_benchmarks.analysis.filler_tokens import filler_prompt_tokens, filler_tokens
 from ai_energy_benchmarks.analysis.goodput import goodput
-from ai_energy_benchmarks.analysis.latency import pooled
+from ai_energy_benchmarks.analysis.latency import Latencies, Pooling, pooled
 from ai_energy_benchmarks.analysis.prompt_caches import cached_per_pass
 from ai_energy_benchmarks.analysis.serving_checks import token_doubt
-from ai_energy_benchmarks.analysis.steady import in_window, sent_within
+from ai_energy_benchmarks.analysis.steady import in_window
 from ai_energy_benchmarks.analysis.steady_summary import steady_state, why_no_steady_state
 from ai_energy_benchmarks.analysis.token_counts import prompt_contradiction
-from ai_energy_benchmarks.analysis.tokens import Counts, count
+from ai_energy_benchmarks.analysis.tokens import Counts
 from ai_energy_benchmarks.analysis.totals import total_parts
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import (
     BASELINES,
     COMPONENTS,
 )
 from ai_energy_benchmarks.domain.bounds import Bounds
-from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import Step, StepName, Trial
 from ai_energy_benchmarks.domain.serving import Goodput, Slo
@@ -57,7 +58,7 @@ def summarise(
         required: components that the workload is known to use: without the energy of one of them there is no total.
     """
     chosen = counting_trials(trials)
-    counts = [count(each.outcomes) for each in chosen]
+    counts = [trial_figures(trial).counts for trial in chosen]
     duration_s = _mean(each.duration_s for each in chosen)
     output_tokens = _mean(each.output_tokens for each in counts)
     prompt_tokens = _mean(each.prompt_tokens for each in counts)
@@ -74,8 +75,8 @@ def summarise(
     methods = {name: energy.provenance for name, energy in components.items()}
     parts = total_parts(methods, absent, required, seen_in_part(chosen, absent))
     steady = steady_state(chosen, counts, idle_steps, required, doubt)
-    of_pass = pooled(each for trial in chosen for each in trial.completions)
-    latencies = of_pass if steady is None else pooled(chain.from_iterable(_sent_in_steady(chosen)))
+    of_pass = _latencies(chosen, steady is not None)
+    latencies = of_pass if steady is None else _steady_latencies(chosen)
     summary = Summary(
         trials=len(chosen),
         requests=_mean(each.succeeded + each.failed for each in counts),
@@ -134,8 +135,21 @@ def _goodput(
     return evolve(found, requests_per_s=None) if found and (steady.tokens_absent or not tokens) else found
 
 
-def _sent_in_steady(trials: Sequence[Trial]) -> Iterator[Iterator[Completion]]:
-    return (sent_within(each.outcomes, each.steady) for each in trials if each.steady is not None)
+def _latencies(trials: Sequence[Trial], steady: bool) -> Latencies:
+    """Those of the whole passes; where a steady state leads, only the times to the first and the last token."""
+    pools = [trial_figures(trial).latencies for trial in trials]
+    if not steady and not all(pool.gaps for pool in pools):
+        return pooled(done for trial in trials for done in trial.completions)
+    return _together(pools).latencies()
+
+
+def _steady_latencies(trials: Sequence[Trial]) -> Latencies:
+    pools = [trial_figures(trial).steady_latencies for trial in trials]
+    return _together([pool for pool in pools if pool is not None]).latencies()
+
+
+def _together(pools: Sequence[Pooling]) -> Pooling:
+    return reduce(add, pools) if pools else Pooling()
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -65,12 +65,20 @@ class Undivided:
 
 
 def time_shares(trials: Sequence[Trial]) -> TimeShares | Undivided:
-    """The shares over all trials together, or why they cannot be told."""
+    """The shares over all trials together, or why they cannot be told; made once for the same trials."""
+    if not trials:
+        return _Sums().shares(0.0)
+    key = "time shares", *((id(trial.outcomes), trial.duration_s) for trial in trials)
+    # The trials are kept with the shares, so that no others can have their identity meanwhile.
+    return trials[0].outcomes.remembered(key, lambda: (_divided(trials), trials))[0]
+
+
+def _divided(trials: Sequence[Trial]) -> TimeShares | Undivided:
     whole_s = sum(each.duration_s for each in trials)
     sums = _Sums()
     for trial in trials:
-        for rows in _together(trial.outcomes):
-            if len(rows) > 1 and (trial.client is not None or len({each.sent_s for each in rows}) > 1):
+        for rows in _together(trial):
+            if rows is None:
                 return Undivided(_SIDE_BY_SIDE)
             if (reason := sums.add(rows)) is not None:
                 return Undivided(reason)
@@ -134,15 +142,21 @@ class _Sums:
         )
 
 
-def _together(outcomes: Sequence[Outcome]) -> Iterator[Sequence[Outcome]]:
-    """The requests in groups between which none was in flight; they stand in the order of sending."""
+def _together(trial: Trial) -> Iterator[Sequence[Outcome] | None]:
+    """The requests in groups between which none was in flight; they stand in the order of sending.
+
+    None, and nothing after it, once requests are in flight at a time that are not the rows of one batch.
+    """
     rows: list[Outcome] = []
     until_s = -math.inf
-    for each in outcomes:
+    for each in trial.outcomes:
         if rows and each.sent_s >= until_s and each.sent_s > rows[0].sent_s:
             yield rows
             rows = []
         until_s = max(until_s, _end_s(each)) if rows else _end_s(each)
+        if rows and (trial.client is not None or each.sent_s != rows[0].sent_s):
+            yield None
+            return
         rows.append(each)
     if rows:
         yield rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, Outcome, TokenSource
 
@@ -36,43 +36,75 @@ class Counts:
 
 def count(outcomes: Iterable[Outcome]) -> Counts:
     """Count the outcomes; failed requests bring no tokens."""
-    succeeded = failed = prompt_tokens = output_tokens = truncated = retokenised = 0
-    cached: int | None = None
-    reasoning = _Told()
-    sources: set[TokenSource] = set()
-    for each in outcomes:
-        if not isinstance(each, Completion):
-            failed += 1
-            continue
-        succeeded += 1
-        prompt_tokens += each.prompt_tokens
-        output_tokens += each.output_tokens
-        sources.add(each.token_source)
-        truncated += each.truncated_prompt_tokens > 0
-        retokenised += each.token_source == "retokenised"
-        if each.cached_prompt_tokens is not None:
-            cached = (cached or 0) + each.cached_prompt_tokens
-        # Thinking is a part of the output; a server that reports more of it is not believed.
-        known = each.reasoning_tokens is not None and each.reasoning_tokens <= each.output_tokens
-        reasoning.add(each.reasoning_tokens if known else None)
+    counting = Counting()
+    for outcome in outcomes:
+        counting.add(outcome)
+    return counting.counts()
+
+
+def together(counts: Iterable[Counts]) -> Counts:
+    """Several passes together."""
+    known = tuple(counts)
+    cached = [part.cached_prompt_tokens for part in known if part.cached_prompt_tokens is not None]
+    thinking = [part.reasoning_tokens for part in known if part.succeeded]
+    told = [tokens for tokens in thinking if tokens is not None]
     return Counts(
-        succeeded=succeeded,
-        failed=failed,
-        prompt_tokens=prompt_tokens,
-        output_tokens=output_tokens,
-        cached_prompt_tokens=cached,
-        reasoning_tokens=reasoning.sum if succeeded else None,
-        truncated=truncated,
-        retokenised=retokenised,
-        sources=frozenset(sources),
+        succeeded=sum(part.succeeded for part in known),
+        failed=sum(part.failed for part in known),
+        prompt_tokens=sum(part.prompt_tokens for part in known),
+        output_tokens=sum(part.output_tokens for part in known),
+        cached_prompt_tokens=sum(cached) if cached else None,
+        reasoning_tokens=sum(told) if told and len(told) == len(thinking) else None,
+        truncated=sum(part.truncated for part in known),
+        retokenised=sum(part.retokenised for part in known),
+        sources=frozenset().union(*(part.sources for part in known)),
     )
 
 
 @define
-class _Told:
-    """A sum that is known only if every completion tells its part."""
+class Counting:
+    """Counts as outcomes are added."""
 
-    sum: int | None = 0
+    _succeeded: int = 0
+    _failed: int = 0
+    _prompt_tokens: int = 0
+    _output_tokens: int = 0
+    _cached_tokens: int | None = None
+    _reasoning_tokens: int | None = 0
+    _truncated: int = 0
+    _retokenised: int = 0
+    _sources: set[TokenSource] = field(factory=set)
 
-    def add(self, part: int | None) -> None:
-        self.sum = None if part is None or self.sum is None else self.sum + part
+    def add(self, outcome: Outcome) -> None:
+        """Add one outcome."""
+        if not isinstance(outcome, Completion):
+            self._failed += 1
+            return
+        self._succeeded += 1
+        self._prompt_tokens += outcome.prompt_tokens
+        self._output_tokens += outcome.output_tokens
+        self._truncated += outcome.truncated_prompt_tokens > 0
+        self._sources.add(outcome.token_source)
+        self._retokenised += outcome.token_source == "retokenised"
+        if outcome.cached_prompt_tokens is not None:
+            self._cached_tokens = (self._cached_tokens or 0) + outcome.cached_prompt_tokens
+        # Thinking is a part of the output; a server that reports more of it is not believed.
+        thinking = outcome.reasoning_tokens
+        if thinking is None or thinking > outcome.output_tokens:
+            self._reasoning_tokens = None
+        elif self._reasoning_tokens is not None:
+            self._reasoning_tokens += thinking
+
+    def counts(self) -> Counts:
+        """What was added until now."""
+        return Counts(
+            succeeded=self._succeeded,
+            failed=self._failed,
+            prompt_tokens=self._prompt_tokens,
+            output_tokens=self._output_tokens,
+            cached_prompt_tokens=self._cached_tokens,
+            reasoning_tokens=self._reasoning_tokens if self._succeeded else None,
+            truncated=self._truncated,
+            retokenised=self._retokenised,
+            sources=frozenset(self._sources),
+        )

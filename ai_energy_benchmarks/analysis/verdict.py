@@ -18,12 +18,11 @@ from ai_energy_benchmarks.analysis.gpu_checks import gpu_findings, unknown_findi
 from ai_energy_benchmarks.analysis.integration import counter_findings
 from ai_energy_benchmarks.analysis.latency import latency_findings
 from ai_energy_benchmarks.analysis.machine_checks import machine_findings
-from ai_energy_benchmarks.analysis.repeats import repeated_prompts
 from ai_energy_benchmarks.analysis.serving_checks import goodput_findings, serving_findings
 from ai_energy_benchmarks.analysis.steady_checks import steady_findings
 from ai_energy_benchmarks.analysis.stranger_checks import stranger_findings
 from ai_energy_benchmarks.analysis.summary import counting_trials
-from ai_energy_benchmarks.analysis.tokens import count
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import COMPONENTS
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
@@ -172,7 +171,7 @@ def _requests(trials: Sequence[Trial]) -> Iterator[Finding]:
 
 
 def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
-    counts = [count(each.outcomes) for each in trials]
+    counts = [trial_figures(trial).counts for trial in trials]
     succeeded = sum(each.succeeded for each in counts)
     output_tokens = sum(each.output_tokens for each in counts)
     if not succeeded:
@@ -184,7 +183,7 @@ def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
         yield Finding("WARN", "token counts", message)
     if truncated := sum(each.truncated for each in counts):
         yield Finding("WARN", "truncation", f"{truncated} of {succeeded} prompts were cut to fit the context")
-    if repeated := repeated_prompts(next(each for each in trials if each.completions).completions):
+    if repeated := next(facts.repeated_prompts for trial in trials if (facts := trial_figures(trial).facts).answers):
         yield Finding("INFO", "repeated prompts", f"{repeated} prompts of a pass had been sent before in it")
 
 

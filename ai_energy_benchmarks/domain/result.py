@@ -8,10 +8,10 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion
 from ai_energy_benchmarks.domain.engine import EngineFacts, FactValue
 from ai_energy_benchmarks.domain.environment import Disturbance, Environment
-from ai_energy_benchmarks.domain.outcomes import OutcomeTable
+from ai_energy_benchmarks.domain.outcomes import OutcomeList, Outcomes, as_outcomes
 from ai_energy_benchmarks.domain.power import Measurement, Samples
 from ai_energy_benchmarks.domain.serving import ClientLoad, ServerCounters, ServerLoad
 from ai_energy_benchmarks.domain.steady import SteadyWindow
@@ -47,7 +47,7 @@ class Trial:
     Attributes:
         number: from 1.
         measurement: None if metrics are disabled.
-        outcomes: one per request that was attempted, in order of sending; an ``OutcomeTable`` if they are very many.
+        outcomes: one per request that was attempted, in order of sending; any sequence may be given.
         complete: False if the pass was cut short; it then counts in no mean.
         client: how the client fared; None for an engine in process.
         server: growth of the server's own counters; None if it has none.
@@ -64,13 +64,13 @@ class Trial:
     start_s: float
     stop_s: float
     measurement: Measurement | None
-    outcomes: Sequence[Outcome]
+    outcomes: Outcomes = field(converter=as_outcomes)
     complete: bool = True
     client: ClientLoad | None = None
     server: ServerCounters | None = None
     server_load: ServerLoad | None = None
     machine: Disturbance | None = None
-    fillers: Sequence[Outcome] = ()
+    fillers: Outcomes = field(factory=OutcomeList, converter=as_outcomes)
     steady: SteadyWindow | None = None
     steady_absent: str = ""
 
@@ -80,15 +80,11 @@ class Trial:
 
     @property
     def completions(self) -> Sequence[Completion]:
-        if isinstance(self.outcomes, OutcomeTable):
-            return self.outcomes.completions
-        return tuple(each for each in self.outcomes if isinstance(each, Completion))
+        return self.outcomes.completions
 
     @property
     def failures(self) -> tuple[FailedCompletion, ...]:
-        if isinstance(self.outcomes, OutcomeTable):
-            return self.outcomes.failures
-        return tuple(each for each in self.outcomes if isinstance(each, FailedCompletion))
+        return self.outcomes.failures
 
     @property
     def output_tokens(self) -> int:

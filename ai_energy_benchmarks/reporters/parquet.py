@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from ai_energy_benchmarks.domain.outcomes import OutcomeTable
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.errors import ReporterError
 from ai_energy_benchmarks.reporters.base import ReporterSettings
@@ -45,7 +44,7 @@ class ParquetReporter:
         stored = result.row_files
         if stored is not None and stored.requests:
             _join(stored.requests, self.requests_file)
-        elif any(isinstance(trial.outcomes, OutcomeTable) for trial in result.trials):
+        elif any(trial.outcomes.in_pieces for trial in result.trials):
             _write_in_pieces(request_frames(result), self.requests_file)
         else:
             _write(requests_frame(result), self.requests_file)

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ai_energy_benchmarks.domain.engine import FactValue
+from ai_energy_benchmarks.domain.outcomes import Outcomes, as_outcomes
 from ai_energy_benchmarks.domain.power import Reading, WorkloadShare
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ def details() -> cattrs.Converter:
     converter = cattrs.Converter()
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, lambda value, _: value)
+    # Rows of requests have files of their own.
+    converter.register_unstructure_hook(Outcomes, lambda _: [])
+    converter.register_structure_hook(Outcomes, lambda _, __: as_outcomes(()))
     converter.register_structure_hook_func(lambda kind: kind == FactValue, lambda value, _: value)
     for holder, (name, keys) in _FLAT.items():
         _flatten(converter, holder, name, keys)

@@ -25,7 +25,8 @@ from ai_energy_benchmarks.domain.result import Reasoning, RowFiles, Step, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ReporterError
 from ai_energy_benchmarks.results.details import details
-from ai_energy_benchmarks.results.requests import RowFacts, filler_frame, trial_frames
+from ai_energy_benchmarks.results.request_columns import RowFacts
+from ai_energy_benchmarks.results.requests import filler_frame, trial_frames
 from ai_energy_benchmarks.results.run_directory import JOURNAL, LINES_FILE, try_lock
 from ai_energy_benchmarks.results.timeline import samples_frame
 from ai_energy_benchmarks.results.writing import sync_directory, write_text

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from ai_energy_benchmarks.domain.outcomes import HASH_BYTES, REASONS, SOURCES, UNTOLD, WHOLE, Rows
+from ai_energy_benchmarks.domain.outcome_rows import CODES, FAILED, HASH_BYTES, LISTS, UNTOLD, WHOLE, Lists, Rows
+from ai_energy_benchmarks.results.list_series import of_lengths
 from ai_energy_benchmarks.results.run_directory import SPILL_PREFIX
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class SpillDirectory:
-    """A ``domain.outcomes.Shelf`` on disk, with a thread that writes.
+    """A ``domain.outcome_table.Shelf`` on disk, with a thread that writes.
 
     The directory, ``requests.spill.…`` beside the result, is gone with the last reference to this object. A process
-    that is killed leaves it: its files have columns of ``requests.parquet`` under the same names, where a failed
-    request has no tokens.
+    that is killed leaves it: its files have columns of ``requests.parquet`` under the same names, and a request
+    of which only the times are there has ``ok`` false.
 
     Attributes:
         parent: where the directory is made once it is needed.
@@ -76,29 +77,28 @@ class _Piece:
 
 
 def _frame(rows: Rows) -> polars.DataFrame:
+    """The columns of ``requests.parquet`` that the rows hold, under the same names; null where a request has none."""
     import polars
 
-    codes = [divmod(each, len(REASONS)) for each in rows.codes]
-    hashes = rows.hashes.hex()
-    width = 2 * HASH_BYTES
-    lengths = _series(rows.ends).diff().fill_null(rows.ends[0])
-    some = lengths > 0
-    owners = polars.int_range(len(rows), eager=True).filter(some).repeat_by(lengths.filter(some)).explode()
-    times_s = polars.DataFrame({"row": owners, "t": _series(rows.token_times_s)})
-    grouped = times_s.group_by("row", maintain_order=True).agg("t")
+    ends = [CODES.get(code, (None, None)) for code in rows.codes]
+    hashes, width = rows.hashes.hex(), 2 * HASH_BYTES
     frame = polars.DataFrame(
         {
             **{name: _series(column) for name, column in rows.columns.items()},
-            "token_source": [SOURCES[source] for source, _ in codes],
-            "finish_reason": [REASONS[reason] for _, reason in codes],
+            "ok": [code != FAILED for code in rows.codes],
+            "token_source": polars.Series([source for source, _ in ends], dtype=polars.String),
+            "finish_reason": polars.Series([reason for _, reason in ends], dtype=polars.String),
             "sent_s": _series(rows.times_s[::2]),
             "finished_s": _series(rows.times_s[1::2]),
             "rendered_sha256": [hashes[at : at + width] for at in range(0, len(hashes), width)],
         }
-    ).with_row_index("row")
-    told = frame.with_columns(polars.col(*WHOLE).replace(UNTOLD, None), polars.col("row").cast(polars.Int64))
-    joined = told.join(grouped, on="row", how="left", maintain_order="left").drop("row")
-    return joined.rename({"t": "token_times_s"}).with_columns(polars.col("token_times_s").fill_null([]))
+    ).with_columns(polars.col(*WHOLE).replace(UNTOLD, None))
+    return frame.with_columns(**{name: _lists(name, each) for name, each in rows.lists.items()})
+
+
+def _lists(name: str, of: Lists) -> polars.Series:
+    ends = _series(of.ends)
+    return of_lengths(name, of.values, ends.diff().fill_null(ends[0]))
 
 
 def _series(values: array[int] | array[float]) -> polars.Series:
@@ -114,14 +114,13 @@ def _rows(file: Path) -> Rows:
     rows = Rows()
     for name, code in WHOLE.items():
         rows.columns[name] = array(code, frame[name].fill_null(UNTOLD).to_list())
-    sources, reasons = frame["token_source"].to_list(), frame["finish_reason"].to_list()
-    rows.codes.extend(
-        SOURCES.index(source) * len(REASONS) + REASONS.index(reason)
-        for source, reason in zip(sources, reasons, strict=True)
-    )
+    codes = {pair: code for code, pair in CODES.items()}
+    pairs = zip(frame["token_source"].to_list(), frame["finish_reason"].to_list(), strict=True)
+    rows.codes.extend(codes.get(pair, FAILED) for pair in pairs)
     rows.times_s = array("d", frame.select(polars.concat_list("sent_s", "finished_s").explode()).to_series().to_list())
-    times_s = frame["token_times_s"]
-    rows.token_times_s = array("d", times_s.explode().drop_nulls().to_list())
-    rows.ends = array("q", times_s.list.len().cast(polars.Int64).cum_sum().to_list())
+    for name, code in LISTS.items():
+        values = frame[name]
+        ends = array("q", values.list.len().cast(polars.Int64).cum_sum().to_list())
+        rows.lists[name] = Lists(array(code, values.explode().drop_nulls().to_list()), ends)
     rows.hashes = bytearray.fromhex("".join(frame["rendered_sha256"].to_list()))
     return rows

@@ -11,8 +11,8 @@ from attrs import define, evolve, field, frozen
 from ai_energy_benchmarks.backends.base import Backend, KeepsCancelled, Recounts
 from ai_energy_benchmarks.datasets.base import Dataset
 from ai_energy_benchmarks.domain.clock import Clock
-from ai_energy_benchmarks.domain.completions import Completion, Outcome
-from ai_energy_benchmarks.domain.outcomes import OutcomeTable
+from ai_energy_benchmarks.domain.completions import Completion, Outcome, TokenSource
+from ai_energy_benchmarks.domain.outcomes import Outcomes, as_outcomes
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.verdict import Finding
@@ -24,6 +24,7 @@ from ai_energy_benchmarks.runner.record import Record
 
 # After this many attempts in a row without one success, nothing more is tried.
 GIVE_UP_AFTER = 10
+_RECOUNTED: tuple[TokenSource, ...] = ("retokenised",)
 
 
 class GaveUpError(Exception):
@@ -107,11 +108,11 @@ class Generating:
             self.record.findings.append(Finding("FAIL", "stopped", reason))
         raise GaveUpError(reason)
 
-    def finished(self, outcomes: OutcomeTable | list[Outcome]) -> Sequence[Outcome]:
+    def finished(self, outcomes: Outcomes) -> Outcomes:
         """The outcomes in order, with everything that the window had no time for."""
-        if not isinstance(outcomes, OutcomeTable):
-            return tuple(self._with_text(each) for each in sorted(outcomes, key=lambda each: each.number))
-        outcomes.finish(self._with_text)
+        # Where no text is kept, as in columns, a server's answers change only in tokens that it did not count.
+        recounts = outcomes.in_pieces and isinstance(self.members.backend, Recounts)
+        outcomes.finish(self._with_text, _RECOUNTED if recounts else None)
         return outcomes
 
     def _with_text(self, outcome: Outcome) -> Outcome:
@@ -150,11 +151,11 @@ class _Filling:
             self.taken(outcomes)
 
 
-def as_seen(outcomes: OutcomeTable | list[Outcome]) -> tuple[Outcome, ...]:
+def as_seen(outcomes: Outcomes) -> Outcomes:
     """What an interruption after the window leaves; nothing where tokens were still to be counted."""
-    if isinstance(outcomes, OutcomeTable) or any(_uncounted(each) for each in outcomes):
-        return ()
-    return tuple(sorted(outcomes, key=lambda each: each.number))
+    if outcomes.in_pieces or any(_uncounted(each) for each in outcomes):
+        return as_outcomes(())
+    return as_outcomes(sorted(outcomes, key=lambda each: each.number))
 
 
 def _uncounted(outcome: Outcome) -> bool:

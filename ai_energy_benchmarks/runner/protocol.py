@@ -14,7 +14,7 @@ from ai_energy_benchmarks.backends.base import ComparesPrompts
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
-from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
+from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS, as_outcomes
 from ai_energy_benchmarks.domain.power import Mark, Measurement, Reading, Workload
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.result import Step, StepName, Trial
@@ -209,7 +209,7 @@ class Steps:
         members = self.members
         long, concurrency = len(batches) > MANY_REQUESTS, self.config.load.concurrency
         outcomes = outcome_rows(self.config, members.backend, batches)
-        fill, filled = fillers(batches, self.config.scenario.num_samples) if concurrency > 1 else (), list[Outcome]()
+        fill, filled = fillers(batches, self.config.scenario.num_samples) if concurrency > 1 else (), as_outcomes(())
         complete = cancelled = False
         watch = TrialWatch(members.backend, self.config.load, members.clock)
         salt = secrets.token_hex(SALT_BYTES)
@@ -244,7 +244,7 @@ class Steps:
                     edges = start, evolve(stop, quiet_s=quiet_s)
                     measurement = self._read(f"trial {number}", *edges)
                     rows = self._generating.finished(outcomes)
-                    filled = list(self._generating.finished(filled))
+                    filled = self._generating.finished(filled)
             finally:
                 steady: SteadyWindow | str | None = None
                 if concurrency > 1:
@@ -262,7 +262,7 @@ class Steps:
                     server=grown if cancelled else watch.growth(),
                     server_load=watch.server_load,
                     machine=machine,
-                    fillers=tuple(filled),
+                    fillers=filled,
                     steady=steady if isinstance(steady, SteadyWindow) else None,
                     steady_absent=steady if isinstance(steady, str) else "",
                 )

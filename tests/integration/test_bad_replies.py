@@ -26,7 +26,7 @@ from ai_energy_benchmarks.backends.server.request_limits import limits_of
 from ai_energy_benchmarks.backends.server.requests import OpenAIServerOptions
 from ai_energy_benchmarks.domain.address import parse_address
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
-from ai_energy_benchmarks.domain.outcomes import OutcomeTable
+from ai_energy_benchmarks.domain.outcome_table import OutcomeTable
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
 from ai_energy_benchmarks.errors import BackendError
 from tests.servers import Answer, Exchange, delta, event, running, usage

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.event_times import tokens_until
-from ai_energy_benchmarks.analysis.filler_tokens import pace
+from ai_energy_benchmarks.analysis.pace import pace
 from ai_energy_benchmarks.domain.completions import Completion
 from tests.factories import completion
 from tests.unit.test_steady import Bench, lognormal, steady_j

@@ -16,14 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
-from ai_energy_benchmarks.domain.outcomes import OutcomeTable
+from ai_energy_benchmarks.domain.outcome_rows import ROW_BYTES
+from ai_energy_benchmarks.domain.outcome_table import OutcomeTable
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.results.requests import requests_schema
 from ai_energy_benchmarks.results.spill import SpillDirectory
 from ai_energy_benchmarks.runner.rows import spilled
 
 seconds = st.floats(0, 1e6)
-counts = st.integers(0, 2**31 - 1)
+counts = st.integers(0, 2**31 - 1) | st.sampled_from([2**31, 10**30])
 told = st.none() | counts
 
 
@@ -42,13 +43,14 @@ def completions(draw: st.DrawFn) -> Completion:
         cached_prompt_tokens=draw(told),
         reasoning_tokens=draw(told),
         first_event_tokens=draw(told),
+        event_tokens=draw(st.sampled_from([(), array("q", [1, 2, 1])])),
         rendered_sha256=draw(st.sampled_from(["", sha256(b"a").hexdigest()])),
         output_token_ids=draw(st.sampled_from([(), (1, 2)])),
         text=draw(st.text(max_size=3)),
     )
 
 
-failures = st.builds(FailedCompletion, counts, st.text(max_size=5), seconds, seconds, st.booleans())
+failures = st.builds(FailedCompletion, st.integers(0, 2**31 - 1), st.text(max_size=5), seconds, seconds, st.booleans())
 
 
 @given(st.lists(completions() | failures, max_size=8))
@@ -130,7 +132,7 @@ def _done(number: int, tokens: int = 3) -> Completion:
 
 def test_only_the_oldest_rows_past_the_budget_leave(tmp_path: Path) -> None:
     """What fits stays; nothing is written before the budget is full."""
-    table = OutcomeTable(SpillDirectory(tmp_path), budget_bytes=30 * (100 + 3 * 8), piece_rows=10)
+    table = OutcomeTable(SpillDirectory(tmp_path), budget_bytes=30 * (ROW_BYTES + 3 * 8), piece_rows=10)
     table.extend(_done(number) for number in range(39))
     assert (table.shelved_rows, list(tmp_path.iterdir())) == (0, [])
     table.extend(_done(number) for number in range(39, 61))
@@ -195,3 +197,17 @@ def test_a_disk_that_refuses_costs_memory_and_no_row(tmp_path: Path) -> None:
     finding = spilled(1, table, 0)
     assert finding is not None
     assert finding.level == "WARN"
+
+
+def test_a_failure_is_no_completion_of_no_tokens(tmp_path: Path) -> None:
+    """In the files of spilled pieces a request that failed has ``ok`` false, and nothing in place of its counts."""
+    table = OutcomeTable(SpillDirectory(tmp_path), piece_rows=2)
+    table.extend([_done(0), FailedCompletion(1, "refused", 1.0, 2.0)])
+    for _ in range(500):
+        if files := sorted(tmp_path.glob("requests.spill.*/*.parquet")):
+            break
+        time.sleep(0.01)
+    (row,) = polars.read_parquet(files).filter(number=1).to_dicts()
+    assert (row["ok"], row["sent_s"], row["finished_s"]) == (False, 1.0, 2.0)
+    assert [row[name] for name in ("prompt_tokens", "output_tokens", "token_source", "finish_reason")] == [None] * 4
+    assert list(table) == [_done(0), FailedCompletion(1, "refused", 1.0, 2.0)]

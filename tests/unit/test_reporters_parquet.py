@@ -9,7 +9,7 @@ import polars
 import pytest
 from attrs import evolve
 
-from ai_energy_benchmarks.domain.outcomes import OutcomeTable
+from ai_energy_benchmarks.domain.outcome_table import OutcomeTable
 from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.errors import ReporterError

@@ -10,7 +10,8 @@ from attrs import asdict
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.gpu_conditions import gpu_conditions
 from ai_energy_benchmarks.analysis.summary import counting_trials
-from ai_energy_benchmarks.analysis.tokens import count
+from ai_energy_benchmarks.analysis.tokens import together
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import COMPONENTS, is_resolved
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Reading, WorkloadShare
@@ -82,7 +83,7 @@ def _in_ms(seconds: Distribution | None) -> dict[str, Any] | None:
 
 def totals(trials: Sequence[Trial]) -> dict[str, Any]:
     """Sums over all trials, those that were cut short too; a component only if every trial has it."""
-    counts = count(outcome for trial in trials for outcome in trial.outcomes)
+    counts = together(trial_figures(trial).counts for trial in trials)
     energy = [window_energies(each.measurement) for each in trials]
     return {
         "trials": len(trials),
@@ -108,7 +109,7 @@ def trial_rows(trials: Sequence[Trial], steady: SteadyState | None, clock_offset
 
 
 def _trial(trial: Trial, figures: Mapping[int, SteadyTrial], clock_offset_s: float) -> dict[str, Any]:
-    counts = count(trial.outcomes)
+    counts = trial_figures(trial).counts
     return {
         "number": trial.number,
         "complete": trial.complete,

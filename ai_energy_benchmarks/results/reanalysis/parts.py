@@ -8,7 +8,7 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.doubtful_tokens import without_token_figures
 from ai_energy_benchmarks.analysis.goodput import goodput
-from ai_energy_benchmarks.analysis.latency import not_single, pooled, tokens_per_event
+from ai_energy_benchmarks.analysis.latency import not_single, pooled
 from ai_energy_benchmarks.analysis.running_checks import running_findings
 from ai_energy_benchmarks.analysis.serving_checks import concurrency_findings, token_doubts
 from ai_energy_benchmarks.analysis.summary import counting_trials
@@ -60,7 +60,7 @@ def _with_whole_latencies(
     if in_part is not None and any(trial.fillers for trial in cut):
         in_part = evolve(in_part, requests_per_s=None)  # fillers were served too, and are in no count of requests
     # Tokens of a cut request are spread over its events, so only the whole trials tell what an event carries.
-    per_event = tokens_per_event(each for trial in recorded for each in trial.completions)
+    per_event = pooled(each for trial in recorded for each in trial.completions).tokens_per_event
     chunks, gaps_s = not_single(per_event), summary.itl_s or summary.inter_chunk_s
     return evolve(
         summary,

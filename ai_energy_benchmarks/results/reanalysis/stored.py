@@ -14,7 +14,7 @@ from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.config.carbon import tariff_for
 from ai_energy_benchmarks.config.loading import config_from_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
-from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Component, Device, Quantity, Samples, Series
@@ -24,6 +24,7 @@ from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.details import details
 from ai_energy_benchmarks.results.judging import required_components
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
+from ai_energy_benchmarks.results.request_columns import outcome
 from ai_energy_benchmarks.results.requests import FILLERS_FILE
 from ai_energy_benchmarks.results.run_id import run_id_of, without_run_id
 
@@ -189,30 +190,8 @@ def outcomes_by_trial(requests: polars.DataFrame | None) -> dict[int, tuple[Outc
     """Trial number → its outcomes, from rows of requests."""
     found: dict[int, list[Outcome]] = {}
     for row in requests.iter_rows(named=True) if requests is not None else ():
-        found.setdefault(row["trial"], []).append(_outcome(row))
+        found.setdefault(row["trial"], []).append(outcome(row))
     return {number: tuple(outcomes) for number, outcomes in found.items()}
-
-
-def _outcome(row: Mapping[str, Any]) -> Outcome:
-    if row["ok"] is False:
-        return FailedCompletion(row["number"], row["reason"], row["sent_s"], row["finished_s"])
-    return Completion(
-        number=row["number"],
-        prompt_tokens=row["prompt_tokens"],
-        output_tokens=row["output_tokens"],
-        token_source=row["token_source"],
-        sent_s=row["sent_s"],
-        token_times_s=array("d", row["token_times_s"]),
-        finished_s=row["finished_s"],
-        finish_reason=row["finish_reason"],
-        truncated_prompt_tokens=row["truncated_prompt_tokens"],
-        cached_prompt_tokens=row["cached_prompt_tokens"],
-        reasoning_tokens=row["reasoning_tokens"],
-        first_event_tokens=row["first_event_tokens"],
-        budget_tokens=row.get("budget_tokens"),
-        event_tokens=array("q", row.get("event_tokens") or ()),
-        rendered_sha256=row["rendered_sha256"] or "",
-    )
 
 
 def prompt_indices(requests: polars.DataFrame) -> tuple[int, ...]:
