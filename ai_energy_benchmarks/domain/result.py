@@ -115,9 +115,10 @@ class Tariff:
 
 @frozen
 class Subject:
-    """What was measured, as the config named it.
+    """What was measured: the engine by its own facts, the rest as the config named it.
 
     Attributes:
+        backend, model: as the config names them where nothing was loaded.
         sampling: which prompts of the data set were taken.
         dataset_options: settings of the data set by their dotted names, defaults included.
     """

@@ -35,7 +35,9 @@ def judged(
     noticed: Sequence[Finding],
 ) -> Verdict:
     """Every check of ``analysis/verdict.py``, against the protocol that the config asked for."""
-    protocol, served = config.protocol, needs_endpoint(config.backend.type)
+    protocol, by_hand = config.protocol, _made_by_hand(config, engine)
+    served = any(each.client is not None for each in trials) if by_hand else needs_endpoint(config.backend.type)
+    doubtful = (served or by_hand) and uses_gpu(config, engine) is None
     return judge(
         ending=ending,
         steps=steps,
@@ -53,7 +55,7 @@ def judged(
         ),
         gpu=_on_gpus(config, engine, trials),
         served=served,
-        gpu_unknown=config.backend.type if served and uses_gpu(config, engine) is None else None,
+        gpu_unknown=(engine.backend if engine and by_hand else config.backend.type) if doubtful else None,
         collector_notes=meter_notes,
         samples=samples,
         extra=(*noticed, *gpu_state_findings(_wanted_state(config.gpu), environment.boards, samples, trials)),
@@ -96,10 +98,17 @@ def uses_gpu(config: BenchmarkConfig, engine: EngineFacts | None) -> bool | None
     """
     if engine is not None and engine.board_ids is not None:
         return bool(engine.board_ids)
+    if engine is not None and _made_by_hand(config, engine):
+        return None if engine.device is None else engine.device.partition(":")[0] != "cpu"
     if config.backend.device.partition(":")[0] == "cpu":
         return False
     named = bool(config.backend.device_ids) and needs_endpoint(config.backend.type)
     return True if named or runs_on_gpu(config.backend.type) else None
+
+
+def _made_by_hand(config: BenchmarkConfig, engine: EngineFacts | None) -> bool:
+    """Whether the engine is not the one that the config names, which then says nothing of it."""
+    return engine is not None and engine.backend != config.backend.type
 
 
 def _on_gpus(config: BenchmarkConfig, engine: EngineFacts | None, trials: Sequence[Trial]) -> bool:

@@ -34,7 +34,8 @@ class BenchmarkRunner:
     Args:
         config: from ``load_config``, or the façade classes of ``config.parser``, which stay mutable until
             the run begins.
-        backend, collector, reporters, dataset: members made by hand; what is not given is made from the config.
+        backend, collector, reporters, dataset: members made by hand; what is not given is made from the config. The
+            report names a backend by its own ``facts()``.
         clock: for tests; the monotonic clock otherwise.
         progress: told how far the steps have come, never inside a window.
         findings: what the caller knows of this run and the verdict should say too.
@@ -100,6 +101,10 @@ class BenchmarkRunner:
         Raises:
             BenchmarkError: what is in the way, with its fix.
         """
+        from ai_energy_benchmarks.runner.given import check_given
+
+        given = self.backend if self._given_backend else None
+        check_given(given, self._collector, self._reporters, self._dataset)
         config = self.config
         from ai_energy_benchmarks.config.loading import learn_secrets
 
@@ -193,6 +198,7 @@ def create_benchmark(
     config: BenchmarkConfig | FacadeConfig | Mapping[str, object] | None = None,
     overrides: Mapping[str, object] | None = None,
     progress: Progress | Callable[[str], object] | None = None,
+    **members: Any,
 ) -> BenchmarkRunner:
     """A runner from a YAML file, from a mapping with the keys of one, or from a config.
 
@@ -204,6 +210,7 @@ def create_benchmark(
         config: the same as a mapping, such as ``{"backend": {"type": "pytorch", "model": "org/name"}}``; or a config.
         overrides: nested mappings or dotted keys, such as ``{"scenario.num_samples": 3}``.
         progress: takes a line of text for each step, such as ``print``; or a ``Progress`` of your own.
+        members: ``backend``, ``collector``, ``reporters`` or ``dataset``, made by hand.
 
     Raises:
         ConfigError: the file or the mapping cannot be used, or neither or both were given.
@@ -214,7 +221,7 @@ def create_benchmark(
     if config is not None and not isinstance(config, Mapping):
         if overrides:
             raise ConfigError("overrides apply to a file or a mapping; change the config itself instead")
-        return BenchmarkRunner(config, progress=shown)
+        return BenchmarkRunner(config, progress=shown, **members)
     from attrs import evolve
 
     from ai_energy_benchmarks.config.loading import config_from_mapping, load_config
@@ -226,7 +233,7 @@ def create_benchmark(
         assert isinstance(config, Mapping)  # one of the two is given
         loaded = config_from_mapping(with_overrides(with_overrides({}, config), overrides or {}), source="the mapping")
     quiet = tuple(each for each in loaded.reporters if each.type != "console")
-    return BenchmarkRunner(evolve(loaded, reporters=quiet), progress=shown)
+    return BenchmarkRunner(evolve(loaded, reporters=quiet), progress=shown, **members)
 
 
 def _shown(progress: Progress | Callable[[str], object] | None) -> Progress | None:

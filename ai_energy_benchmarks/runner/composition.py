@@ -6,7 +6,6 @@ from typing import cast
 
 from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.backends.base import Backend, BackendSettings
-from ai_energy_benchmarks.config.checks import needs_endpoint
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.datasets.base import Dataset, DatasetSettings
 from ai_energy_benchmarks.domain.environment import Environment
@@ -36,8 +35,8 @@ def make_backend(config: BenchmarkConfig, progress: Progress) -> Backend:
     return cast("type[Backend]", registry.load("backends", wanted.type)).from_settings(settings)
 
 
-def make_collector(config: BenchmarkConfig, environment: Environment) -> MetricsCollector:
-    """All meters of ``metrics.collectors`` as one."""
+def make_collector(config: BenchmarkConfig, environment: Environment, backend: Backend) -> MetricsCollector:
+    """All meters of ``metrics.collectors`` as one, for the engine that they watch."""
     wanted = config.metrics
     if not wanted.enabled:
         return DisabledCollector()
@@ -50,7 +49,7 @@ def make_collector(config: BenchmarkConfig, environment: Environment) -> Metrics
                 output_dir=wanted.output_dir,
                 country_iso_code=wanted.country_iso_code,
                 region=wanted.region,
-                hidden_gpus=needs_endpoint(config.backend.type) and not config.backend.launch,
+                hidden_gpus=backend.needs_endpoint and not config.backend.launch,
             )
         )
         for member in wanted.collectors

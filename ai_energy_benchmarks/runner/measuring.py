@@ -163,6 +163,7 @@ class Measuring:
             record.findings.append(Finding("FAIL", "stopped", f"{type(error).__name__}: {error}"))
             raise
         finally:
+            record.findings.extend(_of_another_engine(self.config, record))
             self.result = record.result(self.config, keeper.close(record))
             log_verdict(self.result)
         return self.result
@@ -178,9 +179,18 @@ class Measuring:
     def _members(self, environment: Environment) -> Members:
         return Members(
             backend=self.backend,
-            collector=self.collector or composition.make_collector(self.config, environment),
+            collector=self.collector or composition.make_collector(self.config, environment, self.backend),
             dataset=self.dataset or composition.make_dataset(self.config),
             reasoning=plan_reasoning(self.config),
             clock=self.clock or MonotonicClock(),
             progress=self.progress or Silent(),
         )
+
+
+def _of_another_engine(config: BenchmarkConfig, record: Record) -> tuple[Finding, ...]:
+    """That a backend made by hand ran in place of the one that the config names."""
+    engine, named = record.engine, config.backend
+    if engine is None or engine.backend == named.type:
+        return ()
+    message = f"{engine.backend} was made by hand; {named.type} with {named.model}, which the config names, did not run"
+    return (Finding("INFO", "backend", message),)

@@ -88,7 +88,7 @@ class Record:
             noticed=noticed,
         )
         return BenchmarkResult(
-            subject=_subject(config, self._device_ids(config, trials)),
+            subject=_subject(config, self.engine, self._device_ids(config, trials)),
             config_yaml=config_to_yaml(config),
             started_utc=self.started_utc,
             ending=self.ending,
@@ -127,11 +127,12 @@ class Record:
         return tuple(each.index for each in self.environment.boards if each.id in ids)
 
 
-def _subject(config: BenchmarkConfig, device_ids: tuple[int, ...]) -> Subject:
+def _subject(config: BenchmarkConfig, engine: EngineFacts | None, device_ids: tuple[int, ...]) -> Subject:
     return Subject(
         name=config.name,
-        backend=config.backend.type,
-        model=config.backend.model,
+        # A backend made by hand is another one than the config names.
+        backend=config.backend.type if engine is None else engine.backend,
+        model=config.backend.model if engine is None else engine.model,
         dataset=config.scenario.dataset_name,
         num_samples=config.scenario.num_samples,
         batch_size=config.scenario.input_shapes.batch_size,

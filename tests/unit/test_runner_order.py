@@ -271,7 +271,7 @@ def test_a_server_whose_meter_is_lost_in_the_run_fails() -> None:
 
     class Server(FakeBackend):
         def facts(self) -> EngineFacts:
-            return evolve(super().facts(), board_ids=None)
+            return evolve(super().facts(), device=None, board_ids=None)
 
     bench = Bench()
     server, cpu = Server(bench.journal, bench.clock), FakeCollector(bench.journal, bench.clock, 20.0, "cpu")
