@@ -1,4 +1,4 @@
-"""``doctor``: what this machine can measure and run, and a cure for each gap."""
+"""``doctor``: what this machine can measure and run, and a fix for each gap."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from ai_energy_benchmarks.cli.states import Shown, print_states
 
+if TYPE_CHECKING:
     from ai_energy_benchmarks.environment.lines import Line
 
-_STYLES = {"ready": "green", "limited": "yellow", "missing": "red"}
 
-
-@click.command(short_help="Say what this machine can measure and run.")
+@click.command(short_help="Show what this machine can measure and run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def doctor(as_json: bool) -> None:
-    """Look at hardware, meters and engines, and say how to close each gap."""
+    """Look at hardware, meters and engines, and show how to close each gap."""
     import attrs
 
     from ai_energy_benchmarks.environment.doctor import examine
@@ -29,23 +27,11 @@ def doctor(as_json: bool) -> None:
         click.echo(json.dumps(plain, indent=2))
         return
     from rich.console import Console
-    from rich.text import Text
 
     console = Console(highlight=False)
     for part, lines in report.items():
-        if lines:
-            console.print(Text(part, style="bold"))
-            console.print(_table(lines))
+        print_states(console, part, map(_shown, lines))
 
 
-def _table(lines: tuple[Line, ...]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    for line in lines:
-        detail = Text(line.detail)
-        if line.cure:
-            detail.append(f"\nfix: {line.cure}")
-        table.add_row(f"  {line.subject}", Text(line.state, style=_STYLES[line.state]), detail)
-    return table
+def _shown(line: Line) -> Shown:
+    return Shown(line.subject, line.state, (line.detail, *((f"fix: {line.cure}",) if line.cure else ())))

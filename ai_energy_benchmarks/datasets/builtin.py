@@ -13,7 +13,7 @@ FILE_NAME = "builtin_prompts.jsonl"
 
 
 class BuiltinDataset:
-    """The prompts of ``builtin_prompts.jsonl`` in their order, which mixes kinds and lengths."""
+    """The prompts that come with this package, of mixed kinds and lengths."""
 
     def __init__(self, settings: DatasetSettings) -> None:
         self._settings = settings

@@ -47,7 +47,7 @@ class HuggingFaceOptions:
 
 
 class HuggingFaceDataset:
-    """One split of a hub data set; after the first download it is read from the hub's cache."""
+    """One split of a dataset on the Hugging Face hub; after the first download it is read from the cache."""
 
     Options: ClassVar[type] = HuggingFaceOptions
     REQUIRES: ClassVar[tuple[Package, ...]] = REQUIRES

@@ -50,7 +50,7 @@ class LocalOptions:
 
 
 class LocalDataset:
-    """One file: CSV, TSV, JSONL, JSON, TXT or Parquet, told by how its name ends (``SUFFIXES``)."""
+    """A file of prompts: CSV, TSV, JSONL, JSON, TXT or Parquet, by how its name ends."""
 
     Options: ClassVar[type] = LocalOptions
     SUFFIXES: ClassVar[tuple[str, ...]] = (*_TEXT_READERS, ".parquet")

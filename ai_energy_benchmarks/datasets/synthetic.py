@@ -68,7 +68,7 @@ class SyntheticOptions:
 
 
 class SyntheticDataset:
-    """As many prompts as are asked for; the n-th depends on the seed and n alone."""
+    """Made-up prompts of given lengths, as many as are required."""
 
     Options: ClassVar[type] = SyntheticOptions
 

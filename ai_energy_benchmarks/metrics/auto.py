@@ -25,7 +25,7 @@ class AutoOptions:
 
 
 class AutoCollector:
-    """For each component the best meter that works here; the report says why the others were not taken.
+    """For each component the first meter that works here; the report says which, and why not the others.
 
     The order is that of trust ("Meters" in docs/measurement.md): a meter's class has ``AUTO``, component → its place,
     the lowest first. Of each component the first meter that opens and sees it is taken; one without ``AUTO``, or with

@@ -77,7 +77,7 @@ class _Totals:
 
 
 class CodeCarbonCollector(PolledCollector):
-    """CodeCarbon's figures for GPU, CPU and memory, kept under its own name.
+    """CodeCarbon's figures for GPU, CPU and memory, under its own name.
 
     Always its offline tracker: the online one asks geolocation services, and assumes a country where it has no
     network.

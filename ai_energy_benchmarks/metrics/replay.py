@@ -56,7 +56,7 @@ class ReplayOptions:
 
 
 class ReplayCollector:
-    """Plays a recorded trace; its earliest row is the moment of entering."""
+    """A recorded trace, played back in place of a meter."""
 
     Options: ClassVar[type] = ReplayOptions
 

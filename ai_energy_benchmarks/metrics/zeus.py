@@ -65,7 +65,7 @@ class _Found:
 
 
 class ZeusCollector(PolledCollector):
-    """Everything that Zeus finds on this machine."""
+    """The meters of the library Zeus: GPUs of NVIDIA and AMD, processors through its daemon, Jetson, Apple."""
 
     Options: ClassVar[type] = ZeusOptions
     AUTO: ClassVar[Mapping[Component, int]] = {"gpu": 20, "cpu": 20}

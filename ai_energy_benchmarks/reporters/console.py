@@ -29,7 +29,7 @@ _STYLES: dict[Level, str] = {"FAIL": "bold red", "WARN": "yellow", "INFO": "cyan
 
 @frozen
 class ConsoleReporter:
-    """Prints the result; writes no file.
+    """Prints the result on the terminal; writes no file.
 
     Attributes:
         console: where to print; standard output if None.

@@ -24,7 +24,7 @@ Cell = str | int | float | None
 
 @frozen
 class CsvReporter:
-    """Appends to ``benchmark_results.csv``; the columns are those of ``result_row``.
+    """Appends one row a run to ``benchmark_results.csv``.
 
     Attributes:
         file: the table; made with its directory if it is not there.

@@ -179,7 +179,7 @@ def test_without_any_engine_the_error_names_the_install_lines(
 
 
 def test_list_names_every_member(tmp_path: Path) -> None:
-    """Each with a line of its own that says whether it is usable here."""
+    """Each with a line of its own that says whether it works here, with the state that doctor reports."""
     done = command("list", cwd=tmp_path)
     assert done.code == 0, done.err
     lines = done.out.splitlines()
@@ -187,7 +187,7 @@ def test_list_names_every_member(tmp_path: Path) -> None:
         assert kind in lines
         for name in registry.names(kind):
             [line] = [each for each in lines if each.startswith(f"  {name} ")]
-            assert "usable here" in line
+            assert line.split()[1] in ("ready", "limited", "missing")
     assert "``" not in done.out
 
 
@@ -209,5 +209,9 @@ def test_doctor_reports_as_text_and_as_json(tmp_path: Path) -> None:
     assert set(report) == {"hardware", "meters", "engines", "hints"}
     subjects = [line["subject"] for lines in report.values() for line in lines]
     assert {"CPU", "nvml", "modelled", "pytorch"} <= set(subjects)
-    for subject in subjects:
-        assert f"\n  {subject} " in text.out
+    members = command("list", cwd=tmp_path).out.splitlines()
+    for lines in report.values():
+        for line in lines:
+            assert f"\n  {line['subject']} " in text.out
+            for member in (each for each in members if each.startswith(f"  {line['subject']} ")):
+                assert member.split()[1] == line["state"]

@@ -55,7 +55,7 @@ class TensorRTOfflineOptions(OfflineOptions):
 
 
 class TensorRTOfflineBackend(OfflineEngine):
-    """``tensorrt_llm.LLM``: every request a stream of its own, so that each token has its time."""
+    """TensorRT-LLM in this process, without a server."""
 
     Options: ClassVar[type] = TensorRTOfflineOptions
     NAME: ClassVar[str] = "tensorrt_llm_offline"

@@ -48,7 +48,7 @@ class VllmOfflineOptions(OfflineOptions):
 
 
 class VllmOfflineBackend(OfflineEngine):
-    """``vllm.LLM``, driven step by step so that each token has its time."""
+    """vLLM in this process, without a server."""
 
     Options: ClassVar[type] = VllmOfflineOptions
     NAME: ClassVar[str] = "vllm_offline"

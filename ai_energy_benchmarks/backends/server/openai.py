@@ -61,7 +61,7 @@ _TRUNCATION = "a prompt that does not fit the server's context fails with its re
 
 
 class OpenAIServerBackend(EnteredBackend):
-    """Any server with ``/v1/chat/completions`` or ``/v1/completions``.
+    """Any server with an OpenAI-compatible interface, by its address.
 
     Engines with more keys than the protocol has are subclasses that name them in ``DIALECT``.
 

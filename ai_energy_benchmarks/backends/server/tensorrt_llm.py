@@ -51,7 +51,7 @@ _SERVE = command_names(TensorRTOptions, "command", "engine")
 
 
 class TensorRTBackend(OpenAIServerBackend):
-    """A TensorRT-LLM server; its further request keys are those of its OpenAI protocol module."""
+    """A TensorRT-LLM server, by its address or started here."""
 
     Options: ClassVar[type] = TensorRTOptions
     NAME: ClassVar[str] = "tensorrt"

@@ -60,7 +60,7 @@ _SERVE = command_names(VllmOptions, "python", "enable_prefix_caching")
 
 
 class VllmBackend(OpenAIServerBackend):
-    """A vLLM server; its further request keys are those of its "extra parameters" documentation."""
+    """A vLLM server, by its address or started here."""
 
     Options: ClassVar[type] = VllmOptions
     NAME: ClassVar[str] = "vllm"

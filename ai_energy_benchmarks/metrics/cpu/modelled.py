@@ -32,7 +32,7 @@ class ModelledCpuOptions:
 
 
 class ModelledCpuCollector:
-    """Processor seconds of the workload's processes times the rated power of a hardware thread."""
+    """A model of the processor's energy: processor time of the workload times rated power; for orientation."""
 
     Options: ClassVar[type] = ModelledCpuOptions
     AUTO: ClassVar[Mapping[Component, int]] = {"cpu": 90}

@@ -55,7 +55,7 @@ class CpuShareOptions:
 
 
 class CpuShareCollector:
-    """The workload's share of the machine's busy processor time, window by window."""
+    """The workload's part of the machine's processor time, next to a meter of the CPU."""
 
     Options: ClassVar[type] = CpuShareOptions
     without_energy: ClassVar[bool] = True

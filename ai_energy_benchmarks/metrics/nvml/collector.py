@@ -55,7 +55,7 @@ class NvmlOptions:
 
 
 class NvmlCollector:
-    """All boards that this process may see, read by one thread.
+    """The energy counters of NVIDIA GPUs, or their power where there are none.
 
     Args:
         hidden_gpus: read those too that ``CUDA_VISIBLE_DEVICES`` hides from this process.

@@ -44,7 +44,7 @@ class RaplOptions:
 
 
 class RaplCollector:
-    """All packages and their memory: the whole machine, whoever uses it."""
+    """The energy counters of Intel and AMD processors and their memory: the whole machine, whoever uses it."""
 
     Options: ClassVar[type] = RaplOptions
     AUTO: ClassVar[Mapping[Component, int]] = {"cpu": 10, "dram": 10}
