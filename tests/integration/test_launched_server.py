@@ -200,7 +200,7 @@ def test_parallel_sizes_need_as_many_boards(model: Path, tmp_path: Path) -> None
     """Two-way tensor parallelism on one board is refused before vLLM refuses it minutes later."""
     backend = VllmBackend(settings(model, tmp_path, VllmOptions(python="/opt/python", tensor_parallel_size=2)))
     (problem,) = backend.problems(Demand(Generation()))
-    assert problem.startswith("backend.device_ids: names 1 boards")
+    assert problem.startswith("backend.device_ids: names 1 GPUs")
 
 
 @pytest.mark.parametrize(("seen", "shown"), [(None, "0,2"), ("7,5,GPU-abc", "7,GPU-abc"), ("", "")])
@@ -226,5 +226,5 @@ def test_a_child_counts_gpus_as_the_meters_do_unless_the_user_says_otherwise(mon
 def test_a_board_that_is_not_visible_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says how many there are."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    with pytest.raises(BackendError, match="board 1 does not exist"):
+    with pytest.raises(BackendError, match="GPU 1 does not exist"):
         visible_gpus((1,))
