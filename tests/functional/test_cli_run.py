@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks import load_config
-from tests.functional.commands import PROGRAM, command
+from tests.functional.commands import PROGRAM, command, command_here
 
 pytest.importorskip("torch", reason="these tests run PyTorch")
 pytest.importorskip("transformers", reason="these tests run PyTorch")
@@ -94,7 +94,7 @@ def test_a_model_can_be_measured_without_a_file(tmp_path: Path, model: Path) -> 
 def test_options_change_the_keys_of_a_file(config: Path) -> None:
     """``-n`` and ``--output-dir`` as without one, by their older names too; -o has the last word."""
     given = ("--num-samples", "4", "--output-dir", "elsewhere", "--max-new-tokens", "4", "-o", "protocol.trials=1")
-    done = command("run", config, *given, "-o", "scenario.num_samples=2", cwd=config.parent)
+    done = command_here("run", config, *given, "-o", "scenario.num_samples=2", cwd=config.parent)
     assert done.code == 0, done.err
     report = json.loads((config.parent / "elsewhere" / "result.json").read_text())
     assert (report["summary"]["successful_prompts"], report["summary"]["total_completion_tokens"]) == (2, 8)
@@ -103,7 +103,7 @@ def test_options_change_the_keys_of_a_file(config: Path) -> None:
 def test_strict_turns_a_failed_verdict_into_an_exit_code(config: Path) -> None:
     """One of five requests fails, so the verdict is FAIL: exit code 3 under --strict."""
     longer = too_long(config, "a", "b", "c", "d", "e" * 400, "f")
-    done = command("run", config, *longer, "--strict", cwd=config.parent)
+    done = command_here("run", config, *longer, "--strict", cwd=config.parent)
     assert done.code == 3, done.err
     assert "Verdict: FAIL" in done.out
     assert re.search(r"^FAIL \w.*failed", done.out, re.MULTILINE)
@@ -115,7 +115,7 @@ def test_a_run_that_gives_up_exits_with_1(config: Path) -> None:
     texts = ["e" * 400 for _ in range(20)]
     texts[18] = "e"  # one that fits, since a model that no prompt fits is refused before anything is measured
     longer = too_long(config, *texts)
-    done = command("run", config, *longer, "-o", "scenario.num_samples=19", "--strict", cwd=config.parent)
+    done = command_here("run", config, *longer, "-o", "scenario.num_samples=19", "--strict", cwd=config.parent)
     assert done.code == 1
     assert "error: the run stopped early: the last 10 requests have all failed" in done.err
     [directory] = (config.parent / "out" / "runs").iterdir()
@@ -180,8 +180,8 @@ def test_the_users_defaults_are_laid_under_and_named(tmp_path: Path, model: Path
     directory.mkdir(parents=True)
     (directory / "defaults.yaml").write_text("scenario: {num_samples: 3, seed: 5}\nprotocol: {trials: 4}\n")
     at_home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / ".config"), "AEB_NO_USER_DEFAULTS": ""}
-    done = command("run", "--model", model, "--max-new-tokens", "3", *SHORT, "-o", "protocol.trials=1",
-                   "--output-dir", "out", cwd=tmp_path, **at_home)  # fmt: skip
+    done = command_here("run", "--model", model, "--max-new-tokens", "3", *SHORT, "-o", "protocol.trials=1",
+                        "--output-dir", "out", cwd=tmp_path, **at_home)  # fmt: skip
     assert done.code == 0, done.err
     written = load_config(tmp_path / "out" / "config.yaml")
     assert (written.scenario.num_samples, written.scenario.seed, written.protocol.trials) == (3, 5, 1)
