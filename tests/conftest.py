@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["AEB_NO_USER_DEFAULTS"] = "1"
 # Nor are the plugins that are installed here, but for those that tests make.
 os.environ["AEB_PLUGINS"] = "aeb-test-members"
+# Studies of tests that run at the same time do not measure anything that another could disturb.
+os.environ["AEB_LOCK_DIR"] = os.path.join(tempfile.gettempdir(), f"aeb-test-locks-{os.getpid()}")
 
 ROOT = Path(__file__).parent.parent
 

@@ -60,7 +60,10 @@ def batch(
     """
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
+    from ai_energy_benchmarks.environment.snapshot import take_snapshot
     from ai_energy_benchmarks.study.batch import MASTER_FILE, Batch, run_batch
+    from ai_energy_benchmarks.study.gpus import study_gpus
+    from ai_energy_benchmarks.study.locks import locked
     from ai_energy_benchmarks.study.model_list import Filters, read_model_list
 
     changes = parse_assignments(overrides) | as_overrides(samples, None)
@@ -79,7 +82,9 @@ def batch(
     defaults = read_user_defaults()
     batch_of_models = Batch(output_dir, backend, changes, defaults.mapping if defaults else {})
     lines = _Lines(len(rows))
-    done, failed = run_batch(batch_of_models, rows, lines.ended, begun=lines.begun)
+    environment = take_snapshot()
+    with locked(study_gpus(None, environment.boards).locked, output_dir):
+        done, failed = run_batch(batch_of_models, rows, lines.ended, begun=lines.begun, environment=environment)
     say(f"{done} of {done + failed} models have a result: {output_dir / MASTER_FILE}")
     return RUN_FAILED if failed else DONE
 

@@ -115,5 +115,8 @@ class Lines:
         self.failed += judgement.state != "completed"
         say(f"        {judgement.state} {judgement.verdict}{' ' if judgement.verdict else ''}in {wall_s:.1f} s{reason}")
 
+    def settled(self, turn: Turn, judgement: Judgement) -> None:
+        return
+
     def waits(self, seconds: float, why: str) -> None:
         say(f"        rests {seconds:g} s: {why}")

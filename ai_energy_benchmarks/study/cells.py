@@ -12,6 +12,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.writing import write_text
+from ai_energy_benchmarks.safety.marking import masked
 
 CELLS_FILE = "cells.jsonl"
 CELLS = "cells"
@@ -50,9 +51,12 @@ def cell_id(label: str, config_sha256: str) -> str:
 
 
 def config_hash(config: Mapping[str, object]) -> str:
-    """SHA-256 of a config's mapping, whatever the order of its keys; without its name and its output directory."""
+    """SHA-256 of a config's mapping, whatever the order of its keys; without its name and its output directory.
+
+    Secrets count as ``***``, so that a hash gives nothing of them away and a new password makes no new cell.
+    """
     what = {key: value for key, value in config.items() if key not in ("name", "output_dir")}
-    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(masked(what), sort_keys=True, default=str).encode()).hexdigest()
 
 
 def write_cells(directory: Path, cells: Sequence[Cell]) -> None:
@@ -63,7 +67,7 @@ def write_cells(directory: Path, cells: Sequence[Cell]) -> None:
     """
     lines = (
         json.dumps(
-            {"cell": each.id, "label": each.label, "engine": each.engine, "settings": dict(each.settings),
+            {"cell": each.id, "label": each.label, "engine": each.engine, "settings": masked(each.settings),
              "config_sha256": each.config_sha256},
             ensure_ascii=False, default=str,
         )

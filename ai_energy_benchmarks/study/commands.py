@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from ai_energy_benchmarks.config.user_defaults import SWITCH
+from ai_energy_benchmarks.machine.interpreter import module_command
 
 
 def cell_command(config: Path) -> tuple[str, ...]:
     """A process of this package's own command, which ends when whoever started it does."""
-    return (sys.executable, "-m", "ai_energy_benchmarks.cli.attended", "run", "-v", str(config))
+    return module_command("ai_energy_benchmarks.cli.attended", "run", "-v", str(config))
 
 
 def cell_environment(gpus: tuple[str, ...]) -> Mapping[str, str]:

@@ -252,10 +252,14 @@ class _Expanding:
     def _named(self) -> tuple[Cell, ...]:
         kept = list(self._cells.values())
         names = labels([each.settings for each, _ in kept])
-        return tuple(
-            Cell(cell_id(label, sha256), label, each.settings, each.engine, sha256)
-            for (each, sha256), label in zip(kept, names, strict=True)
-        )
+        cells = []
+        taken = Counter[str]()
+        for (each, sha256), label in zip(kept, names, strict=True):
+            name = cell_id(label, sha256)
+            taken[name] += 1
+            unique = name if taken[name] == 1 else f"{name}-{taken[name]}"  # they differ in secrets alone
+            cells.append(Cell(unique, label, each.settings, each.engine, sha256))
+        return tuple(cells)
 
 
 @define

@@ -13,6 +13,7 @@ from ai_energy_benchmarks.config.loading import document_mapping, place_in
 from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.config.user_defaults import UserDefaults, laid_under
 from ai_energy_benchmarks.domain.json_value import JsonValue
+from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.study.axes import Axis, read_axes
 from ai_energy_benchmarks.study.design import DesignConfig, ExecutionConfig
 from ai_energy_benchmarks.text import yaml_text
@@ -132,9 +133,13 @@ def study_from_mapping(mapping: Mapping[str, object], source: str = "the study")
 
 
 def study_to_yaml(config: StudyConfig, seed: int) -> str:
-    """The text of ``study.yaml``: the study with what its cells took from elsewhere, without its place."""
+    """The text of ``study.yaml``: the study with what its cells took from elsewhere, without its place.
+
+    A secret that the user wrote as ``${NAME}`` stays that, another one becomes ``${AEB_SECRET_…}``.
+    """
     plain = attrs.asdict(evolve(config, output_dir=None, design=evolve(config.design, seed=seed)))
-    return yaml_text.dump(_listed({key: value for key, value in plain.items() if key != "output_dir"}))
+    named, _ = handed_over({key: value for key, value in plain.items() if key != "output_dir"})
+    return yaml_text.dump(_listed(named))
 
 
 def _listed(value: object) -> object:

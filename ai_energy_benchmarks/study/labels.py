@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ai_energy_benchmarks.safety.keys import is_secret
+from ai_energy_benchmarks.safety.marking import masked
 from ai_energy_benchmarks.text.problems import shown
 
 _NOTHING = object()
@@ -13,7 +15,10 @@ def labels(cells: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
     """One label for each cell's settings, such as ``dtype=bfloat16, batch_size=4``; empty if all cells agree."""
     keys = varying_keys(cells)
     names = short_keys(keys)
-    return tuple(", ".join(f"{names[key]}={_text(cell[key])}" for key in keys if key in cell) for cell in cells)
+    return tuple(
+        ", ".join(f"{names[key]}={_text(masked(cell[key], secret=is_secret(key)))}" for key in keys if key in cell)
+        for cell in cells
+    )
 
 
 def varying_keys(cells: Sequence[Mapping[str, object]]) -> tuple[str, ...]:

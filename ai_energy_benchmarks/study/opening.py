@@ -7,11 +7,13 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import attrs
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.writing import check_directory, write_text
+from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.study.cells import CELLS_FILE, Cell, read_cells, write_cells
 from ai_energy_benchmarks.study.disk import check_room
 from ai_energy_benchmarks.study.drift import drift, fingerprint
@@ -19,6 +21,7 @@ from ai_energy_benchmarks.study.expansion import Expansion, expand
 from ai_energy_benchmarks.study.file import STUDY_FILE, Study, load_study, study_to_yaml
 from ai_energy_benchmarks.study.manifest import Manifest, has_begun, read_manifest
 from ai_energy_benchmarks.study.order import order_problems
+from ai_energy_benchmarks.study.places import Places, StudyPlaces
 
 _MOST_SHOWN = 10
 
@@ -35,6 +38,7 @@ class OpenStudy:
         sha256: of the text of ``study.yaml``.
         manifest: what has happened so far; None for a study that begins.
         environment: fingerprint of the machine now.
+        places: where the files of its cells are.
     """
 
     directory: Path
@@ -44,6 +48,7 @@ class OpenStudy:
     sha256: str
     manifest: Manifest | None
     environment: Mapping[str, object]
+    places: Places
 
 
 def planned(study: Study) -> Expansion:
@@ -72,6 +77,7 @@ def begin(study: Study, expansion: Expansion, environment: Environment) -> OpenS
             f"{directory} holds a study already",
             remedy=f"`ai-energy-benchmark study resume {directory}` goes on with it; or choose another output_dir",
         )
+    _refuse_secrets(study)
     check_directory(directory)
     check_room(directory, study, len(expansion.cells) * study.config.design.max_cycles)
     seed = study.config.design.seed
@@ -80,7 +86,8 @@ def begin(study: Study, expansion: Expansion, environment: Environment) -> OpenS
     text = study_to_yaml(study.config, seed)
     write_cells(directory, expansion.cells)
     write_text(directory / STUDY_FILE, text)
-    return OpenStudy(directory, study, expansion.cells, seed, _sha256(text), None, fingerprint(environment))
+    places = StudyPlaces(directory, study)
+    return OpenStudy(directory, study, expansion.cells, seed, _sha256(text), None, fingerprint(environment), places)
 
 
 def resume(directory: Path, environment: Environment, *, accept_drift: bool = False) -> OpenStudy:
@@ -97,8 +104,9 @@ def resume(directory: Path, environment: Environment, *, accept_drift: bool = Fa
     manifest = read_manifest(directory)
     study = load_study(directory / STUDY_FILE)
     text = (directory / STUDY_FILE).read_text(encoding="utf-8")
-    cells = read_cells(directory)
-    if _sha256(text) != manifest.study_sha256 or [each.id for each in planned(study).cells] != [c.id for c in cells]:
+    cells = planned(study).cells  # those in the file have no secrets
+    known = [each.id for each in read_cells(directory)]
+    if _sha256(text) != manifest.study_sha256 or [each.id for each in cells] != known:
         raise ConfigError(
             f"{directory / STUDY_FILE} is not what {directory / CELLS_FILE} was made from",
             remedy="restore it, or begin a new study in another output_dir",
@@ -109,7 +117,18 @@ def resume(directory: Path, environment: Environment, *, accept_drift: bool = Fa
     check_directory(directory)
     done = sum(each.state == "completed" for each in manifest.latest.values())
     check_room(directory, study, len(cells) * study.config.design.max_cycles - done)
-    return OpenStudy(directory, study, cells, manifest.seed, manifest.study_sha256, manifest, now)
+    places = StudyPlaces(directory, study)
+    return OpenStudy(directory, study, cells, manifest.seed, manifest.study_sha256, manifest, now, places)
+
+
+def _refuse_secrets(study: Study) -> None:
+    """No file of a study has a secret, so one that stands in it as it is would be lost when the study is resumed."""
+    _, secrets = handed_over(attrs.asdict(study.config))
+    if secrets:
+        raise ConfigError(
+            f"{study.source} holds secrets, which no file of a study may have: {', '.join(sorted(secrets))}",
+            remedy="write ${NAME} in their place, and set the environment variable NAME; resuming reads it again",
+        )
 
 
 def _drifted(directory: Path, changes: Sequence[str]) -> str:

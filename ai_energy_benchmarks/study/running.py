@@ -8,13 +8,11 @@ from typing import Protocol
 
 from attrs import define, field, frozen
 
-from ai_energy_benchmarks.results.writing import write_text
 from ai_energy_benchmarks.study.breaker import Breaker
 from ai_energy_benchmarks.study.commands import cell_command, cell_environment
 from ai_energy_benchmarks.study.cooling import Cooling
 from ai_energy_benchmarks.study.disk import room_left
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, Executor
-from ai_energy_benchmarks.study.expansion import cell_mapping
 from ai_energy_benchmarks.study.gpus import StudyGpus
 from ai_energy_benchmarks.study.judging import Judgement, judge
 from ai_energy_benchmarks.study.leftovers import settle
@@ -22,10 +20,6 @@ from ai_energy_benchmarks.study.manifest import SCHEMA_VERSION, Attempt, CloseRe
 from ai_energy_benchmarks.study.opening import OpenStudy
 from ai_energy_benchmarks.study.schedule import Schedule, Turn
 from ai_energy_benchmarks.study.stopping import StopRequests
-from ai_energy_benchmarks.text.yaml_text import dump
-
-CELL_FILE = "cell.yaml"
-LOG_FILE = "cell.log"
 
 
 class Observer(Protocol):
@@ -36,6 +30,9 @@ class Observer(Protocol):
 
     def ended(self, turn: Turn, judgement: Judgement, wall_s: float) -> None:
         """A cell has ended."""
+
+    def settled(self, turn: Turn, judgement: Judgement) -> None:
+        """A cell need not run."""
 
     def waits(self, seconds: float, why: str) -> None:
         """The study rests."""
@@ -49,6 +46,9 @@ class Unobserved:
         return
 
     def ended(self, turn: Turn, judgement: Judgement, wall_s: float) -> None:
+        return
+
+    def settled(self, turn: Turn, judgement: Judgement) -> None:
         return
 
     def waits(self, seconds: float, why: str) -> None:
@@ -129,7 +129,9 @@ class StudyRun:
     def _due(self, turns: tuple[Turn, ...]) -> Iterator[CellRun]:
         """The cells that are to run, each with its rest before it; ends early if the study has to."""
         for turn in turns:
-            if self._complete(turn):
+            settled = self.opened.places.settled(turn.cell, turn.cycle, self._latest.get((turn.cell.id, turn.cycle)))
+            if settled is not None:
+                self.observer.settled(turn, settled)
                 continue
             if (reason := self._why_not(turn)) is not None:
                 self._closing = reason
@@ -139,12 +141,6 @@ class StudyRun:
                 self._closing = "interrupted"
                 return
             yield self._started(turn, gap_s, gate)
-
-    def _complete(self, turn: Turn) -> bool:
-        attempt = self._latest.get((turn.cell.id, turn.cycle))
-        if attempt is None or attempt.state != "completed":
-            return False
-        return (turn.cell.run_directory(self.opened.directory, turn.cycle) / "result.json").exists()
 
     def _why_not(self, turn: Turn) -> CloseReason | None:
         """Why the study has to leave off before a cell."""
@@ -180,24 +176,22 @@ class StudyRun:
     def _started(self, turn: Turn, gap_s: float, gate: str) -> CellRun:
         opened, key = self.opened, (turn.cell.id, turn.cycle)
         self.observer.begins(turn, self._done, self._total())
-        directory = turn.cell.run_directory(opened.directory, turn.cycle)
-        mapping = cell_mapping(opened.study, turn.cell, directory, f"{opened.study.config.name} {turn.cell.id}")
-        write_text(directory / CELL_FILE, dump(mapping))
         before = self._latest.get(key)
         number = before.number + 1 if before else 1
+        prepared = opened.places.prepare(turn.cell, turn.cycle, number)
         self._turns[key] = turn, number
         self._manifest.add(
-            "started", **_named(turn, number, directory.relative_to(opened.directory).as_posix()),
+            "started", **_named(turn, number, prepared.directory.relative_to(opened.directory).as_posix()),
             gap_s=round(gap_s, 3), gate=gate, gpus=list(self.gpus.locked),
         )  # fmt: skip
         execution = opened.study.config.execution
         return CellRun(
             cell=turn.cell.id,
             cycle=turn.cycle,
-            command=cell_command(directory / CELL_FILE),
-            directory=directory,
-            log=directory / LOG_FILE,
-            environment=cell_environment(self.gpus.visible),
+            command=cell_command(prepared.config),
+            directory=prepared.directory,
+            log=prepared.log,
+            environment={**prepared.variables, **cell_environment(self.gpus.visible)},
             gpus=self.gpus.visible,
             timeout_s=execution.timeout_s,
             silence_s=execution.silence_s,

@@ -85,6 +85,9 @@ class Watcher:
     def ended(self, turn: Turn, judgement: Judgement, wall_s: float) -> None:
         self.lines.append(f"{judgement.state} {judgement.reason}")
 
+    def settled(self, turn: Turn, judgement: Judgement) -> None:
+        self.lines.append(f"settled {turn.cell.label}")
+
     def waits(self, seconds: float, why: str) -> None:
         self.lines.append(f"waits {seconds:g} s: {why}")
 

@@ -13,8 +13,11 @@ import pytest
 from ai_energy_benchmarks.config.loading import config_from_yaml
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.study.batch import Batch, run_batch
+from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun
+from ai_energy_benchmarks.study.manifest import read_manifest
 from ai_energy_benchmarks.study.master_table import COLUMNS
 from ai_energy_benchmarks.study.model_list import Filters, ListedModel, read_model_list
+from tests.unit.study_fakes import FakeExecutor
 
 HEADER = ",Models to Add,Priority (1=hi),Class,Task,Reasoning State,Chat Template\n"
 
@@ -149,18 +152,19 @@ def document(gpu_source: str = "measured") -> dict[str, object]:
     }
 
 
-class Processes:
-    """Runs of configs, without processes; ``act`` decides how each ends."""
+class Processes(FakeExecutor):
+    """Runs of configs, without processes; ``end`` decides with which code each ends."""
 
-    def __init__(self, act: Callable[[str, Path], int]) -> None:
-        self.act = act
+    def __init__(self, end: Callable[[str, Path], int]) -> None:
+        super().__init__(self.ended)
+        self.end = end
         self.models: list[str] = []
 
-    def __call__(self, config: Path, log: Path) -> int:
-        asked = config_from_yaml(config.read_text())
+    def ended(self, run: CellRun) -> CellEnd:
+        asked = config_from_yaml(Path(run.command[-1]).read_text())
         self.models.append(asked.backend.model)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        return self.act(asked.backend.model, log)
+        run.log.parent.mkdir(parents=True, exist_ok=True)
+        return CellEnd(run, "exited", self.end(asked.backend.model, run.log), 0.1)
 
 
 def succeed(directory: Path, name: str, gpu_source: str = "measured") -> int:
@@ -209,7 +213,7 @@ def test_a_row_is_named_before_it_is_measured(tmp_path: Path) -> None:
             rows,
             lambda row, outcome, reason: None,
             Processes(lambda model, log: succeed(tmp_path, model)),
-            lambda row, log: begun.append((row.model, log)),
+            begun=lambda row, log: begun.append((row.model, log)),
         )
     assert begun == [("one", done / "one.log"), ("three", done / "three.log")]
 
@@ -260,6 +264,19 @@ def test_an_interrupted_batch_goes_on_where_it_was(tmp_path: Path) -> None:
     assert [outcome for _, outcome, _ in told] == ["kept", "done", "done"]
     assert second.models == ["two", "three"]
     assert [line["model_name"] for line in master(tmp_path)] == ["one", "two", "three"]
+
+
+def test_a_batch_is_a_study(tmp_path: Path) -> None:
+    """Its manifest says what became of each row, in the order of the list, over all calls."""
+    rows = listed(tmp_path, ",two,1,A,text_gen,,", ",one,1,A,text_gen,,")
+    run(Batch(tmp_path), rows, Processes(lambda model, log: succeed(tmp_path, model) if model == "one" else 1))
+    run(Batch(tmp_path), rows, Processes(lambda model, log: succeed(tmp_path, model)))
+    attempts = read_manifest(tmp_path).attempts
+    assert [(each.cell, each.number, each.state, each.directory) for each in attempts] == [
+        ("two", 1, "failed", "individual_runs/two"),
+        ("one", 1, "completed", "individual_runs/one"),
+        ("two", 2, "completed", "individual_runs/two"),
+    ]
 
 
 def test_a_result_of_other_settings_is_not_kept(tmp_path: Path) -> None:

@@ -225,6 +225,28 @@ def test_the_stored_study_expands_to_the_same_cells(tmp_path: Path) -> None:
     assert resume(opened.directory, MACHINE).cells == opened.cells == read_cells(opened.directory)
 
 
+def test_secrets_reach_cells_through_their_environment_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reference to a variable stays one in every file; a secret that is written out is refused: it would be lost."""
+    monkeypatch.setenv("SERVER_PASSWORD", "hunter2hunter2")
+    file = tmp_path / "s.yaml"
+    text = (
+        "base: {{backend: {{type: openai, model: m, endpoint: 'http://me:{}@127.0.0.1:1/v1'}}}}\noutput_dir: {}/out\n"
+    )
+    file.write_text(text.format("${SERVER_PASSWORD}", tmp_path))
+    opened = begun(load_study(file))
+    executor = FakeExecutor()
+    run(opened, executor)
+    for each in filter(Path.is_file, opened.directory.rglob("*")):
+        assert "hunter2" not in each.read_text()
+    assert "${SERVER_PASSWORD}" in (executor.runs[0].directory / "cell.yaml").read_text()
+    monkeypatch.setenv("SERVER_PASSWORD", "anotherpassword")
+    assert resume(opened.directory, MACHINE).cells[0].id == opened.cells[0].id
+    file.write_text(text.format("hunter3hunter3", tmp_path / "other"))
+    with pytest.raises(ConfigError, match="holds secrets, which no file of a study may have") as caught:
+        begun(load_study(file))
+    assert "hunter3" not in str(caught.value)
+
+
 def test_the_breaker_waits_and_then_gives_up(tmp_path: Path) -> None:
     """After three failures in a row it waits and tries one cell; another failure waits again, a third ends it."""
     watcher, executor = Watcher(), FakeExecutor(fail)

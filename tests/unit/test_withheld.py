@@ -25,10 +25,12 @@ from ai_energy_benchmarks.results.document.phases import phases_by_time
 from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.scores import read_scores
 from ai_energy_benchmarks.study.batch import Batch, run_batch
+from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun
 from ai_energy_benchmarks.study.master_table import master_row
 from ai_energy_benchmarks.study.model_list import ListedModel
 from tests.factories import ENGINE, GPU, completion, reading, result, trial
 from tests.functional.commands import command
+from tests.unit.study_fakes import FakeExecutor
 from tests.unit.test_flops import LLAMA_3_8B
 
 WH = 3600.0
@@ -189,13 +191,13 @@ def test_a_batch_refuses_the_row(found: BenchmarkResult, tmp_path: Path) -> None
     batch = Batch(tmp_path)
     outcomes: list[tuple[str, str]] = []
 
-    def launch(config: Path, log: Path) -> int:
-        config_from_yaml(config.read_text())
-        (config.parent / "result.json").write_text(json.dumps(plain(found)), encoding="utf-8")
-        return 0
+    def measure(run: CellRun) -> CellEnd:
+        config_from_yaml(Path(run.command[-1]).read_text())
+        (run.directory / "result.json").write_text(json.dumps(plain(found)), encoding="utf-8")
+        return CellEnd(run, "exited", 0, 1.0)
 
     for _ in range(2):
-        done, failed = run_batch(batch, [BATCH_ROW], lambda row, *said: outcomes.append(said), launch)
+        done, failed = run_batch(batch, [BATCH_ROW], lambda row, *said: outcomes.append(said), FakeExecutor(measure))
         assert (done, failed) == (0, 1)
     assert [outcome for outcome, _ in outcomes] == ["failed", "failed"]
     with (tmp_path / "master_results.csv").open(encoding="utf-8", newline="") as lines:

@@ -11,6 +11,9 @@ from attrs import field, frozen
 
 How = Literal["exited", "timed out", "silent", "interrupted", "lost"]
 
+# The reason of a cell that the user has cut short.
+STOPPED = "the study was stopped"
+
 
 @frozen
 class CellRun:

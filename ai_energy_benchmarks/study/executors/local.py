@@ -16,7 +16,7 @@ from typing import IO
 from attrs import define, field
 
 from ai_energy_benchmarks.machine.processes import cpu_time_s, tree
-from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, How, Stop
+from ai_energy_benchmarks.study.executors.base import STOPPED, CellEnd, CellRun, How, Stop
 from ai_energy_benchmarks.study.executors.ending import MARK_VARIABLE, kill_tree, marked
 
 # What a child reads as "finish the trial and stop"; the end of its standard input means "stop now".
@@ -79,7 +79,7 @@ class Child:
             try:
                 how, reason = self._wait(process, stop, begun_s)
             except KeyboardInterrupt as interrupt:
-                self.interrupt, how, reason = interrupt, "interrupted", "the study was stopped"
+                self.interrupt, how, reason = interrupt, "interrupted", STOPPED
             finally:
                 left = self._end(process)
         if how == "exited" and left:

@@ -1,0 +1,75 @@
+"""Where the files of a cell are, what its config is, and whether it has to run at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from attrs import frozen
+
+from ai_energy_benchmarks.results.reading import RESULT_FILE
+from ai_energy_benchmarks.results.writing import write_text
+from ai_energy_benchmarks.safety.handing_over import handed_over
+from ai_energy_benchmarks.study.cells import Cell
+from ai_energy_benchmarks.study.expansion import cell_mapping
+from ai_energy_benchmarks.study.file import Study
+from ai_energy_benchmarks.study.judging import Judgement
+from ai_energy_benchmarks.study.manifest import Attempt
+from ai_energy_benchmarks.text.yaml_text import dump
+
+
+@frozen
+class Prepared:
+    """A cell whose config is written.
+
+    Attributes:
+        config: the file.
+        log: where its process prints to, which is empty now.
+        variables: environment variables with the secrets that the config names.
+    """
+
+    config: Path
+    directory: Path
+    log: Path
+    variables: Mapping[str, str]
+
+
+class Places(Protocol):
+    """Decides this for a study, or for a batch of models."""
+
+    def settled(self, cell: Cell, cycle: int, last: Attempt | None) -> Judgement | None:
+        """What is known of a cell that need not run: that it is complete, or cannot be run; None if it has to."""
+
+    def prepare(self, cell: Cell, cycle: int, attempt: int) -> Prepared:
+        """Write its config.
+
+        Raises:
+            ReporterError: it cannot be written.
+        """
+
+
+@frozen
+class StudyPlaces:
+    """Cells have directories of their own, ``cells/<cell id>/<cycle>/``."""
+
+    directory: Path
+    study: Study
+
+    def settled(self, cell: Cell, cycle: int, last: Attempt | None) -> Judgement | None:
+        if last is None or last.state != "completed":
+            return None
+        if not (cell.run_directory(self.directory, cycle) / RESULT_FILE).exists():
+            return None
+        return Judgement("completed", last.verdict)
+
+    def prepare(self, cell: Cell, cycle: int, attempt: int) -> Prepared:
+        directory = cell.run_directory(self.directory, cycle)
+        mapping = cell_mapping(self.study, cell, directory, f"{self.study.config.name} {cell.id}")
+        named, secrets = handed_over(mapping)
+        config = directory / "cell.yaml"
+        write_text(config, dump(named))
+        # A log for each attempt, so that what one says is not taken for what another did.
+        log = directory / ("cell.log" if attempt == 1 else f"cell.{attempt}.log")
+        log.unlink(missing_ok=True)
+        return Prepared(config, directory, log, secrets)
