@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
@@ -19,6 +21,12 @@ _KINDS = ("model", "dataset", "prompts", "generation", "tokens", "load", "method
 @click.argument("b", required=False)
 @click.option("--a", "more_a", multiple=True, metavar="PATH", help="A further result of A. May be repeated.")
 @click.option("--b", "more_b", multiple=True, metavar="PATH", help="A further result of B. May be repeated.")
+@click.option("--run", "measured", is_flag=True,
+              help="A and B are configs: measure them in turns, as one study, then compare.")  # fmt: skip
+@click.option("--cycles", type=click.IntRange(min=2), metavar="N",
+              help="With --run: processes of each, an even number.  [default: 6]")  # fmt: skip
+@click.option("--output-dir", type=click.Path(file_okay=False, path_type=Path),
+              help="With --run: the directory of the study.  [default: results/A-against-B]")  # fmt: skip
 @click.option("--fail-above", metavar="SHARE",
               help="By how much B may be worse, such as 5% or 0.05; decides the exit code.")  # fmt: skip
 @click.option("--figure", default="j_per_output_token", show_default=True,
@@ -37,6 +45,9 @@ def compare(
     b: str | None,
     more_a: tuple[str, ...],
     more_b: tuple[str, ...],
+    measured: bool,
+    cycles: int | None,
+    output_dir: Path | None,
     fail_above: str | None,
     figure: str,
     component: str | None,
@@ -49,7 +60,11 @@ def compare(
 
     Results of different work are refused, with each difference by name; so are withheld figures and FAIL verdicts.
 
-    Exit codes: 0 compared, or B passes --fail-above; 4 B is a regression; 5 inconclusive; 2 they cannot be compared.
+    With --run A and B are config files. The machine measures them alternately, so that its drift favours neither, and
+    keeps the study: `study resume` goes on after a crash.
+
+    Exit codes: 0 compared, or B passes --fail-above; 4 B is a regression; 5 inconclusive; 2 they cannot be compared; 1
+    some run failed.
     """
     from ai_energy_benchmarks.results.writing import write_text
     from ai_energy_benchmarks.study.comparison import words
@@ -60,6 +75,15 @@ def compare(
     if not first or not second:
         raise click.UsageError("name a result for A and one for B")
     limit = None if fail_above is None else share(fail_above)
+    if measured:
+        if len(first) > 1 or len(second) > 1:
+            raise click.UsageError("--run takes one config for A and one for B")
+        with redirect_stdout(sys.stderr):  # the comparison alone is the output
+            code, first, second = run_in_turns(Path(first[0]), Path(second[0]), output_dir, cycles)
+        if code != DONE:
+            return code
+    elif cycles is not None or output_dir is not None:
+        raise click.UsageError("--cycles and --output-dir need --run")
     comparison = compare_runs(
         read_runs(first),
         read_runs(second),
@@ -77,6 +101,29 @@ def compare(
     else:
         write_text(output, f"{text}\n")
     return _CODES[comparison.decision]
+
+
+def run_in_turns(
+    first: Path, second: Path, output_dir: Path | None, cycles: int | None
+) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    """Measure two configs as one study; its exit code, and the cells of both."""
+    from ai_energy_benchmarks.cli.study_run import resume, run_file
+    from ai_energy_benchmarks.config.user_defaults import read_user_defaults
+    from ai_energy_benchmarks.results.writing import write_text
+    from ai_energy_benchmarks.study.cells import CELLS, read_cells
+    from ai_energy_benchmarks.study.comparison.together import CYCLES, study_of_two
+    from ai_energy_benchmarks.study.manifest import MANIFEST_FILE
+
+    directory = output_dir or Path("results") / f"{first.stem}-against-{second.stem}"
+    text = study_of_two(first, second, directory, cycles or CYCLES)
+    file = directory / "asked.yaml"
+    if (directory / MANIFEST_FILE).exists() and file.exists() and file.read_text(encoding="utf-8") == text:
+        code = resume.main([str(directory)], standalone_mode=False)  # measured before, or killed on the way
+    else:
+        write_text(file, text)
+        code = run_file(file, {}, read_user_defaults())
+    one, other = (str(directory / CELLS / cell.id) for cell in read_cells(directory))
+    return code, (one,), (other,)
 
 
 def share(text: str) -> float:
