@@ -19,7 +19,7 @@ FEW_PROCESSORS = 0.1
 # Jitter between two clocks is far below this, any sleep far above.
 _ASLEEP_S = 0.1
 # A machine that is merely busy delays a process by less.
-_PAUSE_S, _PAUSE_SHARE = 1.0, 0.01
+PAUSE_S, PAUSE_SHARE = 1.0, 0.01
 
 
 def machine_findings(
@@ -46,13 +46,13 @@ def _paused(trials: Sequence[Trial]) -> Iterator[Finding]:
     """The meters count on while no request is sent and none is read."""
     for trial in trials:
         paused_s = trial.machine.paused_s if trial.machine is not None else None
-        if paused_s is None or paused_s <= _PAUSE_S:
+        if paused_s is None or paused_s <= PAUSE_S:
             continue
         message = (
             f"this process stood still for {paused_s:.1f} s in trial {trial.number} (stopped, frozen with its "
             "container, or without a processor), and the energy of that time is in the figures"
         )
-        yield Finding("FAIL" if paused_s > _PAUSE_SHARE * trial.duration_s else "WARN", "pause", message)
+        yield Finding("FAIL" if paused_s > PAUSE_SHARE * trial.duration_s else "WARN", "pause", message)
 
 
 def _stolen(trials: Sequence[Trial]) -> Iterator[Finding]:

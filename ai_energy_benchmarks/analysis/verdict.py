@@ -18,6 +18,7 @@ from ai_energy_benchmarks.analysis.gpu_checks import gpu_findings, unknown_findi
 from ai_energy_benchmarks.analysis.integration import counter_findings
 from ai_energy_benchmarks.analysis.latency import latency_findings
 from ai_energy_benchmarks.analysis.machine_checks import machine_findings
+from ai_energy_benchmarks.analysis.reading_gaps import gap_findings
 from ai_energy_benchmarks.analysis.serving_checks import goodput_findings, serving_findings
 from ai_energy_benchmarks.analysis.steady_checks import steady_findings
 from ai_energy_benchmarks.analysis.stranger_checks import stranger_findings
@@ -118,6 +119,7 @@ def judge(
         edge_findings(trials),
         stranger_findings(trials, steps, samples),
         machine_findings(environment, trials, modelled_cpu=_modelled(summary, "cpu")),
+        gap_findings(samples, trials, collector_notes),
         (Finding("INFO", "engine", note) for note in (engine.notes if engine else ())),
         (Finding("WARN", "engine", warning) for warning in (engine.warnings if engine else ())),
         (Finding("INFO", "meter", note) for note in collector_notes),

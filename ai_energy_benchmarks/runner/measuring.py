@@ -38,6 +38,7 @@ from ai_energy_benchmarks.runner.protocol import Steps
 from ai_energy_benchmarks.runner.reasoning import plan_reasoning
 from ai_energy_benchmarks.runner.record import Record
 from ai_energy_benchmarks.runner.reporting import Outputs
+from ai_energy_benchmarks.runner.trust import trust_findings
 from ai_energy_benchmarks.runner.workload import check_passes
 
 logger = logging.getLogger(__name__)
@@ -140,7 +141,7 @@ class Measuring:
         return result
 
     def _record(self) -> Record:
-        return Record(take_snapshot(), findings=list(self.findings))
+        return Record(take_snapshot(), findings=[*self.findings, *trust_findings(self.config)])
 
     def _measured(self, record: Record, keeper: Keeper) -> BenchmarkResult:
         logger.info("run %s: %s with %s", record.run_id, self.config.backend.model, self.config.backend.type)
