@@ -68,8 +68,9 @@ def test_any_server_is_measured_to_two_percent(length: object, seed: int) -> Non
         assert steady.output_tokens_per_s != mix.window_tokens_per_s
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("length", [constant, lognormal, heavy_tailed])
+@pytest.mark.parametrize(
+    "length", [heavy_tailed, *(pytest.param(each, marks=pytest.mark.heavy) for each in (constant, lognormal))]
+)
 def test_sixty_four_in_flight_are_measured_to_two_percent(length: object) -> None:
     """With 64 in flight a context of 40 ns a token makes heavy-tailed requests cost 3 % less in the window."""
     dice = random.Random("0 short")
