@@ -46,9 +46,5 @@ def mix_findings(steady: SteadyState) -> Iterator[Finding]:
         yield Finding("WARN" if large else "INFO", CHECK, message + "; ".join(shown))
     if mix.sampling is not None and _Z95 * mix.sampling > _DRAWN:
         leading = next(each for each in COMPONENTS if each in mix.known).upper()
-        message = (
-            f"a few long answers decide: with other requests of the same kind {leading} J/output token would differ"
-        )
-        yield Finding(
-            "INFO", CHECK, f"{message} by ± {_Z95 * mix.sampling:.1%} (95 %); the interval is for these requests"
-        )
+        message = f"{leading} J/output token would differ by ± {_Z95 * mix.sampling:.1%} (95 %) with other requests"
+        yield Finding("INFO", CHECK, f"{message} of the same kind; its interval is for these requests")

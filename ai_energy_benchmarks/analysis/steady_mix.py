@@ -41,7 +41,8 @@ class Shift:
         change: to be added.
         half_width: half its 95 % interval.
         measured: the figure of the window.
-        slopes: what a token of context and a computed prompt token for each output token add to the figure.
+        slopes: what a token of context and a computed prompt token for each output token add to the figure; 0 where
+            that may be chance.
     """
 
     change: float
@@ -75,12 +76,14 @@ def shift(slices: Sequence[Slice], amounts: Sequence[float], steady: Mix) -> Shi
     slopes = _slopes(rows)
     change = _along(slopes, distance)
     # The delete-a-group jackknife (Shao and Tu, The Jackknife and Bootstrap, 1995, section 2.3).
-    parts = [_along(_slopes(rest), distance) for rest in _without_each(rows)]
-    middle = fmean(parts)
-    error = math.sqrt((_BLOCKS - 1) / _BLOCKS * sum((each - middle) ** 2 for each in parts))
-    half_width = t95(_BLOCKS - 1) * error + _NOT_STRAIGHT * abs(change)
+    others = [_slopes(rest) for rest in _without_each(rows)]
+    half_width = _half_width([_along(each, distance) for each in others]) + _NOT_STRAIGHT * abs(change)
+    sure = [
+        slope if abs(slope) > _half_width([each[number] for each in others]) else 0.0
+        for number, slope in enumerate(slopes)
+    ]
     measured = sum(amounts) / sum(each.output_tokens for each in slices)
-    return Shift(change, half_width, measured, slopes) if half_width <= _OPEN * abs(measured) else None
+    return Shift(change, half_width, measured, (sure[0], sure[1])) if half_width <= _OPEN * abs(measured) else None
 
 
 @frozen
@@ -95,6 +98,13 @@ class _Row:
     @classmethod
     def of(cls, part: Slice, amount: float) -> _Row:
         return cls(part.output_tokens, part.mix.context_tokens, part.mix.prompt_tokens, amount / part.output_tokens)
+
+
+def _half_width(values: Sequence[float]) -> float:
+    """Half the 95 % interval of a figure, from its values without each of the parts."""
+    middle = fmean(values)
+    error = math.sqrt((_BLOCKS - 1) / _BLOCKS * sum((each - middle) ** 2 for each in values))
+    return t95(_BLOCKS - 1) * error
 
 
 def _without_each(rows: Sequence[_Row]) -> Iterator[list[_Row]]:

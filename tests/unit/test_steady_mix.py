@@ -164,6 +164,20 @@ def test_a_straight_line_is_followed() -> None:
     assert found_shift.measured == pytest.approx(1.7)
 
 
+def test_a_slope_that_may_be_chance_is_none() -> None:
+    """So that noise says nothing of what other requests would cost; a true slope of twenty times the noise stays."""
+    dice = random.Random(2)
+    contexts = [500.0 + 10 * number for number in range(41)]
+    slices, amounts = _slices([dice.gauss(1.0, 0.01) for _ in contexts], contexts)
+    noise = shift(slices, amounts, Mix(800.0, 0.3))
+    assert noise is not None
+    assert noise.slopes == (0.0, 0.0)
+    slices, amounts = _slices([1e-3 * context + dice.gauss(0.0, 0.01) for context in contexts], contexts)
+    true = shift(slices, amounts, Mix(800.0, 0.3))
+    assert true is not None
+    assert true.slopes[0] == pytest.approx(1e-3, rel=0.1)
+
+
 def test_slices_that_do_not_show_it_give_nothing() -> None:
     """A steady state far beyond all slices, and costs that jump about."""
     contexts = [500.0 + 10 * number for number in range(41)]
