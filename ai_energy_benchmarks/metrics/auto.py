@@ -102,6 +102,9 @@ class AutoCollector:
     def attach(self, workload: Workload) -> None:
         self._chosen.attach(workload)
 
+    def counted_devices(self) -> frozenset[str] | None:
+        return self._chosen.counted_devices()
+
     def guard_s(self) -> float:
         return self._chosen.guard_s()
 

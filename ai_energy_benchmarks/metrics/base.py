@@ -62,6 +62,10 @@ class MetricsCollector(Protocol):
         """Say whose energy counts from now on. Until then every device counts."""
         ...
 
+    def counted_devices(self) -> frozenset[str] | None:
+        """Ids of the GPUs whose energy counts, as far as is known now; None while that is not known."""
+        ...
+
     def guard_s(self) -> float:
         """How long the workload should rest on each side of a window, for the best estimate of its edges."""
         ...

@@ -62,6 +62,10 @@ class CombinedCollector:
         for member in self._members:
             member.attach(workload)
 
+    def counted_devices(self) -> frozenset[str] | None:
+        of_gpus = [member.counted_devices() for member in self._members if "gpu" in member.components()]
+        return next((devices for devices in of_gpus if devices is None or devices), frozenset())
+
     def guard_s(self) -> float:
         return max((member.guard_s() for member in self._members), default=0.0)
 

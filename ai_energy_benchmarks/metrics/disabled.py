@@ -38,6 +38,9 @@ class DisabledCollector:
 
     def attach(self, workload: Workload) -> None: ...
 
+    def counted_devices(self) -> frozenset[str] | None:
+        return frozenset()
+
     def guard_s(self) -> float:
         return 0.0
 

@@ -57,6 +57,11 @@ class Counted:
     absent: str | None = None
     process_ids: tuple[int, ...] = ()
 
+    @property
+    def known(self) -> frozenset[str] | None:
+        """The workload's GPUs; None while it is unknown which those are."""
+        return None if self.open else self.ids
+
     def has(self, device_id: str) -> bool:
         """Whether the GPU is the workload's."""
         return self.ids is None or device_id in self.ids

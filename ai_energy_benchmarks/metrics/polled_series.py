@@ -113,6 +113,11 @@ class PolledSeries(ABC):
         self._workload, self._counted = workload, Counted()
         self._choose()
 
+    def counted_devices(self) -> frozenset[str] | None:
+        """Ids of the GPUs that count; None while that is not known."""
+        self._choose()
+        return self._counted.known
+
     def _choose(self) -> None:
         """Again while it is unknown: a server may load its model with the first request."""
         if self._workload is not None and self._gpus and (self._counted.choice is None or self._counted.open):
@@ -239,6 +244,9 @@ class PolledCollector:
 
     def attach(self, workload: Workload) -> None:
         self.polled.attach(workload)
+
+    def counted_devices(self) -> frozenset[str] | None:
+        return self.polled.counted_devices()
 
     def guard_s(self) -> float:
         return 0.0

@@ -94,6 +94,9 @@ class ReplayCollector:
         used = {*(workload.board_ids or ())}.intersection(names)
         self._counted = counted(workload, [Gpu(name, uuid=name if used else None) for name in names])
 
+    def counted_devices(self) -> frozenset[str] | None:
+        return self._counted.known
+
     def guard_s(self) -> float:
         return 0.0
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from attrs import define, evolve, field
@@ -14,27 +13,22 @@ from ai_energy_benchmarks.backends.base import ComparesPrompts
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
-from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS, as_outcomes
-from ai_energy_benchmarks.domain.power import Mark, Measurement, Reading, Workload
+from ai_energy_benchmarks.domain.power import Workload
 from ai_energy_benchmarks.domain.prompts import Batch
-from ai_energy_benchmarks.domain.result import Step, StepName, Trial
-from ai_energy_benchmarks.domain.steady import SteadyWindow
+from ai_energy_benchmarks.domain.result import Step, StepName
 from ai_energy_benchmarks.domain.verdict import Finding
-from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.runner.fitting import check_fit, skipped_rows
-from ai_energy_benchmarks.runner.generating import Generating, Members, as_seen
+from ai_energy_benchmarks.runner.generating import Generating, Members
 from ai_energy_benchmarks.runner.gpus import fastest_first, named_gpus, reported_gpus
 from ai_energy_benchmarks.runner.interrupts import end_if_asked
 from ai_energy_benchmarks.runner.keeping import Keeper
 from ai_energy_benchmarks.runner.locating import elsewhere, location_findings, location_of
 from ai_energy_benchmarks.runner.reasoning import observe
 from ai_energy_benchmarks.runner.record import Record
-from ai_energy_benchmarks.runner.resting import rest
-from ai_energy_benchmarks.runner.rows import outcome_rows, spilled
 from ai_energy_benchmarks.runner.settling import Settling
-from ai_energy_benchmarks.runner.steady_load import SALT_BYTES, fillers, steady_window
-from ai_energy_benchmarks.runner.stopping import AT_ONCE_S, Stopping, worst_of
-from ai_energy_benchmarks.runner.watching import OtherWork, TrialWatch
+from ai_energy_benchmarks.runner.stopping import worst_of
+from ai_energy_benchmarks.runner.trials import Trials, measured
+from ai_energy_benchmarks.runner.watching import OtherWork
 from ai_energy_benchmarks.runner.workload import make_passes, some_requests
 
 
@@ -47,8 +41,6 @@ class Steps:
     record: Record
     keeper: Keeper
     _generating: Generating = field(init=False)
-    _stopped: list[Finding] = field(init=False, factory=list)
-    _others: OtherWork = field(init=False, factory=lambda: OtherWork(()))
 
     @_generating.default
     def _make_generating(self) -> Generating:
@@ -78,7 +70,7 @@ class Steps:
         record.engine = members.backend.facts()
         workload = self._workload(record.engine)
         members.collector.attach(workload)
-        self._others = OtherWork(workload.process_ids)
+        trials = Trials(self.config, members, record, self._generating, OtherWork(workload.process_ids))
         tokenizer, plan = members.backend.tokenizer, members.reasoning
         record.passes = passes = make_passes(self.config, members.dataset, plan.formatter, tokenizer)
         record.findings.extend(skipped_rows(members.dataset))
@@ -87,18 +79,18 @@ class Steps:
         record.reasoning, self._generating.thinking_begun = observed.reasoning, observed.begun
         record.findings.extend(observed.findings)
         try:
-            settling = Settling(members.collector, members.clock, self._boards(record.engine))
+            settling = Settling(members.collector, members.clock, self._gpus(record.engine))
             await self._settled_idle("resident idle", settling)
             await self._warm_up(passes.warmup, settling)
             await self._gate(passes.warmup, settling)
             members.progress.begin("trials", protocol.trials)
             for number in range(1, protocol.trials + 1):
                 end_if_asked()
-                await self._trial(number, passes.measured)
+                await trials.measure(number, passes.measured)
                 self.keeper.keep(record, members.collector)  # after the rest of this trial, and before that of the next
                 members.progress.advance()
             members.progress.end()
-            record.findings.extend(worst_of(self._stopped))
+            record.findings.extend(worst_of(trials.stopped))
             await self._settled_idle("hot idle", settling)
             if isinstance(members.backend, ComparesPrompts) and cache_was_hit(record.trials):
                 members.backend.compare(some_requests(passes.measured))
@@ -122,21 +114,15 @@ class Steps:
             unknown=location.unknown,
         )
 
-    def _boards(self, engine: EngineFacts) -> Collection[str] | None:
-        """The workload's boards: by the engine's own word, else those that the meter counts; None if nobody knows."""
+    def _gpus(self, engine: EngineFacts) -> Collection[str] | None:
+        """The workload's GPUs: as the engine reports them, else as the meter counts them; None if not known yet."""
         collector = self.members.collector
         if "gpu" not in collector.components():
             return engine.board_ids
         read = {series.device.id for series in collector.samples().series}
         if engine.board_ids is not None and (not read or read >= set(engine.board_ids)):
             return engine.board_ids  # others are names of MIG slices, of which the meter knows the GPU
-        try:
-            seen = collector.read(collector.mark(), collector.mark())
-        except CollectorError:
-            return None
-        if seen.gpu_choice is not None and seen.gpu_choice.basis == "unknown":
-            return None  # found out after the trials
-        return {each.device.id for each in seen.readings if each.counted and each.device.component == "gpu"}
+        return collector.counted_devices()
 
     @contextmanager
     def _step(self, name: StepName) -> Iterator[None]:
@@ -145,7 +131,8 @@ class Steps:
             yield
         finally:
             stop = self.members.collector.mark()
-            self.record.steps.append(Step(name, start.time_s, stop.time_s, self._read(name, start, stop)))
+            measurement = measured(self.members, self.record, name, start, stop)
+            self.record.steps.append(Step(name, start.time_s, stop.time_s, measurement))
 
     async def _idle(self, name: StepName, duration_s: float) -> None:
         if not duration_s:
@@ -203,93 +190,3 @@ class Steps:
 
     def _notice(self, finding: Finding) -> None:
         self.record.findings.append(finding)
-
-    async def _trial(self, number: int, batches: Sequence[Batch]) -> None:
-        """One window: between its marks nothing happens but generation."""
-        members = self.members
-        long, concurrency = len(batches) > MANY_REQUESTS, self.config.load.concurrency
-        outcomes = outcome_rows(self.config, members.backend, batches)
-        fill, filled = fillers(batches, self.config.scenario.num_samples) if concurrency > 1 else (), as_outcomes(())
-        complete = cancelled = False
-        watch = TrialWatch(members.backend, self.config.load, members.clock)
-        salt = secrets.token_hex(SALT_BYTES)
-        # A very long pass has no room for all of its batches, so each is made when it leaves.
-        salted: Iterable[Batch] = (evolve(batch, salt=salt, usage_per_event=concurrency > 1) for batch in batches)
-        if not long:
-            salted = tuple(salted)
-        # Last of all, so that reading the server's counters does not break the rest before the window.
-        rested_s = await rest(members.collector, members.clock, None, Mark(members.clock.now_s()))
-        before = self._others.disturbance()
-        start = evolve(members.collector.mark(), quiet_s=rested_s)
-        try:
-            async with watch:
-                cancelled = await self._generating.run(salted, outcomes.extend, fill, filled.extend)
-            complete = True
-        finally:
-            # A window that was cut short keeps what it has: its tokens and the energy until now.
-            stop = members.collector.mark()
-            machine = evolve(self._others.disturbance().since(before), paused_s=watch.paused_s)
-            quiet_s, measurement, rows, grown, at_once = 0.0, None, None, None, True
-            try:
-                try:
-                    if cancelled:
-                        # What a server goes on with after its clients have left is no part of the window.
-                        grown = watch.growth()
-                        at_once = await self._stops(start, stop)
-                    if complete:
-                        rested_s = await rest(members.collector, members.clock, start, stop)
-                        # What a server still does for requests that were cancelled is no rest.
-                        quiet_s = rested_s if at_once else 0.0
-                finally:
-                    edges = start, evolve(stop, quiet_s=quiet_s)
-                    measurement = self._read(f"trial {number}", *edges)
-                    rows = self._generating.finished(outcomes)
-                    filled = self._generating.finished(filled)
-            finally:
-                steady: SteadyWindow | str | None = None
-                if concurrency > 1:
-                    steady = "the pass was cut short"
-                    if complete and rows is not None:
-                        steady = steady_window(rows, concurrency, measurement, members.collector, watch)
-                trial = Trial(
-                    number=number,
-                    start_s=start.time_s,
-                    stop_s=stop.time_s,
-                    measurement=measurement,
-                    outcomes=as_seen(outcomes) if rows is None else rows,
-                    complete=complete and rows is not None,
-                    client=watch.client,
-                    server=grown if cancelled else watch.growth(),
-                    server_load=watch.server_load,
-                    machine=machine,
-                    fillers=filled,
-                    steady=steady if isinstance(steady, SteadyWindow) else None,
-                    steady_absent=steady if isinstance(steady, str) else "",
-                )
-                self.record.trials.append(trial)
-            if (finding := spilled(number, outcomes, self.config.rows_memory_bytes)) is not None:
-                self._notice(finding)
-
-    async def _stops(self, start: Mark, stop: Mark) -> bool:
-        """Wait until the server runs nothing; whether that was so as good as at once."""
-        members, load = self.members, self.config.load
-        idle = next((each.measurement for each in self.record.steps if each.name == "resident idle"), None)
-        stopping = Stopping(members.backend, members.collector, members.clock, load.cancel_cap_s, idle)
-        begin_s = members.clock.now_s()
-        self._stopped.append(await stopping.wait(start, stop))
-        return members.clock.now_s() - begin_s <= AT_ONCE_S
-
-    def _read(self, what: str, start: Mark, stop: Mark) -> Measurement | None:
-        """The energy of a window; a lost meter costs this figure, not the run."""
-        try:
-            measurement = self.members.collector.read(start, stop)
-            if not all(map(_finite, measurement.readings)):
-                raise CollectorError("the meter gave a figure that is no finite number")
-            return measurement
-        except CollectorError as error:
-            self.record.findings.append(Finding("FAIL", "meter", f"{what} has no energy: {error.message}"))
-            return None
-
-
-def _finite(reading: Reading) -> bool:
-    return all(map(math.isfinite, reading.bounds_j))

@@ -237,6 +237,9 @@ class FakeCollector:
     def attach(self, workload: Workload) -> None:
         self.journal.note(f"collector attaches to processes {list(workload.process_ids)}")
 
+    def counted_devices(self) -> frozenset[str] | None:
+        return None
+
     def guard_s(self) -> float:
         return self.quiet_s
 

@@ -193,6 +193,9 @@ class VirtualCollector:
 
     def attach(self, workload: Workload) -> None: ...
 
+    def counted_devices(self) -> frozenset[str] | None:
+        return None
+
     def guard_s(self) -> float:
         return 0.5
 

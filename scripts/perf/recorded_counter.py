@@ -114,6 +114,6 @@ def _between_rests(counter: Counter, start_s: float, stop_s: float) -> Reading:
     reader.read_until(stop_s + stop.quiet_s + BEYOND_S)
     while not board.settled(start, stop):
         reader.read_until(reader.time_s + counter.tick_s)
-    reading, _ = board.measure(start, stop, counted=True)
+    reading = board.measure(start, stop, counted=True).reading
     assert reading is not None
     return reading

@@ -15,6 +15,7 @@ NEEDED = {
         "from_settings",
         "components",
         "attach",
+        "counted_devices",
         "guard_s",
         "further_rest_s",
         "mark",

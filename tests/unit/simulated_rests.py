@@ -154,7 +154,7 @@ def measure(
     reader.read_until(stop.time_s + stop.quiet_s + 0.1)
     while not board.settled(start, stop):
         reader.read_until(reader.time_s + tick_s)
-    reading, _ = board.measure(start, stop, counted=True)
+    reading = board.measure(start, stop, counted=True).reading
     assert reading is not None
     (series,) = (each for each in board.series() if each.quantity == "energy_j")
     low_j, _, high_j = edges.rise(*(edges.latched(series, at_s, delay, 1400.0) for at_s in (start_s, stop.time_s)))

@@ -51,6 +51,21 @@ def test_each_component_has_its_meter() -> None:
     ]
 
 
+def test_the_gpus_that_count_are_those_of_the_meter_that_has_some() -> None:
+    """Asked without a window; a meter of other components has no part in it."""
+
+    class Chosen(FakeCollector):
+        def counted_devices(self) -> frozenset[str] | None:
+            return frozenset({"fake-gpu"})
+
+    journal = Journal()
+    combined = CombinedCollector((fake(20.0, "cpu"), Chosen(journal, FakeClock(journal))))
+    assert combined.counted_devices() == {"fake-gpu"}
+    assert journal.lines == []
+    assert CombinedCollector((fake(20.0, "cpu"),)).counted_devices() == frozenset()
+    assert CombinedCollector((fake(),)).counted_devices() is None
+
+
 def test_a_component_seen_twice_counts_once() -> None:
     """The first meter wins; the other is listed but does not count."""
     collector, start, stop = window(fake(100.0), fake(90.0))

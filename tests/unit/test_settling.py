@@ -52,6 +52,9 @@ class SharedCollector(CurveCollector):
         other = Series(OTHER_GPU, "power_w", "fake", times_s, times_s, values)
         return Samples((*super().samples().series, other))
 
+    def counted_devices(self) -> frozenset[str]:
+        return frozenset({"fake-gpu"})
+
     def read(self, start: Mark, stop: Mark) -> Measurement:
         measurement = super().read(start, stop)
         other = reading(OTHER_GPU, meter="fake", counted=False)

@@ -66,6 +66,9 @@ class ModelledCpuCollector:
     def attach(self, workload: Workload) -> None:
         self._watch.attach(workload)
 
+    def counted_devices(self) -> frozenset[str] | None:
+        return frozenset()
+
     def guard_s(self) -> float:
         return 0.0
 

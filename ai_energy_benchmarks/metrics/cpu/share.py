@@ -99,6 +99,9 @@ class CpuShareCollector:
     def attach(self, workload: Workload) -> None:
         self._watch.attach(workload)
 
+    def counted_devices(self) -> frozenset[str] | None:
+        return frozenset()
+
     def guard_s(self) -> float:
         return 0.0
 

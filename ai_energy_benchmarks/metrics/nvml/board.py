@@ -28,6 +28,8 @@ _CEILING_UNKNOWN_W = 2000.0
 # A delay of 0.3 s still shows in a rest of 0.4 s, one of 0.1 s in six ticks of 20 ms.
 _GUARD_LEAST_S, _GUARD_TICKS, _GUARD_MARGIN_S = 0.4, 6, 0.02
 
+_NOTHING_READ = "nothing was read of it in the window"
+
 
 @frozen
 class RestLimits:
@@ -187,13 +189,12 @@ class WatchedBoard:
         """Leave the readings around a window's edges when older ones are thinned."""
         keep_around(self._recorders.values(), start, stop)
 
-    def measure(self, start: Mark, stop: Mark, counted: bool) -> tuple[Reading | None, str | None]:
-        """The board's reading of a window, or None; and what the reader should know of it."""
+    def measure(self, start: Mark, stop: Mark, counted: bool) -> GpuFigure:
+        """The GPU's reading of a window, or none; and what the reader should know of it."""
         power = self._power.series(start.time_s - _LOOK_BACK_S)
         window = self._window(power, start, stop)
-        name = self.board.device.id
         if window is None:
-            return None, f"{name} has no figure: {self.lost or 'nothing was read of it in the window'}"
+            return GpuFigure(self, None, f"{self.id} has no figure: {self.lost or _NOTHING_READ}")
         outcome = window.outcome
         reading = Reading(
             device=self.board.device,
@@ -207,7 +208,7 @@ class WatchedBoard:
             edges=outcome.edges,
         )
         self._learn(outcome)
-        return reading, window.note and f"{name}: {window.note}"
+        return GpuFigure(self, reading, window.note and f"{self.id}: {window.note}")
 
     def _learn(self, outcome: Followed) -> None:
         beside = outcome.edges
@@ -269,6 +270,20 @@ class WatchedBoard:
     def series(self) -> tuple[Series, ...]:
         """Copies of everything that was read."""
         return tuple(recorder.series() for recorder in self._recorders.values() if len(recorder))
+
+
+@frozen
+class GpuFigure:
+    """What one GPU gives for a window.
+
+    Attributes:
+        reading: its energy; None if it has no figure.
+        note: what the reader should know of it; None if there is nothing to say.
+    """
+
+    board: WatchedBoard
+    reading: Reading | None
+    note: str | None
 
 
 def _covers(power: Series, stop_s: float, delay: Delay, hold_s: float = 0.0) -> bool:

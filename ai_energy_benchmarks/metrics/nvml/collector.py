@@ -18,7 +18,7 @@ from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.machine.nvml import Nvml, open_nvml, shut_down
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
-from ai_energy_benchmarks.metrics.nvml.board import METER, RestLimits, WatchedBoard
+from ai_energy_benchmarks.metrics.nvml.board import METER, GpuFigure, RestLimits, WatchedBoard
 from ai_energy_benchmarks.metrics.nvml.library import board_at
 from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, poll_due
 from ai_energy_benchmarks.metrics.nvml.process import RemoteSampler
@@ -192,6 +192,10 @@ class NvmlCollector:
         gpus = [Gpu(each.device.id, each.device.label, each.device.id, each.process_ids) for each in boards]
         return counted(workload, gpus, self._visible)
 
+    def counted_devices(self) -> frozenset[str] | None:
+        self._choose_again()
+        return self._counted.known
+
     def guard_s(self) -> float:
         return max(board.guard_s for board in self._boards)
 
@@ -207,30 +211,54 @@ class NvmlCollector:
         return Mark(time.perf_counter())
 
     def read(self, start: Mark, stop: Mark) -> Measurement:
+        self._wait_until_settled(start, stop)
+        self._choose_again()
+        figures = self._figures(start, stop)
+        readings = tuple(figure.reading for figure in figures if figure.reading is not None)
+        if not readings:
+            raise CollectorError("; ".join(figure.note for figure in figures if figure.note))
+        measurement = Measurement(start.time_s, stop.time_s, readings, {}, _notes(figures))
+        measurement = chosen_gpus(measurement, self._counted, (figure.board.id for figure in figures))
+        return self._strangers.added_to(measurement, self._workloads(), chosen=not self._counted.open)
+
+    def _wait_until_settled(self, start: Mark, stop: Mark) -> None:
+        """Until the readings that the window needs have come, and see that they stay."""
         give_up_s = max(time.perf_counter(), stop.time_s) + self._options.settle_s
         while not all(board.settled(start, stop) for board in self._boards) and time.perf_counter() < give_up_s:
             time.sleep(self._options.poll_s)
-        for each in self._boards:
-            each.keep_around(start, stop)
+        for board in self._boards:
+            board.keep_around(start, stop)
+
+    def _choose_again(self) -> None:
+        """While it is unknown which GPUs count: a server may load its model with the first request."""
         if self._counted.open and self._workload is not None:
-            self._counted = self._choose(self._workload)  # a server may load its model with the first request
-        counts, measured = self._counted, [each for each in self._boards if each.board.reachable]
-        found = [(each, *each.measure(start, stop, counts.has(each.board.device.id))) for each in measured]
-        readings = tuple(reading for _, reading, _ in found if reading is not None)
-        if not readings:
-            raise CollectorError("; ".join(note for _, _, note in found if note))
-        notes = [note for _, _, note in found if note]
-        notes += [each.shared for each, reading, _ in found if each.shared and reading and reading.counted]
-        own = [each for each in self._boards if each.lost is None and (counts.open or counts.has(each.id))]
-        measurement = Measurement(start.time_s, stop.time_s, readings, {}, tuple(notes))
-        measurement = chosen_gpus(measurement, counts, (each.board.device.id for each in measured))
-        return self._strangers.added_to(measurement, own, chosen=not counts.open)
+            self._counted = self._choose(self._workload)
+
+    def _figures(self, start: Mark, stop: Mark) -> tuple[GpuFigure, ...]:
+        """What each GPU gives for the window, of those that can be spoken to."""
+        reachable = (board for board in self._boards if board.board.reachable)
+        return tuple(board.measure(start, stop, self._counted.has(board.id)) for board in reachable)
+
+    def _workloads(self) -> list[WatchedBoard]:
+        """The GPUs that are or may be the workload's."""
+        counts = self._counted
+        return [board for board in self._boards if board.lost is None and (counts.open or counts.has(board.id))]
 
     def samples(self) -> Samples:
         return Samples(tuple(series for board in self._boards for series in board.series()))
 
     def notes(self) -> tuple[str, ...]:
         return (*dict.fromkeys(self._notes), *(note for board in self._boards for note in board.notes()))
+
+
+def _notes(figures: Sequence[GpuFigure]) -> tuple[str, ...]:
+    """What the reader must know of the figures."""
+    shared = (
+        figure.board.shared
+        for figure in figures
+        if figure.board.shared and figure.reading is not None and figure.reading.counted
+    )
+    return (*(figure.note for figure in figures if figure.note), *shared)
 
 
 def _why(board: WatchedBoard) -> str:

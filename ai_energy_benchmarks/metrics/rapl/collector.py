@@ -118,6 +118,9 @@ class RaplCollector:
     def attach(self, workload: Workload) -> None:
         self._absent = workload.elsewhere
 
+    def counted_devices(self) -> frozenset[str] | None:
+        return frozenset()
+
     def guard_s(self) -> float:
         return 0.0
 
