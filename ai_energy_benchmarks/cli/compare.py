@@ -67,6 +67,7 @@ def compare(
     some run failed.
     """
     from ai_energy_benchmarks.results.writing import write_text
+    from ai_energy_benchmarks.safety.printable import printable
     from ai_energy_benchmarks.study.comparison import words
     from ai_energy_benchmarks.study.comparison.comparing import compare as compare_runs
     from ai_energy_benchmarks.study.stored_runs import read_runs
@@ -95,7 +96,7 @@ def compare(
     if form == "json":
         text = json.dumps(words.plain(comparison), ensure_ascii=False, indent=2)
     else:
-        text = words.markdown(comparison) if form == "markdown" else "\n".join(words.lines(comparison))
+        text = words.markdown(comparison) if form == "markdown" else printable("\n".join(words.lines(comparison)))
     if output is None:
         click.echo(text)
     else:

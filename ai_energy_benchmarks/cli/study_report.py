@@ -42,6 +42,7 @@ def report(
     Exit codes: 0 some cell is ranked, 1 none is, 2 the study cannot be read.
     """
     from ai_energy_benchmarks.results.writing import write_text
+    from ai_energy_benchmarks.safety.printable import printable
     from ai_energy_benchmarks.study.answers import words
     from ai_energy_benchmarks.study.answers.answering import answer
 
@@ -51,7 +52,7 @@ def report(
     if form == "json":
         text = json.dumps(words.plain(answers), ensure_ascii=False, indent=2)
     else:
-        text = words.markdown(answers) if form == "markdown" else "\n".join(words.lines(answers))
+        text = words.markdown(answers) if form == "markdown" else printable("\n".join(words.lines(answers)))
     if output is None:
         click.echo(text)
     else:

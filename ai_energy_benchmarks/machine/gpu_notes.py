@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field, fields, frozen
 
 from ai_energy_benchmarks.errors import BenchmarkError
 from ai_energy_benchmarks.machine.hardware import read_text
@@ -32,8 +33,13 @@ def notes_directory() -> Path:
     """Where this user's notes are."""
     if named := os.environ.get(DIRECTORY_VARIABLE):
         return Path(named) / "gpu"
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "ai_energy_benchmarks" / "gpu"
+    if state := os.environ.get("XDG_STATE_HOME"):
+        return Path(state) / "ai_energy_benchmarks" / "gpu"
+    try:
+        return Path.home() / ".local" / "state" / "ai_energy_benchmarks" / "gpu"
+    except RuntimeError:  # a user without a home, as in containers
+        user = os.getuid() if hasattr(os, "getuid") else 0
+        return Path(tempfile.gettempdir()) / f"ai_energy_benchmarks-{user}" / "gpu"
 
 
 @frozen
@@ -81,7 +87,8 @@ class NoteFile:
         """The note; None if its text was cut short, when nothing had been set yet."""
         self.file.seek(0)
         try:
-            return GpuNote(**json.loads(self.file.read()))
+            note = json.loads(self.file.read())
+            return GpuNote(**{key.name: note[key.name] for key in fields(GpuNote) if key.name in note})
         except (ValueError, TypeError):
             return None
 

@@ -147,7 +147,12 @@ def _latency(name: str, statistic: str) -> Callable[[Document, str], Quoted | st
 
 def _latencies() -> list[Figure]:
     return [
-        Figure(f"{name}{'' if statistic == 'mean' else f'_{statistic}'}_ms", "ms", "latency", _latency(name, statistic))
+        Figure(
+            f"{name}{'' if statistic == 'mean' else f'_{statistic}'}_ms",
+            f"ms {name.upper()} ({statistic})",
+            "latency",
+            _latency(name, statistic),
+        )
         for name in ("ttft", "tpot", "itl", "e2e")
         for statistic in ("mean", "p50", "p95", "p99")
     ]

@@ -262,3 +262,19 @@ def test_a_clock_that_is_not_kept_is_a_warning(simulate: Simulate, tmp_path: Pat
     findings = BenchmarkRunner(config(tmp_path, sm_clock_mhz=1200), backend=let_go).measure().verdict.findings
     said = f"Simulated {A[4:8]}: a mean SM clock of 1400 MHz in the trials, set to 1200 MHz"
     assert [each.level for each in findings if each.message == said] == ["WARN"]
+
+
+def test_notes_have_a_place_wherever_a_user_lives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The named directory, the state directory of the desktop standard, the home, or a user without one."""
+    monkeypatch.setenv("AEB_STATE_DIR", str(tmp_path / "named"))
+    assert notes_directory() == tmp_path / "named" / "gpu"
+    monkeypatch.delenv("AEB_STATE_DIR")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert notes_directory() == tmp_path / "ai_energy_benchmarks" / "gpu"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert notes_directory() == tmp_path / ".local/state/ai_energy_benchmarks/gpu"
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 12_345_678)  # the system's, not ours: an id without an entry
+    assert notes_directory().name == "gpu"
+    assert "ai_energy_benchmarks-12345678" in str(notes_directory())

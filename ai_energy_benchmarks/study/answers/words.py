@@ -11,6 +11,7 @@ from ai_energy_benchmarks.analysis.ratio import Ratio
 from ai_energy_benchmarks.results.quotable import OUTPUT_TOKENS_PER_S
 from ai_energy_benchmarks.study.answers.answering import GOOD_SHARE, Answers
 from ai_energy_benchmarks.study.answers.measured import MeasuredCell
+from ai_energy_benchmarks.study.markdown_text import safe
 
 SCHEMA_VERSION = 1
 _HEAD = ("cell", "cycles", "mean", "± (95 %)", "repeatability", "CV", "ratio to the best other", "verdict")
@@ -28,15 +29,15 @@ def lines(answers: Answers) -> tuple[str, ...]:
 def markdown(answers: Answers) -> str:
     """The same with a table."""
     rows = [_HEAD, ("---",) * len(_HEAD), *_rows(answers)]
-    table = [f"| {' | '.join(map(_safe, row))} |" for row in rows]
+    table = [f"| {' | '.join(map(safe, row))} |" for row in rows]
     text = [
-        *(f"**{_safe(each)}**" for each in sentences(answers)),
+        *(f"**{safe(each)}**" for each in sentences(answers)),
         "",
         f"{_unit(answers)}, over processes:",
         "",
         *table,
     ]
-    return "\n".join([*text, "", *(f"- {_safe(each.strip())}" for each in _details(answers) if each.strip()), ""])
+    return "\n".join([*text, "", *(f"- {safe(each.strip())}" for each in _details(answers) if each.strip()), ""])
 
 
 def plain(answers: Answers) -> dict[str, object]:
@@ -182,10 +183,3 @@ def _unit(answers: Answers) -> str:
     return (
         f"{answers.component.upper()} {answers.figure.unit}" if answers.figure.kind == "energy" else answers.figure.unit
     )
-
-
-def _safe(text: str) -> str:
-    """Names come from anyone's config, and must not become a table or a tag."""
-    for character, instead in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("\n", " ")):
-        text = text.replace(character, instead)
-    return text

@@ -8,6 +8,7 @@ from attrs import asdict
 
 from ai_energy_benchmarks.analysis.ratio import Ratio
 from ai_energy_benchmarks.study.comparison.comparing import Comparison, Side
+from ai_energy_benchmarks.study.markdown_text import safe
 
 SCHEMA_VERSION = 1
 _DECIDED = {
@@ -38,16 +39,16 @@ def markdown(comparison: Comparison) -> str:
     decision = decided(comparison)
     mark = f"{_MARKS[comparison.decision]} " if comparison.decision else ""
     text = [
-        f"### {mark}{_safe(decision or 'Energy compared')}",
+        f"### {mark}{safe(decision or 'Energy compared')}",
         "",
-        _safe(sentence(comparison)),
+        safe(sentence(comparison)),
         "",
         f"| | result | processes | {comparison.unit} | CV | output tokens a request | verdict |",
         "|---|---|---|---|---|---|---|",
         *(_row(name, side) for name, side in (("A", comparison.first), ("B", comparison.second))),
         "",
     ]
-    remarks = [f"- {title}: {_safe(each)}" for title, texts in _remarks(comparison).items() for each in texts]
+    remarks = [f"- {title}: {safe(each)}" for title, texts in _remarks(comparison).items() for each in texts]
     if remarks:
         text += ["<details><summary>What to know</summary>", "", *remarks, "", "</details>", ""]
     return "\n".join(text)
@@ -103,7 +104,7 @@ def _row(name: str, side: Side) -> str:
     scatter = "–" if side.cv is None else f"{side.cv:.1%}"
     tokens = "–" if side.output_tokens is None else f"{side.output_tokens:.4g}"
     cells = (name, side.label, str(side.processes), f"{side.mean:.4g}", scatter, tokens, _verdicts(side))
-    return f"| {' | '.join(map(_safe, cells))} |"
+    return f"| {' | '.join(map(safe, cells))} |"
 
 
 def _remarks(comparison: Comparison) -> Mapping[str, tuple[str, ...]]:
@@ -112,10 +113,3 @@ def _remarks(comparison: Comparison) -> Mapping[str, tuple[str, ...]]:
         "not the same work, as allowed": tuple(map(str, comparison.allowed)),
         "differed": comparison.noted,
     }
-
-
-def _safe(text: str) -> str:
-    """Text that a Markdown table and the HTML around it cannot misread: names come from anyone's config."""
-    for character, instead in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("\n", " ")):
-        text = text.replace(character, instead)
-    return text.replace("`", "\\`").replace("[", "\\[").replace("@", "@\u200b")
