@@ -17,8 +17,8 @@ def test_a_world_knows_its_truth() -> None:
     world = virtual.make_world(random.Random(1), "constant", 0.1, 3.0, rest=True)
     power_w = world.counter.trace[0][1]
     assert world.truth_j == pytest.approx(power_w * (world.stop_s - world.start_s))
-    assert world.guarded(UNKNOWN_DELAY)[1] == pytest.approx(world.truth_j, rel=0.01)
-    assert world.continuous(world.known)[1] == pytest.approx(world.truth_j, rel=0.01)
+    assert world.guarded(UNKNOWN_DELAY).best == pytest.approx(world.truth_j, rel=0.01)
+    assert world.continuous(world.known).best == pytest.approx(world.truth_j, rel=0.01)
     assert world.naive_j() == pytest.approx(world.truth_j, rel=0.1)
 
 
