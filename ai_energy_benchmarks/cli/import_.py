@@ -1,0 +1,105 @@
+"""``import``: other people's numbers, judged before they are shown."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ai_energy_benchmarks.cli.exit_codes import DONE, VERDICT_FAILED
+from ai_energy_benchmarks.cli.streams import say
+
+if TYPE_CHECKING:
+    from ai_energy_benchmarks.results.foreign.imported import Imported
+
+
+@click.command("import", short_help="Read and judge power logs and reports of other tools.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--from",
+    "start",
+    metavar="TIME",
+    help="Start of the window of a power log: Unix seconds, or a date and time (UTC).",
+)
+@click.option("--to", "stop", metavar="TIME", help="Its end.")
+@click.option("--requests", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="aiperf's profile_export.jsonl: the window and the tokens of a power log.")  # fmt: skip
+@click.option(
+    "--gpu",
+    "gpus",
+    multiple=True,
+    metavar="NAME",
+    help="A GPU of the log that counts; may be repeated.  [default: all that worked]",
+)
+@click.option("--output-tokens", type=click.IntRange(min=1), help="That the energy of the window is of.")
+@click.option("--strict", is_flag=True, help=f"Exit with {VERDICT_FAILED} if anything is FAIL.")
+def import_results(
+    *,
+    file: Path,
+    start: str | None,
+    stop: str | None,
+    requests: Path | None,
+    gpus: tuple[str, ...],
+    output_tokens: int | None,
+    strict: bool,
+) -> int:
+    """Read FILE of another tool, judge it, and show what it holds.
+
+    \b
+    Known are power logs of nvidia-smi, amd-smi, rocm-smi and dcgmi dmon (with a window), reports of
+    optimum-benchmark, rows of ML.ENERGY, and CSV files of version 0.0.x of this package.
+
+    What is wrong comes first; no bad measure enters a mean.
+    """
+    from ai_energy_benchmarks.errors import ConfigError
+    from ai_energy_benchmarks.results.foreign.reading import read_foreign
+
+    if (start is None) != (stop is None):
+        raise ConfigError("--from and --to come together", remedy="give both")
+    window = (_moment("--from", start), _moment("--to", stop)) if start is not None and stop is not None else None
+    imported = read_foreign(file, window=window, requests=requests, gpus=gpus, output_tokens=output_tokens)
+    _show(imported)
+    return VERDICT_FAILED if strict and imported.level == "FAIL" else DONE
+
+
+def _moment(option: str, text: str) -> float:
+    from ai_energy_benchmarks.errors import ConfigError
+
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise ConfigError(
+            f"{option} {text!r} is no time", remedy="write 1764115200.5 or 2025-11-26T00:00:00"
+        ) from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+def _show(imported: Imported) -> None:
+    from ai_energy_benchmarks.reporters.figures import figure, with_half_width
+    from ai_energy_benchmarks.reporters.tables import Table, markdown
+    from ai_energy_benchmarks.results.foreign.windows import joules_per_token
+
+    say(f"{imported.source}: {imported.level}")
+    for finding in imported.findings:
+        say(f"{finding.level} {finding.check}: {finding.message}")
+    rows = []
+    for item in imported.figures:
+        energy, per_token = item.energy_j, joules_per_token(item)
+        rows.append(
+            (
+                item.name,
+                with_half_width(energy.best, energy.half_width) if energy else f"withheld: {item.withheld}",
+                with_half_width(per_token.best, per_token.half_width) if per_token else "–",
+                figure(energy.best / item.duration_s) if energy and item.duration_s else "–",
+                "yes" if item.counted else "–",
+            )
+        )
+    heads = ("figure", "energy (J)", "J per output token", "mean power (W)", "counted")
+    say("")
+    say(markdown(Table(heads, tuple(rows), "", frozenset({1, 2, 3}))).rstrip())

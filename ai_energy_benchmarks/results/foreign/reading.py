@@ -1,0 +1,83 @@
+"""Which reader a foreign file is for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.foreign import optimum, tables
+from ai_energy_benchmarks.results.foreign.imported import Imported, judged
+from ai_energy_benchmarks.results.foreign.power_logs import read_power_log
+from ai_energy_benchmarks.results.foreign.requests import ForeignLoad, read_aiperf
+from ai_energy_benchmarks.results.foreign.windows import energy_of_window
+
+
+def read_foreign(
+    path: Path,
+    *,
+    window: tuple[float, float] | None = None,
+    requests: Path | None = None,
+    gpus: Sequence[str] = (),
+    output_tokens: int | None = None,
+) -> Imported:
+    """Read and judge a file of another tool.
+
+    Args:
+        window: start and end in Unix seconds, of a power log.
+        requests: aiperf's records in place of a window; their tokens count.
+        gpus: of a power log, those that count.
+
+    Raises:
+        ConfigError: the file is of no known kind, or a power log has no window.
+    """
+    document = _json(path)
+    if optimum.is_report(document):
+        assert isinstance(document, dict)
+        return optimum.read_report(document)
+    if tables.is_ml_energy(document):
+        return tables.read_ml_energy(document)
+    if document is not None:
+        raise ConfigError(
+            f"{path} is JSON of no known kind", remedy="known are reports of optimum-benchmark and rows of ML.ENERGY"
+        )
+    if path.suffix.lower() == ".csv" and tables.is_older_csv(path):
+        return tables.read_older_csv(path)
+    load = read_aiperf(requests) if requests is not None else None
+    return _of_log(path, window, load, gpus, output_tokens)
+
+
+def _of_log(
+    path: Path,
+    window: tuple[float, float] | None,
+    load: ForeignLoad | None,
+    gpus: Sequence[str],
+    output_tokens: int | None,
+) -> Imported:
+    log = read_power_log(path)
+    if load is not None:
+        window, output_tokens = window or (load.start_s, load.stop_s), output_tokens or load.output_tokens
+    if window is None:
+        first, last = min(series.before_s[0] for series in log), max(series.before_s[-1] for series in log)
+        raise ConfigError(
+            f"{path} is a power log from {first:.3f} to {last:.3f} (Unix seconds) and needs a window",
+            remedy="give --from and --to, or --requests profile_export.jsonl",
+        )
+    if window[1] <= window[0]:
+        raise ConfigError(
+            f"the window from {window[0]:.3f} to {window[1]:.3f} is empty", remedy="let --to be after --from"
+        )
+    imported = energy_of_window(log, *window, gpus=gpus, output_tokens=output_tokens)
+    return judged(imported.source, imported.figures, (*imported.findings[:-1], *load.findings)) if load else imported
+
+
+def _json(path: Path) -> object:
+    """The document of a JSON file; None for a file of another kind."""
+    if path.suffix.lower() != ".json":
+        return None
+    try:
+        document: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read {path}: {error}", remedy="give a whole JSON file") from error
+    return document if document is not None else {}
