@@ -9,18 +9,10 @@ from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.analysis.verdict import Planned, judge
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome, TokenSource
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
-from ai_energy_benchmarks.domain.power import (
-    Component,
-    Device,
-    Measurement,
-    Provenance,
-    Quantity,
-    Reading,
-    Samples,
-    Series,
-)
+from ai_energy_benchmarks.domain.power import Device, Measurement, Provenance, Quantity, Reading, Samples, Series
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Ending, Step, StepName, Subject, Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Verdict
 

@@ -13,7 +13,8 @@ from ai_energy_benchmarks.analysis.sensor_gain import gain_of, known_gain_uncert
 from ai_energy_benchmarks.analysis.steady_mix import Shift
 from ai_energy_benchmarks.analysis.windows import WindowEnergy, counted, devices, idle_power, is_resolved, window_energy
 from ai_energy_benchmarks.domain.bounds import Bounds
-from ai_energy_benchmarks.domain.power import Component, Measurement, WorkloadShare
+from ai_energy_benchmarks.domain.components import Component, shown
+from ai_energy_benchmarks.domain.power import Measurement, WorkloadShare
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.statistics import Estimate, estimate_of
 from ai_energy_benchmarks.domain.summary import ComponentEnergy
@@ -132,6 +133,11 @@ def _without_interval(mean: Estimate) -> Estimate:
 def seen_in_part(trials: Sequence[Trial], absent: Collection[Component]) -> tuple[Component, ...]:
     """The absent components of which some trial has a reading that counts."""
     return tuple(each for each in absent if any(counted(seen, (each,)) for seen in _measurements(trials)))
+
+
+def shown_components(trials: Sequence[Trial]) -> tuple[Component, ...]:
+    """The components that figures of these trials speak of."""
+    return shown({name for seen in _measurements(trials) for name in seen.reported})
 
 
 def why_absent(trials: Sequence[Trial], component: Component) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.bounds import Bounds
-from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import Carbon, Tariff
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 

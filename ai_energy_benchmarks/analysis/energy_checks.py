@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.repetition import repetition_findings
 from ai_energy_benchmarks.analysis.summary import counting_trials
-from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted
-from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.analysis.windows import counted
+from ai_energy_benchmarks.domain.components import COMPONENTS, Component
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.domain.verdict import Finding, Level

@@ -6,6 +6,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.analysis.derived import cost, emissions_g
 from ai_energy_benchmarks.domain.bounds import Bounds
+from ai_energy_benchmarks.domain.components import wholes
 from ai_energy_benchmarks.domain.power import Provenance
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import Summary
@@ -18,8 +19,9 @@ class Footprint:
     Attributes:
         absent: why the total gives no figure: there is none, or its window is not resolved. None if it gives one.
         method: how the total was obtained; None if there is none.
-        wall_j: energy at the wall, the sum of the gross components × ``metrics.wall_factor``; only with such a factor.
-            Where ``absent`` gives a reason, only its bounds may be quoted.
+        wall_j: energy at the wall, the sum of the gross components × ``metrics.wall_factor``; only with such a factor,
+            and not where the total is that of the whole system. Where ``absent`` gives a reason, only its bounds may
+            be quoted.
         emissions_g: grams of CO2-equivalent; only with a carbon intensity.
         cost: in the tariff's currency; only with a price.
     """
@@ -33,7 +35,7 @@ class Footprint:
 
 def footprint(result: BenchmarkResult) -> Footprint:
     """Derive everything that a report gives of the total."""
-    total, carbon, tariff, factor = result.summary.total, result.carbon, result.tariff, result.wall_factor
+    total, carbon, tariff, factor = result.summary.total, result.carbon, result.tariff, applied_factor(result)
     absent = total_withheld(result.summary)
     if total is None:
         return Footprint(absent)
@@ -47,6 +49,11 @@ def footprint(result: BenchmarkResult) -> Footprint:
         emissions_g(total.energy_j, carbon, factor) if carbon else None,
         cost(total.energy_j, tariff, factor) if tariff else None,
     )
+
+
+def applied_factor(result: BenchmarkResult) -> float | None:
+    """The wall factor; None if none is stated, or if the total is that of the whole system, read at its power inlet."""
+    return None if wholes(result.summary.total_components) else result.wall_factor
 
 
 def total_withheld(summary: Summary) -> str | None:

@@ -8,8 +8,9 @@ from attrs import evolve, frozen
 
 from ai_energy_benchmarks.analysis.gpu_use import GpuUse, gpu_uses
 from ai_energy_benchmarks.analysis.summary import counting_trials
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.gpu_choice import GpuChoice
-from ai_energy_benchmarks.domain.power import Component, Measurement, Samples
+from ai_energy_benchmarks.domain.power import Measurement, Samples
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 

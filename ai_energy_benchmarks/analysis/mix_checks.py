@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ai_energy_benchmarks.analysis.windows import COMPONENTS
+from ai_energy_benchmarks.domain.components import COMPONENTS
 from ai_energy_benchmarks.domain.summary import SteadyState
 from ai_energy_benchmarks.domain.verdict import Finding
 

@@ -12,13 +12,13 @@ from ai_energy_benchmarks.analysis.outliers import farthest
 from ai_energy_benchmarks.analysis.trend import holm, trend
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import counted
-from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.domain.components import FACTS, Component
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.summary import SteadyState
 from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 # All limits are those of docs/measurement.md, "The verdict": WARN and FAIL of the scatter,
-SCATTER: dict[Component, tuple[float, float]] = {"gpu": (0.02, 0.05), "cpu": (0.05, 0.10), "dram": (0.05, 0.10)}
+SCATTER: dict[Component, tuple[float, float]] = {name: facts.scatter for name, facts in FACTS.items()}
 # the chance that any of a run's tests errs where nothing is wrong, and the smallest effect that matters.
 ALPHA = 0.05
 EFFECT = 0.01

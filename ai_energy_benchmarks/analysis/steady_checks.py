@@ -11,9 +11,10 @@ from ai_energy_benchmarks.analysis.mix_checks import cost_of_mix_known, mix_find
 from ai_energy_benchmarks.analysis.running_checks import running_findings
 from ai_energy_benchmarks.analysis.tokens import Counts
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
-from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted
+from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.domain.completions import FailedCompletion
-from ai_energy_benchmarks.domain.power import Component, Measurement
+from ai_energy_benchmarks.domain.components import COMPONENTS, Component
+from ai_energy_benchmarks.domain.power import Measurement
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.summary import SteadyState, SteadyTrial, Summary

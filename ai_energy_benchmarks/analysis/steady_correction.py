@@ -19,7 +19,7 @@ from ai_energy_benchmarks.analysis.steady_slices import (
     work_slices,
 )
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
-from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.summary import SteadyMix

@@ -14,7 +14,7 @@ from ai_energy_benchmarks.analysis.pace import Pace, shows_events
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.domain.completions import Completion
-from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 

@@ -7,14 +7,13 @@ from statistics import fmean
 
 from attrs import evolve
 
-from ai_energy_benchmarks.analysis.component_energy import component_energy, seen_in_part, why_absent
+from ai_energy_benchmarks.analysis.component_energy import component_energy, seen_in_part, shown_components, why_absent
 from ai_energy_benchmarks.analysis.steady import steady_trial
 from ai_energy_benchmarks.analysis.steady_correction import Correction, Group, correction
 from ai_energy_benchmarks.analysis.tokens import Counts
 from ai_energy_benchmarks.analysis.totals import total_parts
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
-from ai_energy_benchmarks.analysis.windows import COMPONENTS
-from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.summary import SteadyState, SteadyTrial
@@ -60,11 +59,9 @@ def steady_state(
     absent_tokens = doubt or _uncertain(seen)
     bounds = None if absent_tokens else [each.bounds_tokens for each in seen]
     parts = tuple(_part(trial, window) for trial, window in zip(trials, windows, strict=True))
-    reasons = {each: why_absent(parts, each) for each in COMPONENTS}
+    reasons = {each: why_absent(parts, each) for each in shown_components(parts)}
     absent = {each: reason for each, reason in reasons.items() if reason is not None}
-    components = {
-        each: component_energy(each, (each,), parts, bounds, steps) for each in COMPONENTS if each not in absent
-    }
+    components = {each: component_energy(each, (each,), parts, bounds, steps) for each in reasons if each not in absent}
     methods = {name: energy.provenance for name, energy in components.items()}
     total = total_parts(methods, absent, required, seen_in_part(parts, absent))
     groups: dict[Group, tuple[Component, ...]] = {each: (each,) for each in components}

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from attrs import evolve
 
-from ai_energy_benchmarks.analysis.component_energy import component_energy, seen_in_part, why_absent
+from ai_energy_benchmarks.analysis.component_energy import component_energy, seen_in_part, shown_components, why_absent
 from ai_energy_benchmarks.analysis.doubtful_tokens import without_token_figures
 from ai_energy_benchmarks.analysis.filler_tokens import filler_prompt_tokens, filler_tokens
 from ai_energy_benchmarks.analysis.goodput import goodput
@@ -24,10 +24,9 @@ from ai_energy_benchmarks.analysis.totals import total_parts
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import (
     BASELINES,
-    COMPONENTS,
 )
 from ai_energy_benchmarks.domain.bounds import Bounds
-from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import Step, StepName, Trial
 from ai_energy_benchmarks.domain.serving import Goodput, Slo
 from ai_energy_benchmarks.domain.summary import SteadyState, Summary
@@ -67,8 +66,8 @@ def summarise(
     doubt = next((doubt for each in chosen if (doubt := token_doubt(each)) is not None), None)
     whole_tokens = [each.output_tokens + filler_tokens(trial) for each, trial in zip(counts, chosen, strict=True)]
     tokens = [Bounds.exact(each) for each in whole_tokens]
-    reasons = {each: why_absent(chosen, each) for each in COMPONENTS}
-    seen = tuple(each for each in COMPONENTS if reasons[each] is None)
+    reasons = {each: why_absent(chosen, each) for each in shown_components(chosen)}
+    seen = tuple(each for each, reason in reasons.items() if reason is None)
     absent = {each: reason for each, reason in reasons.items() if reason is not None}
     idle_steps = tuple(each for each in steps if each.name in baselines)
     components = {each: component_energy(each, (each,), chosen, tokens, idle_steps) for each in seen}

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 
 from attrs import field, frozen
 
-from ai_energy_benchmarks.domain.power import Component, Provenance
+from ai_energy_benchmarks.domain.components import Component, contains, wholes
+from ai_energy_benchmarks.domain.power import Provenance
 
 _MODELLED = "it is modelled, and a total of measured components has no modelled part"
 
@@ -37,6 +38,9 @@ def total_parts(
     A modelled CPU counts the workload's busy threads alone, a measured one the whole package at idle too. Their sums
     would differ by what a machine lets its users read, so a total holds one kind only.
 
+    A component that contains others, such as the whole system, is never added to them. It is the total by itself where
+    none of them was measured, or one that is required has no energy: then nothing of the workload is left out.
+
     Args:
         methods: component that has an energy → how that was obtained.
         missing: component without an energy → why.
@@ -44,11 +48,23 @@ def total_parts(
         lost: components that a meter saw in some trials and not in all; a GPU among them is required too.
     """
     needed = [each for each in missing if each in required or (each == "gpu" and each in lost)]
+    observed = tuple(each for each, method in methods.items() if method != "modelled")
+    whole = next(iter(wholes(observed)), None)
+    if whole is not None and (needed or not _within(whole, observed)):
+        others = {each: f"the total is that of the {whole}, which contains it" for each in methods if each != whole}
+        return TotalParts((whole,), others)
     if needed:
         return TotalParts((), {}, "; ".join(f"{each.upper()} energy is missing: {missing[each]}" for each in needed))
     if not methods:
         return TotalParts((), {}, "no meter saw the energy of any component")
-    observed = tuple(each for each, method in methods.items() if method != "modelled")
-    if not observed:
+    parts = tuple(each for each in observed if each != whole)
+    if not parts:
         return TotalParts(tuple(methods))
-    return TotalParts(observed, {each: _MODELLED for each in methods if each not in observed})
+    excluded = {each: _MODELLED for each in methods if each not in observed}
+    if whole is not None:
+        excluded[whole] = "it contains the others, so it is shown next to them and never added"
+    return TotalParts(parts, excluded)
+
+
+def _within(whole: Component, components: Collection[Component]) -> bool:
+    return any(contains(whole, each) for each in components)

@@ -24,10 +24,10 @@ from ai_energy_benchmarks.analysis.steady_checks import steady_findings
 from ai_energy_benchmarks.analysis.stranger_checks import stranger_findings
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
-from ai_energy_benchmarks.analysis.windows import COMPONENTS
+from ai_energy_benchmarks.domain.components import COMPONENTS, Component
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
-from ai_energy_benchmarks.domain.power import Component, Samples
+from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import Ending, Step, Trial
 from ai_energy_benchmarks.domain.summary import Summary
 from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict

@@ -8,10 +8,10 @@ from statistics import fmean
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.bounds import Bounds
-from ai_energy_benchmarks.domain.power import Component, Device, Measurement, Provenance, Reading
+from ai_energy_benchmarks.domain.components import Component
+from ai_energy_benchmarks.domain.power import Device, Measurement, Provenance, Reading
 from ai_energy_benchmarks.domain.result import Step, StepName
 
-COMPONENTS: tuple[Component, ...] = ("gpu", "cpu", "dram")
 BASELINES: tuple[StepName, ...] = ("resident idle", "hot idle")
 # Wider relative half-widths are reported as bounds only (docs/measurement.md, "Edges of a window").
 UNRESOLVED = 0.20

@@ -11,6 +11,7 @@ import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, INCONCLUSIVE, REGRESSION
 from ai_energy_benchmarks.cli.logs import log_options
+from ai_energy_benchmarks.domain.components import COMPONENTS
 
 _CODES = {None: DONE, "pass": DONE, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}
 _KINDS = ("model", "dataset", "prompts", "generation", "tokens", "load", "method", "verdict")
@@ -31,7 +32,7 @@ _KINDS = ("model", "dataset", "prompts", "generation", "tokens", "load", "method
               help="By how much B may be worse, such as 5% or 0.05; decides the exit code.")  # fmt: skip
 @click.option("--figure", default="j_per_output_token", show_default=True,
               help="What is compared; an unknown name lists all.")  # fmt: skip
-@click.option("--component", type=click.Choice(["gpu", "cpu", "dram", "total"]),
+@click.option("--component", type=click.Choice([*COMPONENTS, "total"]),
               help="Whose energy.  [default: the one that the verdicts are about]")  # fmt: skip
 @click.option("--allow", "allowed", multiple=True, type=click.Choice(_KINDS),
               help="Compare although this is not the same on both sides. May be repeated.")  # fmt: skip

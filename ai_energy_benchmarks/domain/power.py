@@ -9,10 +9,10 @@ from typing import Literal
 from attrs import field, frozen
 
 from ai_energy_benchmarks.domain.bounds import Bounds
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.gpu_choice import GpuChoice
 from ai_energy_benchmarks.domain.strangers import StrangerCheck
 
-Component = Literal["gpu", "cpu", "dram"]
 Provenance = Literal["measured", "integrated", "modelled"]
 Estimator = Literal["guarded", "continuous", "exact"]
 Quantity = Literal[
@@ -217,6 +217,11 @@ class Measurement:
     @property
     def duration_s(self) -> float:
         return self.stop_s - self.start_s
+
+    @property
+    def reported(self) -> frozenset[Component]:
+        """The components of which a meter reports an energy, or why it has none."""
+        return frozenset((*(reading.device.component for reading in self.readings), *self.absent))
 
 
 @frozen(eq=False)

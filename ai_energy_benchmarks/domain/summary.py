@@ -8,7 +8,8 @@ from typing import Literal
 from attrs import field, frozen
 
 from ai_energy_benchmarks.domain.bounds import Bounds
-from ai_energy_benchmarks.domain.power import Component, Provenance, WorkloadShare
+from ai_energy_benchmarks.domain.components import Component
+from ai_energy_benchmarks.domain.power import Provenance, WorkloadShare
 from ai_energy_benchmarks.domain.serving import Goodput
 from ai_energy_benchmarks.domain.statistics import Distribution, Estimate
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.safety.printable import one_line
 
 Level = Literal["PASS", "INFO", "WARN", "FAIL"]

@@ -10,13 +10,13 @@ from typing import ClassVar, cast
 from attrs import evolve, frozen
 
 from ai_energy_benchmarks import registry
-from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
+from ai_energy_benchmarks.domain.components import EXPECTED, Component
+from ai_energy_benchmarks.domain.power import Mark, Measurement, Samples, Workload
 from ai_energy_benchmarks.errors import CollectorError, ConfigError
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
 from ai_energy_benchmarks.metrics.combined import CombinedCollector
 
 # Their absence is always explained; other components appear where a meter of them does.
-_EXPECTED: tuple[Component, ...] = ("gpu", "cpu", "dram")
 
 
 @frozen
@@ -130,7 +130,7 @@ class AutoCollector:
 
 def _order() -> Mapping[Component, tuple[str, ...]]:
     """Component → the meters of it in order of trust, as their classes state it in ``AUTO``, plugins included."""
-    places: dict[Component, list[tuple[int, str]]] = {component: [] for component in _EXPECTED}
+    places: dict[Component, list[tuple[int, str]]] = {component: [] for component in EXPECTED}
     for name in registry.names("collectors"):
         try:
             member = registry.load("collectors", name)

@@ -9,8 +9,9 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from attrs import frozen
 
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.environment import Environment
-from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
+from ai_energy_benchmarks.domain.power import Mark, Measurement, Samples, Workload
 
 
 @frozen

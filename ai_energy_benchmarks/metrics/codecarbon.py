@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from attrs import field, frozen
 from attrs.validators import gt
 
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY
-from ai_energy_benchmarks.domain.power import (
-    Component,
-    Device,
-    Provenance,
-)
+from ai_energy_benchmarks.domain.power import Device, Provenance
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.machine.packages import Package
 from ai_energy_benchmarks.metrics.base import CollectorSettings

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 from attrs import evolve, frozen
 
-from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
+from ai_energy_benchmarks.domain.components import Component
+from ai_energy_benchmarks.domain.power import Mark, Measurement, Samples, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector, keep_readings
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
+from ai_energy_benchmarks.domain.components import EXPECTED, Component
+from ai_energy_benchmarks.domain.power import Mark, Measurement, Samples, Workload
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 
 
@@ -52,7 +53,7 @@ class DisabledCollector:
 
     def read(self, start: Mark, stop: Mark) -> Measurement:
         reason = "metrics.enabled is false"
-        return Measurement(start.time_s, stop.time_s, (), {"gpu": reason, "cpu": reason, "dram": reason})
+        return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(EXPECTED, reason))
 
     def samples(self) -> Samples:
         return Samples()

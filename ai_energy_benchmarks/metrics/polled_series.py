@@ -10,26 +10,14 @@ from threading import Lock
 from types import TracebackType
 from typing import Protocol
 
-from ai_energy_benchmarks.domain.power import (
-    Component,
-    Device,
-    Mark,
-    Measurement,
-    Quantity,
-    Reading,
-    Samples,
-    Series,
-    Workload,
-)
+from ai_energy_benchmarks.domain.components import EXPECTED, Component, shown
+from ai_energy_benchmarks.domain.power import Device, Mark, Measurement, Quantity, Reading, Samples, Series, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
 from ai_energy_benchmarks.metrics.recording import Recorder, keep_around, keep_at, thinning
 from ai_energy_benchmarks.metrics.sampler import Sampler
 
 _WAIT_POLL_S = 0.02
-
-# The components whose absence is always explained.
-COMPONENTS: tuple[Component, ...] = ("gpu", "cpu", "dram")
 
 ReadValues = Callable[[], Mapping[str, float]]
 
@@ -176,7 +164,7 @@ class PolledSeries(ABC):
             CollectorError: the sources cannot be read any more.
         """
         if self._absent is not None:
-            return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(COMPONENTS, self._absent))
+            return Measurement(start.time_s, stop.time_s, (), dict.fromkeys(shown(self.components()), self._absent))
         self._wait_for_the_end(stop)
         keep_around(self._series.values(), start, stop)
         if self._lost is not None:
@@ -184,7 +172,7 @@ class PolledSeries(ABC):
         self._choose()
         reasons = {device: self._why_lost(device, start, stop) for device in self._devices}
         lost = {device: reason for device, reason in reasons.items() if reason is not None}
-        absent: dict[Component, str] = {each: self._unseen for each in COMPONENTS if each not in self.components()}
+        absent: dict[Component, str] = {each: self._unseen for each in EXPECTED if each not in self.components()}
         absent |= {
             device.component: reason
             for device, reason in lost.items()

@@ -15,8 +15,8 @@ from typing import ClassVar
 from attrs import evolve, frozen
 
 from ai_energy_benchmarks.domain import integral
+from ai_energy_benchmarks.domain.components import COMPONENTS, Component
 from ai_energy_benchmarks.domain.power import (
-    Component,
     Device,
     Mark,
     Measurement,
@@ -36,7 +36,7 @@ from ai_energy_benchmarks.metrics.options import chosen
 from ai_energy_benchmarks.safety.files import refuse_special
 
 METER = "replay"
-_COMPONENTS: Mapping[str, Component] = {"gpu": "gpu", "cpu": "cpu", "dram": "dram"}
+_COMPONENTS: Mapping[str, Component] = {name: name for name in COMPONENTS}
 _NEEDED = ("time_s", "device", "component")
 _COLUMNS = "time_s, device, component and energy_j or power_w"
 

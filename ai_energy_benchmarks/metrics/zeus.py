@@ -14,7 +14,8 @@ from attrs import field, frozen
 from attrs.validators import gt
 
 from ai_energy_benchmarks.domain import edges
-from ai_energy_benchmarks.domain.power import Component, Device
+from ai_energy_benchmarks.domain.components import Component
+from ai_energy_benchmarks.domain.power import Device
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.machine.packages import Package
 from ai_energy_benchmarks.metrics.base import CollectorSettings

@@ -9,6 +9,7 @@ from attrs import asdict, frozen
 from ai_energy_benchmarks.analysis.derived import Derived, derive, derive_steady, energies, steady_energies
 from ai_energy_benchmarks.analysis.footprint import footprint
 from ai_energy_benchmarks.domain.bounds import Bounds
+from ai_energy_benchmarks.domain.components import shown
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.serving import Goodput
 from ai_energy_benchmarks.domain.statistics import Distribution
@@ -42,10 +43,10 @@ class CsvReporter:
 
 
 def result_row(result: BenchmarkResult) -> dict[str, str]:
-    """Column → cell, always the same columns; an empty cell means absent, which is not zero.
+    """Column → cell, the same columns for the same components; an empty cell means absent, which is not zero.
 
-    Figures are of one pass, means over trials. ``gpu_``, ``cpu_``, ``dram_`` and ``total_`` (the sum of
-    ``total_components``, or empty for the reason in ``total_absent``) have
+    Figures are of one pass, means over trials. ``gpu_``, ``cpu_``, ``dram_``, where a meter sees it
+    ``system_``, and ``total_`` (the sum of ``total_components``, or empty for the reason in ``total_absent``) have
 
     - ``energy_wh``, ``energy_low_wh``, ``energy_high_wh``: gross, with the meter's bounds
     - ``net_energy_wh``: less the resident idle power; signed
@@ -68,7 +69,7 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
     """
     row = {**_identity(result), **_steady_work(result.summary), **_work(result.summary)}
     seen, steady = energies(result.summary), steady_energies(result.summary)
-    for name in ("gpu", "cpu", "dram", "total"):
+    for name in (*shown(seen), "total"):
         leading = _steady_energy(result.summary, steady.get(name))
         row.update({f"{name}_steady_{key}": cell for key, cell in leading.items()})
         row.update({f"{name}_{key}": cell for key, cell in _energy(result.summary, seen.get(name)).items()})

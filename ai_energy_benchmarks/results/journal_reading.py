@@ -13,9 +13,10 @@ from attrs import define, field
 
 from ai_energy_benchmarks.config.loading import config_from_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
-from ai_energy_benchmarks.domain.power import Component, Device, Quantity, Samples, Series
+from ai_energy_benchmarks.domain.power import Device, Quantity, Samples, Series
 from ai_energy_benchmarks.domain.result import Ending, Reasoning, RowFiles, Step, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError

@@ -11,9 +11,10 @@ from ai_energy_benchmarks.analysis.verdict import Planned, judge
 from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.config.checks import needs_endpoint, runs_on_gpu
 from ai_energy_benchmarks.config.model import BenchmarkConfig, GpuConfig
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
-from ai_energy_benchmarks.domain.power import Component, Samples
+from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import Ending, Step, Trial
 from ai_energy_benchmarks.domain.summary import Summary
 from ai_energy_benchmarks.domain.verdict import Finding, Verdict

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from attrs import define
 
 from ai_energy_benchmarks.analysis.tokens import count
-from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted, window_energy
+from ai_energy_benchmarks.analysis.windows import counted, window_energy
+from ai_energy_benchmarks.domain.components import COMPONENTS
 from ai_energy_benchmarks.domain.durations import spoken
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial

@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from attrs import define
 
-from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted
+from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.backends.base import Backend, ShowsLoad
 from ai_energy_benchmarks.domain.clock import Clock
-from ai_energy_benchmarks.domain.power import Component, Mark, Measurement
+from ai_energy_benchmarks.domain.components import COMPONENTS, Component
+from ai_energy_benchmarks.domain.power import Mark, Measurement
 from ai_energy_benchmarks.domain.serving import ServerGauges
 from ai_energy_benchmarks.domain.verdict import Finding, Level
 from ai_energy_benchmarks.errors import CollectorError

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ai_energy_benchmarks.domain.components import COMPONENTS
 from ai_energy_benchmarks.results.no_score import number
 from ai_energy_benchmarks.results.quotable import (
     FIGURES,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 Value = str | int | float | bool | None
 Row = dict[str, Value]
-COMPONENTS = ("gpu", "cpu", "dram", "total")
+NAMES = (*COMPONENTS, "total")
 _ENERGIES = (J_PER_OUTPUT_TOKEN, J_PER_REQUEST, FIGURES["energy_j"], FIGURES["average_power_w"])
 _LATENCIES = tuple(figure for figure in FIGURES.values() if figure.kind == "latency")
 # What names a run or says where it went is no axis.
@@ -106,7 +107,7 @@ def _row(document: Document, directory: Path, place: Row, axes: Row) -> Row:
         "withheld": withheld if isinstance(withheld, str) else None,
     }
     known = block(document, "components")
-    for name in COMPONENTS:
+    for name in NAMES:
         for figure in _ENERGIES if name in known else ():
             row |= _bounded(f"{name}.", figure, document, name)
     for figure in (OUTPUT_TOKENS_PER_S, *_LATENCIES):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.statistics import Estimate, estimate
-from ai_energy_benchmarks.study.frame import COMPONENTS, load_frame
+from ai_energy_benchmarks.study.frame import NAMES, load_frame
 
 if TYPE_CHECKING:
     import polars
@@ -60,7 +60,7 @@ def report_rows(path: Path) -> tuple[ReportRow, ...]:
 
 def _axes(frame: polars.DataFrame) -> tuple[str, ...]:
     """Columns with a dot are settings, but for those that begin with a component's name."""
-    dotted = [name for name in frame.columns if "." in name and name.partition(".")[0] not in COMPONENTS]
+    dotted = [name for name in frame.columns if "." in name and name.partition(".")[0] not in NAMES]
     return tuple(name for name in dotted if frame[name].n_unique() > 1)
 
 

@@ -30,16 +30,9 @@ from attrs import define, field, frozen
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.engine import EngineFacts
-from ai_energy_benchmarks.domain.power import (
-    Component,
-    Device,
-    Mark,
-    Measurement,
-    Reading,
-    Samples,
-    Workload,
-)
+from ai_energy_benchmarks.domain.power import Device, Mark, Measurement, Reading, Samples, Workload
 from ai_energy_benchmarks.domain.prompts import Batch, Request, Tokenizer
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.serving import ServerCounters

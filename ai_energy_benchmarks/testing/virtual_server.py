@@ -19,18 +19,9 @@ from attrs import define, field
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.domain.completions import Completion, FinishReason, Outcome
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.engine import EngineFacts
-from ai_energy_benchmarks.domain.power import (
-    Component,
-    Device,
-    Mark,
-    Measurement,
-    Reading,
-    Recipe,
-    Samples,
-    Series,
-    Workload,
-)
+from ai_energy_benchmarks.domain.power import Device, Mark, Measurement, Reading, Recipe, Samples, Series, Workload
 from ai_energy_benchmarks.domain.prompts import Batch, Request, Tokenizer
 from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges

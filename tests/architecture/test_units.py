@@ -19,6 +19,7 @@ UNITLESS = {
     "AtLeast.value": "a limit, in the unit of the key it belongs to",
     "AtMost.value": "a limit, in the unit of the key it belongs to",
     "MoreThan.value": "a limit, in the unit of the key it belongs to",
+    "ComponentFacts.scatter": "shares of the mean",
     "Lists": "in the unit of the column that they are of",
     "Bounds": "in the unit of the field that holds it",
     "CarbonConfig.pue": "a ratio: energy of the site over energy of its machines",

@@ -14,8 +14,9 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks import registry
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.environment import Environment
-from ai_energy_benchmarks.domain.power import Component, Device, Mark, Measurement, Workload
+from ai_energy_benchmarks.domain.power import Device, Mark, Measurement, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.auto import AutoCollector
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector

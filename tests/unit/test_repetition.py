@@ -11,7 +11,8 @@ from attrs import evolve
 from ai_energy_benchmarks.analysis.repetition import repetition_findings
 from ai_energy_benchmarks.analysis.trend import holm, trend
 from ai_energy_benchmarks.domain.bounds import Bounds
-from ai_energy_benchmarks.domain.power import Component, Device
+from ai_energy_benchmarks.domain.components import Component
+from ai_energy_benchmarks.domain.power import Device
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.summary import SteadyState, SteadyTrial

@@ -19,7 +19,7 @@ from ai_energy_benchmarks.config.model import (
     ProtocolConfig,
     ScenarioConfig,
 )
-from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.verdict import Level
 from ai_energy_benchmarks.runner import BenchmarkRunner

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_energy_benchmarks.domain.power import Component
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
 from ai_energy_benchmarks.metrics.combined import CombinedCollector

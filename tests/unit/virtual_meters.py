@@ -9,8 +9,9 @@ from typing import Literal
 
 from attrs import define, field, frozen
 
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY
-from ai_energy_benchmarks.domain.power import Component, Device, Mark, Measurement, Samples
+from ai_energy_benchmarks.domain.power import Device, Mark, Measurement, Samples
 from ai_energy_benchmarks.metrics.combined import CombinedCollector, CombinedMark
 from ai_energy_benchmarks.metrics.nvml.board import WatchedBoard
 from ai_energy_benchmarks.metrics.nvml.cadence import Cadence

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from attrs import evolve, field, frozen, validators
 
-from ai_energy_benchmarks.domain.power import Component, Device, Mark, Measurement, Reading, Samples, Workload
+from ai_energy_benchmarks.domain.components import Component
+from ai_energy_benchmarks.domain.power import Device, Mark, Measurement, Reading, Samples, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.cpu.power import ThreadPower, thread_power

@@ -16,15 +16,8 @@ from attrs import field, frozen, validators
 
 from ai_energy_benchmarks.domain import edges
 from ai_energy_benchmarks.domain.bounds import Bounds
-from ai_energy_benchmarks.domain.power import (
-    Component,
-    Device,
-    Mark,
-    Measurement,
-    Samples,
-    Workload,
-    WorkloadShare,
-)
+from ai_energy_benchmarks.domain.components import Component
+from ai_energy_benchmarks.domain.power import Device, Mark, Measurement, Samples, Workload, WorkloadShare
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.machine.processes import PROC
 from ai_energy_benchmarks.metrics.base import CollectorSettings

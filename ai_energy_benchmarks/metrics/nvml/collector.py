@@ -12,8 +12,9 @@ from typing import ClassVar
 
 from attrs import evolve, field, frozen, validators
 
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.edges import Delay
-from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Samples, Workload
+from ai_energy_benchmarks.domain.power import Mark, Measurement, Samples, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.machine.nvml import Nvml, open_nvml, shut_down
 from ai_energy_benchmarks.metrics.base import CollectorSettings

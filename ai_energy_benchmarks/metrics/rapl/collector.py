@@ -13,7 +13,8 @@ from typing import ClassVar
 from attrs import field, frozen, validators
 
 from ai_energy_benchmarks.domain import edges
-from ai_energy_benchmarks.domain.power import Component, Mark, Measurement, Reading, Recipe, Samples, Workload
+from ai_energy_benchmarks.domain.components import Component
+from ai_energy_benchmarks.domain.power import Mark, Measurement, Reading, Recipe, Samples, Workload
 from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings

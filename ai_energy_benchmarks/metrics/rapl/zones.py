@@ -9,7 +9,8 @@ from pathlib import Path
 
 from attrs import evolve, field, frozen
 
-from ai_energy_benchmarks.domain.power import Component, Device
+from ai_energy_benchmarks.domain.components import Component
+from ai_energy_benchmarks.domain.power import Device
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.machine.hardware import ROOT, container, virtual
 

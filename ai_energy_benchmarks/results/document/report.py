@@ -17,8 +17,8 @@ from ai_energy_benchmarks.analysis.footprint import footprint
 from ai_energy_benchmarks.analysis.server_figures import server_figures
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.time_shares import Undivided
+from ai_energy_benchmarks.domain.components import shown
 from ai_energy_benchmarks.domain.engine import EngineFacts
-from ai_energy_benchmarks.domain.power import Component
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.verdict import Verdict
 from ai_energy_benchmarks.results import units
@@ -31,7 +31,7 @@ from ai_energy_benchmarks.safety.secrets import blanked
 from ai_energy_benchmarks.text.yaml_text import parse
 
 # The outside world says RAM where the meters say DRAM.
-_NAMES: tuple[tuple[str, Component | str], ...] = (("gpu", "gpu"), ("cpu", "cpu"), ("ram", "dram"), ("total", "total"))
+_NAMES = {"dram": "ram"}
 _ALWAYS_NUMBERS = ("summary", "energy")
 # A failure's reason may be a whole traceback; the document stays small whatever it was.
 _LONGEST_MESSAGE = 600
@@ -163,8 +163,8 @@ def _energy(result: BenchmarkResult) -> dict[str, Any]:
     """
     seen, carbon, subject = energies(result.summary), result.carbon, result.subject
     block: dict[str, Any] = {}
-    for name, component in _NAMES:
-        energy = seen.get(component)
+    for component in (*shown(seen), "total"):
+        energy, name = seen.get(component), _NAMES.get(component, component)
         block[f"{name}_energy_wh"] = units.wh(energy.energy_j) if energy else 0.0
         block[f"{name}_energy_kwh"] = units.kwh(energy.energy_j) if energy else 0.0
         block[f"{name}_energy_source"] = energy.provenance if energy else "absent"

@@ -12,8 +12,9 @@ from ai_energy_benchmarks.analysis.gpu_conditions import gpu_conditions
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.tokens import together
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
-from ai_energy_benchmarks.analysis.windows import COMPONENTS, is_resolved
+from ai_energy_benchmarks.analysis.windows import is_resolved
 from ai_energy_benchmarks.domain.bounds import Bounds
+from ai_energy_benchmarks.domain.components import COMPONENTS
 from ai_energy_benchmarks.domain.power import Reading, WorkloadShare
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Step, Trial
 from ai_energy_benchmarks.domain.statistics import Distribution

@@ -5,12 +5,13 @@ from __future__ import annotations
 from attrs import asdict
 
 from ai_energy_benchmarks.analysis.derived import derive
-from ai_energy_benchmarks.analysis.footprint import footprint
+from ai_energy_benchmarks.analysis.footprint import applied_factor, footprint
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import Summary
 from ai_energy_benchmarks.results import units
 
 _WITHOUT_WALL = "measured components only; power supply, fans and network excluded"
+_AT_INLET = "the total is that of the whole system at its power inlet, to which no wall factor is applied"
 _WITH_WALL = "components of the total × the wall factor as stated"
 
 
@@ -29,6 +30,8 @@ def wall(result: BenchmarkResult) -> dict[str, object]:
     """Energy of one pass at the wall, and what it covers; no factor is ever guessed."""
     if result.wall_factor is None:
         return {"factor": None, "energy_j": None, "covers": _WITHOUT_WALL}
+    if applied_factor(result) is None:
+        return {"factor": result.wall_factor, "energy_j": None, "covers": _AT_INLET}
     derived = footprint(result)
     wall_j = derived.wall_j
     return {

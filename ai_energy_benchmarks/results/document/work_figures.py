@@ -8,8 +8,9 @@ from attrs import asdict
 
 from ai_energy_benchmarks.analysis.derived import Derived, derive, derive_steady, energies, steady_energies
 from ai_energy_benchmarks.analysis.filler_tokens import filler_tokens, is_cancelled
-from ai_energy_benchmarks.analysis.windows import COMPONENTS, counted, window_energy
+from ai_energy_benchmarks.analysis.windows import counted, window_energy
 from ai_energy_benchmarks.domain.bounds import Bounds
+from ai_energy_benchmarks.domain.components import COMPONENTS
 from ai_energy_benchmarks.domain.power import Measurement
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyTrial, Summary

@@ -10,8 +10,9 @@ from attrs import evolve
 from ai_energy_benchmarks.analysis.filler_tokens import filler_completions
 from ai_energy_benchmarks.domain import integral
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.edges import since
-from ai_energy_benchmarks.domain.power import Component, Measurement, Quantity, Reading, Recipe, Samples, Series
+from ai_energy_benchmarks.domain.power import Measurement, Quantity, Reading, Recipe, Samples, Series
 from ai_energy_benchmarks.domain.recipes import cut, follow
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.errors import ConfigError

@@ -15,9 +15,10 @@ from ai_energy_benchmarks.config.carbon import tariff_for
 from ai_energy_benchmarks.config.loading import config_from_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.completions import Outcome
+from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
-from ai_energy_benchmarks.domain.power import Component, Device, Quantity, Samples, Series
+from ai_energy_benchmarks.domain.power import Device, Quantity, Samples, Series
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Reasoning, Step, Subject, Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
 from ai_energy_benchmarks.errors import ConfigError
