@@ -10,6 +10,7 @@ import attrs
 from ai_energy_benchmarks.config import checks
 from ai_energy_benchmarks.config.aienergyscore.legacy import modernise
 from ai_energy_benchmarks.config.aienergyscore.profiles import with_profile
+from ai_energy_benchmarks.config.key_paths import with_its_place
 from ai_energy_benchmarks.config.known_blocks import KnownBlocks
 from ai_energy_benchmarks.config.members import config_converter
 from ai_energy_benchmarks.config.model import BenchmarkConfig, MetricsConfig
@@ -184,7 +185,7 @@ def checked_mapping(
     except InvalidError as error:
         later = error.problems
     reported = {problem.path for problem in problems}
-    written = (attrs.evolve(problem, path=modern.as_written(problem.path)) for problem in later)
+    written = (attrs.evolve(with_its_place(problem), path=modern.as_written(problem.path)) for problem in later)
     problems += [problem for problem in written if problem.path not in reported]
     return config, tuple(problems)
 

@@ -34,6 +34,7 @@ from ai_energy_benchmarks.runner.gpu_state import gpu_state_findings, gpu_target
 from ai_energy_benchmarks.runner.interrupts import Interrupts
 from ai_energy_benchmarks.runner.keeping import Keeper
 from ai_energy_benchmarks.runner.logged_progress import LoggedProgress, log_verdict
+from ai_energy_benchmarks.runner.obstacles import Obstacles
 from ai_energy_benchmarks.runner.protocol import Steps
 from ai_energy_benchmarks.runner.reasoning import plan_reasoning
 from ai_energy_benchmarks.runner.record import Record
@@ -87,18 +88,22 @@ class Measuring:
                 remedy="start it as a process of its own, such as with multiprocessing's method spawn",
             )
         config, scenario = self.config, self.config.scenario
-        sample = plan_reasoning(config).formatter.format(0, Prompt(0, ""))
+        obstacles = Obstacles()
+        plain = evolve(scenario, reasoning=None, reasoning_params=None, reasoning_formats=None)
+        plan = obstacles.tried(lambda: plan_reasoning(config)) or plan_reasoning(evolve(config, scenario=plain))
+        sample = plan.formatter.format(0, Prompt(0, ""))
         demand = Demand(scenario.generate_kwargs, scenario.input_shapes.batch_size, config.load.concurrency, sample)
         problems = self.backend.problems(demand)
-        if problems:
-            raise BackendError("\n".join(problems))
-        gpu_targets(config, probe=True)
-        members = self._members(take_snapshot())
-        passes = check_passes(config, members.dataset, members.reasoning.formatter, members.backend)
-        with members.collector:
-            pass
+        for problem in problems:
+            obstacles.refuse(BackendError(problem))
+        obstacles.tried(lambda: gpu_targets(config, probe=True))
+        environment, formatter = take_snapshot(), plan.formatter
+        passes = obstacles.tried(lambda: check_passes(config, self._prompts(), formatter, self.backend))
+        obstacles.tried(lambda: _open_and_close(self._meter(environment)))
         if self.reporters is None and config.reporters:
-            check_directory(config.output_dir)
+            obstacles.tried(lambda: check_directory(config.output_dir))
+        obstacles.report()
+        assert passes is not None  # else something was in the way
         return passes.most_output_tokens(scenario.generate_kwargs.max_new_tokens)
 
     def measure(self) -> BenchmarkResult:
@@ -180,12 +185,23 @@ class Measuring:
     def _members(self, environment: Environment) -> Members:
         return Members(
             backend=self.backend,
-            collector=self.collector or composition.make_collector(self.config, environment, self.backend),
-            dataset=self.dataset or composition.make_dataset(self.config),
+            collector=self._meter(environment),
+            dataset=self._prompts(),
             reasoning=plan_reasoning(self.config),
             clock=self.clock or MonotonicClock(),
             progress=self.progress or Silent(),
         )
+
+    def _meter(self, environment: Environment) -> MetricsCollector:
+        return self.collector or composition.make_collector(self.config, environment, self.backend)
+
+    def _prompts(self) -> Dataset:
+        return self.dataset or composition.make_dataset(self.config)
+
+
+def _open_and_close(collector: MetricsCollector) -> None:
+    with collector:
+        pass
 
 
 def _of_another_engine(config: BenchmarkConfig, record: Record) -> tuple[Finding, ...]:

@@ -18,7 +18,7 @@ import attrs
 from cattrs import Converter
 
 from ai_energy_benchmarks.domain.json_value import JsonValue
-from ai_energy_benchmarks.text.problems import InvalidError, Problem, nearest, shown, wrong
+from ai_energy_benchmarks.text.problems import InvalidError, Problem, guess, nearest, shown, wrong
 from ai_energy_benchmarks.text.ranges import AtLeast, AtMost, Matching, MoreThan
 
 Hook = Callable[[object, Any], Any]
@@ -105,8 +105,9 @@ def _unknown_keys(value: Mapping[object, object], known: Mapping[str, object]) -
 
 
 def _unknown(key: object, value: object, known: Mapping[str, object]) -> Problem:
-    hint = nearest(key, known) or f"; known here: {', '.join(known) or 'none'}"
-    return Problem((str(key),), f"is not a key of this block (value: {shown(value)}){hint}")
+    text, near = f"is not a key of this block (value: {shown(value)})", guess(key, known)
+    hint = f"; did you mean {near!r}?" if near else f"; known here: {', '.join(known) or 'none'}"
+    return Problem((str(key),), f"{text}{hint}", unknown=text, near=near)
 
 
 def _has_origin(*origins: object) -> Callable[[Any], bool]:

@@ -38,10 +38,14 @@ class Problem:
     Attributes:
         path: keys and list positions from the top of the config.
         text: what is wrong, with the offending value.
+        unknown: of a key that its block does not have, the text without a guess; None of any other problem.
+        near: the guess from that block that the text has; empty without one.
     """
 
     path: Path
     text: str
+    unknown: str | None = None
+    near: str = ""
 
     def below(self, *parent: str | int) -> Problem:
         """The same problem, seen from further up."""
@@ -93,8 +97,13 @@ def shown(value: object) -> str:
 
 def nearest(name: object, known: Iterable[str]) -> str:
     """``; did you mean 'x'?``, or nothing if no known name is near."""
-    near = difflib.get_close_matches(str(name), tuple(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = guess(name, known)
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def guess(name: object, known: Iterable[str]) -> str:
+    """The nearest known name; empty if none is near."""
+    return next(iter(difflib.get_close_matches(str(name), tuple(known), n=1)), "")
 
 
 def refusal(source: str, problems: Sequence[Problem], place: Callable[[Path], Place], *, remedy: str) -> ConfigError:

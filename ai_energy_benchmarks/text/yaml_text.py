@@ -173,9 +173,7 @@ def parse(text: str, source: str) -> Document:
     except TooMuchError as error:
         raise ConfigError(f"{source} {error}", remedy="remove what is no setting") from None
     except yaml.YAMLError as error:
-        raise ConfigError(
-            f"{source} is not valid YAML: {_in_one_line(error)}", remedy="correct the YAML on that line"
-        ) from error
+        raise ConfigError(f"{source} is not valid YAML: {_in_one_line(error)}", remedy=_fix_of(error)) from error
     except RecursionError:
         raise ConfigError(f"{source} is nested too deeply", remedy="remove brackets") from None
     if root is None:
@@ -207,6 +205,16 @@ def read(file: File, *, otherwise: str = "") -> Document:
     except (OSError, ValueError) as error:  # ValueError: the path itself holds a NUL character
         raise ConfigError(f"{file} cannot be read: {error}", remedy="check the path and its permissions") from error
     return parse(text, str(file))
+
+
+def _fix_of(error: yaml.YAMLError) -> str:
+    """The fix of the two mistakes that everyone makes, else where to look."""
+    problem = str(error.problem) if isinstance(error, yaml.MarkedYAMLError) else ""
+    if "'\\t'" in problem:
+        return "YAML takes no tabs: indent with spaces"
+    if "mapping values are not allowed" in problem:
+        return "put a value that holds a colon and a space in quotes, and one key on each line"
+    return "correct the YAML on that line"
 
 
 def _in_one_line(error: yaml.YAMLError) -> str:

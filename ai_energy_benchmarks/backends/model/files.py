@@ -78,7 +78,9 @@ def name_problems(model: str) -> tuple[str, ...]:
     hub_id = _HUB_ID.fullmatch(model) and not model.lower().endswith(".gguf")
     if hub_id or os.path.exists(expanded):
         return ()
-    return (f"backend.model: {model!r} is neither an existing path nor a hub id",)
+    return (
+        f"backend.model: {model!r} is neither an existing path nor a hub id; fix: check the path, or write org/name",
+    )
 
 
 def _hub(model: str, revision: str | None, progress: Progress, look: Look | None = None) -> ModelFiles:

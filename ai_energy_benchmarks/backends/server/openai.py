@@ -263,7 +263,7 @@ class OpenAIServerBackend(EnteredBackend):
             self._retried += sending.retried
         stream = sending.stream
         if response.status >= 300:
-            return self._failed(request, refusal(response), sent_s)
+            return self._failed(request, refusal(response, self.address, path), sent_s)
         summary = stream.summary()
         if (reason := bad_end(stream, summary)) is not None:
             return self._failed(request, cut_short(stream, reason), sent_s)

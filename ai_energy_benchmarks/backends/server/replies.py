@@ -9,12 +9,14 @@ import time
 from ai_energy_benchmarks.backends.server.event_stream import EventStream, StreamSummary, Usage, error_text
 from ai_energy_benchmarks.backends.server.http_connection import Response
 from ai_energy_benchmarks.backends.server.json_text import json_object
+from ai_energy_benchmarks.domain.address import Address
 from ai_energy_benchmarks.domain.completions import Completion, FinishReason
 from ai_energy_benchmarks.domain.prompts import Request
 from ai_energy_benchmarks.safety.printable import one_line
 from ai_energy_benchmarks.safety.secrets import clipped
 from ai_energy_benchmarks.safety.urls import hidden
 
+_NOT_FOUND = 404
 _BUSY = frozenset({429, 502, 503, 504})
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -117,15 +119,19 @@ def cut_short(stream: EventStream, reason: str) -> str:
     return f"{reason} (after {events} token events)" if events else reason
 
 
-def refusal(response: Response) -> str:
-    """Status and message of an answer that is none."""
+def refusal(response: Response, address: Address, path: str) -> str:
+    """Status and message of an answer that is none; of a path that the server does not have also where it was sent."""
     if response.status < 400:
         where = one_line(clipped(hidden(response.headers.get("location", "another address")), _LONGEST_REFUSAL))
         return f"status {response.status}: the server points to {where}; set backend.endpoint to that"
     text = error_text(json_object(response.refusal))
     if asks_to_try_again(response) and retry_after_s(response, 0) is None:
         text = f"{text or 'busy'}; it asks to wait longer than {_LONGEST_RETRY_AFTER_S:g} s before the next attempt"
-    return f"status {response.status}: {text or _beginning(response.refusal) or 'no reason given'}"
+    sent_to = ""
+    if response.status == _NOT_FOUND:
+        url = f"http{'s' if address.tls else ''}://{address.authority}{address.path}{path}"
+        sent_to = f" ({hidden(url)}); check backend.endpoint and backend.model"
+    return f"status {response.status}: {text or _beginning(response.refusal) or 'no reason given'}{sent_to}"
 
 
 def _beginning(refusal: bytes) -> str:
