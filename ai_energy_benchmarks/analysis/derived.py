@@ -16,6 +16,7 @@ class Derived:
 
     Attributes:
         resolved: whether the figures may be quoted without their bounds; ``value`` returns one only then.
+        request_resolved: the same for ``per_request_j``, which is the steady state's in the figures of a pass too.
         per_prompt_token_j: over the *computed* prompt tokens; those from a prefix cache cost no prefill.
         per_request_j: over the requests that succeeded; what failed ones used is in the numerator. Under concurrency
             it is the steady J per output token times the mean output tokens of a request of the pass: energy over
@@ -24,6 +25,7 @@ class Derived:
     """
 
     resolved: bool
+    request_resolved: bool
     per_output_token_j: Bounds | None
     per_prompt_token_j: Bounds | None
     per_total_token_j: Bounds | None
@@ -36,6 +38,11 @@ class Derived:
         """The estimate of one of these figures where it is resolved."""
         return figure.best if figure is not None and self.resolved else None
 
+    @property
+    def request_j(self) -> float | None:
+        """The estimate of ``per_request_j`` where it is resolved."""
+        return self.per_request_j.best if self.per_request_j is not None and self.request_resolved else None
+
 
 def derive(summary: Summary, energy: ComponentEnergy) -> Derived:
     """Divide one component's energy (or the total's) by the work of the pass."""
@@ -47,6 +54,7 @@ def derive(summary: Summary, energy: ComponentEnergy) -> Derived:
     all_tokens = summary.whole_prompt_tokens + whole_tokens
     return Derived(
         resolved=energy.resolved,
+        request_resolved=steady_energies(summary).get(energy.component, energy).resolved,
         per_output_token_j=_per_output_token(energy),
         per_prompt_token_j=_share(energy, summary.whole_computed_prompt_tokens) if prompts else None,
         per_total_token_j=_share(energy, all_tokens) if known and prompts else None,
@@ -71,6 +79,7 @@ def derive_steady(summary: Summary, energy: ComponentEnergy) -> Derived:
         per_prompt, per_j = _times(per_token, 1 / prompts if prompts else 0.0), _turned(per_token)
     return Derived(
         resolved=energy.resolved,
+        request_resolved=energy.resolved,
         per_output_token_j=per_token,
         per_prompt_token_j=per_prompt,
         per_total_token_j=None,

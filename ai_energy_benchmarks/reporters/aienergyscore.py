@@ -143,8 +143,7 @@ def _why_not_steady(summary: Summary, gpu: ComponentEnergy) -> str | None:
 def _per_1000(summary: Summary, gpu: ComponentEnergy) -> float | None:
     if summary.steady is None and summary.succeeded and summary.whole_requests and not summary.steady_absent:
         return 1000 * wh(gpu.energy_j) / summary.succeeded
-    figures = derive(summary, gpu)
-    per_request_j = figures.value(figures.per_request_j)
+    per_request_j = derive(summary, gpu).request_j
     return None if per_request_j is None else 1000 * wh(per_request_j)
 
 

@@ -48,7 +48,7 @@ def _per_1000(summary: Summary, cost: float | None) -> float | None:
     if summary.steady is None and not summary.steady_absent:
         return 1000 * cost / summary.succeeded if summary.succeeded and summary.whole_requests else None
     figures = derive(summary, summary.total)
-    per_request_j = figures.value(figures.per_request_j)
+    per_request_j = figures.request_j
     if per_request_j is None:
         return None
     return 1000 * cost * per_request_j / summary.total.energy_j

@@ -85,11 +85,18 @@ def _figures(figures: Derived, energy: ComponentEnergy) -> dict[str, Any]:
         "j_per_prompt_token": _bounded(figures, figures.per_prompt_token_j),
         "j_per_total_token": _bounded(figures, figures.per_total_token_j),
         "output_tokens_per_j": _bounded(figures, figures.output_tokens_per_j),
-        "wh_per_request": _bounded(figures, figures.per_request_j, 1 / units.J_PER_WH),
-        "wh_per_1000_queries": _bounded(figures, figures.per_request_j, 1000 / units.J_PER_WH),
+        "wh_per_request": _per_requests(figures, 1),
+        "wh_per_1000_queries": _per_requests(figures, 1000),
         "average_power_w": _bounded(figures, figures.average_power_w),
         "peak_power_w": figures.peak_power_w,
     }
+
+
+def _per_requests(figures: Derived, requests: int) -> dict[str, Any] | None:
+    energy_j = figures.per_request_j
+    if energy_j is None:
+        return None
+    return units.bounded(energy_j * (requests / units.J_PER_WH), resolved=figures.request_resolved)
 
 
 def _bounded(figures: Derived, figure: Bounds | None, factor: float = 1.0) -> dict[str, Any] | None:
