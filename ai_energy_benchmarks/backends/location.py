@@ -8,10 +8,11 @@ from pathlib import Path
 from attrs import evolve
 
 from ai_energy_benchmarks.backends.proxies import Proxy, recognised, targets
-from ai_energy_benchmarks.backends.several_nodes import gpus_of_this_machine, spread
+from ai_energy_benchmarks.backends.several_nodes import spread
 from ai_energy_benchmarks.domain.address import Address
 from ai_energy_benchmarks.domain.engine import Location
 from ai_energy_benchmarks.machine.containers import behind
+from ai_energy_benchmarks.machine.hardware import nvidia_gpus
 from ai_energy_benchmarks.machine.listeners import owners, sockets_on, with_parent
 from ai_energy_benchmarks.machine.processes import PROC
 from ai_energy_benchmarks.machine.programs import Program, read_program
@@ -45,7 +46,7 @@ def of_tree(pid: int, proc: Path = PROC, gpus: int | None = None, arguments: Seq
 
 
 def _with_spread(found: Location, proc: Path, gpus: int | None, arguments: Sequence[str] = ()) -> Location:
-    part = spread(found.process_ids, proc, gpus if gpus is not None else gpus_of_this_machine(), arguments)
+    part = spread(found.process_ids, proc, gpus if gpus is not None else nvidia_gpus() or None, arguments)
     if part is None:
         return found
     remedy = "" if part.certain else f"; fix: {_OVERRULE}, with the GPUs in backend.device_ids"

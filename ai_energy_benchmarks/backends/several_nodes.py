@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -163,11 +162,3 @@ def _number(command: Sequence[str], name: str) -> int | None:
 
 def _named(process: Program) -> str:
     return f"{process.name} (process {process.pid})"
-
-
-def gpus_of_this_machine(dev: Path = Path("/dev")) -> int | None:
-    """How many NVIDIA GPUs have a device file here; None if none has."""
-    try:
-        return sum(re.fullmatch(r"nvidia\d+", file.name) is not None for file in dev.iterdir()) or None
-    except OSError:
-        return None

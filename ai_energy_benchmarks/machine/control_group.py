@@ -6,11 +6,12 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from ai_energy_benchmarks.machine.processes import PROC
+
 _MOUNT = Path("/sys/fs/cgroup")
-_PROC = Path("/proc")
 
 
-def make_group(name: str, mount: Path = _MOUNT, proc: Path = _PROC) -> Path | None:
+def make_group(name: str, mount: Path = _MOUNT, proc: Path = PROC) -> Path | None:
     """A new group below that of this process; None where none may be made."""
     if not (mount / "cgroup.controllers").exists():
         mount = mount / "unified"  # next to groups of version 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -77,6 +78,11 @@ def virtual(root: Path = ROOT) -> bool:
         if line.startswith("flags"):
             return "hypervisor" in line.split()
     return False
+
+
+def nvidia_gpus(dev: Path = ROOT / "dev") -> int:
+    """How many NVIDIA GPUs have a device file."""
+    return sum(re.fullmatch(r"nvidia\d+", file.name) is not None for file in dev.glob("nvidia*"))
 
 
 def memory_bytes(root: Path = ROOT) -> int | None:

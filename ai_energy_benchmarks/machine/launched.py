@@ -15,7 +15,8 @@ from pathlib import Path
 from attrs import frozen
 
 from ai_energy_benchmarks.machine.control_group import group_members, remove_group
-from ai_energy_benchmarks.machine.processes import PROC, process_numbers, processes, tree
+from ai_energy_benchmarks.machine.processes import processes, tree
+from ai_energy_benchmarks.machine.programs import environment_of
 
 MARKER = "AEB_LAUNCHED"
 _LOOK_S = 0.05
@@ -41,11 +42,11 @@ class Launched:
     def members(self) -> frozenset[int]:
         """Those that live; without ``/proc``, none but by the control group."""
         alive = processes()
-        wanted = f"{MARKER}={self.mark}".encode()
-        roots = {pid for pid in process_numbers() if _has(pid, wanted)} | group_members(self.group)
+        marked = {pid for pid in alive if environment_of(pid).get(MARKER) == self.mark}
+        roots = marked | group_members(self.group)
         roots |= {each.pid for each in alive.values() if self.first in (each.pid, each.session)}
         below = tree(roots, alive)
-        return frozenset(pid for pid in below if pid in alive and pid != os.getpid() and not _ended(pid))
+        return frozenset(pid for pid in below if pid in alive and pid != os.getpid() and not alive[pid].ended)
 
     def end(self, patience_s: float) -> None:
         """Ask all to end, wait, then kill until none is left."""
@@ -65,21 +66,6 @@ class Launched:
             with suppress(OSError):
                 os.killpg(self.first, signal.SIGKILL)  # where there is no /proc
         remove_group(self.group)
-
-
-def _has(pid: int, wanted: bytes, proc: Path = PROC) -> bool:
-    try:
-        return wanted in (proc / str(pid) / "environ").read_bytes().split(b"\0")
-    except OSError:  # ended, or another user's
-        return False
-
-
-def _ended(pid: int, proc: Path = PROC) -> bool:
-    """Whether a process has ended and only waits to be noticed by its parent."""
-    try:
-        return (proc / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
-    except (OSError, IndexError):
-        return True
 
 
 def _send(pids: frozenset[int] | set[int], number: signal.Signals) -> None:

@@ -26,6 +26,7 @@ class Process:
     Attributes:
         session: number of its session's first process.
         name: ``comm``, at most 15 characters.
+        state: one letter: ``R`` runs, ``S`` sleeps, ``Z`` has ended and waits to be noticed by its parent …
         ended_cpu_time_s: processor time of all its descendants that have ended and were waited for, in steps of
             the kernel's clock tick.
     """
@@ -34,7 +35,13 @@ class Process:
     parent: int
     session: int
     name: str
+    state: str
     ended_cpu_time_s: float
+
+    @property
+    def ended(self) -> bool:
+        """Whether it only waits to be noticed by its parent."""
+        return self.state in ("Z", "X")
 
 
 @cache
@@ -64,7 +71,7 @@ def read_process(pid: int, proc: Path = PROC) -> Process | None:
     fields = text[stop + 2 :].split()
     ended_ticks = int(fields[13]) + int(fields[14])
     name = text[start:stop].decode(errors="replace")
-    return Process(pid, int(fields[1]), int(fields[3]), name, ended_ticks * tick_s())
+    return Process(pid, int(fields[1]), int(fields[3]), name, fields[0].decode(), ended_ticks * tick_s())
 
 
 def processes(proc: Path = PROC) -> Mapping[int, Process]:

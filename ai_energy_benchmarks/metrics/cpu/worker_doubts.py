@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ai_energy_benchmarks.domain import edges
 from ai_energy_benchmarks.domain.power import Device, Mark, Workload
+from ai_energy_benchmarks.machine.hardware import nvidia_gpus
 from ai_energy_benchmarks.machine.processes import PROC, hold_gpu, name_of, processes, tree
 from ai_energy_benchmarks.metrics.cpu.time import MachineTime
 from ai_energy_benchmarks.metrics.recording import Recorder
@@ -27,7 +28,7 @@ _SHORTEST_S = 0.2
 
 def no_gpu_held(workload: Workload, proc: Path = PROC, dev: Path = Path("/dev")) -> str | None:
     """Why the processes cannot be the engine's: its GPUs are known, and none of the processes has one open."""
-    if not (workload.board_ids or workload.device_ids) or not any(dev.glob("nvidia[0-9]*")):
+    if not (workload.board_ids or workload.device_ids) or not nvidia_gpus(dev):
         return None
     if hold_gpu(tree(workload.process_ids, processes(proc)), proc) is not False:
         return None
