@@ -14,6 +14,7 @@ from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.writing import check_directory, write_text
 from ai_energy_benchmarks.safety.handing_over import handed_over
+from ai_energy_benchmarks.safety.urls import HIDDEN
 from ai_energy_benchmarks.study.cells import CELLS_FILE, Cell, read_cells, write_cells
 from ai_energy_benchmarks.study.disk import check_room
 from ai_energy_benchmarks.study.drift import drift, fingerprint
@@ -35,7 +36,7 @@ class OpenStudy:
         study: as resolved.
         cells: in the order of the file.
         seed: from which orders are drawn.
-        sha256: of the text of ``study.yaml``.
+        sha256: of ``study.yaml`` and ``cells.jsonl``.
         manifest: what has happened so far; None for a study that begins.
         environment: fingerprint of the machine now.
         places: where the files of its cells are.
@@ -83,11 +84,12 @@ def begin(study: Study, expansion: Expansion, environment: Environment) -> OpenS
     seed = study.config.design.seed
     if seed is None:
         seed = secrets.randbelow(2**31)
-    text = study_to_yaml(study.config, seed)
     write_cells(directory, expansion.cells)
-    write_text(directory / STUDY_FILE, text)
+    write_text(directory / STUDY_FILE, study_to_yaml(study.config, seed))
     places = StudyPlaces(directory, study)
-    return OpenStudy(directory, study, expansion.cells, seed, _sha256(text), None, fingerprint(environment), places)
+    return OpenStudy(
+        directory, study, expansion.cells, seed, _sha256(directory), None, fingerprint(environment), places
+    )
 
 
 def resume(directory: Path, environment: Environment, *, accept_drift: bool = False) -> OpenStudy:
@@ -103,14 +105,14 @@ def resume(directory: Path, environment: Environment, *, accept_drift: bool = Fa
     """
     manifest = read_manifest(directory)
     study = load_study(directory / STUDY_FILE)
-    text = (directory / STUDY_FILE).read_text(encoding="utf-8")
-    cells = planned(study).cells  # those in the file have no secrets
-    known = [each.id for each in read_cells(directory)]
-    if _sha256(text) != manifest.study_sha256 or [each.id for each in cells] != known:
+    if _sha256(directory) != manifest.study_sha256:
         raise ConfigError(
-            f"{directory / STUDY_FILE} is not what {directory / CELLS_FILE} was made from",
+            f"{directory / STUDY_FILE} or {directory / CELLS_FILE} is not what the study was begun with",
             remedy="restore it, or begin a new study in another output_dir",
         )
+    cells = read_cells(directory)
+    if _hides_something(directory):
+        cells = planned(study).cells
     now = fingerprint(environment)
     if (changes := drift(manifest.environment, now)) and not accept_drift:
         raise ConfigError(_drifted(directory, changes), remedy="undo that, or go on all the same with --accept-drift")
@@ -141,5 +143,14 @@ def _drifted(directory: Path, changes: Sequence[str]) -> str:
     return "\n".join([head, *shown])
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _hides_something(directory: Path) -> bool:
+    """Whether the cells' file has ``***`` in the place of a secret, which only the study with its variables has."""
+    return HIDDEN in (directory / CELLS_FILE).read_text(encoding="utf-8")
+
+
+def _sha256(directory: Path) -> str:
+    """Of the files that say what is measured."""
+    digest = hashlib.sha256()
+    for name in (STUDY_FILE, CELLS_FILE):
+        digest.update((directory / name).read_bytes())
+    return digest.hexdigest()

@@ -15,9 +15,6 @@ from ai_energy_benchmarks.study.expansion import Expansion
 from ai_energy_benchmarks.study.file import Study
 from ai_energy_benchmarks.study.order import cycle_orders
 
-# Of planning 10,000 cells most time would go into configs that differ in nothing that these figures depend on.
-_IDLE_KEYS = ("protocol", "scenario")
-
 
 @frozen
 class Estimate:
@@ -55,9 +52,11 @@ def estimate(study: Study, expansion: Expansion) -> Estimate:
 
 
 def _config(study: Study, cell: Cell, known: dict[str, BenchmarkConfig]) -> BenchmarkConfig:
-    """The config of a cell; one for all cells that agree in what an estimate looks at."""
+    """The config of a cell; one for all cells that agree in what an estimate looks at, of which there are few."""
     mapping = with_overrides(study.config.base, cell.settings)
-    key = repr([mapping.get(name) for name in _IDLE_KEYS])
+    scenario = mapping.get("scenario")
+    lengths = (scenario.get("num_samples"), scenario.get("generate_kwargs")) if isinstance(scenario, Mapping) else ()
+    key = repr([mapping.get("protocol"), lengths])
     if key not in known:
         known[key] = config_from_mapping(mapping)
     return known[key]

@@ -211,7 +211,7 @@ def test_an_edited_study_is_refused(tmp_path: Path) -> None:
     run(opened, FakeExecutor())
     file = opened.directory / "study.yaml"
     file.write_text(file.read_text().replace("seed:\n  - 0", "seed:\n  - 5"))
-    with pytest.raises(ConfigError, match="is not what"):
+    with pytest.raises(ConfigError, match="is not what the study was begun with"):
         resume(opened.directory, MACHINE)
 
 
