@@ -67,13 +67,9 @@ def main_effects(fitted: Fit, settings: Mapping[str, Settings]) -> tuple[Effect,
 
 
 def _varied(settings: Mapping[str, Settings]) -> dict[str, list[AxisValue]]:
-    """Axis → its levels in order of appearance; axes with a single level are left out."""
-    axes: dict[str, list[AxisValue]] = {}
-    for of in settings.values():
-        for axis, level in of.items():
-            levels = axes.setdefault(axis, [])
-            if level not in levels:
-                levels.append(level)
+    """Axis → its levels in order of appearance, None where a cell does not have it; without axes of a single level."""
+    keys = dict.fromkeys(key for of in settings.values() for key in of)
+    axes = {key: list(dict.fromkeys(of.get(key) for of in settings.values())) for key in keys}
     return {axis: levels for axis, levels in axes.items() if len(levels) > 1}
 
 

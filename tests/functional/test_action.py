@@ -39,7 +39,7 @@ def test_the_gate_fails_on_a_regression_and_says_so(action: Path, tmp_path: Path
     assert float(outputs["low"]) < float(outputs["ratio"]) < float(outputs["high"])
     summary = (tmp_path / "GITHUB_STEP_SUMMARY").read_text()
     assert summary == Path(outputs["comment"]).read_text() + "\n"
-    assert summary.startswith("### ❌ REGRESSION: B is more than 5 % worse")
+    assert summary.startswith("### ❌ REGRESSION: B is more than 5% worse")
 
 
 def test_an_inconclusive_gate_may_pass_if_told(action: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_three_exit_codes_and_three_formats(tmp_path: Path) -> None:
     """0 passes, 4 is a regression, 5 is neither; text, Markdown and JSON say which."""
     first, second = write(tmp_path / "a", 1.0), write(tmp_path / "b", 1.1)
     text = command("compare", first, second, "--fail-above", "5%", cwd=tmp_path)
-    assert (text.code, text.out.splitlines()[0]) == (4, "REGRESSION: B is more than 5 % worse"), text.err
+    assert (text.code, text.out.splitlines()[0]) == (4, "REGRESSION: B is more than 5% worse"), text.err
     page = command("compare", first, second, "--fail-above", "0.1", "--format", "markdown", cwd=tmp_path)
     assert (page.code, page.out.splitlines()[0][-8:]) == (5, "e cycles"), page.out
     file = tmp_path / "comparison.json"

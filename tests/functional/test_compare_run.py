@@ -31,7 +31,7 @@ def test_two_configs_are_measured_in_turns_and_compared(tmp_path: Path) -> None:
     options = ["--cycles", "2", "--figure", "output_tokens_per_s", "--fail-above", "5%", "--allow", "verdict"]
     done = place.run("compare", "--run", first, second, *options)
     assert done.code == 4, done.out + done.err
-    assert "REGRESSION: B is more than 5 % worse" in done.out
+    assert "REGRESSION: B is more than 5% worse" in done.out
     assert "paired by cycle" in done.out
     assert "backend.options.request_s: 0.02 in A, 0.2 in B" in done.out
     again = place.run("compare", "--run", first, second, *options, "--format", "markdown")

@@ -143,6 +143,13 @@ def test_main_effects_need_a_complete_crossing() -> None:
     assert main_effects(of, {name: {"p": 1} for name in settings}) == "no axis has two levels"
 
 
+def test_a_cell_without_a_key_has_a_level_of_its_own() -> None:
+    """A setting that only one of two cells has is an axis too."""
+    effects = main_effects(fitted(cell("a", (2.0, 2.1)), cell("b", (1.0, 1.1))), {"a": {}, "b": {"dtype": "float32"}})
+    assert not isinstance(effects, str)
+    assert [(each.axis, each.reference, each.level) for each in effects] == [("dtype", None, "float32")]
+
+
 def test_the_front_has_what_nothing_beats() -> None:
     """Less energy or less latency; ties stay, and what is not known is not on it."""
     points = [Point("a", 1, 9), Point("b", 2, 5), Point("c", 3, 5), Point("d", 4, 1), Point("e", 2, 5)]

@@ -20,6 +20,8 @@ _MOST_ROWS = 50
 
 def lines(answers: Answers) -> tuple[str, ...]:
     """For a terminal: the answers in sentences, then the cells, the pairs and the axes."""
+    if not answers.ranked:
+        return (*sentences(answers), *(f"Not ranked: {name}: {why}" for name, why in answers.unranked.items()))
     table = [_HEAD, *_rows(answers)]
     widths = [max(len(row[place]) for row in table) for place in range(len(_HEAD))]
     padded = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in table]

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ai_energy_benchmarks.config.loading import mapping_from_file
+from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.study.axes import flat_settings
 from ai_energy_benchmarks.study.file import is_study
 from ai_energy_benchmarks.text.yaml_text import dump
 
@@ -25,9 +27,12 @@ def study_of_two(first: Path, second: Path, directory: Path, cycles: int = CYCLE
     configs = [_config(file) for file in (first, second)]
     if configs[0] == configs[1]:
         raise ConfigError(f"{first} and {second} ask for the same", remedy="name two configs that differ")
+    flat = [flat_settings(config) for config in configs]
+    common = {key: value for key, value in flat[0].items() if key in flat[1] and flat[1][key] == value}
     study = {
         "name": f"{first.stem} against {second.stem}",
-        "experiments": configs,
+        "base": with_overrides({}, common),
+        "experiments": [{key: value for key, value in of.items() if key not in common} for of in flat],
         # Of two cells a Williams design is AB BA AB …: each comes first, and follows the other, equally often.
         "design": {"cycles": cycles, "order": "latin_square"},
         "output_dir": str(directory),

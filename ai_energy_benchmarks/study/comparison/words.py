@@ -63,7 +63,7 @@ def decided(comparison: Comparison) -> str | None:
     """The decision in one sentence; None where nothing was to be decided."""
     if comparison.decision is None or comparison.limit is None:
         return None
-    return _DECIDED[comparison.decision].format(limit=f"{100 * comparison.limit:.4g} %")
+    return _DECIDED[comparison.decision].format(limit=f"{100 * comparison.limit:.4g}%")
 
 
 def sentence(comparison: Comparison) -> str:
