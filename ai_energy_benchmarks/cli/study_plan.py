@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ai_energy_benchmarks.cli.logs import log_options
 from ai_energy_benchmarks.cli.streams import say
+
+if TYPE_CHECKING:
+    from ai_energy_benchmarks.study.file import Study
 
 _MOST_SHOWN = 20
 
@@ -22,12 +26,17 @@ def plan(file: Path, overrides: tuple[str, ...], everything: bool) -> None:
     """Check the study FILE without running it: its cells, which are left out and why, their order, time and disk."""
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
-    from ai_energy_benchmarks.study.disk import shown_bytes
     from ai_energy_benchmarks.study.file import load_study
+
+    show(load_study(file, parse_assignments(overrides), defaults=read_user_defaults()), everything=everything)
+
+
+def show(study: Study, *, everything: bool = False) -> None:
+    """Print what a study would do; ``everything`` lists all cells."""
+    from ai_energy_benchmarks.study.disk import shown_bytes
     from ai_energy_benchmarks.study.opening import planned
     from ai_energy_benchmarks.study.plan import estimate, first_order, funnel
 
-    study = load_study(file, parse_assignments(overrides), defaults=read_user_defaults())
     expansion, design = planned(study), study.config.design
     for line in funnel(expansion, design.max_cycles):
         say(line)

@@ -25,16 +25,28 @@ if TYPE_CHECKING:
 @output_dir_option("results/<name>")
 @log_options
 def validate(config: Path, overrides: tuple[str, ...], samples: int | None, output_dir: Path | None) -> None:
-    """Check the file CONFIG against this machine, and say what its run would do. Nothing is loaded or measured."""
+    """Check the file CONFIG against this machine, and say what its run would do. Nothing is loaded or measured.
+
+    Of a study it says what ``study plan`` says.
+    """
     from ai_energy_benchmarks.cli.engines import naming_all_engines
     from ai_energy_benchmarks.config.loading import load_config
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
     from ai_energy_benchmarks.errors import BenchmarkError, ConfigError
     from ai_energy_benchmarks.runner import BenchmarkRunner
+    from ai_energy_benchmarks.study.file import is_study, load_study
+    from ai_energy_benchmarks.text.yaml_text import read
 
     defaults = read_user_defaults()
-    changes = as_overrides(samples, output_dir) | parse_assignments(overrides)
+    options, further = as_overrides(samples, output_dir), parse_assignments(overrides)
+    if is_study(read(config).value):
+        from ai_energy_benchmarks.cli.study_plan import show
+
+        of_cells = {key if key == "output_dir" else f"base.{key}": value for key, value in options.items()}
+        show(load_study(config, of_cells | further, defaults=defaults))
+        return
+    changes = options | further
     checked = load_config(config, changes, defaults=defaults)
     runner = BenchmarkRunner(checked)
     try:

@@ -20,7 +20,7 @@ def test_every_example_is_a_study_that_fits(tmp_path: Path, name: str) -> None:
     file = tmp_path / "mine.yaml"
     assert exit_code(["study", "init", str(file), "--example", name]) == 0
     assert exit_code(["study", "init", str(file), "--example", name]) == 2
-    assert exit_code(["study", "plan", str(file)]) == 0
+    assert exit_code(["study", "plan", str(file)]) == exit_code(["validate", str(file), "--samples", "400"]) == 0
     assert " FILE" not in file.read_text()
 
 
