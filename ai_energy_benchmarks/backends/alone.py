@@ -1,41 +1,41 @@
-"""One engine in this process at a time: two would count each other's processor time, and load into each other's way."""
+"""Engines in this process one at a time: two would count each other's energy, and load into each other's way.
+
+While transformers builds a model it changes torch's defaults for the whole process, so a second model that is loaded
+meanwhile ends up without weights ("Cannot copy out of meta tensor").
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from attrs import define, field
+logger = logging.getLogger(__name__)
 
-from ai_energy_benchmarks.errors import BackendError
-
-
-@define
-class _Loaded:
-    lock: threading.Lock = field(factory=threading.Lock)
-    threads: dict[int, tuple[int, str]] = field(factory=dict)  # id of the engine's owner → its thread and its model
+_running = threading.RLock()
+_loading = threading.RLock()
 
 
-_loaded = _Loaded()
+@contextmanager
+def running_alone(*, in_process: bool) -> Iterator[None]:
+    """Around a whole benchmark: one in another thread is waited for, since its work would be in the idle power too.
 
-
-def begin_alone(owner: object, model: str) -> None:
-    """Call before an engine is loaded. The same thread may load another one, which then works while this one rests.
-
-    Raises:
-        BackendError: another thread has an engine.
+    Args:
+        in_process: whether the engine works in this process; a server's client disturbs nobody.
     """
-    here = threading.get_ident()
-    with _loaded.lock:
-        for thread, other in _loaded.threads.values():
-            if thread != here:
-                raise BackendError(
-                    f"{other} is loaded in another thread of this process; each would count the other's energy",
-                    remedy="run the benchmarks one after the other, or each in a process of its own",
-                )
-        _loaded.threads[id(owner)] = here, model
+    if not in_process:
+        yield
+        return
+    if not _running.acquire(blocking=False):
+        logger.warning("another benchmark runs in this process; this one begins once it has ended")
+        _running.acquire()
+    try:
+        yield
+    finally:
+        _running.release()
 
 
-def end_alone(owner: object) -> None:
-    """Call once it is released."""
-    with _loaded.lock:
-        _loaded.threads.pop(id(owner), None)
+def loading_alone() -> threading.RLock:
+    """Around the loading of a model."""
+    return _loading

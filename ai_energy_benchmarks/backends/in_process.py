@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 from attrs import evolve
 
-from ai_energy_benchmarks.backends.alone import begin_alone, end_alone
+from ai_energy_benchmarks.backends.alone import loading_alone
 from ai_energy_benchmarks.backends.base import BackendSettings
 from ai_energy_benchmarks.backends.entering import EnteredBackend
 from ai_energy_benchmarks.backends.used import UsedParameters
@@ -55,11 +55,10 @@ class InProcessBackend(EnteredBackend):
         # Callers may have deleted these to free memory themselves, so assigning is all that is safe.
         self.model = self.tokenizer = None
         self._free_memory()
-        end_alone(self)
 
     def __enter__(self: _Self) -> _Self:
-        begin_alone(self, self.settings.model)
-        return super().__enter__()
+        with loading_alone():
+            return super().__enter__()
 
     @abstractmethod
     def _initialize_model(self) -> None:

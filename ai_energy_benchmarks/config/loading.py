@@ -70,13 +70,17 @@ def mapping_from_file(path: str | File) -> Mapping[str, object]:
     return document_mapping(document, str(path))
 
 
-def config_from_yaml(text: str, source: str = "YAML text") -> BenchmarkConfig:
+def config_from_yaml(text: str, source: str = "YAML text", *, stored: bool = False) -> BenchmarkConfig:
     """The config in a YAML text; ``source`` names it in messages.
+
+    Args:
+        stored: whether the text is the ``config.yaml`` of a result: a reference ``${NAME}`` in it stands for a secret,
+            and becomes ``***``.
 
     Raises:
         ConfigError: with all problems.
     """
-    return _from_document(yaml_text.parse(text, source), source, {})
+    return _from_document(yaml_text.parse(text, source, stored=stored), source, {})
 
 
 def config_from_mapping(mapping: Mapping[str, object], source: str = "the config") -> BenchmarkConfig:

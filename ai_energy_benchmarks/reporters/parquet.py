@@ -13,6 +13,7 @@ from attrs import frozen
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.errors import ReporterError
 from ai_energy_benchmarks.reporters.base import ReporterSettings
+from ai_energy_benchmarks.results.clean_frames import clean_frame
 from ai_energy_benchmarks.results.requests import FILLERS_FILE, fillers_frame, request_frames, requests_frame
 from ai_energy_benchmarks.results.timeline import timeline_frame
 from ai_energy_benchmarks.results.writing import replacing, write_errors
@@ -94,7 +95,7 @@ def _frame_errors(path: Path) -> Iterator[None]:
 
 def _write(frame: polars.DataFrame, path: Path) -> None:
     with _frame_errors(path), replacing(path) as temporary, temporary.open("xb") as file:
-        frame.write_parquet(file)
+        clean_frame(frame).write_parquet(file)
 
 
 def _write_in_pieces(frames: Iterable[polars.DataFrame], path: Path) -> None:
@@ -108,5 +109,5 @@ def _write_in_pieces(frames: Iterable[polars.DataFrame], path: Path) -> None:
         for number, frame in enumerate(frames):
             pieces.append(Path(directory) / f"{number:06}.parquet")
             with pieces[-1].open("xb") as file:
-                frame.write_parquet(file)
+                clean_frame(frame).write_parquet(file)
         _sink(pieces, temporary)

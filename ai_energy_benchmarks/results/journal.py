@@ -24,6 +24,7 @@ from ai_energy_benchmarks.domain.power import Samples, Series
 from ai_energy_benchmarks.domain.result import Reasoning, RowFiles, Step, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ReporterError
+from ai_energy_benchmarks.results.clean_frames import clean_frame
 from ai_energy_benchmarks.results.details import details
 from ai_energy_benchmarks.results.request_columns import RowFacts
 from ai_energy_benchmarks.results.requests import filler_frame, trial_frames
@@ -66,6 +67,7 @@ class Journal:
         config_yaml: the config as resolved.
         run: facts that are known from the start, as JSON holds them.
         problem: why nothing more is kept; empty while all is well.
+        begun: whether it holds the start of the run.
         reported: set once the run's report is written, which makes the journal needless.
     """
 
@@ -74,6 +76,7 @@ class Journal:
     run: Mapping[str, object]
     problem: str = ""
     reported: bool = False
+    begun: bool = False
     _lines: TextIO | None = None
     _steps: int = 0
     _findings: int = 0
@@ -97,6 +100,7 @@ class Journal:
             try_lock(self._lines)
             write_text(self.directory / "config.yaml", self.config_yaml)
             self._write([{"run": self.run}])
+            self.begun = True
         except (OSError, TypeError, ValueError, ReporterError) as error:
             self._give_up(error)
         return self
@@ -184,7 +188,7 @@ class Journal:
             path = self.directory / f"{self._pieces:06}.parquet"
             # Through memory, so that a full disk is an OSError and not an error of the frame library.
             content = io.BytesIO()
-            frame.write_parquet(content, compression="lz4")
+            clean_frame(frame).write_parquet(content, compression="lz4")
             with path.open("wb") as file:
                 file.write(content.getbuffer())
                 file.flush()

@@ -53,6 +53,14 @@ class Left:
     row_files: RowFiles = field(factory=lambda: RowFiles(()))
 
 
+def has_begun(run_directory: Path) -> bool:
+    """Whether a journal holds at least the start of its run."""
+    try:
+        return bool(_lines((run_directory / JOURNAL / LINES_FILE).read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError):
+        return True  # whoever reads it will say what is wrong
+
+
 def read_journal(run_directory: Path) -> Left:
     """Read ``journal/`` of a run's directory; a line that was cut short ends it.
 
@@ -73,7 +81,7 @@ def read_journal(run_directory: Path) -> Left:
         started_utc=run["started_utc"],
         clock_offset_s=run["clock_offset_s"],
         environment=details().structure(run["environment"], Environment),
-        config=config_from_yaml(config_yaml, source=str(directory / "config.yaml")),
+        config=config_from_yaml(config_yaml, source=str(directory / "config.yaml"), stored=True),
     )
     trials: dict[int, Mapping[str, Any]] = {}
     series: list[list[str]] = []

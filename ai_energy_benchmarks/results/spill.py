@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from ai_energy_benchmarks.domain.outcome_rows import CODES, FAILED, HASH_BYTES, LISTS, UNTOLD, WHOLE, Lists, Rows
+from ai_energy_benchmarks.results.clean_frames import clean_frame
 from ai_energy_benchmarks.results.list_series import of_lengths
 from ai_energy_benchmarks.results.run_directory import SPILL_PREFIX
 
@@ -56,7 +57,7 @@ class SpillDirectory:
             file = self._directory / f"{number:06}.parquet"
             part = file.with_suffix(".part")
             with part.open("xb") as opened:
-                _frame(piece.rows).write_parquet(opened, compression="lz4")
+                clean_frame(_frame(piece.rows)).write_parquet(opened, compression="lz4")
             part.rename(file)
         except OSError as error:
             self.problem = f"{self._directory or self.parent}: {error.strerror or error}"

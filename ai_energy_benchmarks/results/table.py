@@ -13,6 +13,7 @@ from typing import TextIO
 from ai_energy_benchmarks.errors import ReporterError
 from ai_energy_benchmarks.results.run_directory import try_lock
 from ai_energy_benchmarks.results.writing import replacing, write_errors
+from ai_energy_benchmarks.safety.secrets import blanked
 
 try:
     import fcntl
@@ -108,5 +109,5 @@ def _placed(columns: list[str], row: Mapping[str, str]) -> list[str]:
     """The row's cells in the order of the columns; of two columns with one name the first is meant."""
     cells = [""] * len(columns)
     for name, value in row.items():
-        cells[columns.index(name)] = value
+        cells[columns.index(name)] = blanked(value)
     return cells

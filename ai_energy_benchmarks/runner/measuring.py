@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attrs import define, evolve
 
+from ai_energy_benchmarks.backends.alone import running_alone
 from ai_energy_benchmarks.backends.base import Backend, Demand
 from ai_energy_benchmarks.config.loading import config_to_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
@@ -154,9 +155,11 @@ class Measuring:
         members = self._members(record.environment)
         progress = LoggedProgress(members.progress, record)
         steps = Steps(self.config, evolve(members, progress=progress), record, keeper)
+        in_process = not getattr(self.backend, "needs_endpoint", False)
         try:
             try:
-                run_to_end(steps.run())
+                with running_alone(in_process=in_process):
+                    run_to_end(steps.run())
             finally:
                 keeper.interrupts.hold()
         except GaveUpError:

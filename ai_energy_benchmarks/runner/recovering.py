@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.results.journal_reading import Left, read_journal
+from ai_energy_benchmarks.results.journal_reading import Left, has_begun, read_journal
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
 from ai_energy_benchmarks.results.run_directory import held, left_journals, left_spills, remove_journal
 from ai_energy_benchmarks.runner.record import Record
@@ -46,7 +46,10 @@ def recover(output_dir: Path) -> Iterator[Recovered]:
         raise ConfigError(f"{output_dir} holds no run that ended without its report", remedy=remedy)
     with held(output_dir, "recover"):
         for directory in left_journals(output_dir):
-            yield _recovered(output_dir, directory)
+            if has_begun(directory):
+                yield _recovered(output_dir, directory)
+            else:  # killed before the first line: nothing was measured
+                remove_journal(directory)
 
 
 def _recovered(output_dir: Path, directory: Path) -> Recovered:

@@ -84,7 +84,7 @@ class Outputs:
                 with journal:
                     yield journal
             finally:
-                if journal.reported:
+                if journal.reported or not journal.begun:
                     remove_journal(own)
 
     def report(self, result: BenchmarkResult, journal: Journal | None = None) -> Reported:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path as File
 
 import yaml
@@ -100,8 +101,9 @@ class _Loader(LimitedLoader):
 class _Reader:
     """Turns nodes into values, and remembers what was wrong on the way."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self.problems: list[Problem] = []
+        self._environment = environment
         self._open: set[int] = set()
         self._values: dict[int, object] = {}  # an alias gives the same node again
 
@@ -132,7 +134,9 @@ class _Reader:
 
     def _scalar(self, node: yaml.Node, *, secret: bool) -> object:
         try:
-            text = from_variables(substitute(node.value, os.environ), node.value, os.environ, secret=secret)
+            text = from_variables(
+                substitute(node.value, self._environment), node.value, self._environment, secret=secret
+            )
         except InvalidError as error:
             if secret:
                 raise wrong(
@@ -158,8 +162,18 @@ class _Reader:
         return found
 
 
-def parse(text: str, source: str) -> Document:
+class _NoVariables(dict[str, str]):
+    """In the place of every variable, ``***``."""
+
+    def get(self, key: str, default: object = None) -> str:
+        return HIDDEN
+
+
+def parse(text: str, source: str, *, stored: bool = False) -> Document:
     """Read YAML text.
+
+    Args:
+        stored: whether it is that of a result, whose references stand for secrets that are not needed any more.
 
     Raises:
         ConfigError: it is not YAML; the message has line and column.
@@ -178,7 +192,7 @@ def parse(text: str, source: str) -> Document:
         raise ConfigError(f"{source} is nested too deeply", remedy="remove brackets") from None
     if root is None:
         return Document(None, (), None)
-    reader = _Reader()
+    reader = _Reader(_NoVariables() if stored else os.environ)
     return Document(marked(reader.value(root, ())), tuple(reader.problems), root)
 
 

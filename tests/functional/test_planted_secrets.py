@@ -181,3 +181,13 @@ def test_a_batch_hands_secrets_over_without_writing_them(quoting: ScriptedServer
     assert {each.body["password"] for each in posted} == {CLEAR["body"]}
     assert {each.headers["authorization"][:6] for each in posted} == {"Basic "}
     assert_clean(tmp_path / "out", done)
+
+
+def test_a_result_is_read_again_without_its_secrets(quoting: ScriptedServer, tmp_path: Path) -> None:
+    """``reanalyze`` and ``recover`` need no variable that the config named."""
+    file = config(tmp_path, quoting)
+    done = command("run", file, cwd=tmp_path, **VARIABLES)
+    assert (tmp_path / "out" / "result.json").exists(), done
+    again = command("reanalyze", "out", cwd=tmp_path)
+    assert "bit for bit" in again.out, again
+    assert_clean(tmp_path / "out", again)

@@ -6,16 +6,17 @@ import multiprocessing
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from ai_energy_benchmarks.backends.alone import begin_alone, end_alone
+from ai_energy_benchmarks.backends.alone import running_alone
 from ai_energy_benchmarks.backends.server.file_limit import too_few_files
 from ai_energy_benchmarks.config.loading import config_from_yaml, load_config
 from ai_energy_benchmarks.datasets.base import DatasetSettings
 from ai_energy_benchmarks.datasets.local import LocalDataset, LocalOptions
-from ai_energy_benchmarks.errors import BackendError, BenchmarkError, ConfigError, DatasetError, ReporterError
+from ai_energy_benchmarks.errors import BackendError, ConfigError, DatasetError, ReporterError
 from ai_energy_benchmarks.machine.forks import forked_with_threads
 from ai_energy_benchmarks.results import table
 from ai_energy_benchmarks.results.reading import load_document
@@ -126,27 +127,26 @@ def test_a_load_beyond_the_limit_of_open_files_is_refused_with_the_number_that_w
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_two_engines_in_two_threads_are_refused_by_name() -> None:
-    """One after the other, or in one thread, they work."""
-    first, second = object(), object()
-    begin_alone(first, "model-a")
-    begin_alone(second, "model-b")
-    end_alone(second)
-    errors: list[BenchmarkError] = []
+def test_two_benchmarks_in_two_threads_run_one_after_the_other() -> None:
+    """Each would count the other's energy; with a server as engine they run side by side."""
+    inside, most = 0, 0
 
-    def other() -> None:
-        try:
-            begin_alone(second, "model-b")
-        except BenchmarkError as error:
-            errors.append(error)
+    def run(in_process: bool) -> None:
+        nonlocal inside, most
+        with running_alone(in_process=in_process):
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.05)
+            inside -= 1
 
-    for _ in range(2):
-        thread = threading.Thread(target=other)
-        thread.start()
-        thread.join()
-        end_alone(first)
-    assert ["model-a is loaded in another thread" in str(each) for each in errors] == [True]
-    end_alone(second)
+    for in_process, expected in ((True, 1), (False, 3)):
+        most = 0
+        threads = [threading.Thread(target=run, args=(in_process,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert most == expected
 
 
 def _checked(answers: object) -> None:

@@ -55,7 +55,7 @@ def load_stored(directory: Path) -> Stored:
     """
     (document,) = load_results(directory / RESULT_FILE)
     config_yaml = _text(directory / "config.yaml")
-    config = config_from_yaml(config_yaml, source=str(directory / "config.yaml"))
+    config = config_from_yaml(config_yaml, source=str(directory / "config.yaml"), stored=True)
     requests = _table(directory / "requests.parquet", "token_times_s")
     timeline = _table(directory / "timeline.parquet", "detail")
     fillers = _fillers(directory / FILLERS_FILE)

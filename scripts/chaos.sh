@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Tries what is promised in docs/reliability.md: kills at random instants, bad replies, planted secrets, foreign work trees.
+#
+#   --heavy   50 kills of each kind of run with each signal; takes hours. Otherwise one of each.
+#
+# Further arguments go to scripts/chaos/kills.py, such as --seed N or the kinds: server launched batch pytorch.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+source scripts/environment.sh
+
+each=1
+if [[ ${1:-} == --heavy ]]; then
+    each=50
+    shift
+fi
+
+prepare dev,pytorch
+export PYTHONPATH=$root
+say "bad replies, planted secrets, limits, foreign work trees, and what is left of launched servers"
+"$venv/bin/python" -m pytest -q -n 0 tests/integration/test_bad_replies.py tests/functional/test_planted_secrets.py \
+    tests/unit/test_secrets.py tests/unit/test_input_limits.py tests/functional/test_foreign_work_tree.py \
+    tests/functional/test_nothing_left.py tests/functional/test_endings.py
+say "kills"
+exec "$venv/bin/python" scripts/chaos/kills.py --each "$each" "$@"
