@@ -80,6 +80,19 @@ def _gpu(config: BenchmarkConfig) -> Iterator[Problem]:
             yield Problem(("gpu", key), f"contradicts {other}; keep one of the two")
     if (gpu.power_limited or gpu.clock_locked) and config.backend.device.partition(":")[0] == "cpu":
         yield Problem(("gpu",), f"has no effect on backend.device: {config.backend.device}; remove it")
+    elif (gpu.power_limited or gpu.clock_locked) and _elsewhere(config):
+        yield Problem(("gpu",), "sets GPUs of this machine, but the server is on another one; remove it")
+
+
+def _elsewhere(config: BenchmarkConfig) -> bool:
+    """Whether the endpoint is another machine, unless the config says that it means this one."""
+    endpoint = config.backend.endpoint
+    if endpoint is None or config.metrics.assume_local:
+        return False
+    try:
+        return not parse_address(endpoint).local
+    except ValueError:
+        return False  # a problem of its own
 
 
 def _backend(backend: BackendConfig) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from ai_energy_benchmarks.results.no_score import number, token_doubt_of
 from ai_energy_benchmarks.results.units import J_PER_WH
 
 Document = Mapping[str, object]
+LATENCIES, STATISTICS = ("ttft", "tpot", "itl", "e2e"), ("mean", "p50", "p95", "p99")
 Kind = Literal["energy", "throughput", "latency"]
 
 
@@ -145,16 +146,21 @@ def _latency(name: str, statistic: str) -> Callable[[Document, str], Quoted | st
     return read
 
 
+def latency_figure(name: str, statistic: str) -> str:
+    """What a latency is called as a figure: ``ttft_ms`` for its mean, ``ttft_p95_ms``."""
+    return f"{name}_ms" if statistic == "mean" else f"{name}_{statistic}_ms"
+
+
 def _latencies() -> list[Figure]:
     return [
         Figure(
-            f"{name}{'' if statistic == 'mean' else f'_{statistic}'}_ms",
+            latency_figure(name, statistic),
             f"ms {name.upper()} ({statistic})",
             "latency",
             _latency(name, statistic),
         )
-        for name in ("ttft", "tpot", "itl", "e2e")
-        for statistic in ("mean", "p50", "p95", "p99")
+        for name in LATENCIES
+        for statistic in STATISTICS
     ]
 
 

@@ -159,6 +159,14 @@ def test_contradictions_are_found_in_the_config(tmp_path: Path) -> None:
         config_from_mapping({"backend": {"type": "pytorch", "model": "m", "device": "cpu"}, "gpu": {"sm_clock_mhz": 1}})
 
 
+def test_a_server_elsewhere_has_no_gpu_to_set() -> None:
+    """The driver of this machine says nothing to another one's GPUs."""
+    backend = {"type": "openai", "model": "m", "endpoint": "http://far.example:8000/v1"}
+    config = {"backend": backend, "metrics": {"enabled": False}, "gpu": {"power_limit_w": 250}}
+    with pytest.raises(ConfigError, match="the server is on another one"):
+        config_from_mapping(config)
+
+
 def test_without_persistence_the_limit_holds_while_it_is_held(simulate: Simulate) -> None:
     """The driver forgets settings when its last user leaves; the one who set them stays."""
     machine = simulate(board(persistence=False))

@@ -12,6 +12,7 @@ from ai_energy_benchmarks import load_frame
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.study.cells import Cell, write_cells
 from ai_energy_benchmarks.study.manifest import ManifestWriter
+from ai_energy_benchmarks.study.stored_runs import read_runs
 from tests.unit.test_compare import BASE, changed
 
 
@@ -82,3 +83,21 @@ def test_a_single_result_is_a_frame_with_all_its_columns(tmp_path: Path) -> None
     assert one["cycle"].dtype == polars.Int64
     with pytest.raises(ConfigError, match="cannot read"):
         load_frame(tmp_path / "nowhere")
+
+
+def test_cells_of_a_study_are_named_by_path_label_or_id(tmp_path: Path) -> None:
+    """All lead to the completed cycles of the cell; a study of several cells, and a name of none, list the cells."""
+    directory = study(tmp_path / "study")
+    by_path, by_label, by_id = (
+        read_runs([name]) for name in (directory / "cells" / "b1-0", f"{directory}:batch=1", f"{directory}:b1")
+    )
+    assert [run.cycle for run in by_path] == [1, 2]
+    assert [run.directory for run in by_path] == [run.directory for run in by_label] == [run.directory for run in by_id]
+    assert {run.study for run in by_path} == {directory.resolve()}
+    assert [run.cycle for run in read_runs([f"{directory}:batch=2"])] == [1]  # the second cycle failed
+    for name, said in (
+        (str(directory), "is a study of 2 cells: batch=1, batch=2"),
+        (f"{directory}:x", "no single cell"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            read_runs([name])
