@@ -7,28 +7,14 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
 from ai_energy_benchmarks.domain.statistics import t95
-from ai_energy_benchmarks.results.no_score import number
+from ai_energy_benchmarks.results.quotable import FIGURES, block, quoted
 
 
 def headline_j_per_token(document: Mapping[str, object]) -> float | None:
-    """J per output token of the component that a report is about; None where it has none, or withholds it.
-
-    Under concurrency the steady state leads. The GPU comes first, then what else has a figure, as in the report.
-    """
-    derived = document.get("derived")
-    if not isinstance(derived, Mapping):
-        return None
-    for component in ("gpu", "cpu", "system", "dram"):
-        block = derived.get(component)
-        if not isinstance(block, Mapping):
-            continue
-        steady = block.get("steady")
-        leading = steady if isinstance(steady, Mapping) else block
-        figure = leading.get("j_per_output_token")
-        value = number(figure.get("value")) if isinstance(figure, Mapping) else None
-        if value is not None:
-            return value
-    return None
+    """J per output token of the component that a report is about; None where it has none, or withholds it."""
+    component = str(block(document, "verdict").get("headline") or "total")
+    found = quoted(document, FIGURES["j_per_output_token"], component)
+    return None if isinstance(found, str) else found.value
 
 
 def relative_half_width(values: Sequence[float]) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from io import FileIO
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from attrs import define, evolve, field, frozen
 
@@ -227,13 +229,13 @@ class ManifestWriter:
     """
 
     directory: Path
-    _file: IO[bytes] | None = None
+    _file: FileIO | None = None
 
     def __enter__(self) -> ManifestWriter:
         path = self.directory / MANIFEST_FILE
         with write_errors(path):
             self.directory.mkdir(parents=True, exist_ok=True)
-            file = path.open("ab+")
+            file = path.open("ab+", buffering=0)
             if not try_lock(file):
                 file.close()
                 raise ReporterError(
@@ -257,13 +259,19 @@ class ManifestWriter:
         assert self._file is not None, "the manifest is entered"
         at_utc = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         line = json.dumps({"event": event, "at_utc": at_utc, **details}, ensure_ascii=False)
+        content = line.encode("utf-8", errors="replace") + b"\n"
         with write_errors(self.directory / MANIFEST_FILE):
-            self._file.write(line.encode("utf-8", errors="replace") + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            size_bytes = os.fstat(self._file.fileno()).st_size
+            try:
+                if self._file.write(content) != len(content):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.truncate(size_bytes)  # a full disk may take a part of a line, which is no event
+                raise
 
 
-def _cut_torn_line(file: IO[bytes]) -> None:
+def _cut_torn_line(file: FileIO) -> None:
     """Remove what a crash left of a line: it is no event, and the next one must begin a line of its own."""
     file.seek(0)
     content = file.read()

@@ -31,7 +31,7 @@ def write_result(run: CellRun, j_per_token: float = 1.0, ending: str = "complete
     document = {
         "schema_version": 1,
         "ending": ending,
-        "verdict": {"level": level},
+        "verdict": {"level": level, "headline": "gpu"},
         "derived": {"gpu": {"j_per_output_token": {"value": j_per_token}}},
     }
     (run.directory / "result.json").write_text(json.dumps(document))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,29 @@ def test_a_line_that_a_crash_cut_short_is_no_event(tmp_path: Path) -> None:
         with ManifestWriter(tmp_path) as writer:
             start(writer, "a")
         assert len(read_manifest(tmp_path).attempts) == 1
+
+
+def test_a_full_disk_leaves_no_part_of_an_event(tmp_path: Path) -> None:
+    """The file may not grow any more (setrlimit(2), RLIMIT_FSIZE): what was written is whole, and more fits later."""
+    code = f"""
+import resource, signal
+from pathlib import Path
+from ai_energy_benchmarks.errors import ReporterError
+from ai_energy_benchmarks.study.manifest import ManifestWriter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with ManifestWriter(Path({str(tmp_path)!r})) as writer:
+    writer.add("opened", schema_version=1, study_sha256="ab", seed=7, environment={{}})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, resource.RLIM_INFINITY))
+    try:
+        writer.add("closed", reason="x" * 200)
+    except ReporterError as error:
+        print(error.message)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    writer.add("closed", reason="disk")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "manifest.jsonl: " in done.stdout
+    assert read_manifest(tmp_path).closed == "disk"
 
 
 def test_a_study_has_begun_with_its_first_whole_event(tmp_path: Path) -> None:

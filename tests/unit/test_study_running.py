@@ -324,6 +324,13 @@ def test_a_full_disk_is_reported_before_the_first_cell(tmp_path: Path, monkeypat
     assert run(opened, FakeExecutor()) == "disk"
 
 
+def test_a_directory_that_cannot_be_written_is_reported_before_the_first_cell(tmp_path: Path) -> None:
+    """With its name, when the study is begun."""
+    (tmp_path / "study").write_text("a file")
+    with pytest.raises(ReporterError, match=f"cannot write {tmp_path / 'study'}"):
+        begun(make_study(tmp_path))
+
+
 def test_until_every_interval_is_narrow(tmp_path: Path) -> None:
     """It ends at the first cycle at which all cells are known well enough, and at the limit otherwise."""
 
