@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -15,6 +16,7 @@ from ai_energy_benchmarks.analysis.steady_slices import pass_mix
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
+from ai_energy_benchmarks.domain.outcomes import as_outcomes
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.summary import SteadyTrial
@@ -37,18 +39,22 @@ def steady_span(outcomes: Sequence[Outcome], concurrency: int) -> tuple[float, f
             f"the pass has {len(outcomes)} requests, fewer than the {concurrency} of load.concurrency, so that many "
             "were never in flight; set scenario.num_samples to at least ten times load.concurrency"
         )
-    opens_s = max(map(_begun_s, heapq.nsmallest(concurrency, outcomes, key=_sent_s)))
-    closes_s = max(each.finished_s for each in outcomes)
+    closes_s = -math.inf
+    first: list[tuple[float, int, float]] = []
+    for position, (sent_s, begun_s, finished_s) in enumerate(as_outcomes(outcomes).spans()):
+        closes_s = max(closes_s, finished_s)
+        # The earliest of them, the latest on top of the heap.
+        if len(first) < concurrency:
+            heapq.heappush(first, (-sent_s, -position, begun_s))
+        elif -sent_s > first[0][0]:
+            heapq.heapreplace(first, (-sent_s, -position, begun_s))
+    opens_s = max(begun_s for *_, begun_s in first)
     if closes_s <= opens_s:
         return (
             "when each of the first requests had its first token, the last one of the pass had ended; set "
             "scenario.num_samples to at least ten times load.concurrency"
         )
     return opens_s, closes_s
-
-
-def _sent_s(outcome: Outcome) -> float:
-    return outcome.sent_s
 
 
 def _begun_s(outcome: Outcome) -> float:

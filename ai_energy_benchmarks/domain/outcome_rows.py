@@ -132,6 +132,13 @@ class Rows:
         for row, values in enumerate(rows):
             yield _completion(hashes[row * width : (row + 1) * width], values)
 
+    def spans(self) -> Iterator[tuple[float, float, float]]:
+        """Of each row when it was sent, when its first token event came (else its end), and when it ended."""
+        first, events = 0, self.lists["token_times_s"]
+        for sent_s, finished_s, end in zip(self.times_s[::2], self.times_s[1::2], events.ends, strict=True):
+            yield sent_s, events.values[first] if end > first else finished_s, finished_s
+            first = end
+
     def rows_from(self, sources: Collection[TokenSource]) -> Iterator[int]:
         """Rows of completions whose tokens come from one of these."""
         codes = {code for code, (source, _) in CODES.items() if source in sources}

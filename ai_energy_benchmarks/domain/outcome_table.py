@@ -14,7 +14,7 @@ from attrs import define, field
 
 from ai_energy_benchmarks.domain.completions import Completion, Outcome, TokenSource
 from ai_energy_benchmarks.domain.outcome_rows import Rows, holds
-from ai_energy_benchmarks.domain.outcomes import Outcomes
+from ai_energy_benchmarks.domain.outcomes import Outcomes, as_outcomes
 
 # A piece ends here, or at ``piece_rows``, so that writing one holds nothing up and reading one again is cheap.
 _PIECE_BYTES = 4 * 2**20
@@ -125,6 +125,12 @@ class OutcomeTable(Outcomes):
         for number, start in enumerate(self._starts):
             found.update(start + row for row in self._piece(number).rows_from(sources))
         return sorted(found)
+
+    def spans(self) -> Iterator[tuple[float, float, float]]:
+        """In the order in which they were added."""
+        for number, start in enumerate(self._starts):
+            for position, span in enumerate(self._piece(number).spans(), start):
+                yield next(as_outcomes((self._whole[position],)).spans()) if position in self._whole else span
 
     def __len__(self) -> int:
         return len(self._numbers)

@@ -53,6 +53,12 @@ class Outcomes(Sequence[Outcome], ABC):
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
         """What ``make`` gives for these outcomes, made once: nothing that follows from them changes any more."""
 
+    def spans(self) -> Iterator[tuple[float, float, float]]:
+        """Of each when it was sent, when its first token came (or its end, if none was seen), and when it ended."""
+        for each in self:
+            times_s = each.token_times_s if isinstance(each, Completion) else ()
+            yield each.sent_s, times_s[0] if len(times_s) else each.finished_s, each.finished_s
+
     @property
     def completions(self) -> Sequence[Completion]:
         """Those that succeeded."""
