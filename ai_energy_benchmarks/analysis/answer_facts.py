@@ -54,7 +54,7 @@ class AnswerFacts:
         output, prompt, events = done.output_tokens, done.prompt_tokens, len(done.token_times_s)
         self.answers += 1
         self.empty += done.empty
-        self.promptless += not prompt
+        self.promptless += not prompt and not done.amounts
         self.context_twice_tokens += output * (2 * prompt + output)
         if (cached := done.cached_prompt_tokens) is not None:
             self.told_cached = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from statistics import fmean
 from typing import Literal
@@ -17,7 +17,7 @@ from ai_energy_benchmarks.domain.components import Component, shown
 from ai_energy_benchmarks.domain.power import Measurement, WorkloadShare
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.statistics import Estimate, estimate_of
-from ai_energy_benchmarks.domain.summary import ComponentEnergy
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, PerUnit
 
 
 def component_energy(
@@ -28,6 +28,7 @@ def component_energy(
     steps: Sequence[Step],
     *,
     shifts: Sequence[Shift] = (),
+    amounts: Mapping[str, Sequence[float]] | None = None,
 ) -> ComponentEnergy:
     """Energy of the components together, the mean over the trials' windows.
 
@@ -36,6 +37,7 @@ def component_energy(
         tokens: output tokens of each window; None withholds energy per token.
         steps: the baselines that give the idle power.
         shifts: what is added to the energy per token of each trial, if anything.
+        amounts: unit → what was produced of it in each window.
     """
     readings = [counted(each, components) for each in _measurements(trials)]
     windows = [window_energy(each) for each in readings]
@@ -47,11 +49,18 @@ def component_energy(
     gain, gain_share = gain_of(all_readings), known_gain_uncertainty(all_readings)
     per_token = None if tokens is None else _per_output_token(windows, tokens, gain_share, shifts)
     per_pass_j = _of_a_window(windows, gain_share)
+    per_amount = {name: _per_amount(windows, each, gain_share) for name, each in (amounts or {}).items()}
     modelled = whole.provenance == "modelled"
     if modelled or _reaches_zero(per_pass_j):
         per_pass_j = _without_interval(per_pass_j)
     if per_token and (modelled or _reaches_zero(per_token.energy_j)):
         per_token = evolve(per_token, energy_j=_without_interval(per_token.energy_j))
+    per_amount = {
+        name: evolve(each, mean_j=_without_interval(each.mean_j))
+        if each is not None and (modelled or _reaches_zero(each.mean_j))
+        else each
+        for name, each in per_amount.items()
+    }
     return ComponentEnergy(
         component=name,
         provenance=whole.provenance,
@@ -69,6 +78,7 @@ def component_energy(
         gain_source=gain.source if gain else "",
         gain_unknown=meters_of_unknown_gain(all_readings),
         per_pass_j=per_pass_j,
+        per_amount_j={name: each for name, each in per_amount.items() if each is not None},
         workload_share=_workload_share(name, trials),
         guessed=whole.guessed,
     )
@@ -112,6 +122,12 @@ def _shifted(ratio_j: Bounds, shift: Shift) -> Bounds:
         ratio_j.best + shift.change,
         ratio_j.high + shift.change + shift.half_width,
     )
+
+
+def _per_amount(windows: Sequence[WindowEnergy], amounts: Sequence[float], gain_share: float | None) -> PerUnit | None:
+    """The same of another unit; None if a trial brought nothing."""
+    per = _per_output_token(windows, [Bounds.exact(amount) for amount in amounts], gain_share, ())
+    return None if per is None else PerUnit(per.energy_j, per.bounds_j)
 
 
 def _of_a_window(windows: Sequence[WindowEnergy], gain_share: float | None) -> Estimate:

@@ -8,6 +8,7 @@ from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import Carbon, Tariff
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS
 
 
 @frozen
@@ -108,6 +109,8 @@ def leading(summary: Summary, energy: ComponentEnergy) -> tuple[ComponentEnergy,
     Returns:
         None where there should be a steady state and there is no figure of this component.
     """
+    if summary.unit.name != OUTPUT_TOKENS:
+        return energy, derive(summary, energy)
     if summary.steady is None:
         return None if _withholds(summary) else (energy, derive(summary, energy))
     steady = steady_energies(summary).get(energy.component)

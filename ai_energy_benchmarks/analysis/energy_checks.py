@@ -46,7 +46,7 @@ def energy_findings(summary: Summary, trials: Sequence[Trial], steps: Sequence[S
     for energy in steady.components if steady is not None else ():
         if energy.component != "total":
             yield from _resolution(energy.component, energy, "the steady state")
-    yield from repetition_findings([each for each in COMPONENTS if each in seen], chosen, steady)
+    yield from repetition_findings([each for each in COMPONENTS if each in seen], chosen, steady, summary.unit)
 
 
 def _lost(summary: Summary, trials: Sequence[Trial], steps: Sequence[Step]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from ai_energy_benchmarks.analysis.pace import Pace
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.work import together
 
 # A closed connection is noticed, and its request dropped, within a step or two of the engine.
 _ABORT_S = 0.25
@@ -82,6 +83,12 @@ def filler_tokens(trial: Trial) -> float:
         for each in trial.fillers
         if isinstance(each, Completion)
     )
+
+
+def whole_amounts(trial: Trial) -> dict[str, float]:
+    """What was produced besides tokens in a trial, by unit; with its fillers, whose energy is in the window too."""
+    done = (filler.amounts for filler in trial.fillers if isinstance(filler, Completion))
+    return together((trial_figures(trial).counts.amounts, *done))
 
 
 def filler_prompt_tokens(trial: Trial) -> int:

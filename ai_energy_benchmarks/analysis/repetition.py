@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 
 from attrs import frozen
 
-from ai_energy_benchmarks.analysis.filler_tokens import filler_tokens
+from ai_energy_benchmarks.analysis.filler_tokens import filler_tokens, whole_amounts
 from ai_energy_benchmarks.analysis.outliers import farthest
 from ai_energy_benchmarks.analysis.trend import holm, trend
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
@@ -16,6 +16,7 @@ from ai_energy_benchmarks.domain.components import FACTS, Component
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.summary import SteadyState
 from ai_energy_benchmarks.domain.verdict import Finding, Level
+from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS, Unit, unit
 
 # All limits are those of docs/measurement.md, "The verdict": WARN and FAIL of the scatter,
 SCATTER: dict[Component, tuple[float, float]] = {name: facts.scatter for name, facts in FACTS.items()}
@@ -37,7 +38,10 @@ class _Test:
 
 
 def repetition_findings(
-    components: Sequence[Component], trials: Sequence[Trial], steady: SteadyState | None = None
+    components: Sequence[Component],
+    trials: Sequence[Trial],
+    steady: SteadyState | None = None,
+    of: Unit = unit(OUTPUT_TOKENS),  # noqa: B008 # it never changes
 ) -> Iterator[Finding]:
     """Scatter over trials, trends and outliers of each component.
 
@@ -46,10 +50,14 @@ def repetition_findings(
 
     Args:
         steady: the steady state of the trials, where that is the headline: then it is what must repeat.
+        of: what energy is counted by; a steady state is known of output tokens alone.
     """
     tests: list[_Test] = []
     for component in components:
-        of_trials = _per_output_token_j(component, trials) if steady is None else _steady_j(component, trials, steady)
+        if steady is None or of.name != OUTPUT_TOKENS:
+            of_trials = _per_unit_j(component, trials, of)
+        else:
+            of_trials = _steady_j(component, trials, steady)
         values_j = tuple(of_trials.values())
         n, name = len(values_j), component.upper()
         if n < 2 or not (mean_j := fmean(values_j)):
@@ -59,11 +67,11 @@ def repetition_findings(
         cv = stdev(values_j) / abs(mean_j)
         warn, fail = SCATTER[component]
         level: Level = "FAIL" if cv > fail else "WARN" if cv > warn else "PASS"
-        message = f"{name} J/output token scatters by {cv:.1%} over {n} trials (CV)"
+        message = f"{name} J/{of.one} scatters by {cv:.1%} over {n} trials (CV)"
         yield Finding(level, "repeatability", message, component)
         if n < 3:
             yield Finding("INFO", "trend", f"{name}: n = {n}, too few trials to see a trend", component)
-        tests += _tests(component, of_trials)
+        tests += _tests(component, of_trials, of)
     significant = holm([each.p_value for each in tests], ALPHA)
     for each, surely in zip(tests, significant, strict=True):
         level = "WARN" if surely and abs(each.effect) >= EFFECT else "PASS"
@@ -71,18 +79,18 @@ def repetition_findings(
         yield Finding(level, each.check, message, each.component)
 
 
-def _tests(component: Component, of_trials: Mapping[int, float]) -> Iterator[_Test]:
+def _tests(component: Component, of_trials: Mapping[int, float], of: Unit) -> Iterator[_Test]:
     values_j, name = list(of_trials.values()), component.upper()
     n = len(values_j)
     if (apart := farthest(values_j)) is not None:
         trial = list(of_trials)[apart.position]
-        where = f"{name}: J/output token of trial {trial} lies {apart.deviation:+.1%} from the mean"
+        where = f"{name}: J/{of.one} of trial {trial} lies {apart.deviation:+.1%} from the mean"
         figures = f"Grubbs' test, p = {apart.p_value:.2g}, n = {n}"
         stands_apart = f"{where}, apart from the others ({figures}); the mean includes it"
         inside = f"{where}, not apart from the others ({figures})"
         yield _Test(component, "outliers", apart.p_value, apart.deviation, stands_apart, inside)
     if (line := trend(values_j)) is not None:
-        message = f"{name} J/output token changes by {line.drift:+.1%} from the first trial to the last"
+        message = f"{name} J/{of.one} changes by {line.drift:+.1%} from the first trial to the last"
         message = f"{message} (p = {line.p_value:.2g}, n = {n})"
         yield _Test(component, "trend", line.p_value, line.drift, message, message)
 
@@ -97,11 +105,17 @@ def _steady_j(component: Component, trials: Sequence[Trial], steady: SteadyState
     }
 
 
-def _per_output_token_j(component: Component, trials: Sequence[Trial]) -> dict[int, float]:
+def _per_unit_j(component: Component, trials: Sequence[Trial], of: Unit) -> dict[int, float]:
     values_j: dict[int, float] = {}
     for trial in trials:
-        output_tokens = trial_figures(trial).counts.output_tokens + filler_tokens(trial)
-        if trial.measurement is not None and output_tokens:
+        amount = _amount(trial, of)
+        if trial.measurement is not None and amount:
             energy_j = sum(each.energy_j for each in counted(trial.measurement, (component,)))
-            values_j[trial.number] = energy_j / output_tokens
+            values_j[trial.number] = energy_j / amount
     return values_j
+
+
+def _amount(trial: Trial, of: Unit) -> float:
+    if of.name != OUTPUT_TOKENS:
+        return whole_amounts(trial).get(of.name, 0.0)
+    return trial_figures(trial).counts.output_tokens + filler_tokens(trial)

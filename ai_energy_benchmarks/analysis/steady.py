@@ -41,7 +41,7 @@ def steady_span(outcomes: Sequence[Outcome], concurrency: int) -> tuple[float, f
         )
     closes_s = -math.inf
     first: list[tuple[float, int, float]] = []
-    for position, (sent_s, begun_s, finished_s) in enumerate(as_outcomes(outcomes).spans()):
+    for position, (sent_s, begun_s, finished_s) in enumerate(as_outcomes(outcomes).spans_s()):
         closes_s = max(closes_s, finished_s)
         # The earliest of them, the latest on top of the heap.
         if len(first) < concurrency:

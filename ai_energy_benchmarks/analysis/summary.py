@@ -11,7 +11,7 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.component_energy import component_energy, seen_in_part, shown_components, why_absent
 from ai_energy_benchmarks.analysis.doubtful_tokens import without_token_figures
-from ai_energy_benchmarks.analysis.filler_tokens import filler_prompt_tokens, filler_tokens
+from ai_energy_benchmarks.analysis.filler_tokens import filler_prompt_tokens, filler_tokens, whole_amounts
 from ai_energy_benchmarks.analysis.goodput import goodput
 from ai_energy_benchmarks.analysis.latency import Latencies, Pooling, pooled
 from ai_energy_benchmarks.analysis.prompt_caches import cached_per_pass
@@ -70,7 +70,10 @@ def summarise(
     seen = tuple(each for each, reason in reasons.items() if reason is None)
     absent = {each: reason for each, reason in reasons.items() if reason is not None}
     idle_steps = tuple(each for each in steps if each.name in baselines)
-    components = {each: component_energy(each, (each,), chosen, tokens, idle_steps) for each in seen}
+    made = [whole_amounts(trial) for trial in chosen]
+    names = dict.fromkeys(name for amounts in made for name in amounts)
+    amounts = {name: [each.get(name, 0.0) for each in made] for name in names}
+    components = {each: component_energy(each, (each,), chosen, tokens, idle_steps, amounts=amounts) for each in seen}
     methods = {name: energy.provenance for name, energy in components.items()}
     parts = total_parts(methods, absent, required, seen_in_part(chosen, absent))
     steady = steady_state(chosen, counts, idle_steps, required, doubt)
@@ -89,7 +92,9 @@ def summarise(
         absent=absent,
         reasoning_tokens=_mean_if_all_tell([each.reasoning_tokens for each in counts]),
         cached_prompt_tokens=cached,
-        total=component_energy("total", parts.components, chosen, tokens, idle_steps) if parts.components else None,
+        total=component_energy("total", parts.components, chosen, tokens, idle_steps, amounts=amounts)
+        if parts.components
+        else None,
         total_absent=parts.absent,
         total_excludes=parts.excluded,
         ttft_s=latencies.ttft_s,
@@ -110,6 +115,7 @@ def summarise(
         else 0.0,
         pass_ttft_s=of_pass.ttft_s.mean if of_pass.ttft_s else None,
         pass_e2e_s=of_pass.e2e_s.mean if of_pass.e2e_s else None,
+        amounts={name: _mean(values) for name, values in amounts.items()},
         goodput=_goodput(chosen, counts, steady, slo),
     )
     return without_token_figures(summary, doubt) if doubt else summary

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from attrs import define, field, frozen
 
@@ -21,6 +21,7 @@ class Counts:
         truncated: requests whose prompt was cut.
         retokenised: requests whose tokens were counted by re-tokenising their text.
         sources: where the counts come from.
+        amounts: what was produced besides tokens, by unit.
     """
 
     succeeded: int
@@ -32,6 +33,7 @@ class Counts:
     truncated: int
     retokenised: int
     sources: frozenset[TokenSource] = frozenset()
+    amounts: Mapping[str, float] = field(factory=dict)
 
 
 def count(outcomes: Iterable[Outcome]) -> Counts:
@@ -74,6 +76,7 @@ class Counting:
     _truncated: int = 0
     _retokenised: int = 0
     _sources: set[TokenSource] = field(factory=set)
+    _amounts: dict[str, float] = field(factory=dict)
 
     def add(self, outcome: Outcome) -> None:
         """Add one outcome."""
@@ -85,6 +88,8 @@ class Counting:
         self._output_tokens += outcome.output_tokens
         self._truncated += outcome.truncated_prompt_tokens > 0
         self._sources.add(outcome.token_source)
+        for name, amount in outcome.amounts.items():
+            self._amounts[name] = self._amounts.get(name, 0.0) + amount
         self._retokenised += outcome.token_source == "retokenised"
         if outcome.cached_prompt_tokens is not None:
             self._cached_tokens = (self._cached_tokens or 0) + outcome.cached_prompt_tokens
@@ -107,4 +112,5 @@ class Counting:
             truncated=self._truncated,
             retokenised=self._retokenised,
             sources=frozenset(self._sources),
+            amounts=dict(self._amounts),
         )

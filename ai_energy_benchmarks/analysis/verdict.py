@@ -31,6 +31,7 @@ from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import Ending, Step, Trial
 from ai_energy_benchmarks.domain.summary import Summary
 from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
+from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS, together
 
 _NO_SAMPLES = Samples()
 _WORST_FIRST: tuple[Level, ...] = ("FAIL", "WARN", "INFO", "PASS")
@@ -102,7 +103,7 @@ def judge(
     findings = chain(
         _ending(ending, trials, planned.trials),
         _requests(trials),
-        _tokens(trials),
+        _tokens(trials, summary),
         empty_answer_findings(trials),
         energy_findings(summary, trials, steps, gpu) if metrics_enabled else _without_meters(),
         gpu_findings(trials, steps, samples, served=served),
@@ -172,14 +173,19 @@ def _requests(trials: Sequence[Trial]) -> Iterator[Finding]:
         yield Finding("PASS", "requests", f"0 of {attempted} requests failed")
 
 
-def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
+def _tokens(trials: Sequence[Trial], summary: Summary) -> Iterator[Finding]:
     counts = [trial_figures(trial).counts for trial in trials]
     succeeded = sum(each.succeeded for each in counts)
     output_tokens = sum(each.output_tokens for each in counts)
     if not succeeded:
         return
-    level: Level = "PASS" if output_tokens else "FAIL"
-    yield Finding(level, "output tokens", f"{output_tokens:,} output tokens from {succeeded:,} requests")
+    if output_tokens or summary.unit.name == OUTPUT_TOKENS:
+        level: Level = "PASS" if output_tokens else "FAIL"
+        yield Finding(level, "output tokens", f"{output_tokens:,} output tokens from {succeeded:,} requests")
+    else:
+        made = together(each.amounts for each in counts)[summary.unit.name]
+        level = "PASS" if made else "FAIL"
+        yield Finding(level, "output", f"{made:,.6g} {summary.unit.many} from {succeeded:,} requests")
     if retokenised := sum(each.retokenised for each in counts):
         message = f"the tokens of {retokenised} of {succeeded} requests were counted by re-tokenising their text"
         yield Finding("WARN", "token counts", message)

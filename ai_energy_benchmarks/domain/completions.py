@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from attrs import field, frozen
@@ -45,6 +45,7 @@ class Completion:
         output_token_ids: the ids themselves where the engine gives them; the runner decodes them to ``text``
             after the window.
         text: the output text.
+        amounts: what was produced besides output tokens, by unit (``domain/work.py``): images, seconds of audio …
     """
 
     number: int
@@ -64,6 +65,7 @@ class Completion:
     rendered_sha256: str = ""
     output_token_ids: Sequence[int] = field(default=(), repr=False)
     text: str = field(default="", repr=False)
+    amounts: Mapping[str, float] = field(factory=dict)
 
     @property
     def ttft_s(self) -> float | None:
@@ -92,7 +94,7 @@ class Completion:
 
         Token ids hold the end token; a server shows an event for each piece of text.
         """
-        if self.finish_reason == "cancelled":
+        if self.finish_reason == "cancelled" or any(self.amounts.values()):
             return False
         if self.token_source != "token_ids":
             return not len(self.token_times_s)

@@ -132,7 +132,7 @@ class Rows:
         for row, values in enumerate(rows):
             yield _completion(hashes[row * width : (row + 1) * width], values)
 
-    def spans(self) -> Iterator[tuple[float, float, float]]:
+    def spans_s(self) -> Iterator[tuple[float, float, float]]:
         """Of each row when it was sent, when its first token event came (else its end), and when it ended."""
         first, events = 0, self.lists["token_times_s"]
         for sent_s, finished_s, end in zip(self.times_s[::2], self.times_s[1::2], events.ends, strict=True):
@@ -181,6 +181,7 @@ def holds(done: Completion) -> bool:
     """Whether the columns hold all of a completion: no text, no ids, a hash, and counts that fit."""
     return (
         not done.text
+        and not done.amounts
         and not len(done.output_token_ids)
         and len(done.rendered_sha256) == 2 * HASH_BYTES
         and all(value is None or 0 <= value <= _LARGEST for value in _values(done)[1:])

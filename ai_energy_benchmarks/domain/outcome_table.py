@@ -126,11 +126,11 @@ class OutcomeTable(Outcomes):
             found.update(start + row for row in self._piece(number).rows_from(sources))
         return sorted(found)
 
-    def spans(self) -> Iterator[tuple[float, float, float]]:
+    def spans_s(self) -> Iterator[tuple[float, float, float]]:
         """In the order in which they were added."""
         for number, start in enumerate(self._starts):
-            for position, span in enumerate(self._piece(number).spans(), start):
-                yield next(as_outcomes((self._whole[position],)).spans()) if position in self._whole else span
+            for position, span in enumerate(self._piece(number).spans_s(), start):
+                yield next(as_outcomes((self._whole[position],)).spans_s()) if position in self._whole else span
 
     def __len__(self) -> int:
         return len(self._numbers)

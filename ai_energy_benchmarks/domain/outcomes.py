@@ -53,7 +53,7 @@ class Outcomes(Sequence[Outcome], ABC):
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
         """What ``make`` gives for these outcomes, made once: nothing that follows from them changes any more."""
 
-    def spans(self) -> Iterator[tuple[float, float, float]]:
+    def spans_s(self) -> Iterator[tuple[float, float, float]]:
         """Of each when it was sent, when its first token came (or its end, if none was seen), and when it ended."""
         for each in self:
             times_s = each.token_times_s if isinstance(each, Completion) else ()

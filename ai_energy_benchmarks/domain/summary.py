@@ -12,6 +12,20 @@ from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.power import Provenance, WorkloadShare
 from ai_energy_benchmarks.domain.serving import Goodput
 from ai_energy_benchmarks.domain.statistics import Distribution, Estimate
+from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS, Unit, unit
+
+
+@frozen
+class PerUnit:
+    """Energy per unit of work.
+
+    Attributes:
+        mean_j: mean over trials with its scatter; of a modelled energy without an interval.
+        bounds_j: the same with the meter's bounds.
+    """
+
+    mean_j: Estimate
+    bounds_j: Bounds
 
 
 @frozen
@@ -36,6 +50,7 @@ class ComponentEnergy:
             ``per_output_token_j`` is that of the steady state's own context and prefill; None where they are the same.
         per_pass_j: energy of a pass with its 95 % intervals.
         guessed: whether a model's watts are a guess, so that the energy is good to an order of magnitude.
+        per_amount_j: energy per unit of what was produced besides tokens, by the unit's name.
         workload_share: the workload's part of its busy time, where somebody asked for it.
     """
 
@@ -57,11 +72,19 @@ class ComponentEnergy:
     per_pass_j: Estimate | None = None
     workload_share: WorkloadShare | None = None
     guessed: bool = False
+    per_amount_j: Mapping[str, PerUnit] = field(factory=dict)
 
     @property
     def energy_j(self) -> float:
         """The best estimate."""
         return self.bounds_j.best
+
+    def per(self, unit: Unit) -> PerUnit | None:
+        """Energy per unit of work; None where there is none of it, or it is in doubt."""
+        if unit.name != OUTPUT_TOKENS:
+            return self.per_amount_j.get(unit.name)
+        mean_j, bounds_j = self.per_output_token_j, self.per_output_token_bounds_j
+        return None if mean_j is None or bounds_j is None else PerUnit(mean_j, bounds_j)
 
 
 @frozen
@@ -180,6 +203,7 @@ class Summary:
         steady_absent: why there is none although several requests were in flight.
         whole_output_tokens, whole_prompt_tokens, whole_computed_prompt_tokens: all tokens of the window, those of
             filler requests too; the last without what a prefix cache served.
+        amounts: what was produced besides output tokens, by unit, with that of filler requests.
         pass_ttft_s, pass_e2e_s: means over all requests of the pass; ``ttft_s`` and the others are of those sent
             within the steady window where there is one.
         whole_requests: false in a part of a run: a request that is cut counts there, but is no unit of work.
@@ -218,6 +242,21 @@ class Summary:
     whole_computed_prompt_tokens: float = 0.0
     pass_ttft_s: float | None = None
     pass_e2e_s: float | None = None
+    amounts: Mapping[str, float] = field(factory=dict)
+
+    @property
+    def unit(self) -> Unit:
+        """What the pass is counted in: output tokens, unless it made none and something else."""
+        return unit(OUTPUT_TOKENS if self.output_tokens or not self.amounts else next(iter(self.amounts)))
+
+    @property
+    def work(self) -> Mapping[str, float]:
+        """What the pass produced, by unit."""
+        return {OUTPUT_TOKENS: self.whole_output_tokens, **self.amounts}
+
+    def units_per_s(self, name: str) -> float:
+        """How much of a unit was produced each second."""
+        return self.work[name] / self.duration_s if self.duration_s > 0 else 0.0
 
     @property
     def total_components(self) -> tuple[Component, ...]:

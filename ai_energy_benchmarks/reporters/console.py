@@ -17,6 +17,7 @@ from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.domain.verdict import Level, Verdict
+from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS, Unit
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.figures import cell, component_name, figure
 from ai_energy_benchmarks.reporters.lines import named_lines, rows
@@ -107,7 +108,7 @@ def _findings(result: BenchmarkResult) -> Table:
 
 def _title(summary: Summary) -> str:
     """What the figures per token and per query are of."""
-    if summary.steady is None:
+    if summary.steady is None or summary.unit.name != OUTPUT_TOKENS:
         return f"Gross energy of one pass, mean of {_trials(summary)}"
     seconds = f"{figure(summary.steady.duration_s, 3)} of {figure(summary.duration_s, 3)} s"
     return f"Steady state with {summary.steady.concurrency} in flight ({seconds}), mean of {_trials(summary)}; gross"
@@ -120,7 +121,7 @@ def _table() -> Table:
 def _energy_table(summary: Summary) -> Table:
     table = _table()
     table.add_column("", no_wrap=True)
-    for heading in ("J/output\ntoken", "Wh/1,000\nqueries", "J per pass"):
+    for heading in (_per(summary.unit), "Wh/1,000\nqueries", "J per pass"):
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("method", "meter"):
         table.add_column(heading, overflow="fold")
@@ -129,17 +130,23 @@ def _energy_table(summary: Summary) -> Table:
     return table
 
 
+def _per(of: Unit) -> str:
+    """A heading of two lines at most."""
+    first, _, rest = of.one.partition(" ")
+    return f"J/{first}\n{rest}" if rest else f"J/{first}"
+
+
 def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
     found = leading(summary, energy)
-    scatter = found[0].per_output_token_j if found else None
+    per_unit = found[0].per(summary.unit) if found else None
     figures = found[1] if found else None
-    per_token, per_request = (figures.per_output_token_j, figures.per_request_j) if figures else (None, None)
+    per_request = figures.per_request_j if figures else None
     return (
         component_name(energy.component),
         cell(
-            per_token,
+            per_unit.bounds_j if per_unit else None,
             resolved=figures is not None and figures.resolved,
-            half_width=scatter.leading_half_width if scatter else None,
+            half_width=per_unit.mean_j.leading_half_width if per_unit else None,
             absent="no tokens" if found else "withheld",
         ),
         cell(
@@ -157,7 +164,7 @@ def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
 def _legend(summary: Summary) -> str:
     """What ± and [ ] mean, where there are any, and what no component covers."""
     leaders = [found[0] for each in summary.components if (found := leading(summary, each)) is not None]
-    estimates = [each.per_output_token_j for each in leaders if each.per_output_token_j]
+    estimates = [per.mean_j for energy in leaders if (per := energy.per(summary.unit)) is not None]
     bounded = any(each.bounds_j.low < each.bounds_j.high for each in summary.components)
     marks = []
     if any(each.leading_half_width for each in estimates):

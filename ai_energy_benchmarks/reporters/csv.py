@@ -14,6 +14,7 @@ from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.serving import Goodput
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.work import unit
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.results import units
 from ai_energy_benchmarks.results.table import append_row
@@ -64,6 +65,8 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
     ``p95_ms``, ``p99_ms``. Where a token event carries several tokens (``tokens_per_event``) its gaps are
     ``inter_chunk_`` and ``itl_`` is empty.
     ``wall_energy_wh`` is the total × ``wall_factor``; where that is stated, emissions and cost are of it.
+    Where a pass produces something besides tokens, ``work_unit`` names what energy is counted by, and there are the
+    amount, ``_per_s`` and ``_j_per_`` of each unit.
     If the bounds are too far apart, the figures between them are empty; if token counts are in doubt, those that
     tokens are in.
     """
@@ -73,6 +76,7 @@ def result_row(result: BenchmarkResult) -> dict[str, str]:
         leading = _steady_energy(result.summary, steady.get(name))
         row.update({f"{name}_steady_{key}": cell for key, cell in leading.items()})
         row.update({f"{name}_{key}": cell for key, cell in _energy(result.summary, seen.get(name)).items()})
+    row.update(_amounts(result.summary))
     for name in ("ttft", "itl", "tpot", "e2e", "inter_chunk"):
         row.update(_latency(name, getattr(result.summary, f"{name}_s")))
     row["tokens_per_event"] = result.summary.tokens_per_event
@@ -160,6 +164,18 @@ def _energy(summary: Summary, energy: ComponentEnergy | None) -> dict[str, Cell]
         "average_power_w": figures.value(figures.average_power_w) if figures else None,
         "peak_power_w": energy.peak_power_w if energy else None,
     }
+
+
+def _amounts(summary: Summary) -> dict[str, Cell]:
+    """What was produced besides tokens, and the energy of each unit; no columns where nothing was."""
+    cells: dict[str, Cell] = {"work_unit": summary.unit.name} if summary.amounts else {}
+    for name, amount in summary.amounts.items():
+        cells |= {name: amount, f"{name}_per_s": summary.units_per_s(name)}
+        for component, energy in energies(summary).items():
+            per = energy.per(unit(name)) if energy.resolved else None
+            cells[f"{component}_j_per_{name}"] = per.mean_j.mean if per else None
+            cells[f"{component}_j_per_{name}_half_width_95"] = per.mean_j.leading_half_width if per else None
+    return cells
 
 
 def _scaled(figures: Derived, figure: Bounds | None, factor: float) -> float | None:

@@ -10,7 +10,9 @@ from ai_energy_benchmarks.analysis.server_figures import server_figures
 from ai_energy_benchmarks.analysis.steady import in_flight_mean
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.statistics import Estimate
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyMix, SteadyState, Summary
+from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS, Unit, unit
 from ai_energy_benchmarks.reporters.figures import (
     amount,
     bounds,
@@ -24,34 +26,52 @@ from ai_energy_benchmarks.reporters.figures import (
 from ai_energy_benchmarks.results import units
 from ai_energy_benchmarks.results.document.efficiency import efficiency
 
+Lines = Iterator[tuple[str, str]]
 
-def named_lines(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
+
+def named_lines(result: BenchmarkResult) -> Lines:
     """Name and text of each line under the tables."""
+    for section in (_pass, _goodput, _client, _server, _figures, _work, _of_the_total, _absent):
+        yield from section(result)
+
+
+def _pass(result: BenchmarkResult) -> Lines:
+    """What a pass did, and how fast."""
     summary = result.summary
     yield "Speed", _speed(summary)
     prompt, output = f"{amount(summary.prompt_tokens)} prompt", f"{amount(summary.output_tokens)} output"
-    yield "Per pass", f"{prompt} and {output} tokens in {figure(summary.duration_s)} s"
+    made = [f"{prompt} and {output} tokens"] if summary.output_tokens or not summary.amounts else []
+    made += [f"{figure(value)} {unit(name).many}" for name, value in summary.amounts.items()]
+    yield "Per pass", f"{' and '.join(made)} in {figure(summary.duration_s)} s"
     yield "Requests", f"{amount(summary.succeeded)} ok, {amount(summary.failed)} failed per pass"
     yield from _whole_pass(summary)
-    if (goodput := summary.goodput) and goodput.requests_per_s is not None and goodput.share is not None:
+
+
+def _goodput(result: BenchmarkResult) -> Lines:
+    goodput = result.summary.goodput
+    if goodput is not None and goodput.requests_per_s is not None and goodput.share is not None:
         asked = ", ".join(f"{name} ≤ {figure(units.ms(limit_s))} ms" for name, limit_s in goodput.slo.limits())
         yield "Goodput", f"{figure(goodput.requests_per_s)} requests/s kept {asked} ({goodput.share:.1%} of all)"
-    if (client := _client(result)) is not None:
-        yield "Client", client
-    if (server := _server(result)) is not None:
-        yield "Server", server
+
+
+def _figures(result: BenchmarkResult) -> Lines:
+    """The intervals of the figures that lead, and the energy after the idle power."""
+    summary = result.summary
     yield from _intervals(summary)
-    for each in summary.components:
-        if each.resolved and each.net_energy_j is not None:
-            yield "Net", _net(each, summary.duration_s)
-    if (work := _work(result)) is not None:
-        yield "Work", work
-    yield from _of_the_total(result)
-    for component, reason in summary.absent.items():
+    for energy in summary.components:
+        if energy.resolved and energy.net_energy_j is not None:
+            yield "Net", _net(energy, summary.duration_s)
+
+
+def _absent(result: BenchmarkResult) -> Lines:
+    for component, reason in result.summary.absent.items():
         yield "Absent", f"{component_name(component)}: {reason}"
 
 
 def _speed(summary: Summary) -> str:
+    of = summary.unit
+    if of.name != OUTPUT_TOKENS:
+        return f"{figure(summary.units_per_s(of.name))} {of.many}/s"
     if summary.tokens_in_doubt is not None:
         return "withheld, as is all else that tokens are in: token counts are in doubt"
     if summary.steady is None:
@@ -65,9 +85,9 @@ def _intervals(summary: Summary) -> Iterator[tuple[str, str]]:
         found = leading(summary, each)
         if found is None:
             continue
-        if (interval := _interval(found[0])) is not None:
+        if (interval := _interval(found[0], summary.unit)) is not None:
             yield "Interval", interval
-        elif (scatter := _scatter(found[0])) is not None:
+        elif (scatter := _scatter(found[0], summary.unit)) is not None:
             yield "Scatter", scatter
 
 
@@ -126,12 +146,12 @@ def _of_the_total(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
         yield "Cost", f"{figure(derived.cost)} {tariff.currency} per pass ({price})"
 
 
-def _work(result: BenchmarkResult) -> str | None:
-    """Floating-point operations and what they cost; None where they cannot be counted."""
+def _work(result: BenchmarkResult) -> Lines:
+    """Floating-point operations and what they cost; none where they cannot be counted."""
     found = efficiency(result)
     flop, used = found["flop"], found["utilisation"]
     if flop is None:
-        return None
+        return
     parts = [f"{figure(flop['per_pass'] / 1e12)} TFLOP per pass, {flop['confidence']} confidence"]
     parts += [
         f"{figure(flop_per_j / 1e9)} GFLOP/J {component_name(name)}"
@@ -139,26 +159,26 @@ def _work(result: BenchmarkResult) -> str | None:
         if name != "total"
     ]
     parts += [f"{used['share_of_peak']:.1%} of the boards' peak"] if used else []
-    return "; ".join(parts)
+    yield "Work", "; ".join(parts)
 
 
-def _client(result: BenchmarkResult) -> str | None:
-    """How the client of a server fared in its worst trial; None for engines in process."""
+def _client(result: BenchmarkResult) -> Lines:
+    """How the client of a server fared in its worst trial; nothing for engines in process."""
     served = [trial for trial in result.trials if trial.client is not None]
     if not served:
-        return None
+        return
     cpu = max(trial.client.cpu_time_s / trial.duration_s for trial in served if trial.client)
     late_s = max(trial.client.loop_lag_s for trial in served if trial.client)
     mean = min(map(in_flight_mean, served))
     at_once = f", {mean:.2f} requests in flight on average over the whole pass"
-    return f"at most {cpu:.0%} of a core, event loop {1000 * late_s:.3g} ms late (p99){at_once}"
+    yield "Client", f"at most {cpu:.0%} of a core, event loop {1000 * late_s:.3g} ms late (p99){at_once}"
 
 
-def _server(result: BenchmarkResult) -> str | None:
+def _server(result: BenchmarkResult) -> Lines:
     """Queue and cache as the server told them; None if it told nothing."""
     found = server_figures(counting_trials(result.trials))
     if found is None:
-        return None
+        return
     parts = []
     if found.running_mean is not None and found.waiting_mean is not None:
         parts.append(f"{found.running_mean:.3g} requests running and {found.waiting_mean:.3g} waiting on average")
@@ -171,17 +191,20 @@ def _server(result: BenchmarkResult) -> str | None:
     if found.preemptions is not None:
         parts.append(f"{found.preemptions} preemptions")
     looked = f" ({found.readings} readings)" if found.readings else ""
-    return f"{', '.join(parts)}{looked}" if parts else None
+    if parts:
+        yield "Server", f"{', '.join(parts)}{looked}"
 
 
-def _interval(energy: ComponentEnergy) -> str | None:
-    """J per output token with what its ± holds; None where there is no interval to give."""
-    mean, bounds_j = energy.per_output_token_j, energy.per_output_token_bounds_j
-    if not energy.resolved or mean is None or not mean.leading_half_width or bounds_j is None:
+def _interval(energy: ComponentEnergy, of: Unit) -> str | None:
+    """J per unit of work with what its ± holds; None where there is no interval to give."""
+    per = energy.per(of)
+    half_width_j = per.mean_j.leading_half_width if per is not None else None
+    if not energy.resolved or per is None or not half_width_j:
         return None
-    decimals = decimals_for(mean.leading_half_width)
-    token_j, half_j = fixed(mean.mean, decimals), fixed(mean.leading_half_width, decimals)
-    parts = [f"{component_name(energy.component)} {token_j} J/output token ± {half_j} (95 %, {_gain(energy)})"]
+    mean, bounds_j = per.mean_j, per.bounds_j
+    decimals = decimals_for(half_width_j)
+    token_j, half_j = fixed(mean.mean, decimals), fixed(half_width_j, decimals)
+    parts = [f"{component_name(energy.component)} {token_j} J/{of.one} ± {half_j} (95 %, {_gain(energy, mean)})"]
     n = f"n = {mean.n} trials, one process" if mean.n > 1 else "n = 1: from the meter's bounds alone"
     if mean.half_width:
         parts.append(
@@ -194,23 +217,23 @@ def _interval(energy: ComponentEnergy) -> str | None:
     return "; ".join(parts)
 
 
-def _gain(energy: ComponentEnergy) -> str:
+def _gain(energy: ComponentEnergy, mean: Estimate) -> str:
     """Whether the ± that leads holds the gain of the sensor."""
     unknown = " and ".join(energy.gain_unknown)
     if energy.gain_limit is not None:
         return f"with ±{100 * energy.gain_limit:.0f} % sensor gain"
-    mean = energy.per_output_token_j
-    if mean is not None and mean.half_width_with_gain is not None:
+    if mean.half_width_with_gain is not None:
         return f"without the sensor gain of {unknown}, which is not known"
     return "without sensor gain, which is not known"
 
 
-def _scatter(energy: ComponentEnergy) -> str | None:
+def _scatter(energy: ComponentEnergy, of: Unit) -> str | None:
     """The scatter of a figure without an interval, such as a modelled one; None for others."""
-    mean = energy.per_output_token_j
+    per = energy.per(of)
+    mean = per.mean_j if per is not None else None
     if not energy.resolved or mean is None or mean.standard_deviation is None:
         return None
-    scatter = f"standard deviation {figure(mean.standard_deviation, 2)} J/output token over n = {mean.n} trials"
+    scatter = f"standard deviation {figure(mean.standard_deviation, 2)} J/{of.one} over n = {mean.n} trials"
     why = "no interval is given, since it would contain negative energy"
     if energy.provenance == "modelled":
         watts = ": its watts are a guess, so the figure is an order of magnitude" if energy.guessed else ""

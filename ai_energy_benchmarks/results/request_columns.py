@@ -6,6 +6,7 @@ The schema of ``requests.parquet``, its rows, those of the journal, and the outc
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
@@ -103,6 +104,8 @@ class Column:
         """A cell as the field of a completion has it."""
         if self.lists:
             return array(self.code, cell or ())
+        if self.attribute == "amounts":
+            return json.loads(cell) if cell else {}
         return "" if cell is None and self.type == "String" else cell
 
 
@@ -128,6 +131,11 @@ def _ok(requests: Requests) -> Sequence[object]:
     return [
         False if done is None else None if done.finish_reason == "cancelled" else True for done in requests.completions
     ]
+
+
+def _amounts(requests: Requests) -> Sequence[object]:
+    """What was produced besides tokens, by unit, as JSON."""
+    return [json.dumps(done.amounts) if done is not None and done.amounts else None for done in requests.completions]
 
 
 def _reasons(requests: Requests) -> Sequence[object]:
@@ -206,6 +214,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("output", "String", lambda requests: _written(_texts(requests)), with_texts=True),
     stored("token_times_s", "Float64", lists=True),
     Column("event_tokens", "Int64", _events, attribute="event_tokens", lists=True),
+    Column("amounts", "String", _amounts, attribute="amounts"),
     Column("run_id", "String", lambda requests: [requests.facts.run_id or None] * len(requests.outcomes)),
 )
 _OF_FAILURES = ("number", "sent_s", "finished_s")

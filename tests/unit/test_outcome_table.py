@@ -47,6 +47,7 @@ def completions(draw: st.DrawFn) -> Completion:
         rendered_sha256=draw(st.sampled_from(["", sha256(b"a").hexdigest()])),
         output_token_ids=draw(st.sampled_from([(), (1, 2)])),
         text=draw(st.text(max_size=3)),
+        amounts=draw(st.sampled_from([{}, {"images": 2.0}])),
     )
 
 

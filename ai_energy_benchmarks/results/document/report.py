@@ -66,6 +66,7 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
         "components": sections.components(result.summary),
         "absent": dict(result.summary.absent),
         "derived": work_figures.derived(result.summary),
+        "work": work_figures.work(result.summary),
         "steady_state": work_figures.steady_state(result.summary),
         "total": total_blocks.total(result),
         "wall": total_blocks.wall(result),

@@ -51,6 +51,16 @@ def _steady(summary: Summary, energy: ComponentEnergy, steady: ComponentEnergy |
     return blocks
 
 
+def work(summary: Summary) -> dict[str, Any]:
+    """What one pass produced, by unit, and the unit that energy is counted by."""
+    return {
+        "unit": summary.unit.name,
+        "amounts": {
+            name: {"per_pass": amount, "per_s": summary.units_per_s(name)} for name, amount in summary.work.items()
+        },
+    }
+
+
 def steady_state(summary: Summary) -> dict[str, Any] | None:
     """The steady window under concurrency, or why there is none; None with one request in flight."""
     steady = summary.steady
@@ -89,6 +99,20 @@ def _figures(figures: Derived, energy: ComponentEnergy) -> dict[str, Any]:
         "wh_per_1000_queries": _per_requests(figures, 1000),
         "average_power_w": _bounded(figures, figures.average_power_w),
         "peak_power_w": figures.peak_power_w,
+        **({"j_per_unit": _per_unit(energy)} if energy.per_amount_j else {}),
+    }
+
+
+def _per_unit(energy: ComponentEnergy) -> dict[str, Any]:
+    """Energy per unit of what was produced besides tokens."""
+    return {
+        name: {
+            **units.bounded(per.bounds_j, resolved=energy.resolved),
+            "n": per.mean_j.n,
+            "standard_deviation": per.mean_j.standard_deviation,
+            "half_width_95": per.mean_j.leading_half_width if energy.resolved else None,
+        }
+        for name, per in energy.per_amount_j.items()
     }
 
 
