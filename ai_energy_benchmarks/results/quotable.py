@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from attrs import frozen
@@ -99,6 +99,18 @@ def emitted_tokens(document: Document) -> float | None:
     summary = block(document, "summary")
     tokens, requests = number(summary.get("total_completion_tokens")), number(summary.get("successful_prompts"))
     return tokens / requests if tokens and requests else None
+
+
+def counted_devices(documents: Iterable[Document], component: str) -> frozenset[tuple[str, str]]:
+    """Devices whose energy counts, with the machine's processor: the id of a processor is the same on many machines."""
+    found = set()
+    for document in documents:
+        devices = block(document, "metrics_metadata").get("devices")
+        processor = str(block(document, "environment").get("cpu_model"))
+        for device in devices if isinstance(devices, list) else ():
+            if device.get("counted") and component in ("total", device.get("component")):
+                found.add((str(device.get("id")), "" if device.get("component") == "gpu" else processor))
+    return frozenset(found)
 
 
 def _bounded(name: str, factor: float = 1.0) -> Callable[[Document, str], Quoted | str]:

@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,7 @@ IDLE_W, TOKENS = 50.0, 40
 # Limit → output tokens/s. J per token is the limit over the speed: 2.5, 1.6 and 2.5 J, so 240 W is the best.
 SPEEDS = {160.0: 64.0, 240.0: 150.0, 400.0: 160.0}
 BEST_W = 240.0
+LIMITS: Mapping[str, Any] = {"limit_w": 400.0, "min_limit_w": 100.0, "max_limit_w": 400.0}
 PROGRAM = [sys.executable, "-m", "ai_energy_benchmarks"]
 
 
@@ -81,6 +84,32 @@ def kill_in_a_cell(machine: Machine, directory: Path, process: subprocess.Popen[
     for pid in (process.pid, json.loads(note.read_text())["pid"]):
         os.kill(pid, signal.SIGKILL)
     process.wait()
+
+
+def test_sigterm_puts_the_limit_back(simulate: Simulate, tmp_path: Path) -> None:
+    """A run that is ended writes its report, and the GPU is as it was when the process has gone."""
+    machine = simulate(Board(UUID, constant(IDLE_W), tick_s=0.02, delay_s=0.01, **LIMITS))
+    with running(capped(machine)) as server:
+        file = tmp_path / "run.yaml"
+        file.write_text(f"""
+backend: {{type: openai, model: scripted, endpoint: "{server.endpoint}", device_ids: [0]}}
+gpu: {{power_limit_w: {BEST_W}}}
+scenario: {{num_samples: 100, repeat: true, generate_kwargs: {{max_new_tokens: {TOKENS}}}}}
+metrics: {{collectors: [nvml]}}
+protocol: {{bare_idle_s: 0, resident_idle_s: 0, thermal_gate: false, warmup: {{requests: 1}}}}
+reporters: [json]
+output_dir: {tmp_path / "result"}
+""")
+        log = (tmp_path / "log").open("wb")
+        process = subprocess.Popen([*PROGRAM, "run", file], cwd=tmp_path, stdout=log, stderr=log)
+        until_s = time.monotonic() + 120
+        while machine.limit_now_w() != BEST_W:
+            assert time.monotonic() < until_s, (tmp_path / "log").read_text()
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 143, (tmp_path / "log").read_text()
+    assert machine.limit_now_w() == 400.0
+    assert not list((tmp_path / "state" / "gpu").glob("*"))
 
 
 @pytest.mark.heavy

@@ -137,10 +137,13 @@ def test_what_failed_or_is_withheld_is_not_ranked_and_says_why(tmp_path: Path) -
 
 def test_work_that_differs_between_cells_is_a_note(tmp_path: Path) -> None:
     """Other prompts, and other numbers of tokens that were emitted."""
-    changes = {"engine=y, batch=1": {"config__num_samples": 9, "summary__total_completion_tokens": 30.0}}
+    changed_work = {"config__num_samples": 9, "summary__total_completion_tokens": 30.0}
+    other_gpu = {"metrics_metadata__devices": [{"component": "gpu", "id": "GPU-1", "counted": True}]}
+    changes = {"engine=y, batch=1": changed_work | other_gpu}
     assert answer(make(tmp_path / "study", changes=changes)).notes == (
         "the work differs between cells: prompts: num_samples is 5 or 9",
         "emitted tokens differ between cells: 4 to 6 output tokens a request",
+        "cells were measured on different devices: the gain of their sensors is in no ratio",
     )
 
 

@@ -19,6 +19,7 @@ from ai_energy_benchmarks.results.quotable import (
     Figure,
     Quoted,
     block,
+    counted_devices,
     emitted_tokens,
     level,
     quoted,
@@ -45,6 +46,7 @@ class MeasuredCell:
         others: name of a latency or throughput → mean over the cycles.
         good_share: share of the requests that kept every service-level objective; None where none was set.
         output_tokens: mean output tokens of a request.
+        devices: those that were counted in any cycle.
         work: what was asked of the model, by its name, in the first completed cycle.
     """
 
@@ -58,6 +60,7 @@ class MeasuredCell:
     good_share: float | None
     output_tokens: float | None
     work: Mapping[str, str] = field(repr=False, factory=dict)
+    devices: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def name(self) -> str:
@@ -123,6 +126,7 @@ def _measured(
         good_share=_mean(number(block(document, "goodput").get("share")) for document in documents.values()),
         output_tokens=_mean(map(emitted_tokens, documents.values())),
         work=_work(documents),
+        devices=counted_devices(documents.values(), component),
     )
 
 

@@ -11,7 +11,7 @@ from attrs import frozen
 from ai_energy_benchmarks.analysis.ratio import Arm, Ratio, ratio
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.no_score import number
-from ai_energy_benchmarks.results.quotable import Document, Figure, Quoted, block, quoted
+from ai_energy_benchmarks.results.quotable import Document, Figure, Quoted, block, counted_devices, quoted
 from ai_energy_benchmarks.study.stored_runs import StoredRun
 
 _ROOT_3 = math.sqrt(3)
@@ -52,7 +52,7 @@ class Sides:
 
         A limit on the gain is the half-width of a rectangular distribution (JCGM 100:2008, 4.3.7).
         """
-        devices = [_devices(side, self.component) for side in self.both]
+        devices = [counted_devices([run.document for run in side], self.component) for side in self.both]
         if devices[0] == devices[1]:
             return 0.0
         blocks = [block(side[0].document, "components", self.component) for side in self.both]
@@ -117,15 +117,3 @@ def checks(document: Document, level: str) -> Iterator[str]:
     for finding in findings if isinstance(findings, list) else ():
         if finding.get("level") == level:
             yield str(finding.get("check"))
-
-
-def _devices(runs: Sequence[StoredRun], component: str) -> set[tuple[str, str]]:
-    """Devices that were counted, with the machine's processor: their ids alone are the same on many machines."""
-    found = set()
-    for run in runs:
-        devices = block(run.document, "metrics_metadata").get("devices")
-        processor = str(block(run.document, "environment").get("cpu_model"))
-        for device in devices if isinstance(devices, list) else ():
-            if device.get("counted") and component in ("total", device.get("component")):
-                found.add((str(device.get("id")), "" if device.get("component") == "gpu" else processor))
-    return found
