@@ -7,12 +7,12 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from ai_energy_benchmarks.config.loading import mapping_from_file
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.quotable import block
 from ai_energy_benchmarks.results.reading import load_document, result_files
 from ai_energy_benchmarks.study.cells import CELLS, CELLS_FILE, Cell, read_cells
 from ai_energy_benchmarks.study.manifest import MANIFEST_FILE, read_manifest
+from ai_energy_benchmarks.text.yaml_text import parse
 
 _REMEDY = "give a result directory, a result.json, a directory of result directories, or STUDY:CELL"
 
@@ -44,7 +44,9 @@ def run_of(document: Mapping[str, object], directory: Path | None = None) -> Sto
     """A document with its settings; older ones are looked up in the config next to it."""
     settings = block(document, "config", "settings")
     if not settings and directory is not None and (directory / "config.yaml").exists():
-        settings = mapping_from_file(directory / "config.yaml")
+        text = (directory / "config.yaml").read_text(encoding="utf-8", errors="replace")
+        written = parse(text, str(directory / "config.yaml"), stored=True).value
+        settings = written if isinstance(written, Mapping) else {}
     return StoredRun(document, str(directory or ""), settings)
 
 

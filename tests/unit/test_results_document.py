@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.config.carbon import tariff_for
+from ai_energy_benchmarks.config.loading import config_from_yaml, config_to_yaml
 from ai_energy_benchmarks.config.model import CarbonConfig, CostConfig, MetricsConfig
 from ai_energy_benchmarks.domain.environment import Board
 from ai_energy_benchmarks.domain.power import Samples
@@ -338,3 +339,14 @@ def test_conditions_are_means_over_the_trials() -> None:
         "power_limit_w": None,
         "throttled_share": {"the driver's thermal limit": pytest.approx(0.25, rel=1e-4)},
     }
+
+
+def test_the_settings_hold_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the value of a variable that the config refers to, nor a short one that is written there."""
+    monkeypatch.setenv("SHORT_KEY", "abc")
+    options = "{extra_body: {api_key: '${SHORT_KEY}', token: xyz}}"
+    config = f"backend: {{type: openai, model: m, endpoint: 'http://u:pw1@localhost/v1', options: {options}}}"
+    made = evolve(result(), config_yaml=config_to_yaml(config_from_yaml(config)))
+    settings = json.dumps(report_document(made)["config"]["settings"])
+    assert '"extra_body": {"api_key": "***", "token": "***"}' in settings
+    assert not any(secret in settings for secret in ("abc", "xyz", "pw1"))
