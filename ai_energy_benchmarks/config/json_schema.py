@@ -22,18 +22,15 @@ from ai_energy_benchmarks.config.member_schema import END, Schema, by_dataset, b
 from ai_energy_benchmarks.config.members import MEMBER_BLOCKS
 from ai_energy_benchmarks.config.model import (
     RESULTS,
-    AtLeast,
-    AtMost,
     BackendConfig,
     BenchmarkConfig,
-    Matching,
     MetricsConfig,
-    MoreThan,
     NoOptions,
     ReporterConfig,
     ScenarioConfig,
 )
 from ai_energy_benchmarks.domain.json_value import JsonValue
+from ai_energy_benchmarks.text.ranges import AtLeast, AtMost, Matching, MoreThan
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _MOST = 2**63 - 1  # as the loader's

@@ -28,8 +28,6 @@ from ai_energy_benchmarks.text.ranges import (
 
 __all__ = [
     "DEFAULT_REPORTERS",
-    "AtLeast",
-    "AtMost",
     "BackendConfig",
     "BenchmarkConfig",
     "CarbonConfig",
@@ -38,10 +36,8 @@ __all__ = [
     "GpuConfig",
     "InputShapes",
     "LoadConfig",
-    "Matching",
     "MemberConfig",
     "MetricsConfig",
-    "MoreThan",
     "NoOptions",
     "ProtocolConfig",
     "ReporterConfig",
