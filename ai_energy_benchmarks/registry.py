@@ -138,7 +138,7 @@ def readiness(kind: Kind, name: str, environment: Environment) -> Readiness:
         ask = getattr(import_module(module), attribute)
         try:
             found: Readiness = ask(member, environment)
-        except (AttributeError, TypeError) as error:  # a plugin that lacks a part of its contract
+        except (AttributeError, TypeError, ValueError) as error:  # a plugin that lacks a part of its contract
             return Readiness("missing", f"{member.__qualname__} is no {kind[:-1]} as its contract has it: {error}")
         return found
     return packages_readiness(getattr(member, "REQUIRES", ()))

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Literal
 
 from attrs import field, frozen
+from attrs.validators import in_
 
 from ai_energy_benchmarks.domain.bounds import Bounds
-from ai_energy_benchmarks.domain.components import Component
+from ai_energy_benchmarks.domain.components import COMPONENTS, Component
 from ai_energy_benchmarks.domain.gpu_choice import GpuChoice
 from ai_energy_benchmarks.domain.strangers import StrangerCheck
 
@@ -54,9 +55,12 @@ class Device:
         component: what kind of thing it is.
         id: stable name: a board's UUID, ``package-0`` …
         label: name for people.
+
+    Raises:
+        ValueError: there is no such component, so that its energy would appear nowhere.
     """
 
-    component: Component
+    component: Component = field(validator=in_(COMPONENTS))
     id: str
     label: str = ""
 

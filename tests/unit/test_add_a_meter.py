@@ -19,6 +19,7 @@ from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Mark, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
+from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeReporter, Journal
 from ai_energy_benchmarks.text.yaml_text import parse
@@ -36,7 +37,7 @@ def page(root: Path) -> dict[str, str]:
 @pytest.fixture
 def installed(page: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's package, as pip would leave it, with the meter of power in the same module."""
-    power = page["py"] + '\n    AUTO = {"cpu": 50}\n'
+    power = page["py"] + '\n    AUTO = {"system": 50}\n'
     (tmp_path / "hwmon_meter.py").write_text(f"{page['python']}\n\n{power}")
     group, line = re.findall(r'^\[project\.entry-points\."(.+)"\]\n(.+)$', page["toml"], re.MULTILINE)[0]
     line += "\nhwmon_power = hwmon_meter:HwmonPowerCollector"
@@ -131,28 +132,37 @@ def test_list_names_it_with_the_option_that_it_needs(
 
 
 @pytest.mark.usefixtures("installed")
-def test_the_page_s_meter_of_power_integrates_it(tmp_path: Path) -> None:
-    """The second class of the page: constant power times time, called integrated."""
-    file = tmp_path / "power1_input"
-    file.write_text(f"{int(POWER_W * 1e6)}\n")
-    kind = registry.load("collectors", "hwmon_power")
-    meter = kind.from_settings(CollectorSettings(kind.Options(file), Environment("", "", "")))  # type: ignore[attr-defined]
-    assert isinstance(meter, MetricsCollector)
-    with meter:
-        start = meter.mark()
-        time.sleep(0.3)
-        measurement = meter.read(start, meter.mark())
-    [reading] = measurement.readings
-    assert (reading.meter, reading.provenance) == ("hwmon_power", "integrated")
-    assert reading.energy_j == pytest.approx(POWER_W * measurement.duration_s, rel=1e-6)
-
-
-@pytest.mark.usefixtures("installed")
-def test_only_the_plugins_that_are_named_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AEB_PLUGINS keeps members of other distributions out, as the tests of this repository do with yours."""
-    assert "hwmon" in registry.names("collectors")
-    monkeypatch.setenv("AEB_PLUGINS", "another-meter")
-    assert registry.names("collectors") == tuple(registry.BUILTIN["collectors"])
+def test_the_meter_of_the_whole_system_is_in_the_run_and_its_report(tmp_path: Path, counter: Path) -> None:
+    """Constant power times time, called integrated, shown next to the processor and not added to it."""
+    file = tmp_path / "power1_average"
+    file.write_text(f"{int(2 * POWER_W * 1e6)}\n")
+    meters = [
+        {"type": "hwmon", "options": {"path": str(counter)}},
+        {"type": "hwmon_power", "options": {"path": str(file)}},
+    ]
+    config = config_from_mapping(
+        {
+            "backend": {"type": "pytorch", "model": "fake-model"},
+            "scenario": {"num_samples": 8, "dataset_name": "builtin"},
+            "protocol": {"bare_idle_s": 0, "resident_idle_s": 0, "warmup": {"requests": 1}, "trials": 2},
+            "metrics": {"collectors": meters},
+        }
+    )
+    journal = Journal()
+    backend = FakeBackend(journal, FakeClock(journal), before_batch=lambda _: time.sleep(0.03))
+    with Growing(counter):
+        result = BenchmarkRunner(config, backend=backend, reporters=[FakeReporter(journal)]).measure()
+    for trial in result.trials:
+        assert trial.measurement is not None
+        [reading] = [each for each in trial.measurement.readings if each.device.component == "system"]
+        assert (reading.meter, reading.provenance) == ("hwmon_power", "integrated")
+        assert reading.recipe is not None
+        # Each meter has its own mark of the same edge.
+        duration_s = reading.recipe.stop_s - reading.recipe.start_s
+        assert reading.energy_j == pytest.approx(2 * POWER_W * duration_s, rel=1e-6)
+    assert result.summary.total_components == ("cpu",)
+    components = report_document(result)["components"]
+    assert components["system"]["energy_j"] > components["cpu"]["energy_j"] == components["total"]["energy_j"]
 
 
 @pytest.mark.usefixtures("installed")

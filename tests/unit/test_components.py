@@ -36,6 +36,12 @@ def test_every_component_stands_in_the_one_table() -> None:
     assert FACTS["system"].contains == EXPECTED
 
 
+def test_an_unknown_component_is_refused_at_the_door() -> None:
+    """Its energy would be accepted and then appear nowhere."""
+    with pytest.raises(ValueError, match="'component' must be in"):
+        Device("disk", "nvme0")  # type: ignore[arg-type] # what is tested
+
+
 def test_the_system_is_shown_next_to_its_parts_and_never_added() -> None:
     """100 J of a GPU and 40 J of a CPU are 140 J, though the plug saw 300 J."""
     summary = summarise([trial(1, reading(GPU, 100), reading(CPU, 40), reading(SYSTEM, 300))], [])
