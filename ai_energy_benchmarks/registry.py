@@ -63,7 +63,7 @@ _READINESS: dict[Kind, str] = {
     "collectors": "ai_energy_benchmarks.metrics.readiness:readiness",
 }
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-BY_SHAPE = ("local", "huggingface")  # chosen by what a data set's name looks like, never by these words
+BY_SHAPE = ("local", "huggingface")  # chosen by what a dataset's name looks like, never by these words
 
 
 # Names of distributions, separated by commas, whose members are offered; all if it is unset, none if it is empty.
@@ -173,10 +173,10 @@ def unknown_name(kind: Kind, name: str) -> str:
 
 
 def dataset_for(name: str) -> str:
-    """The registry name of the member that reads the data set ``name``.
+    """The registry name of the member that reads the dataset ``name``.
 
     A registered name (``builtin``, ``synthetic`` …) means itself; an existing path, or a name that ends like a data
-    file, is local; anything else that a hub name can look like is a hub data set.
+    file, is local; anything else that a hub name can look like is a hub dataset.
 
     Raises:
         DatasetError: it is none of these, or nearly a registered name.
@@ -189,13 +189,13 @@ def dataset_for(name: str) -> str:
         return "local"
     if not HUB_ID.fullmatch(name):
         raise DatasetError(
-            f"data set {name!r} is neither an existing file nor a name that the hub could know",
+            f"dataset {name!r} is neither an existing file nor a name that the hub could know",
             remedy="set scenario.dataset_name to builtin, a path such as prompts.csv, or a hub name such as org/name",
         )
     near = difflib.get_close_matches(name, set(known) - set(BY_SHAPE), n=1, cutoff=0.8)
     if near:
         raise DatasetError(
-            f"there is no data set {name!r} in the package; did you mean {near[0]!r}?",
-            remedy=f"set scenario.dataset_name to {near[0]}; of a hub data set write the organisation too",
+            f"there is no dataset {name!r} in the package; did you mean {near[0]!r}?",
+            remedy=f"set scenario.dataset_name to {near[0]}; of a dataset on the Hub write the organisation too",
         )
     return "huggingface"

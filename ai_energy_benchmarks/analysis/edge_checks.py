@@ -36,8 +36,8 @@ def _message(state: EdgeState, seen: Sequence[WindowEdges]) -> str:
     longest_ms = 1e3 * max(each.delay_high_s for each in seen)
     if state == "unsettled":
         return (
-            "its power did not come to rest beside the trials, so that their energy is known by its bounds only; "
-            "fix: let nothing else run on it"
+            "its power did not come to rest next to the trials, so their energy is known by its bounds only; "
+            "fix: run nothing else on it"
         )
     if state == "late":
         return (
@@ -47,7 +47,7 @@ def _message(state: EdgeState, seen: Sequence[WindowEdges]) -> str:
     if state == "raised":
         change_w = max((each.idle_change_w for each in seen), key=abs)
         return f"its rest after a trial drew up to {change_w:+.3g} W against the one before; the bounds allow for it"
-    return f"it was at rest within {longest_ms:.0f} ms beside the trials"
+    return f"it was at rest within {longest_ms:.0f} ms next to the trials"
 
 
 def _apparent(name: str, device: Device, seen: Sequence[WindowEdges]) -> Iterator[Finding]:

@@ -87,7 +87,7 @@ def doubt(shape: Architecture, engine_parameters: int | None) -> str | None:
     """Why the count may not be that of the loaded model; None if its weights agree with the shape's."""
     counted = parameters(shape)
     if engine_parameters is None:
-        return "the engine does not tell its number of weights"
+        return "the engine does not report its number of weights"
     if abs(counted - engine_parameters) > _COUNTS_AGREE * engine_parameters:
         return f"the config makes {counted:,} weights, the engine has {engine_parameters:,}"
     return None

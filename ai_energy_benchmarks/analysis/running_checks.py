@@ -33,7 +33,7 @@ class _Ran:
 
     Attributes:
         running, waiting: requests on average.
-        running_most: most requests at one reading.
+        running_most: maximum number of requests at one reading.
     """
 
     readings: int

@@ -27,7 +27,7 @@ class SensorGain:
 # MEMSYS 2016); CodeCarbon and Zeus read different sensors on different machines; a model has no sensor. For these
 # there is no second interval.
 GAINS: Mapping[str, SensorGain] = {
-    "nvml": SensorGain(0.05, "Yang, Adamek and Armour, SC24, arXiv:2312.02741 (over 70 boards)"),
+    "nvml": SensorGain(0.05, "Yang, Adamek and Armour, SC24, arXiv:2312.02741 (over 70 GPUs)"),
 }
 
 

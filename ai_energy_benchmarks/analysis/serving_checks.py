@@ -135,6 +135,4 @@ def _preemptions(trials: Sequence[Trial]) -> Iterator[Finding]:
     told = [trial.server.preemptions for trial in trials if trial.server and trial.server.preemptions is not None]
     if told:
         count = sum(told)
-        yield Finding(
-            "WARN" if count else "PASS", "preemptions", f"{count:.0f} requests were thrown out and computed again"
-        )
+        yield Finding("WARN" if count else "PASS", "preemptions", f"{count:.0f} requests were preempted and recomputed")

@@ -21,7 +21,7 @@ BRAKES: tuple[tuple[int, str, Level], ...] = (
 # The violation counters (NVML API reference, nvmlPerfPolicyType_t) that say the same.
 _COUNTERS: tuple[tuple[Quantity, str, Level], ...] = (
     ("thermal_violation_s", "a thermal limit", "FAIL"),
-    ("board_violation_s", "a limit of the board", "WARN"),
+    ("board_violation_s", "a limit of the whole GPU card", "WARN"),
     ("power_violation_s", "the power limit", "INFO"),
 )
 # Counters are exact to some milliseconds of their own.

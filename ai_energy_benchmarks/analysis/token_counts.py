@@ -53,7 +53,7 @@ def prompt_contradiction(trials: Sequence[Trial]) -> str | None:
         return None
     return (
         f"the same prompts have {most[1]:,} tokens in trial {most[0]} and {least[1]:,} in trial {least[0]}: a server "
-        "that leaves out what it found in a cache counts like that"
+        "that does not count what it found in a cache reports such numbers"
     )
 
 

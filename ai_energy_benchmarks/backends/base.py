@@ -29,7 +29,7 @@ class BackendSettings:
         model: hub id, directory or file.
         device_ids: GPUs to use; GPU 0 where the config names none.
         options: the engine's own frozen options class, already structured.
-        launch: start a server of our own.
+        launch: start a server for this run.
         output_dir: where the log of a launched server goes.
         salt: how prompts are kept apart from what a server's cache holds, as ``load.salt`` says.
         keep_text: whether the text of answers is wanted, which servers' clients otherwise never decode.

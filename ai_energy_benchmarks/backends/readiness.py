@@ -26,4 +26,4 @@ def readiness(member: type[Backend], environment: Environment) -> Readiness:
 
 
 def _without_packages(member: type[Backend]) -> str:
-    return "any server that speaks its API; set backend.endpoint" if member.needs_endpoint else "needs no package"
+    return "any server with its API; set backend.endpoint" if member.needs_endpoint else "needs no package"

@@ -26,7 +26,7 @@ def row_output(generated: Sequence[int], end_token_ids: Collection[int], budget_
     Args:
         generated: ids after the prompt, as long as the longest row of the batch.
         end_token_ids: every id that ends a row; empty if none does.
-        budget_tokens: the most tokens a row may have.
+        budget_tokens: maximum number of tokens a row may have.
     """
     for position, token_id in enumerate(generated):
         if token_id in end_token_ids:

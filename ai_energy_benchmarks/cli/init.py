@@ -21,7 +21,7 @@ _FILE = "benchmark.yaml"
 _TEMPLATE = """\
 # Measured with: ai-energy-benchmark run {file}
 # Checked with:  ai-energy-benchmark validate {file}
-# docs/settings.md lists every key; what is left out has its default.
+# docs/settings.md lists every key; a key that is not here has its default.
 name: {name}
 
 backend:

@@ -11,7 +11,7 @@ from ai_energy_benchmarks.cli.logs import log_options
 from ai_energy_benchmarks.cli.streams import say
 
 
-@click.command(short_help="Compute the figures of a result directory anew.")
+@click.command(short_help="Recompute the figures of a result directory.")
 @click.argument("result_dir", type=click.Path(path_type=Path))
 @click.option("--baseline", type=click.Choice(["both", "resident", "hot", "bare"]), default="both", show_default=True,
               help="The idle power that net energy is after.")  # fmt: skip
@@ -26,7 +26,7 @@ from ai_energy_benchmarks.cli.streams import say
 @click.option("--to", "to_s", type=click.FloatRange(min=0, min_open=True), metavar="S",
               help="Count each trial until so many seconds after its start.")  # fmt: skip
 @click.option("--drop-trial", "dropped", type=click.IntRange(min=1), multiple=True, metavar="N",
-              help="Leave a trial out. May be repeated.")  # fmt: skip
+              help="Skip a trial. May be repeated.")  # fmt: skip
 @click.option("--output-dir", type=click.Path(file_okay=False, path_type=Path),
               help="Write result.json and config.yaml into this directory.")  # fmt: skip
 @click.option("--strict", is_flag=True, help=f"Exit with {VERDICT_FAILED} if the verdict is FAIL.")
@@ -45,7 +45,7 @@ def reanalyze(
     output_dir: Path | None,
     strict: bool,
 ) -> int:
-    """Compute every figure of RESULT_DIR anew from its raw series.
+    """Recompute every figure of RESULT_DIR from its raw series.
 
     Without options the result is the recorded one, bit for bit, and the command says whether it is. RESULT_DIR
     itself is never changed; the path of its result.json names it too.

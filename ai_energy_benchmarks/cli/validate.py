@@ -69,30 +69,38 @@ def plan(config: BenchmarkConfig, most_output_tokens: int) -> Iterator[str]:
     protocol, scenario = config.protocol, config.scenario
     size, most = scenario.input_shapes.batch_size, scenario.generate_kwargs.max_new_tokens
     if protocol.bare_idle_s:
-        yield f"watch the bare machine for {protocol.bare_idle_s:g} s"
+        yield f"measure idle power before loading ({protocol.bare_idle_s:g} s)"
     yield f"load {config.backend.model} with {config.backend.type} on {_device(config)}"
     if protocol.resident_idle_s:
-        yield f"watch the loaded machine for {protocol.resident_idle_s:g} s, twice: before and after the trials"
+        idle = f"({protocol.resident_idle_s:g} s each)"
+        yield f"measure idle power with the model loaded, before and after the trials {idle}"
     if protocol.warmup.mode == "converge":
-        yield f"warm up until the speed is steady, with at most {_counted(protocol.warmup.most, 'probe')}"
+        yield f"warm up until the speed is steady, with at most {_counted(protocol.warmup.most, 'request')}"
     elif config.warmup_requests:
         yield f"warm up with {_counted(config.warmup_requests, 'request')} that no trial measures"
     if protocol.gate is not None:
-        yield f"generate until the boards are steady, for at most {protocol.gate.cap_s:g} s, where a meter tells"
+        yield f"generate until the GPUs are steady, if a meter reports their power (at most {protocol.gate.cap_s:g} s)"
     requests = protocol.trials * scenario.num_samples
     yield (
         f"measure {_counted(protocol.trials, 'trial')} of {_counted(scenario.num_samples, 'request')} from "
         f"{scenario.dataset_name}, in batches of at most {size}, {config.load.concurrency} at once"
     )
-    each = f"{most} each" if most_output_tokens == scenario.num_samples * most else "their lengths are the data set's"
+    each = f"{most} each" if most_output_tokens == scenario.num_samples * most else "the dataset decides their lengths"
     in_all = protocol.trials * most_output_tokens
     yield f"  in all {_counted(requests, 'request')} with at most {in_all} output tokens ({each})"
-    yield f"meter with {_meters(config)}"
+    yield f"measure energy with: {_meters(config)}"
     if config.metrics.enabled:
         yield from _conversions(config.metrics)
-    yield f"report to {', '.join(each.type for each in config.reporters) or 'nobody'}; files go to {config.output_dir}"
+    yield f"write {_reports(config)}"
     fixed_s = protocol.bare_idle_s + 2 * protocol.resident_idle_s
     yield f"take about {fixed_s:g} s for idle power, and as long as the engine needs for loading and generating"
+
+
+def _reports(config: BenchmarkConfig) -> str:
+    if not config.reporters:
+        return f"no report; other files go to {config.output_dir}"
+    names = ", ".join(reporter.type for reporter in config.reporters)
+    return f"reports: {names}; files go to {config.output_dir}"
 
 
 def _conversions(metrics: MetricsConfig) -> Iterator[str]:
@@ -115,10 +123,10 @@ def _device(config: BenchmarkConfig) -> str:
 
     if config.backend.endpoint is not None:
         return hidden(config.backend.endpoint)
-    return "CUDA if there is a board, else the CPU" if config.backend.device == "auto" else config.backend.device
+    return "CUDA if there is a GPU, else the CPU" if config.backend.device == "auto" else config.backend.device
 
 
 def _meters(config: BenchmarkConfig) -> str:
     if not config.metrics.enabled:
-        return "nothing (metrics.enabled is false): energy will be absent"
+        return "no meter (metrics.enabled is false), so energy will be absent"
     return ", ".join(member.type for member in config.metrics.collectors)

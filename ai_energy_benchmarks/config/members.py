@@ -67,7 +67,7 @@ def _structure_member(converter: Converter, kind: registry.Kind, value: object, 
 
 
 def _structure_scenario(converter: Converter, value: object, cls: type) -> Any:
-    """Absent options are the defaults of the data set's own class."""
+    """Absent options are the defaults of the dataset's own class."""
     if not isinstance(value, Mapping):
         raise wrong(f"must be a mapping with keys, got {shown(value)}")
     name = value.get("dataset_name", ScenarioConfig().dataset_name)
@@ -81,7 +81,7 @@ def _dataset_options(converter: Converter, name: object, value: object) -> objec
     except DatasetError:
         kind = None
     if kind is None:
-        return NoOptions()  # what is wrong with the name is told when the data set is made
+        return NoOptions()  # what is wrong with the name is told when the dataset is made
     return _options(converter, "datasets", kind, value)
 
 

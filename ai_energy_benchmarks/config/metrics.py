@@ -34,7 +34,7 @@ class CarbonConfig:
 
     Attributes:
         intensity_g_per_kwh: g CO2-equivalent per kWh of electricity; that of ``country_iso_code`` if not set.
-        source: where the intensity comes from; printed beside every emission.
+        source: where the intensity comes from; printed next to every emission.
         pue: power usage effectiveness of the site, a ratio.
     """
 
@@ -49,7 +49,7 @@ class CostConfig:
 
     Attributes:
         price_per_kwh: price of one kWh in ``currency``.
-        currency: printed beside every cost.
+        currency: printed next to every cost.
         site_tariff: whether the price is what the whole site pays, so that ``metrics.carbon.pue`` belongs in it.
     """
 

@@ -62,7 +62,7 @@ class BackendConfig:
             engine in process and a launched server use GPU 0, and the GPUs of a running server are found out.
         endpoint: address of a server, up to ``/v1``; a user and a password in it are sent by Basic authentication, and
             written nowhere; refused by engines that run in process.
-        launch: start a server of our own instead, and end it afterwards.
+        launch: start a server for this run instead, and stop it afterwards.
         options: settings of this engine alone, structured into its own class.
         model: hub id, directory or GGUF file; of a server, the name under which it serves the model.
         task: what the model does; generating text is the only task so far.
@@ -97,7 +97,7 @@ class GenerateKwargs(Generation):
         temperature: below 1 likelier tokens become likelier still; with ``do_sample`` alone.
         top_k: draw from so many likeliest tokens only.
         top_p: draw from the likeliest tokens that together have this probability.
-        min_p: leave out tokens with less than this share of the likeliest one's probability.
+        min_p: skip tokens with less than this share of the likeliest one's probability.
         repetition_penalty: above 1 tokens that have come already become less likely.
     """
 
@@ -117,16 +117,16 @@ class ScenarioConfig:
 
     Attributes:
         dataset_name: ``builtin``, ``synthetic``, the path of a CSV, TSV, JSONL, JSON, TXT or Parquet file, or the
-            name of a data set on the hub, such as ``org/name``.
-        dataset_options: settings of this data set alone, structured into its own class.
+            name of a dataset on the hub, such as ``org/name``.
+        dataset_options: settings of this dataset alone, structured into its own class.
         sampling: which prompts are taken: the first, random ones, or as many from each tenth of the lengths.
         num_samples: prompts of one pass.
-        repeat: allow prompts to be used again if the data set has fewer.
+        repeat: allow prompts to be used again if the dataset has fewer.
         truncation: cut prompts that do not fit; if false they fail.
         chat_template: render with the model's chat template where it has one.
         reasoning: thinking on or off; absent leaves the model its own default, and nothing is sent.
         reasoning_params: values of the family's switch, such as ``reasoning_effort: high``.
-        reasoning_formats: a file with further families of models, laid over ours.
+        reasoning_formats: a file with further families of models, laid over the built-in ones.
         slo: what a request must keep to count for goodput.
         seed: of the choice of prompts, of synthetic ones, and of sampled tokens.
         text_column_name: the column or key that holds the prompt, or the conversation.
@@ -231,7 +231,7 @@ class BenchmarkConfig:
         output_dir: the result directory; ``results/<name>`` where it is not given.
         rows_memory_bytes: memory for the rows of a trial's requests; past it they go to disk while it goes on.
         save_texts: write prompt and output texts; otherwise only their hashes and lengths, and nothing of a server's
-            answers, which nobody decodes then.
+            answers, which are not decoded then.
         backend: which engine runs which model.
         name: what the result is called.
         scenario: what is asked of the model.

@@ -18,7 +18,7 @@ class WarmupConfig:
             output token is steady.
         requests: 0 skips the warm-up, which the verdict says.
         last: probes that must agree, for ``converge``.
-        cv: most scatter of their time per output token (standard deviation over mean), for ``converge``.
+        cv: maximum scatter of their time per output token (standard deviation over mean), for ``converge``.
         most: probes after which ``converge`` goes on unsteady, which the verdict says.
     """
 

@@ -11,7 +11,7 @@ from ai_energy_benchmarks.domain.prompts import Prompt, Tokenizer
 
 @frozen
 class DatasetSettings:
-    """What every data set is built from.
+    """What every dataset is built from.
 
     Attributes:
         name: the config's ``scenario.dataset_name``.

@@ -29,7 +29,7 @@ class Cell:
 
 @frozen
 class Source:
-    """What messages name: the file or data set as the user wrote it, and the column."""
+    """What messages name: the file or dataset as the user wrote it, and the column."""
 
     name: str
     column: str | None = None

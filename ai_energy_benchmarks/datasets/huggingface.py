@@ -1,4 +1,4 @@
-"""Prompts from a data set of the Hugging Face hub, through the package ``datasets``."""
+"""Prompts from a dataset of the Hugging Face hub, through the package ``datasets``."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ INSTALL_LINE = REQUIRES[0].install
 
 @frozen
 class HuggingFaceOptions:
-    """``scenario.dataset_options`` of a hub data set.
+    """``scenario.dataset_options`` of a hub dataset.
 
     Attributes:
-        subset: the configuration, where a data set has several.
-        split: ``train``, ``test[:10%]`` …; may be left out if there is only one.
+        subset: the configuration, where a dataset has several.
+        split: ``train``, ``test[:10%]`` …; not needed if there is only one.
         revision: branch, tag or commit; the default branch if not given.
         streaming: read rows over the network as they are needed instead of downloading the whole split.
         turns: of a conversation, the user's ``first`` turn alone, the ``last`` one with the conversation before it, or
@@ -68,9 +68,9 @@ class HuggingFaceDataset:
         return cls(settings)
 
     def prompts(self, count: int, tokenizer: Tokenizer | None) -> tuple[Prompt, ...]:
-        source = Source(f"data set {self._settings.name}", self._settings.text_column)
+        source = Source(f"dataset {self._settings.name}", self._settings.text_column)
         if self._options.streaming and count == ALL:
-            raise source.error("a streamed data set cannot be sampled, only read from its beginning", _NO_SAMPLING)
+            raise source.error("a streamed dataset cannot be sampled, only read from its beginning", _NO_SAMPLING)
         with _reading(self._settings.name):
             rows = self._split(Source(source.name))
             columns = list(rows.column_names or next(iter(rows), {}))
@@ -117,7 +117,7 @@ def _reading(name: str) -> Iterator[None]:
         from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
     except ImportError as error:
         raise DatasetError(
-            f"data set {name!r} is on the hub, and the package datasets is not installed",
+            f"dataset {name!r} is on the hub, and the package datasets is not installed",
             remedy=f"{INSTALL_LINE}, or give the path of a local file",
         ) from error
     drawn = not datasets.are_progress_bars_disabled()
@@ -126,12 +126,12 @@ def _reading(name: str) -> Iterator[None]:
         yield
     except (DatasetNotFoundError, ConnectionError, OfflineModeIsEnabled, HTTPError) as error:
         raise DatasetError(
-            f"data set {name!r} is neither in the cache nor can it be had from the hub: {_briefly(error)}",
+            f"dataset {name!r} is not in the local cache and could not be downloaded from the Hub: {_briefly(error)}",
             remedy="check the name, the network and HF_HUB_OFFLINE; for a private or gated one: hf auth login",
         ) from error
     except (DatasetsError, OSError, ValueError, RuntimeError, NotImplementedError) as error:
         raise DatasetError(
-            f"data set {name!r} cannot be read: {_briefly(error)}",
+            f"dataset {name!r} cannot be read: {_briefly(error)}",
             remedy="check subset, split and revision under scenario.dataset_options",
         ) from error
     finally:

@@ -1,4 +1,4 @@
-"""Which prompts of a data set a pass takes: the first, random ones, or all lengths in their proportion."""
+"""Which prompts of a dataset a pass takes: the first, random ones, or all lengths in their proportion."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ STRATA = 10
 
 
 def take(source: Dataset, count: int, sampling: Sampling, seed: int, tokenizer: Tokenizer | None) -> tuple[Prompt, ...]:
-    """``count`` prompts, fewer if there are no more; each keeps the index that it has in the data set.
+    """``count`` prompts, fewer if there are no more; each keeps the index that it has in the dataset.
 
-    Unless ``sampling`` is ``first``, the whole data set is read. Which prompts come first does not depend on
+    Unless ``sampling`` is ``first``, the whole dataset is read. Which prompts come first does not depend on
     ``count``, so that more warm-up does not change what is measured.
 
     Args:
@@ -26,7 +26,7 @@ def take(source: Dataset, count: int, sampling: Sampling, seed: int, tokenizer: 
         seed: decides the order.
 
     Raises:
-        DatasetError: the data set cannot be read, or has no end.
+        DatasetError: the dataset cannot be read, or has no end.
     """
     if sampling == "first":
         return source.prompts(count, tokenizer)

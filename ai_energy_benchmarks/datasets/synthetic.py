@@ -143,7 +143,7 @@ class TextMaker:
                 return made
         raise DatasetError(
             f"no text of exactly {wanted_tokens} tokens was found under this model's tokenizer",
-            remedy="choose another scenario.dataset_options.prompt_tokens, or a data set of real prompts",
+            remedy="choose another scenario.dataset_options.prompt_tokens, or a dataset of real prompts",
         )
 
     def _attempt(self, wanted_tokens: int, dice: random.Random, prefix: str) -> str | None:

@@ -38,7 +38,7 @@ class Completion:
         cached_prompt_tokens: prompt tokens served from a prefix cache; None if not told.
         reasoning_tokens: part of the output that is thinking; None if it cannot be told apart.
         first_event_tokens: tokens carried by the first token event; None if that is not known.
-        budget_tokens: most output tokens that a server was asked for; None if that was not noted.
+        budget_tokens: maximum number of output tokens that a server was asked for; None if that was not noted.
         event_tokens: tokens carried by each token event, where the server reports usage with every event; empty
             where it does not, or where every event carried one.
         rendered_sha256: hash of the prompt as really sent, after the template.

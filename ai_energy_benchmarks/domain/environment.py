@@ -62,7 +62,7 @@ class Environment:
 
 @frozen
 class Disturbance:
-    """What the machine did beside its work.
+    """What else the machine did during its work.
 
     Attributes:
         asleep_s: how long it was suspended.

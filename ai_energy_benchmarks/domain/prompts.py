@@ -20,10 +20,10 @@ class Message:
 
 @frozen
 class Prompt:
-    """One prompt as the data set holds it.
+    """One prompt as the dataset holds it.
 
     Attributes:
-        index: position in the data set, from 0; a repeated prompt keeps its index.
+        index: position in the dataset, from 0; a repeated prompt keeps its index.
         text: the prompt itself, which is the user's last turn.
         output_tokens: exact length of its output; None leaves the length to the model and ``Generation``.
         history: what was said before, by ``system``, ``user`` and ``assistant``.
@@ -70,7 +70,7 @@ class Generation:
     None means "not set": the engine's own default, which it reports back.
 
     Attributes:
-        max_new_tokens: most output tokens of one request.
+        max_new_tokens: maximum number of output tokens of one request.
         min_new_tokens: fewest; end tokens are suppressed until then.
         do_sample: draw from the distribution instead of taking the most likely token.
         stop_strings: texts at which a request ends.
@@ -108,7 +108,7 @@ class Batch:
 
 
 class Tokenizer(Protocol):
-    """The little that data sets and formatters need of a model's tokenizer."""
+    """The little that datasets and formatters need of a model's tokenizer."""
 
     def encode(self, text: str) -> list[int]: ...
 

@@ -119,8 +119,8 @@ class Subject:
 
     Attributes:
         backend, model: as the config names them where nothing was loaded.
-        sampling: which prompts of the data set were taken.
-        dataset_options: settings of the data set by their dotted names, defaults included.
+        sampling: which prompts of the dataset were taken.
+        dataset_options: settings of the dataset by their dotted names, defaults included.
     """
 
     name: str

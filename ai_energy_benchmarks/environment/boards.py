@@ -64,7 +64,7 @@ def _board(nvml: Nvml, index: int) -> Board | None:
     return Board(
         id=str(_ask(nvml, lambda: nvml.nvmlDeviceGetUUID(handle)) or f"board-{index}"),
         index=index,
-        name=str(_ask(nvml, lambda: nvml.nvmlDeviceGetName(handle)) or "NVIDIA board"),
+        name=str(_ask(nvml, lambda: nvml.nvmlDeviceGetName(handle)) or "NVIDIA GPU"),
         memory_bytes=None if memory is None else int(memory.total),
         power_limit_w=None if limit_mw is None else limit_mw / 1000,
         has_energy_counter=_ask(nvml, lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) is not None,

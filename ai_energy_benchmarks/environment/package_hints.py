@@ -28,7 +28,7 @@ def _hints(seen: Boards, version_of: VersionOf) -> Iterator[Line]:
         yield Line(
             "torch",
             "limited",
-            f"torch {torch} is a build without CUDA, so the {len(seen.boards)} NVIDIA board(s) stay idle",
+            f"torch {torch} is a build without CUDA, so the {len(seen.boards)} NVIDIA GPU(s) stay idle",
             "pip install --force-reinstall torch from the index for your CUDA version (see pytorch.org)",
         )
     if version_of("vllm") and version_of("tensorrt-llm"):

@@ -30,8 +30,8 @@ _OURS = Path(str(files("ai_energy_benchmarks"))) / "config" / "reasoning_formats
 class FormatterRegistry:
     """The families of ``reasoning_formats.yaml``, and those of a user's file before and over them.
 
-    A family of the user's file whose name we have too is laid over ours key by key; its ``patterns`` replace
-    ours and its ``models`` join them.
+    A family of the user's file that has the name of a built-in one is laid over it key by key; its ``patterns`` replace
+    those of the built-in one and its ``models`` join them.
 
     Args:
         config_path: the user's file; nothing is read before the first look-up, which raises ``ConfigError`` for

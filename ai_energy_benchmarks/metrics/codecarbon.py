@@ -179,7 +179,7 @@ class CodeCarbonCollector(PolledCollector):
                 found["cpu"] = "measured" if mode in _COUNTER_MODES or kind == "AppleSiliconChip" else "modelled"
                 self._notes.append(f"CodeCarbon's mode for the CPU is {mode or kind}")
         if "gpu" not in found and shutil.which("nvidia-smi") is None:
-            self._notes.append("CodeCarbon looks for NVIDIA boards with nvidia-smi, which is not on the PATH")
+            self._notes.append("CodeCarbon looks for NVIDIA GPUs with nvidia-smi, which is not on the PATH")
         return found
 
     def _read_j(self) -> dict[str, float]:

@@ -85,7 +85,7 @@ class PolledCounters(PolledSeries):
 
     def _why_lost(self, device: Device, start: Mark, stop: Mark) -> str | None:
         if not self._settled(device, stop):
-            return f"its counter stands still as {self._meter} tells it"
+            return f"its counter stands still as {self._meter} reports it"
         counter = self._counters[device]
         late_s = counter.delay.high_s if counter.delay else counter.stale_s
         if edges.impossible(self._since(device, start), start.time_s, stop.time_s, _CEILING_W, late_s):

@@ -48,7 +48,7 @@ class ReplayOptions:
     Attributes:
         path: a CSV or Parquet file with the columns ``time_s``, ``device``, ``component`` (gpu, cpu or dram) and one
             of ``energy_j`` (a counter that never falls) and ``power_w``; each device's rows in order of time.
-        provenance: the word for its figures; None takes ``measured`` for energy and ``integrated`` for power.
+        provenance: the method of its figures; None takes ``measured`` for energy and ``integrated`` for power.
     """
 
     path: Path | None = None

@@ -97,7 +97,7 @@ def _whole_pass(summary: Summary) -> Iterator[tuple[str, str]]:
     if steady is None:
         return
     pooled = f"latencies are of the {amount(steady.latency_requests)} sent in the steady state"
-    left_out = f"{amount(steady.left_out_requests)} before it and {amount(steady.filler_requests)} fillers left out"
+    left_out = f"{amount(steady.left_out_requests)} before it and {amount(steady.filler_requests)} fillers not counted"
     yield "Latencies", f"{pooled}; {left_out}"
     if steady.mix is not None and steady.mix.corrected and not steady.tokens_absent:
         yield "As measured", _in_window(steady, steady.mix)
@@ -158,7 +158,7 @@ def _work(result: BenchmarkResult) -> Lines:
         for name, flop_per_j in found["flop_per_j"].items()
         if name != "total"
     ]
-    parts += [f"{used['share_of_peak']:.1%} of the boards' peak"] if used else []
+    parts += [f"{used['share_of_peak']:.1%} of the GPUs' peak"] if used else []
     yield "Work", "; ".join(parts)
 
 

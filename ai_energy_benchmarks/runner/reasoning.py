@@ -69,7 +69,7 @@ def plan_reasoning(config: BenchmarkConfig) -> ReasoningPlan:
         _refuse_what_has_no_switch(wanted, scenario.reasoning_params, family, model)
         return ReasoningPlan(wanted, family, plain)
     if not scenario.chat_template:
-        raise ConfigError("scenario.reasoning needs the chat template, which scenario.chat_template: false leaves out",
+        raise ConfigError("scenario.reasoning needs the chat template, but scenario.chat_template is false",
                           remedy="remove one of the two")  # fmt: skip
     return ReasoningPlan(
         wanted, family, switch.bind(wanted, scenario.reasoning_params), opposite=switch.bind(not wanted)

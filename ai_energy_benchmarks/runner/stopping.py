@@ -84,7 +84,7 @@ class Stopping:
                 if isinstance(witness, _Power) and witness.absent:
                     witness = None
             elif shown is None:
-                message = "no gauge of running requests and no meter can tell whether the server stopped"
+                message = "no gauge of running requests and no meter can show whether the server stopped"
                 return Finding("WARN", CHECK, f"{message} after cancelling")
             else:
                 await self.clock.sleep(_LOOK_EVERY_S)

@@ -55,7 +55,7 @@ def make_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter,
     """Read the prompts and lay them out.
 
     Raises:
-        DatasetError: the data set cannot be read, or has too few prompts and ``repeat`` is false.
+        DatasetError: the dataset cannot be read, or has too few prompts and ``repeat`` is false.
     """
     scenario = config.scenario
     wanted, warm = scenario.num_samples, config.warmup_requests
@@ -91,7 +91,7 @@ def check_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter
     problems = backend.problems(demand)
     if problems:
         raise BackendError(
-            "the data set decides the length of every output, and this engine cannot hold it:\n" + "\n".join(problems),
+            "the dataset decides the length of every output, and this engine cannot hold it:\n" + "\n".join(problems),
             remedy="remove scenario.dataset_options.output_tokens",
         )
     return passes
@@ -116,17 +116,17 @@ class _ByteTokenizer:
 def _measured(found: tuple[Prompt, ...], wanted: int, config: BenchmarkConfig) -> tuple[Prompt, ...]:
     name = config.scenario.dataset_name
     if not found:
-        raise DatasetError(f"data set {name!r} has no prompts", remedy="choose another scenario.dataset_name")
+        raise DatasetError(f"dataset {name!r} has no prompts", remedy="choose another scenario.dataset_name")
     if len(found) < wanted and not config.scenario.repeat:
         raise DatasetError(
-            f"scenario.num_samples is {wanted}, but data set {name!r} has only {len(found)} prompts",
+            f"scenario.num_samples is {wanted}, but dataset {name!r} has only {len(found)} prompts",
             remedy=f"set scenario.num_samples to at most {len(found)}, or scenario.repeat: true",
         )
     return tuple(islice(cycle(found[:wanted]), wanted))
 
 
 def _warmup(found: tuple[Prompt, ...], wanted: int, count: int) -> tuple[Prompt, ...]:
-    """Prompts beyond the measured ones; where the data set has no more, measured ones with another beginning.
+    """Prompts beyond the measured ones; where the dataset has no more, measured ones with another beginning.
 
     A prompt that begins differently shares no prefix with a measured one, so no cache is warmed for it.
     """
@@ -198,12 +198,12 @@ def _generation(asked: GenerateKwargs, prompts: tuple[Prompt, ...]) -> Generatio
     for name in _LENGTHS:
         if getattr(asked, name) != getattr(GenerateKwargs(), name):
             raise DatasetError(
-                f"scenario.generate_kwargs.{name} has no effect: the data set decides the length of every output",
+                f"scenario.generate_kwargs.{name} has no effect: the dataset decides the length of every output",
                 remedy=f"remove {name}, or scenario.dataset_options.output_tokens",
             )
     if len(lengths) > 1:
         raise DatasetError(
-            "the outputs of one batch end together, but the data set asks for different lengths in it",
+            "the outputs of one batch end together, but the dataset asks for different lengths in it",
             remedy="set scenario.input_shapes.batch_size: 1, or scenario.dataset_options.output_tokens.sigma: 0",
         )
     (exact,) = lengths

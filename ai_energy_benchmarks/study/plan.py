@@ -72,7 +72,7 @@ def first_order(study: Study, expansion: Expansion) -> tuple[Cell, ...]:
 def funnel(expansion: Expansion, cycles: int) -> Iterator[str]:
     """From what was declared to what will run, one line each, with the reasons."""
     yield f"{expansion.declared:7} declared"
-    yield from _gone("left out", sum(expansion.left_out.values()), expansion.left_out)
+    yield from _gone("excluded", sum(expansion.left_out.values()), expansion.left_out)
     yield from _gone("invalid", expansion.invalid_cells, expansion.invalid)
     yield from _gone("merged into another cell", sum(expansion.merged.values()), expansion.merged)
     cells = len(expansion.cells)

@@ -68,7 +68,7 @@ ENGINES: dict[str, Callable[[], Engine]] = {
 
 
 class Numbered:
-    """A data set whose prompts are their own numbers."""
+    """A dataset whose prompts are their own numbers."""
 
     def prompts(self, count: int, tokenizer: Tokenizer | None) -> tuple[Prompt, ...]:
         return tuple(Prompt(index, str(index)) for index in range(count))

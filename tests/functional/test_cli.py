@@ -103,17 +103,17 @@ def test_validate_says_what_a_run_would_do(config: Path) -> None:
     assert done.code == 0, done.err
     assert done.out.splitlines() == [
         f"{config} is valid. A run would:",
-        "  watch the bare machine for 1 s",
+        "  measure idle power before loading (1 s)",
         "  load no/such-model with pytorch on cpu",
-        "  watch the loaded machine for 10 s, twice: before and after the trials",
+        "  measure idle power with the model loaded, before and after the trials (10 s each)",
         "  warm up with 1 request that no trial measures",
-        "  generate until the boards are steady, for at most 300 s, where a meter tells",
+        "  generate until the GPUs are steady, if a meter reports their power (at most 300 s)",
         "  measure 5 trials of 4 requests from builtin, in batches of at most 1, 1 at once",
         "    in all 20 requests with at most 160 output tokens (8 each)",
-        "  meter with auto",
+        "  measure energy with: auto",
         "  state emissions at the wall (1.2 times what the meters see) at 50 g/kWh and PUE 1.5 (the grid)",
         "  state cost at the wall (1.2 times what the meters see) at 0.3 EUR/kWh and PUE 1",
-        "  report to json; files go to out",
+        "  write reports: json; files go to out",
         "  take about 21 s for idle power, and as long as the engine needs for loading and generating",
     ]
     assert list(config.parent.iterdir()) == [config]
@@ -128,7 +128,7 @@ def test_validate_counts_the_outputs_that_the_data_set_decides(config: Path) -> 
         cwd=config.parent,
     )  # fmt: skip
     assert done.code == 0, done.err
-    assert "    in all 12 requests with at most 72 output tokens (their lengths are the data set's)" in done.out
+    assert "    in all 12 requests with at most 72 output tokens (the dataset decides their lengths)" in done.out
 
 
 def test_a_directory_that_cannot_be_is_told_before_anything_is_measured(config: Path) -> None:
@@ -147,7 +147,7 @@ def test_validate_checks_the_data_set(config: Path) -> None:
     pytest.importorskip("torch", reason="the engine is checked before the prompts")
     done = command("validate", config, "-o", "scenario.num_samples=100000", cwd=config.parent)
     assert done.code == 2
-    assert "scenario.num_samples is 100000, but data set 'builtin' has only" in done.err
+    assert "scenario.num_samples is 100000, but dataset 'builtin' has only" in done.err
     assert "fix: " in done.err
 
 

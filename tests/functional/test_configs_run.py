@@ -74,7 +74,7 @@ def test_a_starting_point_runs(path: Path, model: Path, folder: Path, capsys: py
 
 
 def test_every_use_has_a_config() -> None:
-    """One each for the quick start, PyTorch, its quantised weights, servers, data sets, meters and reasoning."""
+    """One each for the quick start, PyTorch, its quantised weights, servers, datasets, meters and reasoning."""
     assert {path.stem for path in CONFIGS} >= {
         *("quickstart", "pytorch", "pytorch_4bit", "pytorch_sampling", "pytorch_local_file", "synthetic"),
         "conversations",

@@ -22,7 +22,7 @@ from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prom
 from ai_energy_benchmarks.metrics.nvml.collector import NvmlCollector
 from tests.tiny_model import save_tiny_model
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA sees no board")]
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA sees no GPU")]
 TOKENS = 32
 
 

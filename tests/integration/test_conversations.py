@@ -79,7 +79,7 @@ def hashes(result: BenchmarkResult) -> list[str]:
 def test_the_template_renders_the_turns_that_were_asked_for(
     model: Path, chats: Path, turns: str, seen: list[str]
 ) -> None:
-    """As the model sees them, to the byte; and the hash of the data set knows them."""
+    """As the model sees them, to the byte; and the hash of the dataset knows them."""
     result = runner(chats, local(model), turns).measure()
     assert hashes(result) == [sha256(text.encode()).hexdigest() for text in seen]
     assert result.subject.dataset_options == {"turns": turns, "skip_empty": False}
@@ -191,6 +191,6 @@ def test_raw_text_cannot_carry_earlier_turns(model: Path, chats: Path) -> None:
 
 @pytest.mark.parametrize("name", ["builtin", "synthetic"])
 def test_where_there_are_no_conversations_turns_are_refused(model: Path, chats: Path, name: str) -> None:
-    """The data sets of the package hold single prompts, so the key is unknown there."""
+    """The datasets of the package hold single prompts, so the key is unknown there."""
     with pytest.raises(BenchmarkError, match=r"scenario\.dataset_options\.turns"):
         runner(chats, local(model), "last", **{"scenario.dataset_name": name}).check()

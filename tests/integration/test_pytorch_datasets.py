@@ -1,4 +1,4 @@
-"""Data sets from a YAML file to the report document, on a tiny random model."""
+"""Datasets from a YAML file to the report document, on a tiny random model."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_what_cannot_be_honoured_is_refused_before_loading(
 
 
 def test_a_server_that_cannot_fix_lengths_is_refused(tmp_path: Path, model: Path) -> None:
-    """A plain OpenAI server has no ``min_new_tokens``, and that is said of the data set's option."""
+    """A plain OpenAI server has no ``min_new_tokens``, and that is said of the dataset's option."""
     from ai_energy_benchmarks.datasets.base import DatasetSettings
     from ai_energy_benchmarks.datasets.builtin import BuiltinDataset
     from ai_energy_benchmarks.domain.prompts import Prompt, Tokenizer

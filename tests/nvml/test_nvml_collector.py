@@ -334,7 +334,7 @@ def test_boards_that_cannot_be_listed_are_an_error(simulate: Simulate, monkeypat
 
     simulate(Board(A))
     monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", refuse)
-    with pytest.raises(CollectorError, match="does not list its boards"), NvmlCollector():
+    with pytest.raises(CollectorError, match="does not list its GPUs"), NvmlCollector():
         pass
 
 

@@ -234,7 +234,7 @@ def test_dropped_trials_do_not_count_and_are_named(three: Run, folder: Path) -> 
     kept = reanalyse(folder / "out", Changes(dropped=frozenset({1, 3})))
     assert kept.summary.trials == 1
     assert kept.summary.duration_s == measured.trials[1].duration_s
-    assert "trial 3 was left out" in [each.message for each in kept.verdict.findings]
+    assert "trial 3 was skipped" in [each.message for each in kept.verdict.findings]
     with pytest.raises(ConfigError, match="no trial is left"):
         reanalyse(folder / "out", Changes(dropped=frozenset({1, 2, 3})))
     with pytest.raises(ConfigError, match="no trial 7"):

@@ -268,7 +268,7 @@ def test_written_configs_fit_the_schema(mapping: dict[str, object]) -> None:
     ],
 )
 def test_they_agree_where_names_decide(mapping: dict[str, object], fits: bool) -> None:
-    """Options belong to the member or data set that is named; older keys are known; bounds are the loader's."""
+    """Options belong to the member or dataset that is named; older keys are known; bounds are the loader's."""
     whole = {**SMALLEST, **mapping}
     assert validator().is_valid(whole) == fits
     assert isinstance(typed(whole), BenchmarkConfig) == fits

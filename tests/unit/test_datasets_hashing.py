@@ -1,4 +1,4 @@
-"""The fingerprint of a data set."""
+"""The fingerprint of a dataset."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_it_is_the_hash_of_lengths_and_texts() -> None:
 
 
 def test_where_a_prompt_ends_matters() -> None:
-    """The same characters cut elsewhere are another data set, and so is another order."""
+    """The same characters cut elsewhere are another dataset, and so is another order."""
     assert len({sha256("ab", "c"), sha256("a", "bc"), sha256("c", "ab"), sha256("abc")}) == 4
 
 

@@ -1,4 +1,4 @@
-"""Data sets of the hub, through the real package ``datasets`` and a double of the hub."""
+"""Datasets of the hub, through the real package ``datasets`` and a double of the hub."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def hub(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub
 
 
 def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asking for a hub data set without the package is one clear error with the install line."""
+    """Asking for a hub dataset without the package is one clear error with the install line."""
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DatasetError) as caught:
         HuggingFaceDataset(DatasetSettings("org/one", "text")).prompts(1, None)

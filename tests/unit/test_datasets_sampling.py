@@ -1,4 +1,4 @@
-"""Which prompts of a data set a pass takes."""
+"""Which prompts of a dataset a pass takes."""
 
 from __future__ import annotations
 

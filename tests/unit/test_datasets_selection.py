@@ -1,4 +1,4 @@
-"""Which kind of data set a name means."""
+"""Which kind of dataset a name means."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ai_energy_benchmarks.registry import dataset_for
 
 
 def test_a_registered_name_means_itself() -> None:
-    """``builtin`` is the data set of the package."""
+    """``builtin`` is the dataset of the package."""
     assert dataset_for("builtin") == "builtin"
 
 

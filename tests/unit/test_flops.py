@@ -119,7 +119,7 @@ def test_a_request_without_output_did_no_known_work() -> None:
     assert flops.request(LLAMA_3_8B, 10, 0).total == 0.0
 
 
-@pytest.mark.parametrize(("engine", "says"), [(None, "does not tell"), (6_000_000_000, "6,000,000,000")])
+@pytest.mark.parametrize(("engine", "says"), [(None, "does not report"), (6_000_000_000, "6,000,000,000")])
 def test_a_count_that_does_not_fit_is_doubted(engine: int | None, says: str) -> None:
     """With both figures, so that the reader can see by how much."""
     doubt = flops.doubt(LLAMA_3_8B, engine)

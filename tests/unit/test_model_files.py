@@ -110,7 +110,7 @@ def test_safetensors_come_before_other_weights() -> None:
 
 
 def test_a_repository_without_weights_has_nothing_to_fetch() -> None:
-    """A data set under the name of a model, or one that holds GGUF only."""
+    """A dataset under the name of a model, or one that holds GGUF only."""
     assert wanted_files({"config.json": 1, "model.gguf": 2}) == {}
 
 

@@ -128,7 +128,7 @@ def test_boards_that_nobody_would_use_are_refused() -> None:
     """Board 0 alone is only the default."""
     assert device_problems("cpu", (0,)) == device_problems("auto", (0,)) == ()
     (problem,) = device_problems("cpu", (0, 1))
-    assert problem == "backend.device_ids: [0, 1] names boards, which device: cpu does not use; remove it"
+    assert problem == "backend.device_ids: [0, 1] names GPUs, which device: cpu does not use; remove it"
 
 
 def test_boards_that_torch_does_not_see_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,4 +136,4 @@ def test_boards_that_torch_does_not_see_are_refused(monkeypatch: pytest.MonkeyPa
     torch = pytest.importorskip("torch", reason="its word counts")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (problem,) = device_problems("auto", (1,))
-    assert problem.startswith("backend.device_ids: [1] names boards, but torch ")
+    assert problem.startswith("backend.device_ids: [1] names GPUs, but torch ")

@@ -32,7 +32,7 @@ from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeCollector, 
 
 
 class Letters:
-    """A data set of one-letter prompts."""
+    """A dataset of one-letter prompts."""
 
     def __init__(self, letters: str) -> None:
         self.letters = letters
@@ -139,7 +139,7 @@ def test_too_few_prompts_is_an_error_unless_repeated() -> None:
 
 
 def test_warm_up_prompts_are_never_the_measured_ones() -> None:
-    """A data set without spare prompts is warmed up on prompts that begin differently."""
+    """A dataset without spare prompts is warmed up on prompts that begin differently."""
     bench = Bench(letters="abcd")
     bench.result()
     assert "generate ['Warm-up 1. a', 'Warm-up 2. b']" in bench.journal.lines

@@ -33,7 +33,7 @@ from tests.factories import completion, failure
 
 
 class Numbered:
-    """A data set whose prompts are their own numbers."""
+    """A dataset whose prompts are their own numbers."""
 
     def prompts(self, count: int, tokenizer: Tokenizer | None) -> tuple[Prompt, ...]:
         return tuple(Prompt(index, str(index)) for index in range(count))

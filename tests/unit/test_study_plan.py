@@ -46,7 +46,7 @@ def test_the_plan_shows_the_funnel_the_order_time_and_disk(
     out = capsys.readouterr().out.splitlines()
     assert out[:8] == [
         "     24 declared",
-        "     -8 left out",
+        "     -8 excluded",
         "          8 × exclude[0]",
         "     -4 invalid",
         "          4 × sweep.scenario.generate_kwargs.min_new_tokens: must be at most max_new_tokens (8), got 12",

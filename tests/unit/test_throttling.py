@@ -22,7 +22,7 @@ def counter(quantity: Quantity, at_s: float, seconds: float) -> Series:
     ("quantity", "level", "reason"),
     [
         ("thermal_violation_s", "FAIL", "a thermal limit"),
-        ("board_violation_s", "WARN", "a limit of the board"),
+        ("board_violation_s", "WARN", "a limit of the whole GPU card"),
         ("power_violation_s", "INFO", "the power limit"),
     ],
 )

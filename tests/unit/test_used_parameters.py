@@ -15,7 +15,7 @@ def test_what_all_batches_share_is_told_as_it_is() -> None:
 
 
 def test_a_number_that_differs_is_told_as_its_range() -> None:
-    """As lengths of output that the data set decides; the last batch alone would hide the others."""
+    """As lengths of output that the dataset decides; the last batch alone would hide the others."""
     used = UsedParameters()
     for tokens in (9, 2, 16, 5):
         used.see({"max_tokens": tokens, "top_p": tokens / 20})

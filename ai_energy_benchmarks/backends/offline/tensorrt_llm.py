@@ -36,11 +36,11 @@ class TensorRTOfflineOptions(OfflineOptions):
         kv_cache_free_gpu_memory_fraction: ``free_gpu_memory_fraction`` of its ``KvCacheConfig``.
         enable_block_reuse: off, since repeated trials would otherwise find their prompts computed.
         dtype: type of the weights and of computing; ``auto`` is the checkpoint's.
-        tensor_parallel_size: boards that share each layer.
-        pipeline_parallel_size: boards that share the layers one after the other.
-        max_batch_size: most requests in one step.
-        max_num_tokens: most tokens in one step.
-        max_seq_len: most tokens of prompt and output together.
+        tensor_parallel_size: GPUs that share each layer.
+        pipeline_parallel_size: GPUs that share the layers one after the other.
+        max_batch_size: maximum number of requests in one step.
+        max_num_tokens: maximum number of tokens in one step.
+        max_seq_len: maximum number of tokens of prompt and output together.
         trust_remote_code: run code that comes with the model.
         revision: branch, tag or commit of a hub model.
     """

@@ -29,10 +29,10 @@ class VllmOfflineOptions(OfflineOptions):
         enable_prefix_caching: off, since repeated trials would otherwise find their prompts computed.
         dtype: type of the weights and of computing; ``auto`` is the checkpoint's.
         quantization: method of quantisation; vLLM finds that of the checkpoint itself.
-        max_model_len: most tokens of prompt and output together.
-        max_num_seqs: most requests in one step.
-        gpu_memory_utilization: share of each board's memory that vLLM may take.
-        tensor_parallel_size: boards that share each layer.
+        max_model_len: maximum number of tokens of prompt and output together.
+        max_num_seqs: maximum number of requests in one step.
+        gpu_memory_utilization: share of each GPU's memory that vLLM may take.
+        tensor_parallel_size: GPUs that share each layer.
         enforce_eager: run without CUDA graphs.
         trust_remote_code: run code that comes with the model.
         revision: branch, tag or commit of a hub model.

@@ -49,7 +49,7 @@ def generation_problems(demand: Demand) -> tuple[str, ...]:
     if demand.generation.stop_strings and demand.batch_size > 1:
         found.append(
             "scenario.generate_kwargs.stop_strings: rows of a batch that end at a string are padded, and their "
-            "tokens cannot be told from padding; set scenario.input_shapes.batch_size: 1"
+            "tokens cannot be distinguished from padding; set scenario.input_shapes.batch_size: 1"
         )
     if demand.concurrency > 1:
         found.append(

@@ -66,14 +66,14 @@ def device_problems(device: str, device_ids: tuple[int, ...]) -> tuple[str, ...]
         return (f"backend.device: {device!r} is not a device of this backend; use auto, cpu, cuda or cuda:N",)
     boards_named = device_ids != (0,)
     if kind == "cpu" and boards_named:
-        return (f"backend.device_ids: {list(device_ids)} names boards, which device: cpu does not use; remove it",)
+        return (f"backend.device_ids: {list(device_ids)} names GPUs, which device: cpu does not use; remove it",)
     if kind != "cuda" and not boards_named:
         return ()
     import torch
 
     if kind == "auto" and not torch.cuda.is_available():
         return (
-            f"backend.device_ids: {list(device_ids)} names boards, but torch {torch.__version__} sees no CUDA device; "
+            f"backend.device_ids: {list(device_ids)} names GPUs, but torch {torch.__version__} sees no CUDA device; "
             "remove it to run on the CPU",
         )
     if not torch.cuda.is_available():
@@ -81,7 +81,7 @@ def device_problems(device: str, device_ids: tuple[int, ...]) -> tuple[str, ...]
     wanted = (int(index),) if index.isdigit() else device_ids
     count = torch.cuda.device_count()
     return tuple(
-        f"backend.device_ids: board {each} does not exist; torch sees {count}" for each in wanted if each >= count
+        f"backend.device_ids: GPU {each} does not exist; torch sees {count}" for each in wanted if each >= count
     )
 
 
@@ -93,7 +93,7 @@ def placement(settings: BackendSettings) -> tuple[str, ...]:
     ids = (int(index),) if index.isdigit() else settings.device_ids
     problems = device_problems("cuda", ids)
     if problems:
-        raise BackendError("; ".join(problems), remedy="set backend.device_ids to boards that exist, or device: cpu")
+        raise BackendError("; ".join(problems), remedy="set backend.device_ids to GPUs that exist, or device: cpu")
     return tuple(f"cuda:{each}" for each in ids)
 
 
@@ -131,7 +131,7 @@ def load(settings: BackendSettings, options: PyTorchOptions) -> Loaded:
         raise BackendError(
             f"model {settings.model!r} does not fit on {', '.join(devices)}: "
             f"part of it went to {', '.join(sorted(strangers))}",
-            remedy="add boards to backend.device_ids, or allow it with backend.options.device_map: auto",
+            remedy="add GPUs to backend.device_ids, or allow it with backend.options.device_map: auto",
         )
     # With tp_plan each process holds a slice, but the energy is that of all boards.
     boards = used | set(devices) if options.tp_plan else used

@@ -51,7 +51,7 @@ class PyTorchOptions:
         dtype: ``auto`` is the model's own.
         device_map: a transformers device map (``auto``, ``balanced``, or module → device); without one the
             whole model goes to the first of ``device_ids``, or is spread over all of them if there are several.
-        max_memory: device index or ``cpu`` → most memory, such as ``20GiB``.
+        max_memory: device index or ``cpu`` → maximum memory, such as ``20GiB``.
         attn_implementation: ``eager``, ``sdpa``, ``flash_attention_2`` …; the model's own choice if not set.
         trust_remote_code: run Python code that comes with the model.
         revision: branch, tag or commit of a hub model.
@@ -65,8 +65,8 @@ class PyTorchOptions:
         assistant_model: a smaller model with the same vocabulary that proposes tokens, several a step.
         num_assistant_tokens: how many it proposes at most; its own generation config decides if not set.
         adapter: directory or hub name of a LoRA adapter, applied through peft.
-        merge_adapter: add the adapter to the weights once, instead of computing it beside them.
-        tp_plan: ``auto`` splits every layer over the boards, one process each: start it with torchrun, and let
+        merge_adapter: add the adapter to the weights once, instead of computing it in addition to them.
+        tp_plan: ``auto`` splits every layer over the GPUs, one process each: start it with torchrun, and let
             every rank write to a directory of its own, such as ``output_dir: results/rank_${RANK}``.
         auto_batch_size: halve the batch whenever it runs out of memory in the warm-up; what was used is a warning.
     """
@@ -153,7 +153,7 @@ def _without_effect(options: PyTorchOptions, demand: Demand, device: str) -> Ite
         yield f"cache_implementation: {options.cache} has no effect on the CPU, where all memory is the host's"
     if options.tp_plan and int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield (
-            "tp_plan has no effect in one process; start one for each board: "
+            "tp_plan has no effect in one process; start one for each GPU: "
             "torchrun --nproc-per-node 2 -m ai_energy_benchmarks run …, or use device_map"
         )
 
@@ -167,6 +167,6 @@ def _assistant_problems(options: PyTorchOptions, demand: Demand) -> Iterator[str
         yield "assistant_model cannot hold min_new_tokens before transformers 5.10; remove one of the two"
     if demand.generation.stop_strings:
         yield (
-            "assistant_model brings several tokens a step, and those after a stop string could not be told from "
-            "those before it; remove scenario.generate_kwargs.stop_strings"
+            "assistant_model brings several tokens a step, and those after a stop string could not be distinguished "
+            "from those before it; remove scenario.generate_kwargs.stop_strings"
         )

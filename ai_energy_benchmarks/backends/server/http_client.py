@@ -47,7 +47,7 @@ class HttpClient:
     """Connections to one server, opened as needed and kept.
 
     Attributes:
-        connect_timeout_s: most time for a connection to open.
+        connect_timeout_s: maximum time for a connection to open.
         headers: sent with every request; may hold a secret, so it is never shown.
     """
 

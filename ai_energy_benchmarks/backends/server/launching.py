@@ -25,7 +25,7 @@ class LaunchOptions(OpenAIServerOptions):
     """``backend.options`` of a server that may be started here.
 
     Attributes:
-        startup_timeout_s: most seconds until a launched server is ready.
+        startup_timeout_s: maximum number of seconds until a launched server is ready.
         environment: variables set for a launched server only.
         trust_remote_code: run Python code that comes with the model.
         extra_args: further arguments, as the command line takes them.

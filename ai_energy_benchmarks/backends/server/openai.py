@@ -122,7 +122,7 @@ class OpenAIServerBackend(EnteredBackend):
         return ""
 
     def launch_problems(self) -> tuple[str, ...]:
-        """Why a server of our own cannot be started."""
+        """Why a server cannot be started here."""
         return (f"backend.launch: {self.NAME} names a protocol, not a server that could be started; set launch: false",)
 
     def launch_command(self, port: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A server of our own: started, waited for, its log kept, and its whole process tree ended."""
+"""A launched server: started, waited for, its log kept, and its whole process tree ended."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ServerProcess:
     Attributes:
         health_url: answers 200 once requests may be sent.
         log_file: receives everything the server prints.
-        startup_timeout_s: most seconds until it is ready.
+        startup_timeout_s: maximum number of seconds until it is ready.
     """
 
     command: Sequence[str]

@@ -42,7 +42,7 @@ def completion(
     """A finished request. Without usage its tokens are still to be counted: the prompt has none yet.
 
     Args:
-        budget_tokens: most output tokens that it was asked for.
+        budget_tokens: maximum number of output tokens that it was asked for.
     """
     events = len(stream.token_times_s)
     usage = summary.usage or Usage(prompt_tokens=0, output_tokens=events)

@@ -24,8 +24,8 @@ class Limits:
     """Of one request.
 
     Attributes:
-        stall_s: most time without an event; comments of a stream are none.
-        total_s: most time from sending to the end of the answer, retries included.
+        stall_s: maximum time without an event; comments of a stream are none.
+        total_s: maximum time from sending to the end of the answer, retries included.
         size_bytes: most bytes of the answer, its headers and its framing included.
     """
 
@@ -42,7 +42,7 @@ def limits_of(
     Args:
         body: the JSON document that is sent.
         sent_bytes: its size, which bounds the number of prompt tokens.
-        budget_tokens: most output tokens it asks for.
+        budget_tokens: maximum number of output tokens it asks for.
         total_s: what the user allows; None allows ``stall_s`` and 10 s for each token of the budget.
     """
     size_bytes = _BYTES_ALWAYS + _BYTES_PER_TOKEN * budget_tokens

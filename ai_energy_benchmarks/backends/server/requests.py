@@ -56,9 +56,9 @@ class OpenAIServerOptions:
         api: ``chat`` lets the server apply the model's template; ``completions`` sends raw text.
         api_key_env: environment variable that holds the key; the key itself is never logged or written.
         verify_tls: check the server's certificate.
-        connect_timeout_s: most time to open a connection.
-        stall_timeout_s: most time between two events of an answer; comments are none.
-        request_timeout_s: most time for a request from sending to the end of its answer, retries included; null
+        connect_timeout_s: maximum time to open a connection.
+        stall_timeout_s: maximum time between two events of an answer; comments are none.
+        request_timeout_s: maximum time for a request from sending to the end of its answer, retries included; null
             allows stall_timeout_s and 10 s for each token of max_new_tokens.
         retries: how often a request is sent again after 429, 502, 503, 504 or any 5xx with retry-after; waiting counts
             as latency.

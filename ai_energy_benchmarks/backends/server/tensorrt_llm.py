@@ -1,4 +1,4 @@
-"""TensorRT-LLM as a server: ``trtllm-serve``, one that runs already or one of our own."""
+"""TensorRT-LLM as a server: ``trtllm-serve``, one that runs already or one that is launched."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class TensorRTOptions(LaunchOptions):
     """``backend.options`` of TensorRT-LLM: what the client and the launching take, then options of ``trtllm-serve``.
 
     Attributes:
-        startup_timeout_s: most seconds until a launched server is ready; building an engine takes long.
+        startup_timeout_s: maximum number of seconds until a launched server is ready; building an engine takes long.
         command: the program to start.
         engine: ``--backend``.
         extra_llm_api_options: a YAML file with further settings; ``enable_energy_metrics`` belongs there.
-        tp_size: boards that share each layer.
-        pp_size: boards that share the layers one after the other.
-        ep_size: boards that share the experts.
-        max_batch_size: most requests in one step.
-        max_num_tokens: most tokens in one step.
-        max_seq_len: most tokens of prompt and output together.
+        tp_size: GPUs that share each layer.
+        pp_size: GPUs that share the layers one after the other.
+        ep_size: GPUs that share the experts.
+        max_batch_size: maximum number of requests in one step.
+        max_num_tokens: maximum number of tokens in one step.
+        max_seq_len: maximum number of tokens of prompt and output together.
         kv_cache_free_gpu_memory_fraction: share of the free memory that the key-value cache takes.
     """
 

@@ -1,4 +1,4 @@
-"""vLLM as a server: one that runs already, or one of our own."""
+"""vLLM as a server: one that runs already, or one that is launched."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class VllmOptions(LaunchOptions):
         enable_prefix_caching: off, since repeated trials would otherwise find their prompts computed.
         dtype: type of the weights and of computing; ``auto`` is the checkpoint's.
         quantization: method of quantisation; vLLM finds that of the checkpoint itself.
-        max_model_len: most tokens of prompt and output together.
-        max_num_seqs: most requests in one step.
-        max_num_batched_tokens: most tokens in one step.
-        gpu_memory_utilization: share of each board's memory that vLLM may take.
-        tensor_parallel_size: boards that share each layer.
-        pipeline_parallel_size: boards that share the layers one after the other.
+        max_model_len: maximum number of tokens of prompt and output together.
+        max_num_seqs: maximum number of requests in one step.
+        max_num_batched_tokens: maximum number of tokens in one step.
+        gpu_memory_utilization: share of each GPU's memory that vLLM may take.
+        tensor_parallel_size: GPUs that share each layer.
+        pipeline_parallel_size: GPUs that share the layers one after the other.
         data_parallel_size: copies of the model.
         enforce_eager: run without CUDA graphs.
         revision: branch, tag or commit of a hub model.

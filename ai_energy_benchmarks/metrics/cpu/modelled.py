@@ -25,7 +25,7 @@ class ModelledCpuOptions:
 
     Attributes:
         watts_per_thread: power of one busy hardware thread; None takes it from the table of rated powers.
-        poll_s: seconds between two looks at the processes beside our own.
+        poll_s: seconds between two readings of the other processes on the machine.
     """
 
     watts_per_thread: float | None = field(default=None, validator=validators.optional(validators.gt(0)))

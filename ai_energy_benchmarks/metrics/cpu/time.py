@@ -96,7 +96,7 @@ class CgroupTime:
             return int(words[words.index("usage_usec") + 1]) * 1e-6
         except (OSError, ValueError, IndexError) as error:
             raise CollectorError(
-                f"cpu_share: cgroup {self._file.parent} tells no processor time: {error}",
+                f"cpu_share: cgroup {self._file.parent} shows no processor time: {error}",
                 remedy="name a directory of control groups version 2 under /sys/fs/cgroup that has a cpu.stat",
             ) from error
 

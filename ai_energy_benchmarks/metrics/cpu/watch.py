@@ -35,7 +35,7 @@ class CpuWatch:
 
     Args:
         meter: whose series these are.
-        poll_s: seconds between two looks at the processes beside our own.
+        poll_s: seconds between two readings of the other processes on the machine.
         beside: called at each look, for a meter that reads something else at the same moments.
         asked: a source that takes the place of the workload's processes.
         remedy: what the user can do where the workload's processes are unknown.
@@ -57,7 +57,9 @@ class CpuWatch:
         self._meter = meter
         self.notes: list[str] = []
         if not PROC.is_dir():
-            self.notes.append("this system tells the CPU time of no other process: only this one's is counted")
+            self.notes.append(
+                "the CPU time of other processes is not visible on this system: only this one's is counted"
+            )
         self._threads = os.cpu_count() or 1
         self._lock = Lock()
         self._beside = beside
@@ -112,7 +114,7 @@ class CpuWatch:
     def _unseen(self, workload: Workload, own: bool) -> str | None:
         """Why the processor time of the workload cannot be known; None if it can."""
         if not PROC.is_dir():
-            return None if own else "this system tells the CPU time of no process but this one"
+            return None if own else "this system shows the CPU time of this process only"
         if not workload.process_ids:
             why = "" if workload.unknown is None else f" ({workload.unknown})"
             return f"the engine's processes are unknown{why}; fix: {self._remedy}"

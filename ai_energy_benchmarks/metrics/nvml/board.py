@@ -78,7 +78,7 @@ class WatchedBoard:
         self.lost: str | None = None
         self.listings = Listings()
         if board.counter_problem and board.power_problem:
-            self.lost = f"its driver tells neither energy ({board.counter_problem}) nor power ({board.power_problem})"
+            self.lost = f"its driver reports neither energy ({board.counter_problem}) nor power ({board.power_problem})"
         self.integrates = board.counter_problem is not None
         self._delay = delay
         # A mean over the last second shows what happened up to a second ago.

@@ -36,10 +36,10 @@ class NvmlOptions:
     """How the boards are read.
 
     Attributes:
-        poll_s: seconds between two readings where a board's ticks are not known; where they are, a few readings
+        poll_s: seconds between two readings where a GPU's ticks are not known; where they are, a few readings
             are placed around each tick.
         delay_low_s, delay_high_s: bounds of the time from a sample to its publication, where it is known for
-            the model of board; the default holds for all that is unknown.
+            the model of GPU; the default holds for all that is unknown.
         settle_s: how long a reading may wait after a window for the counter to move.
         flat_within: changes of power in a rest that count as flat, over the step between rest and work.
         widest_delay_s: where a rest is not flat at once, the longest delay that the bounds allow for.
@@ -99,7 +99,7 @@ class NvmlCollector:
                 reachable = frozenset(each.board.device.id for each in self._boards if each.board.reachable)
                 self._counted = Counted(reachable.intersection(self._visible) or None)
             except nvml.NVMLError as error:
-                raise CollectorError(f"NVML does not list its boards: {error}") from error
+                raise CollectorError(f"NVML does not list its GPUs: {error}") from error
             pollers = [BoardPoller(nvml, each.board, self._options.poll_s, each) for each in self._boards]
             for poller in pollers:
                 poller.poll()
@@ -127,12 +127,12 @@ class NvmlCollector:
         boards = [board_at(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
         seen = visible(boards, os.environ)
         if not boards:
-            raise CollectorError("NVML sees no board", remedy="check that `nvidia-smi -L` lists one")
+            raise CollectorError("NVML sees no GPU", remedy="check that `nvidia-smi -L` lists one")
         if not seen.indices and not self._hidden_gpus:
             shown = os.environ.get("CUDA_VISIBLE_DEVICES")
             raise CollectorError(
-                f"CUDA_VISIBLE_DEVICES={shown!r} shows none of the {len(boards)} boards",
-                remedy="unset CUDA_VISIBLE_DEVICES, or name boards as `nvidia-smi -L` does",
+                f"CUDA_VISIBLE_DEVICES={shown!r} shows none of the {len(boards)} GPUs",
+                remedy="unset CUDA_VISIBLE_DEVICES, or name GPUs as `nvidia-smi -L` does",
             )
         options = self._options
         delay = Delay(options.delay_low_s, options.delay_high_s)
@@ -142,7 +142,7 @@ class NvmlCollector:
         hidden = [i for i in range(len(boards)) if i not in seen.indices] if self._hidden_gpus or seen.notes else []
         watched = tuple(WatchedBoard(boards[i], delay, seen.shared.get(i), limits) for i in (*seen.indices, *hidden))
         if all(board.lost is not None for board in watched):
-            raise CollectorError(f"no board can be measured: {'; '.join(_why(board) for board in watched)}")
+            raise CollectorError(f"no GPU can be measured: {'; '.join(_why(board) for board in watched)}")
         self._notes = [*seen.notes, *seen.shared.values(), *(_why(each) for each in watched if each.lost)]
         self._limits = tuple(
             f"{each.board.device.id} has no energy counter ({each.board.counter_problem}): its power is integrated"
@@ -169,7 +169,7 @@ class NvmlCollector:
     def _forward(self, remote: RemoteSampler) -> None:
         """Take the child's readings until it ends or we leave."""
         if remote.forward_one():
-            self._notes.append("this process was too busy to read the boards in time: a child process read them")
+            self._notes.append("this process was too busy to read the GPUs in time: a child process read them")
         while not self._leaving and remote.forward_one():
             pass
         remote.close()

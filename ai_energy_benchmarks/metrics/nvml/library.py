@@ -181,7 +181,7 @@ class UnreachableBoard(NvmlBoard):
     reachable = False
 
     def __init__(self, index: int, reason: str) -> None:
-        self.device = Device("gpu", f"board-{index}", "board that cannot be reached")
+        self.device = Device("gpu", f"board-{index}", "GPU that cannot be reached")
         self.counter_problem = self.power_problem = reason
         self.power_average_s = 0.0
         self.power_limit_w = None

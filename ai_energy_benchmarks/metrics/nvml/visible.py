@@ -96,7 +96,7 @@ def _shared(board: Board, slice_id: str | None) -> str | None:
         return None
     part = f"MIG slice {slice_id}" if slice_id else "a MIG slice"
     return (
-        f"shared_board: the energy of {part} cannot be read; the figure is that of its whole board {board.device.id}, "
+        f"shared_board: the energy of {part} cannot be read; the figure is that of its whole GPU {board.device.id}, "
         "with whatever else runs there"
     )
 
@@ -108,6 +108,6 @@ def _order_note(boards: Sequence[Board], wanted: str | None, environment: Mappin
     if not by_index or not unlike or environment.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID":
         return None
     return (
-        "boards of different kinds are chosen by index, which CUDA and NVML may count differently; "
+        "GPUs of different kinds are chosen by index, which CUDA and NVML may count differently; "
         "set CUDA_DEVICE_ORDER=PCI_BUS_ID or use UUIDs"
     )

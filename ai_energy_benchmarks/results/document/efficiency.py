@@ -77,7 +77,7 @@ def _why_absent(result: BenchmarkResult) -> str:
     if (doubt := _doubt(result)) is not None:
         return f"they follow from token counts, which are in doubt: {doubt}"
     if engine is None or engine.architecture is None:
-        return "the engine does not tell the model's shape, or its family is not known"
+        return "the engine does not report the model's shape, or its family is not known"
     return "no request succeeded"
 
 

@@ -41,7 +41,7 @@ def report_document(result: BenchmarkResult) -> dict[str, Any]:
     """Describe a benchmark in at most 50 kB, however many requests it had.
 
     Every figure is of one pass (means over trials) except under ``totals``, ``steps`` and ``trials``. A figure
-    whose window is not resolved is null beside its bounds, except in the block ``energy``.
+    whose window is not resolved is null next to its bounds, except in the block ``energy``.
 
     Returns:
         A mapping that ``json.dumps(…, allow_nan=False)`` accepts.

@@ -101,7 +101,7 @@ def cut_measurement(measurement: Measurement, start_s: float, stop_s: float, of:
         if shorter is not None:
             readings.append(shorter)
         elif each.counted:
-            lost[each.device.component] = f"{each.meter} left no series from which a part of a trial could be told"
+            lost[each.device.component] = f"{each.meter} left no series from which a part of a trial could be separated"
     kept = tuple(evolve(each, counted=each.counted and each.device.component not in lost) for each in readings)
     return evolve(
         measurement,

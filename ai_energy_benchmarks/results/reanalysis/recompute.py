@@ -75,7 +75,7 @@ class Changes:
             until = "its end" if self.to_s is None else f"{self.to_s:g} s"
             yield f"of each trial only the part from {self.from_s or 0:g} s to {until} counts"
         for number in sorted(self.dropped):
-            yield f"trial {number} was left out"
+            yield f"trial {number} was skipped"
 
     @property
     def cuts(self) -> bool:
