@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from ai_energy_benchmarks.analysis.filler_tokens import is_cancelled
+from ai_energy_benchmarks.analysis.pace import is_cancelled
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.result import Trial

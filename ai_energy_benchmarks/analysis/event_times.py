@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from ai_energy_benchmarks.analysis.filler_tokens import is_cancelled
-from ai_energy_benchmarks.analysis.pace import Pace
+from ai_energy_benchmarks.analysis.pace import Pace, is_cancelled
 from ai_energy_benchmarks.domain.completions import Completion
 
 # With fewer tokens to an event at most 0.3 % are missing of ten requests of 128 tokens for each in flight.
-_MANY = 8
+MANY = 8
 
 
 def tokens_until(done: Completion, of: Pace, time_s: float) -> float:
@@ -24,14 +23,21 @@ def tokens_until(done: Completion, of: Pace, time_s: float) -> float:
     Args:
         of: of the finished requests of the trial, for what a cancelled one does not show.
     """
-    times_s, carried, cancelled = done.token_times_s, done.event_tokens, is_cancelled(done)
+    times_s, carried, cancelled = done.token_times_s, done.event_tokens, done.finish_reason == "cancelled"
+    if len(times_s) and not len(carried) and not cancelled:
+        # Most requests of a long pass lie on one side of a moment.
+        each = done.output_tokens / len(times_s)
+        if time_s >= times_s[-1]:
+            return len(times_s) * each
+        if time_s < times_s[0] and each < MANY:
+            return 0.0
     events, at = len(times_s), bisect_right(times_s, time_s)
     per_event = _per_event(done, of)
     shown = float(sum(carried[:at])) if len(carried) else at * per_event
     if at == events and not cancelled:
         # What the last usage counts beyond the events is the end token, which shows no text.
         return float(max(done.output_tokens, shown)) if len(carried) else shown
-    if per_event < _MANY:
+    if per_event < MANY:
         return shown
     gap_s = (times_s[-1] - times_s[0]) / (events - 1) if events > 1 else of.event_gap_s
     end_s = times_s[at] if at < events else (times_s[-1] + gap_s if events else done.sent_s + of.first_event_s)

@@ -78,3 +78,20 @@ class Pacing:
             first_event_s=self._first_s / self._requests if self._requests else 0.0,
             event_gap_s=self._gaps_s / self._gaps if self._gaps else 0.0,
         )
+
+
+def is_cancelled(outcome: Outcome) -> bool:
+    """Whether the request was a filler that was cancelled when its pass had ended."""
+    return isinstance(outcome, Completion) and outcome.finish_reason == "cancelled"
+
+
+def cancelled_tokens(filler: Completion, of: Pace) -> float:
+    """Tokens of a cancelled request: as the server counted them, else its events times the ratio of finished ones.
+
+    On a server that shows no events nothing is known of a cancelled request but its time.
+    """
+    if len(filler.event_tokens):
+        return float(sum(filler.event_tokens))
+    if of.tokens_per_event is None:
+        return (filler.finished_s - filler.sent_s) * of.tokens_per_s
+    return len(filler.token_times_s) * of.tokens_per_event

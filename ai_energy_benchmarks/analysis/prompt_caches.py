@@ -8,7 +8,7 @@ from statistics import fmean, median
 
 from attrs import frozen
 
-from ai_energy_benchmarks.analysis.filler_tokens import is_cancelled
+from ai_energy_benchmarks.analysis.pace import is_cancelled
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
@@ -239,8 +239,10 @@ def _first_token_drop(trials: Sequence[Trial]) -> float | None:
     first_s: dict[int, float] = {}
     later_s: dict[int, list[float]] = {}
     for position, trial in enumerate(trials):
-        for done in trial.completions:
-            if done.number < _COMPARED and (ttft_s := done.ttft_s) is not None:
+        # They stand in the order of their numbers, so of very many only the first are made.
+        for done in trial.outcomes[:_COMPARED]:
+            ttft_s = done.ttft_s if isinstance(done, Completion) and done.number < _COMPARED else None
+            if ttft_s is not None:
                 if position == 0:
                     first_s[done.number] = ttft_s
                 else:

@@ -9,8 +9,8 @@ from itertools import chain, pairwise
 from attrs import frozen
 
 from ai_energy_benchmarks.analysis.event_times import tokens_until
-from ai_energy_benchmarks.analysis.filler_tokens import filler_prompts, is_cancelled
-from ai_energy_benchmarks.analysis.pace import Pace, shows_events
+from ai_energy_benchmarks.analysis.filler_prompts import filler_prompts
+from ai_energy_benchmarks.analysis.pace import Pace, is_cancelled, shows_events
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.domain.completions import Completion

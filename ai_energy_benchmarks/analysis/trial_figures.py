@@ -7,8 +7,10 @@ from collections.abc import Hashable
 from attrs import frozen
 
 from ai_energy_benchmarks.analysis.answer_facts import AnswerFacts
+from ai_energy_benchmarks.analysis.filler_prompts import filler_prompts
 from ai_energy_benchmarks.analysis.latency import Pooling
 from ai_energy_benchmarks.analysis.pace import Pace, Pacing
+from ai_energy_benchmarks.analysis.steady_tokens import SteadyTokens, needs_pace
 from ai_energy_benchmarks.analysis.tokens import Counting, Counts
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.result import Trial
@@ -27,6 +29,8 @@ class TrialFigures:
             latencies lead.
         steady_latencies: of those sent within the steady window; None without one.
         steady_requests: how many those are.
+        steady_tokens: the tokens of the steady window; None without one, or where what some requests show of their
+            tokens can be told only once the pace of all is known.
     """
 
     counts: Counts
@@ -36,6 +40,7 @@ class TrialFigures:
     latencies: Pooling
     steady_latencies: Pooling | None
     steady_requests: int
+    steady_tokens: SteadyTokens | None
 
 
 def trial_figures(trial: Trial) -> TrialFigures:
@@ -46,10 +51,14 @@ def trial_figures(trial: Trial) -> TrialFigures:
     return trial.outcomes.remembered(key, lambda: (_walked(trial), fillers))[0]
 
 
+_NO_PACE = Pace(None, 0.0)
+
+
 def _walked(trial: Trial) -> TrialFigures:
     counting, facts, pacing = Counting(), AnswerFacts(), Pacing()
     steady, start_s, stop_s = trial.steady, trial.start_s, trial.stop_s
     every, within = Pooling(gaps=steady is None), None if steady is None else Pooling()
+    tokens = None if steady is None else SteadyTokens(steady)
     in_flight_s, sent = 0.0, 0
     for outcome in trial.outcomes:
         in_flight_s += max(0.0, min(outcome.finished_s, stop_s) - max(outcome.sent_s, start_s))
@@ -62,8 +71,19 @@ def _walked(trial: Trial) -> TrialFigures:
         if steady is not None and within is not None and steady.start_s <= outcome.sent_s <= steady.stop_s:
             sent += 1
             within.add(outcome)
+        if tokens is not None:
+            if needs_pace(outcome):
+                tokens = None
+            else:
+                tokens.add(outcome, _NO_PACE, {})
     for filler in trial.fillers:
         in_flight_s += max(0.0, min(filler.finished_s, stop_s) - max(filler.sent_s, start_s))
         if isinstance(filler, Completion):
             pacing.add(filler)
-    return TrialFigures(counting.counts(), facts, pacing.pace(), in_flight_s, every, within, sent)
+    pace = pacing.pace()
+    if tokens is not None and len(trial.fillers):
+        prompts = filler_prompts(trial)
+        for filler in trial.fillers:
+            if isinstance(filler, Completion):
+                tokens.add(filler, pace, prompts)
+    return TrialFigures(counting.counts(), facts, pace, in_flight_s, every, within, sent, tokens)

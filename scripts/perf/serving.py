@@ -15,13 +15,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from attrs import frozen
 from docs_table import machine, write_section
 from ratios import Row, median_row, ratio_row, report
 from serving_parts import Bench, Load, bench, busy_cores, peer_python
-from serving_runs import fixed_overhead_s, million_rows
+from serving_runs import fixed_overhead_s, million_rows, ten_thousand_rows
 
 from ai_energy_benchmarks.domain.statistics import percentile
 
@@ -144,7 +145,9 @@ def main() -> int:
         rows = [row for flood in FLOODS for row in flood_rows(server, flood, peer, arguments.pairs)]
         for pace in PACES:
             rows += paced_rows(server, pace, arguments.passes)
-        rows.append(median_row("a run beyond load and protocol", fixed_overhead_s(server, 5), limit=1.5))
+        fixed_s = fixed_overhead_s(server, 5)
+        rows.append(median_row("a run beyond load and protocol", fixed_s, limit=1.5))
+        rows += ten_thousand_rows(server, median(fixed_s))
         if arguments.million:
             rows += million_rows(server)
     if others.cores is not None:

@@ -7,7 +7,8 @@ from typing import Any
 from attrs import asdict
 
 from ai_energy_benchmarks.analysis.derived import Derived, derive, derive_steady, energies, steady_energies
-from ai_energy_benchmarks.analysis.filler_tokens import filler_tokens, is_cancelled
+from ai_energy_benchmarks.analysis.filler_tokens import filler_tokens
+from ai_energy_benchmarks.analysis.pace import is_cancelled
 from ai_energy_benchmarks.analysis.windows import counted, window_energy
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.components import COMPONENTS
