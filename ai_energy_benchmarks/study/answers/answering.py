@@ -14,8 +14,8 @@ from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure
 from ai_energy_benchmarks.study.answers.measured import MeasuredCell, measured_cells
 
-# More cells than this are ranked by their means alone, and pairs of more than that fill no one's screen usefully.
-_MOST_RANKED, _MOST_PAIRED = 200, 12
+# So many of the best cells are held against one another; pairs of more than that fill no one's screen usefully.
+_MOST_COMPARED, _MOST_PAIRED = 200, 12
 # A cell keeps its objectives if so many of its requests do: the share that p95 limits are about.
 GOOD_SHARE = 0.95
 _SAME_TOKENS = 0.001
@@ -30,7 +30,8 @@ class Answers:
         ranked: cells that can be compared, from the best mean on.
         unranked: name of each other cell → why it is not ranked.
         fitted: the model behind all intervals of ratios; None where no scatter is known.
-        candidates: each ranked cell against the best of the others; empty where no scatter is known.
+        candidates: each ranked cell, of very many the best ones, against the best of the others; empty where no scatter
+            is known.
         pairs: all pairs of ranked cells; empty where there are very many.
         controlled: every ranked cell over the control; empty without one.
         reference: the best cell over the control, or over the first cell of the study; None where that is the best
@@ -88,10 +89,8 @@ def answer(
     unranked = {cell.name: why for cell in cells if (why := _unranked(cell, with_failed=with_failed)) is not None}
     sign = -1 if of.higher_is_better else 1
     ranked = sorted((cell for cell in cells if cell.name not in unranked), key=lambda cell: sign * _mean(cell))
-    unranked |= {cell.name: f"only the {_MOST_RANKED} best are compared" for cell in ranked[_MOST_RANKED:]}
-    ranked = ranked[:_MOST_RANKED]
     fitted = fit([Group(cell.name, cell.values, cell.edge) for cell in ranked]) if len(ranked) > 1 else None
-    settings = _settings([cell for cell in cells if cell in ranked])
+    settings = _settings([cell for cell in cells if cell.name not in unranked])
     meeting, lowest = _meeting(ranked), not of.higher_is_better
     points = [Point(cell.name, _mean(cell), cell.others[front]) for cell in ranked if front in cell.others]
     return Answers(
@@ -101,7 +100,7 @@ def answer(
         ranked=tuple(ranked),
         unranked=unranked,
         fitted=fitted,
-        candidates=with_the_best(fitted, lowest=lowest) if fitted else (),
+        candidates=_among(fitted, [cell.name for cell in ranked], lowest=lowest),
         pairs=all_pairs(fitted) if fitted and len(ranked) <= _MOST_PAIRED else (),
         controlled=against(fitted, _control(ranked, control)) if fitted and control else (),
         reference=_reference(cells, ranked, fitted, control),
@@ -114,8 +113,11 @@ def answer(
     )
 
 
-def _among(fitted: Fit | None, names: tuple[str, ...], *, lowest: bool) -> tuple[Candidate, ...]:
-    return with_the_best(fitted.only(names), lowest=lowest) if fitted is not None and len(names) > 1 else ()
+def _among(fitted: Fit | None, names: Sequence[str], *, lowest: bool) -> tuple[Candidate, ...]:
+    """Each of these cells against the best of the others among them, from the best mean on."""
+    if fitted is None or len(names) < 2:
+        return ()
+    return with_the_best(fitted.only(names[:_MOST_COMPARED]), lowest=lowest)
 
 
 def _mean(cell: MeasuredCell) -> float:

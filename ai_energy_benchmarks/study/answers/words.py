@@ -68,7 +68,7 @@ def _cell(cell: MeasuredCell, answers: Answers) -> dict[str, object]:
         "cell": cell.cell.id,
         "label": cell.cell.label,
         "settings": dict(cell.cell.settings),
-        "ranked": cell in answers.ranked,
+        "ranked": cell.name not in answers.unranked,
         "not_ranked": answers.unranked.get(cell.name),
         "values": {str(cycle): value for cycle, value in cell.values.items()},
         "estimate": None if cell.estimate is None else {**asdict(cell.estimate), "cv": cell.estimate.cv},
