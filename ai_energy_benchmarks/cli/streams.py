@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterable
@@ -57,10 +58,15 @@ class BlankingStream:
         return getattr(self._stream, name)
 
 
+_MARGIN = re.compile(r"\n(?=\S)")
+
+
 def say(text: str, *, err: bool = False) -> None:
     """Print a line without secrets and control characters, if anyone can still read it."""
     try:
-        click.echo(printable(text), err=err)
+        shown = printable(text)
+        # Only the first line of an error begins at the margin, so that no text in it passes for a line of its own.
+        click.echo(_MARGIN.sub("\n  ", shown) if err else shown, err=err)
     except (OSError, ValueError):  # full, without a reader, or closed
         give_up(err=err)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from ai_energy_benchmarks.errors import DatasetError
+from ai_energy_benchmarks.safety.printable import one_line
 
 _REMEDY_EMPTY = "fill it in, remove the row, or set scenario.dataset_options.skip_empty: true"
 # Chat Completions and Anthropic's API; the Responses API.
@@ -37,7 +38,7 @@ class Source:
     def error(self, what: str, remedy: str, *, place: str = "") -> DatasetError:
         """The error for one file, place and column."""
         where = [self.name, *([place] if place else []), *([f"column {self.column!r}"] if self.column else [])]
-        return DatasetError(f"{', '.join(where)}: {what}", remedy=remedy)
+        return DatasetError(one_line(f"{', '.join(where)}: {what}"), remedy=remedy)
 
 
 def text_of(cell: Cell, source: Source) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from attrs import evolve, frozen
 
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.safety.printable import one_line
 from ai_energy_benchmarks.safety.secrets import SafeRepr
 
 Path = tuple[str | int, ...]
@@ -87,7 +88,7 @@ def dotted(path: Path) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
+    return one_line(text)
 
 
 def shown(value: object) -> str:

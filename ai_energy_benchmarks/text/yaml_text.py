@@ -36,6 +36,8 @@ _WORDS: dict[str, bool | float | None] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
     **{sign + word: float(sign + "inf") for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")},
 }
+# Text stays on its line, so that a search finds it.
+_NO_FOLD = 2**31
 # Python refuses to read longer integers, against attacks that no config needs.
 _MOST_DIGITS = 1000
 
@@ -264,4 +266,4 @@ for _kind in SECRET_NUMBERS:
 
 def dump(value: object) -> str:
     """YAML text that ``parse`` reads back as ``value``, whatever the environment; secrets are masked or ``${NAME}``."""
-    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_NO_FOLD))
