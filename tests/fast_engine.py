@@ -50,6 +50,8 @@ class FastBackend:
     def __init__(self, settings):
         self.settings = settings
         self.options = settings.options
+        self.stays_loaded = False
+        self.loads = 0
 
     @classmethod
     def from_settings(cls, settings):
@@ -63,13 +65,18 @@ class FastBackend:
             raise BackendError("the fast engine was told to fail")
         while self.options.hangs:
             time.sleep(1)
+        if not (self.stays_loaded and self.loads):
+            self.loads += 1
         return self
 
     def __exit__(self, *_):
         return None
 
     def facts(self):
-        return EngineFacts("test-fast", "sleeping engine", self.settings.model, device="cpu", board_ids=())
+        settings = {"process": os.getpid(), "loads": self.loads}
+        return EngineFacts(
+            "test-fast", "sleeping engine", self.settings.model, device="cpu", board_ids=(), settings=settings
+        )
 
     def process_ids(self):
         return (os.getpid(),)

@@ -117,6 +117,18 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class StaysLoaded(Protocol):
+    """A backend that several runs of one process can use one after the other without loading again.
+
+    Attributes:
+        stays_loaded: leaving does nothing while it is set, and entering again only forgets what an earlier run used;
+            whoever sets it clears it and leaves the backend at the end.
+    """
+
+    stays_loaded: bool
+
+
+@runtime_checkable
 class Recounts(Protocol):
     """A backend that has not decoded an answer when it ends; the runner asks again, outside of every window."""
 

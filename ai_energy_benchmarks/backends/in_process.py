@@ -32,6 +32,7 @@ class InProcessBackend(EnteredBackend):
     Attributes:
         model: the engine's own object while entered, else None.
         tokenizer: its tokenizer while entered, else None.
+        stays_loaded: keep the engine when it is left, for a run that uses the same one.
     """
 
     NAME: ClassVar[str]
@@ -44,10 +45,13 @@ class InProcessBackend(EnteredBackend):
         self._executor: ThreadPoolExecutor | None = None
         self._facts: EngineFacts | None = None
         self._used = UsedParameters()
+        self.stays_loaded = False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.stays_loaded and self._executor is not None:
+            return
         if self._executor is not None:
             self._executor.shutdown()
         self._executor = None
@@ -57,6 +61,9 @@ class InProcessBackend(EnteredBackend):
         self._free_memory()
 
     def __enter__(self: _Self) -> _Self:
+        if self.stays_loaded and self._executor is not None:
+            self._used = UsedParameters()  # of this run alone
+            return self
         with loading_alone():
             return super().__enter__()
 

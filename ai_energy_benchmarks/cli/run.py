@@ -14,6 +14,7 @@ from ai_energy_benchmarks.cli.options import as_overrides, output_dir_option, sa
 from ai_energy_benchmarks.cli.streams import say
 
 if TYPE_CHECKING:
+    from ai_energy_benchmarks.backends.base import Backend
     from ai_energy_benchmarks.config.model import BenchmarkConfig
     from ai_energy_benchmarks.config.user_defaults import UserDefaults
     from ai_energy_benchmarks.domain.verdict import Finding
@@ -116,17 +117,30 @@ def model_name(model: str) -> str:
     return path.resolve().name.removesuffix(".gguf") if local else model
 
 
-def measure(config: BenchmarkConfig, *, strict: bool, defaults: UserDefaults | None = None) -> int:
-    """Check, run, name the files, and say with which code to leave; the verdict names the defaults that were used."""
+def measure(
+    config: BenchmarkConfig,
+    *,
+    strict: bool,
+    defaults: UserDefaults | None = None,
+    backend: Backend | None = None,
+    findings: Sequence[Finding] = (),
+) -> int:
+    """Check, run, name the files, and say with which code to leave.
+
+    Args:
+        defaults: that were used, which the verdict names.
+        backend: the engine, if it is there already.
+        findings: what the verdict should say besides.
+    """
     from ai_energy_benchmarks.cli.engines import naming_all_engines
     from ai_energy_benchmarks.cli.progress import terminal_progress
     from ai_energy_benchmarks.errors import ReporterError
     from ai_energy_benchmarks.runner import BenchmarkRunner
     from ai_energy_benchmarks.runner.interrupts import Interrupts
 
-    used = (defaults_finding(defaults),) if defaults else ()
+    used = (*findings, defaults_finding(defaults)) if defaults else findings
     progress = terminal_progress()
-    runner = BenchmarkRunner(config, progress=progress, findings=used, interrupts=Interrupts())
+    runner = BenchmarkRunner(config, backend=backend, progress=progress, findings=used, interrupts=Interrupts())
     with naming_all_engines():
         runner.check()
     try:

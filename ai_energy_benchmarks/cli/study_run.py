@@ -66,6 +66,7 @@ def run_file(file: Path, overrides: Mapping[str, object], defaults: UserDefaults
 def _run(opened: OpenStudy, environment: Environment) -> int:
     from ai_energy_benchmarks.study.cooling import Cooling
     from ai_energy_benchmarks.study.executors.local import LocalExecutor
+    from ai_energy_benchmarks.study.executors.shared import SharedExecutor
     from ai_energy_benchmarks.study.gpus import study_gpus, temperatures_celsius
     from ai_energy_benchmarks.study.locks import locked
     from ai_energy_benchmarks.study.running import StudyRun
@@ -76,9 +77,11 @@ def _run(opened: OpenStudy, environment: Environment) -> int:
     cooling = Cooling(gate, lambda: temperatures_celsius(gpus.locked)) if gate else None
     stop = StopRequests(lambda: say("finishing the trial; Ctrl-C again stops now", err=True))
     observer = Lines(begun_s=time.monotonic())
+    shared = opened.study.config.execution.isolation == "shared"
+    executor = SharedExecutor() if shared else LocalExecutor()
     with locked(gpus.locked, opened.directory), stop:
         try:
-            reason = StudyRun(opened, LocalExecutor(), stop, gpus, observer, cooling).run()
+            reason = StudyRun(opened, executor, stop, gpus, observer, cooling).run()
         except KeyboardInterrupt:
             say(f"`ai-energy-benchmark study resume {opened.directory}` goes on", err=True)
             raise

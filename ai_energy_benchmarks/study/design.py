@@ -100,6 +100,8 @@ class ExecutionConfig:
     """How cells are run.
 
     Attributes:
+        isolation: ``process`` gives every cell a process of its own; ``shared`` lets cells of one block run in one
+            process in which the model stays loaded, where its engine runs in process; it turns ``design.blocks`` on.
         timeout_s: after so long a cell is ended with all its processes; unlimited if not set.
         silence_s: a cell is ended that has printed and written nothing for so long, and used no processor time.
         budget_s: no cell begins that would probably end later than this after the start of the command.
@@ -108,6 +110,7 @@ class ExecutionConfig:
             locked while the study runs.
     """
 
+    isolation: Literal["process", "shared"] = "process"
     timeout_s: Annotated[float, MoreThan(0)] | None = None
     silence_s: Annotated[float, MoreThan(0)] | None = 3600.0
     budget_s: Annotated[float, MoreThan(0)] | None = None

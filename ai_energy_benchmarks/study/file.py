@@ -170,6 +170,8 @@ def _study(
     problems += _contradictions(mapping)
     if problems or config is None:
         raise refusal(source, problems, place, remedy=_REMEDY)
+    if config.execution.isolation == "shared":
+        config = evolve(config, design=evolve(config.design, blocks=True))
     base = laid_under(laid_under(_CELL_DEFAULTS, defaults), config.base)
     return Study(evolve(config, base=base), axes, source, place)
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from attrs import define, field, frozen
 
+from ai_energy_benchmarks.study.blocks import shared_block
 from ai_energy_benchmarks.study.breaker import Breaker
 from ai_energy_benchmarks.study.commands import cell_command, cell_environment
 from ai_energy_benchmarks.study.cooling import Cooling
@@ -195,6 +196,7 @@ class StudyRun:
             gpus=self.gpus.visible,
             timeout_s=execution.timeout_s,
             silence_s=execution.silence_s,
+            block=shared_block(opened.study, turn.cell),
         )
 
     def _total(self) -> int:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from attrs import define, field, frozen
 
+from ai_energy_benchmarks.study.blocks import block_of
 from ai_energy_benchmarks.study.cells import Cell
 from ai_energy_benchmarks.study.enough import headline_j_per_token, relative_half_width
-from ai_energy_benchmarks.study.expansion import cell_mapping
 from ai_energy_benchmarks.study.judging import completed_document
 from ai_energy_benchmarks.study.opening import OpenStudy
 from ai_energy_benchmarks.study.order import cycle_orders, design_size
@@ -76,9 +75,7 @@ class Schedule:
         return self._orders[cycle]
 
     def _blocks(self) -> list[str]:
-        """Cells with the same ``backend`` are of one block."""
-        mappings = (cell_mapping(self.opened.study, cell, Path(), "") for cell in self.opened.cells)
-        return [json.dumps(mapping.get("backend"), sort_keys=True, default=str) for mapping in mappings]
+        return [block_of(self.opened.study, cell) for cell in self.opened.cells]
 
     def _enough(self) -> bool:
         until = self.opened.study.config.design.until

@@ -124,6 +124,37 @@ def test_ctrl_c_once_finishes_the_trial_and_twice_stops_now(place: Place) -> Non
     assert place.run("study", "resume", place.study).code == 0
 
 
+def test_cells_of_a_block_share_a_process_in_which_the_model_stays_loaded(place: Place) -> None:
+    """Each with its own report, whose verdict says so; another model has another process, and so has what failed."""
+    sweep = {"backend.model": ["one", "two"], "scenario.num_samples": [1, 2, 3]}
+    file = place.write(sweep, design={"cycles": 1, "seed": 3}, execution={"isolation": "shared"})
+    done = place.run("run", file)
+    assert done.code == 0, done.out + done.err
+    loads: dict[int, list[str]] = {}
+    for attempt in read_manifest(place.study).attempts:
+        document = json.loads((place.study / attempt.directory / "result.json").read_text())
+        settings = document["backend_info"]["settings"]
+        assert settings["loads"] == 1
+        loads.setdefault(settings["process"], []).append(document["config"]["model"])
+        said = [each["check"] for each in document["verdict"]["findings"]]
+        assert ("shared process" in said) == (len(loads[settings["process"]]) > 1)
+        assert "Verdict" not in (place.study / attempt.directory / "cell.log").read_text()  # no console reporter here
+    assert sorted(loads.values()) == [["one"] * 3, ["two"] * 3]
+
+
+@pytest.mark.heavy
+def test_a_shared_process_ends_with_a_cell_that_fails(place: Place) -> None:
+    """The next cell has a new one, and Ctrl-C ends it as it ends others."""
+    file = place.write({"scenario.num_samples": [1, 9]}, design={"cycles": 2, "order": "interleave"},
+                       execution={"isolation": "shared", "timeout_s": 8})  # fmt: skip
+    text = yaml.safe_load(file.read_text())
+    text["base"]["backend"]["options"] = {"request_s": 2.0}
+    file.write_text(yaml.safe_dump(text))
+    done = place.run("run", file, "-o", "base.protocol.trials=1", "-o", "execution.breaker.failures=0")
+    assert done.code == 1
+    assert [each.state for each in read_manifest(place.study).attempts] == ["completed", "timed out"] * 2
+
+
 def wait_for_child(place: Place) -> None:
     """Until a trial runs: the journal of its run is there, and holds no trial yet."""
     until_s = time.monotonic() + 60

@@ -29,6 +29,7 @@ class CellRun:
         gpus: UUIDs of the GPUs that it may use, which ``environment`` restricts it to; empty where there are none.
         timeout_s: after so long it is ended with all its descendants; None waits.
         silence_s: it is ended if it has neither printed nor written anything for so long; None waits.
+        block: cells in a row with the same one may share a process in which the model stays loaded; empty if not.
     """
 
     cell: str
@@ -40,6 +41,7 @@ class CellRun:
     gpus: tuple[str, ...] = ()
     timeout_s: float | None = None
     silence_s: float | None = None
+    block: str = ""
 
 
 @frozen

@@ -7,24 +7,21 @@ import secrets
 import select
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 from attrs import define, field
 
-from ai_energy_benchmarks.machine.processes import cpu_time_s, tree
 from ai_energy_benchmarks.study.executors.base import STOPPED, CellEnd, CellRun, How, Stop
 from ai_energy_benchmarks.study.executors.ending import MARK_VARIABLE, kill_tree, marked
+from ai_energy_benchmarks.study.executors.silence import Silence
 
 # What a child reads as "finish the trial and stop"; the end of its standard input means "stop now".
 FINISH = b"finish\n"
 # How often a limit or a wish of the user is looked for; the end of a child is noticed at once.
-_LOOK_S = 0.5
-# A process that uses less than this share of a processor, prints nothing and writes nothing does nothing.
-_BUSY_SHARE = 0.01
+LOOK_S = 0.5
 _INTERRUPTED_S = 30.0
 
 
@@ -81,7 +78,7 @@ class Child:
             except KeyboardInterrupt as interrupt:
                 self.interrupt, how, reason = interrupt, "interrupted", STOPPED
             finally:
-                left = self._end(process)
+                left = end(process, self._mark, self.grace_s)
         if how == "exited" and left:
             reason = f"{left} processes that it had started were still running and were killed"
         if how == "exited" and self._asked and process.returncode:
@@ -99,97 +96,68 @@ class Child:
         )
 
     def _wait(self, process: subprocess.Popen[bytes], stop: Stop, begun_s: float) -> tuple[How, str]:
-        silence = Silence(self.cell, process.pid)
-        limit_s, silence_s = self.cell.timeout_s, self.cell.silence_s
-        with _Exit(process) as exit_of:
-            while not exit_of.within(_LOOK_S):
+        limits = Limits(self.cell, process.pid, begun_s)
+        with Exit(process) as exit_of:
+            while not exit_of.within(LOOK_S):
                 if stop.finish and not self._asked:
                     self._asked = True
-                    self._ask(process)
-                if limit_s is not None and time.monotonic() - begun_s > limit_s:
-                    return "timed out", f"it took longer than execution.timeout_s ({limit_s:g} s)"
-                if silence_s is not None and silence.lasts(silence_s):
-                    return "silent", f"it did nothing for execution.silence_s ({silence_s:g} s)"
+                    tell(process, FINISH)
+                if (broken := limits.broken()) is not None:
+                    return broken
         return "exited", ""
 
-    def _ask(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin is not None
-        try:
-            process.stdin.write(FINISH)
-            process.stdin.flush()
-        except OSError:  # it has just ended
-            return
 
-    def _end(self, process: subprocess.Popen[bytes]) -> int:
-        """Close its standard input, which means "stop now", wait a while, then kill; how many were left over."""
-        assert process.stdin is not None
-        with suppress(OSError):  # it has just ended, with what was written to it unread
-            process.stdin.close()
-        try:
-            process.wait(self.grace_s)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):  # a further Ctrl-C waits for nothing
-            kill_tree(process.pid, self._mark)
-            process.wait()
-        return len(kill_tree(process.pid, self._mark)) if marked(self._mark) else 0
+def end(process: subprocess.Popen[bytes], mark: str, grace_s: float) -> int:
+    """Close its standard input, which means "stop now", wait a while, then kill; how many were left over."""
+    assert process.stdin is not None
+    with suppress(OSError):  # it has just ended, with what was written to it unread
+        process.stdin.close()
+    try:
+        process.wait(grace_s)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):  # a further Ctrl-C waits for nothing
+        kill_tree(process.pid, mark)
+        process.wait()
+    return len(kill_tree(process.pid, mark)) if marked(mark) else 0
+
+
+def tell(process: subprocess.Popen[bytes], line: bytes) -> None:
+    """Write a line to the standard input of a child, if it still reads."""
+    assert process.stdin is not None
+    with suppress(OSError):  # it has just ended
+        process.stdin.write(line)
+        process.stdin.flush()
 
 
 @define
-class Silence:
-    """Since when a child has printed nothing, written nothing and used no processor time to speak of."""
+class Limits:
+    """How long a cell may take, and how long it may do nothing."""
 
     cell: CellRun
     pid: int
-    _since_s: float = field(factory=time.monotonic)
-    _looked_s: float = 0.0
-    _traces: tuple[float, int] = (0.0, 0)
-    _used_s: float = 0.0
+    begun_s: float
+    _silence: Silence = field(init=False)
 
-    def lasts(self, limit_s: float) -> bool:
-        """Whether it has lasted for so long; looks at most twenty times in that time."""
-        now_s = time.monotonic()
-        if now_s - self._looked_s < limit_s / 20:
-            return False
-        self._looked_s = now_s
-        traces = _traces(self.cell.log, self.cell.directory)
-        if traces != self._traces:
-            self._begin_again(now_s, traces)
-            return False
-        quiet_s = now_s - self._since_s
-        if quiet_s < limit_s:
-            return False
-        if _processor_time_s(self.pid) - self._used_s >= _BUSY_SHARE * quiet_s:
-            self._begin_again(now_s, traces)
-            return False
-        return True
+    def __attrs_post_init__(self) -> None:
+        self._silence = Silence(self.cell, self.pid)
 
-    def _begin_again(self, now_s: float, traces: tuple[float, int]) -> None:
-        self._since_s, self._traces, self._used_s = now_s, traces, _processor_time_s(self.pid)
-
-
-def _traces(log: Path, directory: Path) -> tuple[float, int]:
-    """When a file of the cell was last written, and how large all are."""
-    newest_s, size_bytes = 0.0, 0
-    for path in (log, *directory.rglob("*")):
-        try:
-            facts = path.stat()
-        except OSError:  # removed meanwhile
-            continue
-        newest_s, size_bytes = max(newest_s, facts.st_mtime), size_bytes + facts.st_size
-    return newest_s, size_bytes
-
-
-def _processor_time_s(pid: int) -> float:
-    return sum(cpu_time_s(each) or 0.0 for each in tree([pid]))
+    def broken(self) -> tuple[How, str] | None:
+        """How a cell is ended that goes beyond one of them, and why; None while it does not."""
+        limit_s, silence_s = self.cell.timeout_s, self.cell.silence_s
+        if limit_s is not None and time.monotonic() - self.begun_s > limit_s:
+            return "timed out", f"it took longer than execution.timeout_s ({limit_s:g} s)"
+        if silence_s is not None and self._silence.lasts(silence_s):
+            return "silent", f"it did nothing for execution.silence_s ({silence_s:g} s)"
+        return None
 
 
 @define
-class _Exit:
+class Exit:
     """``with`` around waiting for a child: wakes when it ends, and otherwise as rarely as it is asked to."""
 
     process: subprocess.Popen[bytes]
     _descriptor: int | None = None
 
-    def __enter__(self) -> _Exit:
+    def __enter__(self) -> Exit:
         try:
             self._descriptor = os.pidfd_open(self.process.pid)
         except (AttributeError, OSError):  # no Linux, or an old one
@@ -200,10 +168,10 @@ class _Exit:
         if self._descriptor is not None:
             os.close(self._descriptor)
 
-    def within(self, seconds: float) -> bool:
-        """Whether the child ends in so many seconds."""
+    def within(self, seconds: float, further: Sequence[int] = ()) -> bool:
+        """Whether the child ends in so many seconds; returns earlier if one of further descriptors can be read."""
         if self._descriptor is not None:
-            select.select([self._descriptor], [], [], seconds)
+            select.select([self._descriptor, *further], [], [], seconds)
             return self.process.poll() is not None
         try:
             self.process.wait(seconds)
