@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from ai_energy_benchmarks.analysis.derived import cost, emissions_g
+from ai_energy_benchmarks.analysis.derived import cost, derive, emissions_g
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.components import wholes
 from ai_energy_benchmarks.domain.power import Provenance
@@ -24,6 +24,8 @@ class Footprint:
             be quoted.
         emissions_g: grams of CO2-equivalent; only with a carbon intensity.
         cost: in the tariff's currency; only with a price.
+        emissions_per_1000_g, cost_per_1000: the same of 1,000 queries, as energy per query has it; None where that has
+            no figure.
     """
 
     absent: str | None
@@ -31,6 +33,8 @@ class Footprint:
     wall_j: Bounds | None = None
     emissions_g: float | None = None
     cost: float | None = None
+    emissions_per_1000_g: float | None = None
+    cost_per_1000: float | None = None
 
 
 def footprint(result: BenchmarkResult) -> Footprint:
@@ -42,13 +46,27 @@ def footprint(result: BenchmarkResult) -> Footprint:
     wall_j = None if factor is None else total.bounds_j * factor
     if absent is not None:
         return Footprint(absent, total.provenance, wall_j)
+    of_pass_g = emissions_g(total.energy_j, carbon, factor) if carbon else None
+    of_pass = cost(total.energy_j, tariff, factor) if tariff else None
     return Footprint(
         None,
         total.provenance,
         wall_j,
-        emissions_g(total.energy_j, carbon, factor) if carbon else None,
-        cost(total.energy_j, tariff, factor) if tariff else None,
+        of_pass_g,
+        of_pass,
+        _per_1000(result.summary, of_pass_g),
+        _per_1000(result.summary, of_pass),
     )
+
+
+def _per_1000(summary: Summary, of_pass: float | None) -> float | None:
+    """The part of a request is its share of the pass's; under concurrency that of its steady energy."""
+    if of_pass is None or summary.total is None:
+        return None
+    if summary.steady is None and not summary.steady_absent:
+        return 1000 * of_pass / summary.succeeded if summary.succeeded and summary.whole_requests else None
+    per_request_j = derive(summary, summary.total).request_j
+    return None if per_request_j is None else 1000 * of_pass * per_request_j / summary.total.energy_j
 
 
 def applied_factor(result: BenchmarkResult) -> float | None:

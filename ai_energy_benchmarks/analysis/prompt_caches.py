@@ -25,7 +25,9 @@ _CHANCE = 0.01
 _COMPARED = 1000
 # Options of engines that switch their cache on.
 _SWITCHES = ("enable_prefix_caching", "enable_block_reuse")
-_FIX = "set load.salt: text, switch the server's cache off, or say load.salt: none if the cache is what you measure"
+_FIX = (
+    "fix: set load.salt: text, switch the server's cache off, or set load.salt: none if the cache is what you measure"
+)
 
 
 @frozen

@@ -21,6 +21,7 @@ from ai_energy_benchmarks.domain.summary import SteadyState, SteadyTrial, Summar
 from ai_energy_benchmarks.domain.verdict import Finding
 
 CHECK = "steady state"
+_SETTLE = "fix: let it settle before the trials (protocol.warmup, protocol.thermal_gate), and let nothing else use it"
 _SHORTEST_S = 60.0
 _LATENCIES = 3
 _PER_SLOT = 10
@@ -107,7 +108,7 @@ def _findings(doubts: Sequence[_Doubt]) -> Iterator[Finding]:
     enough = max((doubt.enough for doubt in doubts if doubt.enough is not None), default=None)
     if enough is not None:
         message = "; ".join(doubt.message for doubt in doubts if doubt.enough is not None)
-        yield Finding("WARN", CHECK, f"{message}; scenario.num_samples: {enough} would do")
+        yield Finding("WARN", CHECK, f"{message}; fix: scenario.num_samples: {enough} would do")
     yield from (Finding("WARN", CHECK, doubt.message) for doubt in doubts if doubt.enough is None)
 
 
@@ -169,7 +170,7 @@ def _halves(cases: Sequence[_Case]) -> _Doubt | None:
     message += f" in trial {worst.trial.number}"
     times = (difference / _HALVES) ** 2
     if times > _MORE:
-        return _Doubt(f"{message}: its speed or its power changes, so that more samples will not help")
+        return _Doubt(f"{message}: its speed or its power changes, so that more samples will not help; {_SETTLE}")
     return _doubt(message, worst, times)
 
 

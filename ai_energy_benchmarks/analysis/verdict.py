@@ -8,6 +8,7 @@ from itertools import chain
 
 from attrs import evolve, frozen
 
+from ai_energy_benchmarks.analysis.actions import with_action
 from ai_energy_benchmarks.analysis.beats import beat_findings
 from ai_energy_benchmarks.analysis.board_checks import board_findings
 from ai_energy_benchmarks.analysis.derived import energies
@@ -40,6 +41,8 @@ _WORST_FIRST: tuple[Level, ...] = ("FAIL", "WARN", "INFO", "PASS")
 FULL_TRIALS = 5
 FULL_IDLE_S = 10.0
 FULL_WARMUP_REQUESTS = 10
+# The method of AI Energy Score (docs/aienergyscore.md): the mean of 10 runs over 1,000 prompts.
+SCORE_TRIALS, SCORE_PROMPTS = 10, 1000
 
 
 @frozen
@@ -49,6 +52,8 @@ class Planned:
     Attributes:
         warmup_requests: None for a warm-up that ends by its own finding and not by a number.
         thermal_gate: whether boards were to be steady before the first trial.
+        score_prompts: prompts of a pass of a run for AI Energy Score, whose method has a number of its own; None for
+            any other run.
     """
 
     trials: int = FULL_TRIALS
@@ -56,10 +61,16 @@ class Planned:
     resident_idle_s: float = FULL_IDLE_S
     warmup_requests: int | None = FULL_WARMUP_REQUESTS
     thermal_gate: bool = True
+    score_prompts: int | None = None
 
     def shortened(self, *, metrics: bool, gpu: bool) -> Iterator[str]:
         """Everything that is less than the whole protocol; some of it matters only to meters, or to boards."""
-        if self.trials < FULL_TRIALS:
+        if self.score_prompts is not None:
+            if self.trials < SCORE_TRIALS:
+                yield f"{self.trials} of AI Energy Score's {SCORE_TRIALS} runs"
+            if self.score_prompts < SCORE_PROMPTS:
+                yield f"{self.score_prompts:,} of its {SCORE_PROMPTS:,} prompts"
+        elif self.trials < FULL_TRIALS:
             yield f"{self.trials} of {FULL_TRIALS} trials"
         requests = self.warmup_requests
         if requests is not None and requests < FULL_WARMUP_REQUESTS:
@@ -126,7 +137,7 @@ def judge(
         (Finding("INFO", "meter", note) for note in collector_notes),
         extra,
     )
-    ordered = tuple(sorted(findings, key=lambda each: _WORST_FIRST.index(each.level)))
+    ordered = tuple(sorted(map(with_action, findings), key=lambda each: _WORST_FIRST.index(each.level)))
     return Verdict(ordered, _judged_components(summary, ordered, gpu) if metrics_enabled else ())
 
 

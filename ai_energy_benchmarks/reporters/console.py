@@ -20,6 +20,7 @@ from ai_energy_benchmarks.domain.verdict import Level, Verdict
 from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS, Unit
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.figures import cell, component_name, figure
+from ai_energy_benchmarks.reporters.headline import sentence
 from ai_energy_benchmarks.reporters.lines import named_lines, rows
 from ai_energy_benchmarks.results import units
 from ai_energy_benchmarks.safety.printable import one_line, printable
@@ -58,7 +59,8 @@ class ConsoleReporter:
 
 def _parts(result: BenchmarkResult) -> Iterator[RenderableType]:
     summary = result.summary
-    yield Text(one_line(_headline(result)), style="bold")
+    yield Text(one_line(sentence(result)), style="bold")
+    yield Text(one_line(_headline(result)))
     yield _verdict(result.verdict)
     yield _findings(result)
     yield Text()
@@ -139,6 +141,7 @@ def _per(of: Unit) -> str:
 def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
     found = leading(summary, energy)
     per_unit = found[0].per(summary.unit) if found else None
+    relative = per_unit.mean_j.cv if per_unit else None
     figures = found[1] if found else None
     per_request = figures.per_request_j if figures else None
     return (
@@ -148,14 +151,18 @@ def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
             resolved=figures is not None and figures.resolved,
             half_width=per_unit.mean_j.leading_half_width if per_unit else None,
             absent="no tokens" if found else "withheld",
+            relative_scatter=relative,
+            guessed=energy.guessed,
         ),
         cell(
             per_request,
             1000 / units.J_PER_WH,
             absent="none" if summary.whole_requests else "cut",
             resolved=figures is not None and figures.resolved,
+            relative_scatter=relative,
+            guessed=energy.guessed,
         ),
-        cell(energy.bounds_j, resolved=energy.resolved),
+        cell(energy.bounds_j, resolved=energy.resolved, relative_scatter=relative, guessed=energy.guessed),
         energy.provenance,
         energy.meter,
     )

@@ -64,8 +64,10 @@ def _figures(result: BenchmarkResult) -> Lines:
 
 
 def _absent(result: BenchmarkResult) -> Lines:
+    said = [finding.message for finding in result.verdict.findings if finding.level != "PASS"]
     for component, reason in result.summary.absent.items():
-        yield "Absent", f"{component_name(component)}: {reason}"
+        if not any(reason in message for message in said):  # else the verdict has it
+            yield "Absent", f"{component_name(component)}: {reason}"
 
 
 def _speed(summary: Summary) -> str:
@@ -137,13 +139,22 @@ def _of_the_total(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
         wall = cell(derived.wall_j, resolved=derived.absent is None).replace("\n", " ")
         factor = f"wall factor {result.wall_factor:g}, as stated"
         yield "At the wall", f"{wall} J per pass (sum of the components × {factor})"
-    modelled = "modelled energy; " if derived.method == "modelled" else ""
+    guessed = summary.total is not None and summary.total.guessed
+    digits, rough = (2, ", an order of magnitude") if guessed else (4, "")
+    modelled = f"modelled energy{rough}; " if derived.method == "modelled" else ""
     if derived.emissions_g is not None and carbon:
         source = f"{modelled}{carbon.intensity_g_per_kwh:g} g/kWh, PUE {carbon.pue:g}; {carbon.source}"
-        yield "CO2e", f"{figure(derived.emissions_g)} g per pass ({source})"
+        yield "CO2e", f"{_per_pass_and_1000('g', derived.emissions_g, derived.emissions_per_1000_g, digits)} ({source})"
     if derived.cost is not None and tariff:
         price = f"{modelled}{tariff.price_per_kwh:g} {tariff.currency}/kWh, PUE {tariff.pue:g}"
-        yield "Cost", f"{figure(derived.cost)} {tariff.currency} per pass ({price})"
+        amounts = _per_pass_and_1000(tariff.currency, derived.cost, derived.cost_per_1000, digits)
+        yield "Cost", f"{amounts} ({price})"
+
+
+def _per_pass_and_1000(unit: str, per_pass: float, per_1000: float | None, digits: int) -> str:
+    """What a pass causes, and what 1,000 queries do where that is known."""
+    more = "" if per_1000 is None else f", {figure(per_1000, digits)} {unit} per 1,000 queries"
+    return f"{figure(per_pass, digits)} {unit} per pass{more}"
 
 
 def _work(result: BenchmarkResult) -> Lines:

@@ -53,6 +53,7 @@ def judged(
             resident_idle_s=protocol.resident_idle_s,
             warmup_requests=None if protocol.warmup.mode == "converge" else config.warmup_requests,
             thermal_gate=protocol.gate is not None,
+            score_prompts=config.scenario.num_samples if _for_the_score(config) else None,
         ),
         gpu=_on_gpus(config, engine, trials),
         served=served,
@@ -118,3 +119,8 @@ def _on_gpus(config: BenchmarkConfig, engine: EngineFacts | None, trials: Sequen
     if uses is not None:
         return uses
     return any(counted(each.measurement, _GPUS) for each in trials if each.measurement is not None)
+
+
+def _for_the_score(config: BenchmarkConfig) -> bool:
+    """Whether the run writes the files of AI Energy Score's portal."""
+    return any(each.type == "aienergyscore" for each in config.reporters)

@@ -286,7 +286,7 @@ def test_a_server_that_says_nothing_of_its_cache_warns_where_prompts_repeat(tmp_
     with running(caching.answer) as server:
         finding = cache_line(run(server, tmp_path))
         assert finding.level == "WARN"
-        assert "every trial sends the same prompts; set load.salt: text" in finding.message
+        assert "every trial sends the same prompts; fix: set load.salt: text" in finding.message
         assert cache_line(run(server, tmp_path, **{"load.salt": "text"})).level == "INFO"
         assert cache_line(run(server, tmp_path, **{"protocol.trials": 1})).level == "INFO"
 

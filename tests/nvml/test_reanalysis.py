@@ -234,7 +234,11 @@ def test_dropped_trials_do_not_count_and_are_named(three: Run, folder: Path) -> 
     kept = reanalyse(folder / "out", Changes(dropped=frozenset({1, 3})))
     assert kept.summary.trials == 1
     assert kept.summary.duration_s == measured.trials[1].duration_s
-    assert "trial 3 was skipped" in [each.message for each in kept.verdict.findings]
+    [dropped] = [each for each in kept.verdict.findings if each.check == "dropped trials"]
+    assert (dropped.level, dropped.component) == ("WARN", None)
+    recorded = json.loads((folder / "out" / "result.json").read_text())["verdict"]["level"]
+    assert f"trials 1, 3 skipped by hand; the recorded verdict on all trials is {recorded}" in dropped.message
+    assert kept.verdict.level in ("WARN", "FAIL")
     with pytest.raises(ConfigError, match="no trial is left"):
         reanalyse(folder / "out", Changes(dropped=frozenset({1, 2, 3})))
     with pytest.raises(ConfigError, match="no trial 7"):

@@ -97,8 +97,8 @@ def test_a_total_of_modelled_parts_says_so_everywhere():
     assert document["energy"]["emissions_g_co2eq"] == pytest.approx(1.1 * 150, rel=1e-3)
     assert result_row(found)["total_source"] == "modelled"
     text = shown(found)
-    assert "g per pass (modelled energy; 300 g/kWh" in text
-    assert "EUR per pass (modelled energy; 0.5 EUR/kWh" in text
+    assert "g per 1,000 queries (modelled energy; 300 g/kWh" in text
+    assert "EUR per 1,000 queries (modelled energy; 0.5 EUR/kWh" in text
 
 
 def test_an_absent_total_has_its_reason_in_every_report():

@@ -84,10 +84,13 @@ def test_a_narrow_terminal_costs_no_digits():
 
 
 def test_the_verdict_comes_before_any_figure():
-    """Whoever reads only the first lines reads the verdict with its worst reason first."""
-    lines = shown(result(ending="interrupted")).splitlines()
-    assert lines[1] == "Verdict: FAIL"
-    assert lines[2].startswith("FAIL ending: interrupted")
+    """Whoever reads only the first lines reads the verdict with its worst reason first, and what to do."""
+    sentence, engine, verdict, *reasons = shown(result(ending="interrupted"), 200).splitlines()
+    assert sentence.endswith("; FAIL: ending")
+    assert engine.startswith("test: ")
+    assert verdict == "Verdict: FAIL"
+    assert reasons[0].startswith("FAIL ending: interrupted")
+    assert reasons[0].endswith("; fix: run it again to its end")
 
 
 def test_the_interval_that_leads_includes_the_gain():

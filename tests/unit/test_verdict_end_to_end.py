@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve, field, frozen
 
+from ai_energy_benchmarks.analysis.actions import OTHERWISE
 from ai_energy_benchmarks.config.model import (
     BackendConfig,
     BenchmarkConfig,
@@ -159,6 +160,10 @@ def test_a_fault_is_in_the_verdict(fault: str, tmp_path: Path) -> None:
     """
     host, check, component, level = FAULTS[fault]
     result = host.run(tmp_path)
+    for finding in result.verdict.findings:
+        if finding.level in ("WARN", "FAIL"):
+            assert "fix: " in finding.message, finding
+            assert OTHERWISE not in finding.message, finding
     assert level in levels(result, check, component), result.verdict.findings
     spoiled = component or result.verdict.headline
     assert spoiled is not None

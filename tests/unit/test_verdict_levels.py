@@ -101,7 +101,7 @@ def test_a_note_on_one_component_counts_for_it_alone() -> None:
     judged = verdict([Trial(i, 0.0, 10.0, of_cpu, outcomes) for i in range(1, 6)])
     assert judged.levels == {"gpu": "PASS", "cpu": "WARN"}
     (note,) = (each for each in judged.findings if each.check == "window")
-    assert note.message == "it was reset (trial 1, 2, 3, 4, 5)"
+    assert note.message.startswith("it was reset (trial 1, 2, 3, 4, 5); fix: ")
 
 
 def test_all_findings_on_a_component_name_it() -> None:

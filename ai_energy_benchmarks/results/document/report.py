@@ -169,13 +169,15 @@ def _energy(result: BenchmarkResult) -> dict[str, Any]:
         block[f"{name}_energy_wh"] = units.wh(energy.energy_j) if energy else 0.0
         block[f"{name}_energy_kwh"] = units.kwh(energy.energy_j) if energy else 0.0
         block[f"{name}_energy_source"] = energy.provenance if energy else "absent"
-    mass_g = footprint(result).emissions_g
+    derived = footprint(result)
+    mass_g = derived.emissions_g
     return {
         "energy_wh": block["gpu_energy_wh"],
         "energy_kwh": block["gpu_energy_kwh"],
         **block,
         "emissions_kg_co2eq": units.kg(mass_g or 0.0),
         "emissions_g_co2eq": mass_g or 0.0,
+        "emissions_g_co2eq_per_1000_queries": derived.emissions_per_1000_g or 0.0,
         "emissions_source": carbon.source if mass_g is not None and carbon else "absent",
         "duration_seconds": result.summary.duration_s,
         "carbon_intensity_g_per_kwh": carbon.intensity_g_per_kwh if carbon else 0.0,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from attrs import asdict
 
-from ai_energy_benchmarks.analysis.derived import derive
 from ai_energy_benchmarks.analysis.footprint import applied_factor, footprint
 from ai_energy_benchmarks.domain.result import BenchmarkResult
-from ai_energy_benchmarks.domain.summary import Summary
 from ai_energy_benchmarks.results import units
 
 _WITHOUT_WALL = "measured components only; power supply, fans and network excluded"
@@ -41,31 +39,18 @@ def wall(result: BenchmarkResult) -> dict[str, object]:
     }
 
 
-def _per_1000(summary: Summary, cost: float | None) -> float | None:
-    """The cost of a request is its share of the pass's; under concurrency that of its steady energy."""
-    if cost is None or summary.total is None:
-        return None
-    if summary.steady is None and not summary.steady_absent:
-        return 1000 * cost / summary.succeeded if summary.succeeded and summary.whole_requests else None
-    figures = derive(summary, summary.total)
-    per_request_j = figures.request_j
-    if per_request_j is None:
-        return None
-    return 1000 * cost * per_request_j / summary.total.energy_j
-
-
 def cost_block(result: BenchmarkResult) -> dict[str, object] | None:
     """What the energy of one pass and of 1,000 queries costs; null with the reason where there is no figure.
 
     Returns:
         None if no price is named.
     """
-    summary, derived = result.summary, footprint(result)
+    derived = footprint(result)
     if result.tariff is None:
         return None
     return {
         "per_pass": derived.cost,
-        "per_1000_queries": _per_1000(summary, derived.cost),
+        "per_1000_queries": derived.cost_per_1000,
         "absent": derived.absent,
         **asdict(result.tariff),
     }

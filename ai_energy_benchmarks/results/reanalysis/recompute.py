@@ -14,7 +14,7 @@ from ai_energy_benchmarks.analysis.windows import BASELINES
 from ai_energy_benchmarks.config.carbon import carbon_for, unknown_country
 from ai_energy_benchmarks.config.model import CarbonConfig
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, StepName, Tariff, Trial
-from ai_energy_benchmarks.domain.verdict import Finding
+from ai_energy_benchmarks.domain.verdict import Finding, Verdict
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.judging import judged, required_components
@@ -74,8 +74,6 @@ class Changes:
         if self.cuts:
             until = "its end" if self.to_s is None else f"{self.to_s:g} s"
             yield f"of each trial only the part from {self.from_s or 0:g} s to {until} counts"
-        for number in sorted(self.dropped):
-            yield f"trial {number} was skipped"
 
     @property
     def cuts(self) -> bool:
@@ -124,6 +122,7 @@ def _again(stored: Stored, changes: Changes) -> BenchmarkResult:
     required = required_components(stored.config, recorded.engine, trials, steps, recorded.samples)
     summary = summarise(trials, steps, _STEPS[changes.baseline], stored.config.scenario.slo, required)
     noticed = (*recorded.noticed, *(Finding("INFO", "re-analysis", note) for note in changes.notes()))
+    noticed += _of_dropped(changes, recorded.verdict)
     if changes.cuts:
         summary, doubts = of_a_part(
             summary, _kept(recorded.trials, changes.dropped), trials, stored.config.scenario.slo
@@ -154,6 +153,17 @@ def _again(stored: Stored, changes: Changes) -> BenchmarkResult:
         wall_factor=recorded.wall_factor if changes.wall_factor is None else changes.wall_factor,
         noticed=noticed,
     )
+
+
+def _of_dropped(changes: Changes, recorded: Verdict) -> tuple[Finding, ...]:
+    """That trials were left out, with the verdict on all of them: whoever chooses trials can choose a figure."""
+    if not changes.dropped:
+        return ()
+    checks = dict.fromkeys(each.check for each in recorded.reasons if each.level == recorded.level)
+    because = f" ({', '.join(checks)})" if recorded.level != "PASS" else ""
+    trials = f"trial{'s' if len(changes.dropped) > 1 else ''} {', '.join(map(str, sorted(changes.dropped)))}"
+    message = f"{trials} skipped by hand; the recorded verdict on all trials is {recorded.level}{because}"
+    return (Finding("WARN", "dropped trials", f"{message}; fix: quote the figure of all trials, or measure again"),)
 
 
 def _tariff(stored: Stored, changes: Changes) -> Tariff | None:

@@ -79,7 +79,7 @@ def load_stored(directory: Path) -> Stored:
         steps=steps,
         trials=trials,
         summary=summarise(trials, steps, slo=config.scenario.slo, required=required),
-        verdict=Verdict(()),
+        verdict=_recorded_verdict(document["verdict"]),
         environment=details().structure(document["environment"], Environment),
         engine=engine,
         dataset_sha256=document["config"]["dataset_sha256"],
@@ -207,6 +207,15 @@ def _from_zero(numbers: Iterable[int]) -> Iterable[int]:
     while number in known:
         yield number
         number += 1
+
+
+def _recorded_verdict(block: Mapping[str, Any]) -> Verdict:
+    """As the document has it; re-analysis makes another one."""
+    findings = (
+        Finding(cast("Level", each["level"]), each["check"], each["message"], each.get("component"))
+        for each in block["findings"]
+    )
+    return Verdict(tuple(findings), tuple(block.get("components") or ()))
 
 
 def _subject(document: Mapping[str, Any]) -> Subject:

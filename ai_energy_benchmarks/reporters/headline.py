@@ -1,0 +1,58 @@
+"""A result in one sentence: the figure, how it was obtained, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from ai_energy_benchmarks.analysis.derived import leading
+from ai_energy_benchmarks.domain.components import Component
+from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.summary import ComponentEnergy
+from ai_energy_benchmarks.domain.verdict import Verdict
+from ai_energy_benchmarks.reporters.figures import as_known, bounds, component_name, figure
+from ai_energy_benchmarks.results import units
+
+
+def sentence(result: BenchmarkResult) -> str:
+    """``0.34 J/output token (CPU, modelled, an order of magnitude); 3.0 Wh per 1,000 queries; WARN: protocol``."""
+    return "; ".join([*_figures(result), _verdict(result.verdict)])
+
+
+def _verdict(verdict: Verdict) -> str:
+    """The level with the checks that it comes from, each once."""
+    checks = dict.fromkeys(each.check for each in verdict.reasons if each.level == verdict.level)
+    return verdict.level if verdict.level == "PASS" else f"{verdict.level}: {', '.join(checks)}"
+
+
+def _figures(result: BenchmarkResult) -> list[str]:
+    summary, headline = result.summary, result.verdict.headline
+    if headline is None:
+        return [f"no energy was measured; {figure(summary.output_tokens_per_s)} output tokens/s"]
+    energy = next((each for each in summary.components if each.component == headline), None)
+    if energy is None:
+        return [_without_energy(result, headline)]
+    name, leader, unit = component_name(headline), leading(summary, energy), summary.unit
+    per_unit = leader[0].per(unit) if leader else None
+    if leader is None or per_unit is None:
+        why = summary.steady_absent or summary.tokens_in_doubt or f"no {unit.many}"
+        return [f"no J/{unit.one} ({name}): {why}"]
+    if not leader[1].resolved:
+        return [f"J/{unit.one} ({name}) only known to lie in {bounds(per_unit.bounds_j.low, per_unit.bounds_j.high)}"]
+    known = as_known(
+        per_unit.bounds_j.best,
+        half_width=per_unit.mean_j.leading_half_width,
+        scatter=per_unit.mean_j.standard_deviation,
+        guessed=energy.guessed,
+    )
+    parts = [f"{known} J/{unit.one} ({name}, {_method(energy)})"]
+    if (per_request_j := leader[1].request_j) is not None:
+        per_1000_wh = figure(units.wh(1000 * per_request_j), 2 if energy.guessed else 3)
+        parts.append(f"{per_1000_wh} Wh per 1,000 queries")
+    return parts
+
+
+def _method(energy: ComponentEnergy) -> str:
+    return f"{energy.provenance}, an order of magnitude" if energy.guessed else energy.provenance
+
+
+def _without_energy(result: BenchmarkResult, component: Component) -> str:
+    why = result.summary.absent.get(component)
+    return f"no energy of the {component_name(component)}{f' ({why})' if why else ''}"
