@@ -44,7 +44,8 @@ class GpuSettings:
     def __enter__(self) -> GpuSettings:
         if not self.targets:
             return self
-        restore_left()  # else what a killed process had set would be taken for what was before
+        for sentence in restore_left():  # else what a killed process had set would be taken for what was before
+            logger.warning("%s", sentence)
         self._nvml = open_nvml()
         try:
             for target in self.targets:
