@@ -17,11 +17,11 @@ _NVIDIA_VENDOR = "0x10de"
 _DISPLAY_CLASS = "0x03"  # PCI base class of display controllers, which accelerators without a screen share
 
 
-def open_nvml() -> Nvml:
-    """The binding, initialised; the caller shuts it down.
+def binding() -> Nvml:
+    """The binding as it is: who has opened NVML already uses it so.
 
     Raises:
-        CollectorError: no binding, no driver library, no driver, or no permission.
+        CollectorError: it is not installed, or another package has taken its name.
     """
     try:
         import pynvml as nvml
@@ -32,6 +32,16 @@ def open_nvml() -> Nvml:
             "another package shadows the module pynvml of nvidia-ml-py",
             remedy="pip uninstall pynvml && pip install --force-reinstall nvidia-ml-py",
         )
+    return nvml
+
+
+def open_nvml() -> Nvml:
+    """The binding, initialised; the caller shuts it down.
+
+    Raises:
+        CollectorError: no binding, no driver library, no driver, or no permission.
+    """
+    nvml = binding()
     try:
         nvml.nvmlInit()
     except nvml.NVMLError as error:

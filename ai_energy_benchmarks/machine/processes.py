@@ -74,6 +74,16 @@ def read_process(pid: int, proc: Path = PROC) -> Process | None:
     return Process(pid, int(fields[1]), int(fields[3]), name, fields[0].decode(), ended_ticks * tick_s())
 
 
+def open_files(proc: Path = PROC) -> int:
+    """How many files this process has open; 0 where that is not shown."""
+    for directory in (proc / "self" / "fd", Path("/dev/fd")):
+        try:
+            return len(os.listdir(directory))
+        except OSError:
+            continue
+    return 0
+
+
 def processes(proc: Path = PROC) -> Mapping[int, Process]:
     """Every process that can be seen; empty where there is no ``/proc``."""
     readings = (read_process(pid, proc) for pid in process_numbers(proc))

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import define
 
 from ai_energy_benchmarks.domain.power import Device
+from ai_energy_benchmarks.machine.nvml import binding
 from ai_energy_benchmarks.metrics.gpu_choice import Gpu
 from ai_energy_benchmarks.metrics.nvml.visible import visible
 
@@ -34,7 +35,7 @@ def described(gpu: LibraryGpu, device_id: str, label: str) -> Gpu:
 
 
 def _nvidia(handle: object, device_id: str, label: str) -> Gpu:
-    nvml = import_module("pynvml")
+    nvml = binding()
 
     def process_ids() -> frozenset[int] | None:
         try:

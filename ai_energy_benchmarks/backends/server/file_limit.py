@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
+
+from ai_energy_benchmarks.machine.processes import open_files
 
 if sys.platform != "win32":
     import resource
@@ -17,7 +18,7 @@ def too_few_files(concurrency: int) -> tuple[str, ...]:
     if sys.platform == "win32":  # which counts no sockets as files
         return ()
     limit, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = concurrency + _open_files() + _OTHERS
+    needed = concurrency + open_files() + _OTHERS
     if limit == resource.RLIM_INFINITY or limit >= needed:
         return ()
     allowed = hard == resource.RLIM_INFINITY or hard >= needed
@@ -26,12 +27,3 @@ def too_few_files(concurrency: int) -> tuple[str, ...]:
         f"load.concurrency: {concurrency} connections need a limit of {needed} open files, which is {limit} here; "
         f"{how}, or lower load.concurrency",
     )
-
-
-def _open_files() -> int:
-    for directory in ("/proc/self/fd", "/dev/fd"):
-        try:
-            return len(os.listdir(directory))
-        except OSError:
-            continue
-    return 0
