@@ -9,9 +9,12 @@ from urllib.parse import quote
 
 import pytest
 
+from ai_energy_benchmarks.backends.base import BackendSettings, Demand
+from ai_energy_benchmarks.backends.server.vllm import VllmBackend, VllmOptions
 from ai_energy_benchmarks.config.loading import config_from_mapping, config_from_yaml, config_to_yaml
 from ai_energy_benchmarks.config.overrides import parse_assignments
 from ai_energy_benchmarks.domain.completions import FailedCompletion
+from ai_energy_benchmarks.domain.prompts import Generation
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import BackendError, ConfigError
 from ai_energy_benchmarks.safety.exceptions import without_secrets
@@ -219,3 +222,16 @@ def test_a_key_in_the_place_of_its_variable_is_refused() -> None:
     with pytest.raises(ConfigError, match="name of an environment variable") as caught:
         config_from_mapping({"backend": {**SERVER, "options": {"api_key_env": "sk-abcdefghijklmnopqrst"}}})
     assert "sk-" not in str(caught.value)
+
+
+def test_a_masked_config_asks_for_its_secrets_again() -> None:
+    """``***`` is never sent, wherever it stands."""
+    options = VllmOptions(
+        extra_body={"user": {"password": "***"}}, extra_args=("--api-key=***",), environment={"A": "***"}
+    )
+    backend = VllmBackend(BackendSettings("m", "auto", (0,), "http://***@127.0.0.1:1/v1", "text-generation", options))
+    named = [problem.partition(":")[0] for problem in backend.problems(Demand(Generation())) if "stands for" in problem]
+    assert named == [
+        "backend.endpoint", "backend.options.extra_body.user.password", "backend.options.environment.A",
+        "backend.options.extra_args[0]",
+    ]  # fmt: skip

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 from attrs.validators import ge, gt, optional
 
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
@@ -127,7 +127,8 @@ def refused(
 
 
 def _not_honoured(name: str, dialect: Mapping[str, str], demand: Demand, settings: BackendSettings) -> tuple[str, ...]:
-    hidden = (f"backend.endpoint: {_MASKED}",) if HIDDEN in (settings.endpoint or "") else ()
+    given: dict[str, object] = {"endpoint": settings.endpoint, "options": asdict(settings.chosen(OpenAIServerOptions))}
+    hidden = tuple(f"{place}: {_MASKED}" for place in _masked_places(given, "backend"))
     context = context_problems(settings, demand.generation) if settings.launch else ()
     unknown = tuple(
         f"scenario.generate_kwargs.{key}: a {name} server has no such parameter; remove it, "
@@ -144,6 +145,18 @@ def _not_honoured(name: str, dialect: Mapping[str, str], demand: Demand, setting
         f"scenario.input_shapes.batch_size: {demand.batch_size} was asked for, but a server forms its own "
         "batches; set load.concurrency instead",
     )
+
+
+def _masked_places(value: object, path: str) -> Iterator[str]:
+    """Where a config of an earlier result has ``***``."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _masked_places(item, f"{path}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from _masked_places(item, f"{path}[{number}]")
+    elif isinstance(value, str) and HIDDEN in value:
+        yield path
 
 
 def refused_keys(extra_body: Mapping[str, object], sample: Request | None = None) -> tuple[str, ...]:
