@@ -75,7 +75,7 @@ def plan(config: BenchmarkConfig, most_output_tokens: int) -> Iterator[str]:
         idle = f"({protocol.resident_idle_s:g} s each)"
         yield f"measure idle power with the model loaded, before and after the trials {idle}"
     if protocol.warmup.mode == "converge":
-        yield f"warm up until the speed is steady, with at most {_counted(protocol.warmup.most, 'request')}"
+        yield f"warm up until the speed is steady, with at most {_counted(protocol.warmup.max_requests, 'request')}"
     elif config.warmup_requests:
         yield f"warm up with {_counted(config.warmup_requests, 'request')} that no trial measures"
     if protocol.gate is not None:

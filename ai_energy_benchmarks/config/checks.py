@@ -167,11 +167,12 @@ def _generation(generate: GenerateKwargs) -> Iterator[Problem]:
 
 def _protocol(protocol: ProtocolConfig) -> Iterator[Problem]:
     warmup, gate = protocol.warmup, protocol.gate
-    if warmup.mode == "converge" and warmup.most < warmup.last:
-        yield Problem(("protocol", "warmup", "most"), f"must be at least last ({warmup.last}), got {warmup.most}")
+    if warmup.mode == "converge" and warmup.max_requests < warmup.last:
+        text = f"must be at least last ({warmup.last}), got {warmup.max_requests}"
+        yield Problem(("protocol", "warmup", "max_requests"), text)
     elif warmup.mode == "fixed":
         for key in attrs.fields(WarmupConfig):
-            if key.name in ("last", "cv", "most") and (value := getattr(warmup, key.name)) != key.default:
+            if key.name in ("last", "cv", "max_requests") and (value := getattr(warmup, key.name)) != key.default:
                 text = f"has no effect with mode: fixed, got {shown(value)}; set mode: converge or remove {key.name}"
                 yield Problem(("protocol", "warmup", key.name), text)
     if warmup.requests:

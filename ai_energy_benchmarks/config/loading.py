@@ -15,6 +15,7 @@ from ai_energy_benchmarks.config.known_blocks import KnownBlocks
 from ai_energy_benchmarks.config.members import config_converter
 from ai_energy_benchmarks.config.model import BenchmarkConfig, MetricsConfig
 from ai_energy_benchmarks.config.overrides import override_paths, with_overrides
+from ai_energy_benchmarks.config.renamed_keys import with_new_name, with_new_names
 from ai_energy_benchmarks.config.user_defaults import UserDefaults
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.safety.marking import marked
@@ -75,12 +76,15 @@ def config_from_yaml(text: str, source: str = "YAML text", *, stored: bool = Fal
 
     Args:
         stored: whether the text is the ``config.yaml`` of a result: a reference ``${NAME}`` in it stands for a secret,
-            and becomes ``***``.
+            and becomes ``***``; keys that were renamed since are read.
 
     Raises:
         ConfigError: with all problems.
     """
-    return _from_document(yaml_text.parse(text, source, stored=stored), source, {})
+    document = yaml_text.parse(text, source, stored=stored)
+    if stored:
+        document = attrs.evolve(document, value=with_new_names(document.value))
+    return _from_document(document, source, {})
 
 
 def config_from_mapping(mapping: Mapping[str, object], source: str = "the config") -> BenchmarkConfig:
@@ -189,7 +193,8 @@ def checked_mapping(
     except InvalidError as error:
         later = error.problems
     reported = {problem.path for problem in problems}
-    written = (attrs.evolve(with_its_place(problem), path=modern.as_written(problem.path)) for problem in later)
+    named = (with_new_name(with_its_place(problem)) for problem in later)
+    written = (attrs.evolve(problem, path=modern.as_written(problem.path)) for problem in named)
     problems += [problem for problem in written if problem.path not in reported]
     return config, tuple(problems)
 

@@ -17,16 +17,17 @@ class WarmupConfig:
         mode: ``fixed`` generates ``requests`` requests; ``converge`` repeats the first of them until the time per
             output token is steady.
         requests: 0 skips the warm-up, which the verdict says.
-        last: probes that must agree, for ``converge``.
+        last: how many requests in a row must agree, for ``converge``.
         cv: maximum scatter of their time per output token (standard deviation over mean), for ``converge``.
-        most: probes after which ``converge`` goes on unsteady, which the verdict says.
+        max_requests: for ``converge``, after so many the run goes on although the time is unsteady, which the verdict
+            says.
     """
 
     mode: Literal["fixed", "converge"] = "fixed"
     requests: Index = 10
     last: Annotated[int, AtLeast(3)] = 5
     cv: Annotated[float, MoreThan(0)] = 0.05
-    most: Count = 50
+    max_requests: Count = 50
 
 
 @frozen
@@ -36,16 +37,16 @@ class ThermalGateConfig:
     A change counts as far as it exceeds twice its standard error.
 
     Attributes:
-        window_s: the time over which changes are looked at.
+        window_s: the time over which changes are judged.
         cap_s: when the trials begin all the same, which the verdict says.
-        most_celsius: largest change of temperature within a minute.
-        most_power: largest change of power within a minute, as a share of it.
+        max_celsius_per_minute: maximum change of temperature within a minute.
+        max_power_change_per_minute: maximum change of power within a minute, as a share of it.
     """
 
     window_s: Annotated[float, MoreThan(0)] = 60.0
     cap_s: Seconds = 300.0
-    most_celsius: Annotated[float, MoreThan(0)] = 1.0
-    most_power: Annotated[float, MoreThan(0)] = 0.01
+    max_celsius_per_minute: Annotated[float, MoreThan(0)] = 1.0
+    max_power_change_per_minute: Annotated[float, MoreThan(0)] = 0.01
 
 
 @frozen

@@ -74,7 +74,7 @@ class Settling:
         """Repeat the probe until its time per output token is steady."""
         per_token_s: list[float] = []
         seen: Speed | None = None
-        while len(per_token_s) < config.most:
+        while len(per_token_s) < config.max_requests:
             begin_s = self.clock.now_s()
             outcomes = await probe()
             tokens = sum(each.output_tokens for each in outcomes if isinstance(each, Completion))
@@ -89,8 +89,8 @@ class Settling:
 
 
 def _is_steady(seen: Change, config: ThermalGateConfig) -> bool:
-    cool = seen.celsius is None or seen.celsius.surely <= config.most_celsius
-    return cool and seen.power.surely <= config.most_power
+    cool = seen.celsius is None or seen.celsius.surely <= config.max_celsius_per_minute
+    return cool and seen.power.surely <= config.max_power_change_per_minute
 
 
 def _per_minute(seen: Change | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.config.renamed_keys import with_new_names
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.quotable import block
 from ai_energy_benchmarks.results.reading import load_document, result_files
@@ -47,7 +48,8 @@ def run_of(document: Mapping[str, object], directory: Path | None = None) -> Sto
         text = (directory / "config.yaml").read_text(encoding="utf-8", errors="replace")
         written = parse(text, str(directory / "config.yaml"), stored=True).value
         settings = written if isinstance(written, Mapping) else {}
-    return StoredRun(document, str(directory or ""), settings)
+    renamed = with_new_names(settings)
+    return StoredRun(document, str(directory or ""), renamed if isinstance(renamed, Mapping) else {})
 
 
 def read_runs(paths: Sequence[str | Path]) -> tuple[StoredRun, ...]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.architecture.source import MODULES
 
-UNITS = ("_j", "_w", "_s", "_hz", "_bytes", "_celsius", "_tokens", "_g", "_g_per_kwh")
+UNITS = ("_j", "_w", "_s", "_hz", "_bytes", "_celsius", "_celsius_per_minute", "_tokens", "_g", "_g_per_kwh")
 
 # Fields without a unit of their own, each with the reason.
 UNITLESS = {
@@ -29,7 +29,7 @@ UNITLESS = {
     "MetricsConfig.wall_factor": "a ratio: energy at the wall over that of the components",
     "BenchmarkResult.wall_factor": "a ratio: energy at the wall over that of the components",
     "WarmupConfig.cv": "a ratio: standard deviation over mean",
-    "ThermalGateConfig.most_power": "a ratio: change over power",
+    "ThermalGateConfig.max_power_change_per_minute": "a ratio: change over power",
     "Tariff.pue": "a ratio: energy of the site over energy of its machines",
     "Tariff.price_per_kwh": "in the currency that stands beside it",
     "CostConfig.price_per_kwh": "in the currency that stands beside it",

@@ -75,7 +75,7 @@ def test_delays_and_waiting_are_those_asked_for(simulate: Simulate) -> None:
 def test_rests_are_judged_by_the_limits_asked_for(simulate: Simulate) -> None:
     """A GPU that never comes to rest is rested for the longest time; the recipe holds the other limits."""
     simulate(Board("GPU-0", ((0.3, 400.0), (0.3, 100.0)), tick_s=0.02))
-    limits = NvmlOptions(flat_within=0.04, widest_delay_s=0.3, longest_rest_s=0.5)
+    limits = NvmlOptions(flat_within=0.04, max_delay_s=0.3, max_rest_s=0.5)
     with NvmlCollector(limits) as collector:
         time.sleep(0.5)
         start = collector.mark()

@@ -84,3 +84,12 @@ def test_messages_are_in_plain_english() -> None:
         f"{module.where(node)}: {fault}" for module in MODULES for node, text in texts(module) for fault in faults(text)
     ]
     assert "\n".join(found) == ""
+
+
+def test_keys_of_a_config_name_what_they_limit(root: Path) -> None:
+    """A limit is called ``max_…`` or ``min_…``, as users expect it."""
+    page = (root / "docs" / "settings.md").read_text(encoding="utf-8")
+    keys = re.findall(r"^\| `([\w.\[\]]+)` \|", page, re.MULTILINE)
+    assert len(keys) > 100
+    private = re.compile(r"(?:^|[._])(?:most|fewest|longest|widest|wants|asked|told)(?:_|$)")
+    assert [key for key in keys if private.search(key)] == []

@@ -141,7 +141,7 @@ def test_no_two_reporters_write_the_same_file() -> None:
     assert len(load(reporters=apart).reporters) == 2
 
 
-@pytest.mark.parametrize(("key", "value"), [("last", 4), ("cv", 0.2), ("most", 20)])
+@pytest.mark.parametrize(("key", "value"), [("last", 4), ("cv", 0.2), ("max_requests", 20)])
 def test_keys_of_a_converging_warmup_do_nothing_in_a_fixed_one(key: str, value: float) -> None:
     """They are refused where they would be ignored."""
     assert problem(**{f"protocol__warmup__{key}": value}) == (

@@ -182,8 +182,8 @@ protocol:
             "line 2: protocol.warmup.requests: must be at least 1 with mode: converge, got 0",
         ),
         (
-            "protocol: {warmup: {mode: converge, most: 4}}",
-            "line 2: protocol.warmup.most: must be at least last (5), got 4",
+            "protocol: {warmup: {mode: converge, max_requests: 4}}",
+            "line 2: protocol.warmup.max_requests: must be at least last (5), got 4",
         ),
         (
             "protocol: {warmup: {mode: fixd}}",
@@ -407,7 +407,7 @@ def test_the_mapping_of_a_config_is_plain() -> None:
         "bare_idle_s": 10.0,
         "resident_idle_s": 10.0,
         "settle_cap_s": 60.0,
-        "warmup": {"mode": "fixed", "requests": 10, "last": 5, "cv": 0.05, "most": 50},
+        "warmup": {"mode": "fixed", "requests": 10, "last": 5, "cv": 0.05, "max_requests": 50},
         "thermal_gate": None,
         "trials": 5,
     }

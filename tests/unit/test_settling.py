@@ -221,7 +221,7 @@ def test_a_warm_up_converges() -> None:
 
 def test_a_warm_up_with_a_trend_has_not_converged() -> None:
     """Probes that agree within 5 % but still get faster are repeated, up to the cap, which the verdict says."""
-    made = bench(lambda _: 100.0, resident_idle_s=0, warmup=WarmupConfig(mode="converge", most=12))
+    made = bench(lambda _: 100.0, resident_idle_s=0, warmup=WarmupConfig(mode="converge", max_requests=12))
     slowing(made, lambda batch: 0.25 * 0.99**batch)
     result = made.result()
     found = finding(result, "warm-up")

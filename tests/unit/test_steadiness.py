@@ -15,7 +15,7 @@ from ai_energy_benchmarks.config.model import ThermalGateConfig
 from ai_energy_benchmarks.domain.power import Device, Samples, Series
 from tests.factories import GPU, OTHER_GPU
 
-LIMIT = ThermalGateConfig().most_power
+LIMIT = ThermalGateConfig().max_power_change_per_minute
 Curve = Callable[[float], float]
 
 
@@ -114,7 +114,7 @@ def test_whole_degrees_do_not_hide_or_make_a_drift(per_minute: float, opens: boo
     series = Series(GPU, "temperature_celsius", "test", times_s, times_s, celsius)
     slope = of(power(lambda _: 600.0, 0.01, 1), series).celsius
     assert slope is not None
-    assert (slope.surely <= ThermalGateConfig().most_celsius) == opens
+    assert (slope.surely <= ThermalGateConfig().max_celsius_per_minute) == opens
 
 
 def test_the_temperature_that_counts_is_that_of_the_gpu_that_changes_most() -> None:

@@ -42,8 +42,8 @@ class NvmlOptions:
             the model of GPU; the default holds for all that is unknown.
         settle_s: how long a reading may wait after a window for the counter to move.
         flat_within: changes of power in a rest that count as flat, over the step between rest and work.
-        widest_delay_s: where a rest is not flat at once, the longest delay that the bounds allow for.
-        longest_rest_s: how long the rest next to a window may become while it is not flat.
+        max_delay_s: where a rest is not flat at once, the maximum delay that the bounds allow for.
+        max_rest_s: maximum length of the rest next to a window while it is not flat.
     """
 
     poll_s: float = field(default=0.01, validator=validators.gt(0))
@@ -51,8 +51,8 @@ class NvmlOptions:
     delay_high_s: float = field(default=0.055, validator=validators.ge(0))
     settle_s: float = field(default=2.0, validator=validators.gt(0))
     flat_within: float = field(default=0.05, validator=validators.gt(0))
-    widest_delay_s: float = field(default=1.0, validator=validators.gt(0))
-    longest_rest_s: float = field(default=3.0, validator=validators.gt(0))
+    max_delay_s: float = field(default=1.0, validator=validators.gt(0))
+    max_rest_s: float = field(default=3.0, validator=validators.gt(0))
 
 
 class NvmlCollector:
@@ -136,7 +136,7 @@ class NvmlCollector:
             )
         options = self._options
         delay = Delay(options.delay_low_s, options.delay_high_s)
-        limits = RestLimits(options.flat_within, options.widest_delay_s, options.longest_rest_s)
+        limits = RestLimits(options.flat_within, options.max_delay_s, options.max_rest_s)
         self._visible = tuple(boards[index].device.id for index in seen.indices)
         # Where an index may mean another board to CUDA than to NVML, the engine may use one that seems hidden.
         hidden = [i for i in range(len(boards)) if i not in seen.indices] if self._hidden_gpus or seen.notes else []
