@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     )
     from ai_energy_benchmarks.results.reading import load_results
     from ai_energy_benchmarks.runner import BenchmarkRunner, create_benchmark, run_benchmark_from_config
+    from ai_energy_benchmarks.study.comparison.shown import compare_results
     from ai_energy_benchmarks.study.frame import load_frame
+    from ai_energy_benchmarks.study.view import open_result, open_study
 
     __version__: str
 
@@ -40,10 +42,13 @@ _HOMES = {
     "ConfigError": "errors",
     "DatasetError": "errors",
     "ReporterError": "errors",
+    "compare_results": "study.comparison.shown",
     "create_benchmark": "runner",
     "load_config": "config.loading",
     "load_frame": "study.frame",
     "load_results": "results.reading",
+    "open_result": "study.view",
+    "open_study": "study.view",
     "run_benchmark_from_config": "runner",
 }
 
@@ -61,10 +66,13 @@ __all__ = [
     "DatasetError",
     "ReporterError",
     "__version__",
+    "compare_results",
     "create_benchmark",
     "load_config",
     "load_frame",
     "load_results",
+    "open_result",
+    "open_study",
     "run_benchmark_from_config",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -139,7 +140,9 @@ class BenchmarkRunner:
         from ai_energy_benchmarks.safety.exceptions import without_secrets
 
         with without_secrets():
-            return self._last.measure()
+            result = self._last.measure()
+        _show_in_notebooks()
+        return result
 
     def run(self) -> dict[str, Any]:
         """Measure, hand the result to every reporter, and return the report document.
@@ -158,6 +161,7 @@ class BenchmarkRunner:
 
         with without_secrets():
             result = self._last.run(self._interrupts)
+        _show_in_notebooks()
         from ai_energy_benchmarks.results.document.report import report_document
 
         return report_document(result)
@@ -192,12 +196,20 @@ class BenchmarkRunner:
         )
 
 
+def _show_in_notebooks() -> None:
+    """Let a notebook show results as pages; other programs load nothing for it."""
+    if "IPython" in sys.modules:
+        from ai_energy_benchmarks.reporters.html.notebook import register
+
+        register()
+
+
 def create_benchmark(
     config_path: str | Path | None = None,
     *,
     config: BenchmarkConfig | FacadeConfig | Mapping[str, object] | None = None,
     overrides: Mapping[str, object] | None = None,
-    progress: Progress | Callable[[str], object] | None = None,
+    progress: Progress | Callable[[str], object] | bool | None = None,
     **members: Any,
 ) -> BenchmarkRunner:
     """A runner from a YAML file, from a mapping with the keys of one, or from a config.
@@ -209,7 +221,8 @@ def create_benchmark(
         config_path: the YAML file.
         config: the same as a mapping, such as ``{"backend": {"type": "pytorch", "model": "org/name"}}``; or a config.
         overrides: nested mappings or dotted keys, such as ``{"scenario.num_samples": 3}``.
-        progress: takes a line of text for each step, such as ``print``; or a ``Progress`` of your own.
+        progress: True for bars in a notebook and lines on standard error elsewhere; a function that takes a line of
+            text for each step, such as ``print``; or a ``Progress`` of your own.
         members: ``backend``, ``collector``, ``reporters`` or ``dataset``, made by hand.
 
     Raises:
@@ -236,8 +249,12 @@ def create_benchmark(
     return BenchmarkRunner(evolve(loaded, reporters=quiet), progress=shown, **members)
 
 
-def _shown(progress: Progress | Callable[[str], object] | None) -> Progress | None:
-    """A function that takes lines, as a progress."""
+def _shown(progress: Progress | Callable[[str], object] | bool | None) -> Progress | None:
+    """What the caller gave for a progress, as one."""
+    if isinstance(progress, bool):
+        from ai_energy_benchmarks.runner.bar_progress import bars_or_lines
+
+        return bars_or_lines() if progress else None
     if progress is None or not callable(progress):
         return progress
     from ai_energy_benchmarks.runner.plain_progress import PlainProgress

@@ -19,6 +19,7 @@ from ai_energy_benchmarks.study.table import study_table
 
 # Charts fill the width of a page; a picture has one of its own.
 _WIDTH_PIXELS, _SCALE = 640, 2.0
+PICTURES = (".svg", ".png", ".pdf")
 
 
 def page_of(path: Path) -> str:
@@ -53,13 +54,24 @@ def write_picture(path: Path, name: str | None, target: Path) -> None:
         raise ConfigError(
             f"{path} has {wanted}", remedy=f"choose from: {', '.join(charts) or 'nothing, it has no figures'}"
         )
+    write_chart(charts[name or next(iter(charts))], target)
+
+
+def write_chart(chart: Chart, target: Path) -> None:
+    """Write a chart as SVG, PNG or PDF, by the ending of the target.
+
+    Raises:
+        ConfigError: the ending is another one, or the package that draws without a browser is not installed.
+    """
+    if target.suffix.lower() not in PICTURES:
+        raise ConfigError(f"{target} is no picture", remedy=f"let it end in {', '.join(PICTURES)}")
     try:
         import vl_convert
     except ImportError as error:
         raise ConfigError(
             "pictures need the package vl-convert-python", remedy='pip install "ai_energy_benchmarks[report]"'
         ) from error
-    spec = charts[name or next(iter(charts))].spec
+    spec = chart.spec
     sized = {**spec, "background": "white", **({"width": _WIDTH_PIXELS} if spec.get("width") else {})}
     text = json.dumps(sized, allow_nan=False, default=str)
     with replacing(target) as temporary:

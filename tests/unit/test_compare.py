@@ -17,6 +17,7 @@ from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.quotable import J_PER_OUTPUT_TOKEN
 from ai_energy_benchmarks.study.comparison import words
 from ai_energy_benchmarks.study.comparison.comparing import Comparison, compare
+from ai_energy_benchmarks.study.comparison.shown import ComparisonView, compare_results
 from ai_energy_benchmarks.study.comparison.sides import Sides
 from ai_energy_benchmarks.study.stored_runs import StoredRun, read_runs, run_of
 from tests.factories import completion, reading, result, trial
@@ -291,6 +292,17 @@ def test_cells_of_one_study_are_compared_cycle_by_cycle() -> None:
     assert found.quotient.high == pytest.approx(1.1, rel=2e-3)
 
 
+def test_python_compares_what_the_command_line_does(tmp_path: Path) -> None:
+    """Paths are read as ``compare`` reads them; one path needs no list."""
+    places = [tmp_path / name / "result.json" for name in ("a", "b")]
+    for place, energy in zip(places, (1.0, 1.1), strict=True):
+        place.parent.mkdir()
+        place.write_text(json.dumps(run(energy).document))
+    found = compare_results(places[0].parent, [str(places[1].parent)], limit=0.05)
+    assert found.comparison.quotient.best == pytest.approx(1.1)
+    assert repr(found).startswith("REGRESSION")
+
+
 def test_text_and_markdown_say_the_same() -> None:
     """The decision leads; names cannot break the table or the page."""
     changes = {"name": "<b>a|b</b> @all"}
@@ -298,7 +310,9 @@ def test_text_and_markdown_say_the_same() -> None:
     first, second, *_ = words.lines(found)
     assert first == "REGRESSION: B is more than 5% worse"
     assert second.startswith("B has 10.0% more GPU J/output token than A (ratio 1.1000 [1.0")
-    page = words.markdown(found)
+    page = ComparisonView(found)._repr_markdown_()
+    assert page == words.markdown(found)
+    assert repr(ComparisonView(found)) == "\n".join(words.lines(found))
     assert page.startswith("### ❌ REGRESSION: B is more than 5% worse\n")
     assert "| B | &lt;b&gt;a\\|b&lt;/b&gt; @\u200ball | 5 | 5.5 | 0.8% | 4 | 5 × PASS |" in page
     assert json.loads(json.dumps(words.plain(found)))["quotient"]["best"] == pytest.approx(1.1)

@@ -8,11 +8,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.reporters.base import ReporterSettings
-from ai_energy_benchmarks.reporters.html.result_page import page_of
-from ai_energy_benchmarks.results.document.report import report_document
-from ai_energy_benchmarks.results.pictures import pictures
-from ai_energy_benchmarks.results.requests import requests_frame
-from ai_energy_benchmarks.results.timeline import timeline_frame
+from ai_energy_benchmarks.reporters.html.result_page import page_of_run
 from ai_energy_benchmarks.results.writing import write_text
 
 PAGE_FILE = "report.html"
@@ -29,6 +25,5 @@ class HtmlReporter:
         return cls(settings.output_file or settings.output_dir / PAGE_FILE)
 
     def report(self, result: BenchmarkResult) -> tuple[Path, ...]:
-        shown = pictures(timeline_frame(result), requests_frame(result))
-        write_text(self.file, page_of(report_document(result), shown))
+        write_text(self.file, page_of_run(result))
         return (self.file,)

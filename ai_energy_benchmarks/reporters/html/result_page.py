@@ -7,13 +7,17 @@ from html import escape
 from pathlib import Path
 
 from ai_energy_benchmarks.domain.json_value import JsonValue
+from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.reporters.figures import component_name, figure
 from ai_energy_benchmarks.reporters.html.charts import Chart, charts_of_run
 from ai_energy_benchmarks.reporters.html.page import figure as place
 from ai_energy_benchmarks.reporters.html.page import page
 from ai_energy_benchmarks.reporters.result_table import citation, headline, result_table, subject
-from ai_energy_benchmarks.results.pictures import Pictures, load_pictures
+from ai_energy_benchmarks.results.document.report import report_document
+from ai_energy_benchmarks.results.pictures import Pictures, load_pictures, pictures
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_document
+from ai_energy_benchmarks.results.requests import requests_frame
+from ai_energy_benchmarks.results.timeline import timeline_frame
 
 _LEVELS = ("FAIL", "WARN", "INFO", "PASS")
 _LATENCIES = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "inter_chunk": "inter-chunk", "e2e": "end to end"}
@@ -28,9 +32,14 @@ def result_page(directory: Path) -> str:
     return page_of(load_document(directory / RESULT_FILE), load_pictures(directory))
 
 
-def page_of(document: Mapping[str, JsonValue], pictures: Pictures) -> str:
+def page_of_run(result: BenchmarkResult) -> str:
+    """The page of a result that is in memory."""
+    return page_of(report_document(result), pictures(timeline_frame(result), requests_frame(result)))
+
+
+def page_of(document: Mapping[str, JsonValue], shown: Pictures) -> str:
     """The page of a report document and the data of its pictures."""
-    charts = charts_of_run(pictures, document)
+    charts = charts_of_run(shown, document)
     name = str(document.get("name", "benchmark"))
     return page(f"{name}: energy of inference", "\n".join(_body(name, document, charts)), charts)
 
