@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -286,3 +287,29 @@ def test_notes_have_a_place_wherever_a_user_lives(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "getuid", lambda: 12_345_678)  # the system's, not ours: an id without an entry
     assert notes_directory().name == "gpu"
     assert "ai_energy_benchmarks-12345678" in str(notes_directory())
+
+
+AGAIN_AND_AGAIN = """
+import sys
+from ai_energy_benchmarks.machine.gpu_settings import GpuSettings, GpuTarget
+while True:
+    with GpuSettings([GpuTarget(sys.argv[1], 250.0, 1200)]):
+        print("set", flush=True)
+"""
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(40, marks=pytest.mark.heavy)])
+def test_a_kill_at_any_instant_is_undone(simulate: Simulate, kills: int) -> None:
+    """Between the note and the setting, while it holds, and while it is put back: what was before is there again."""
+    machine, dice = simulate(board()), random.Random(kills)
+    for _ in range(kills):
+        process = subprocess.Popen([sys.executable, "-c", AGAIN_AND_AGAIN, A], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"set\n"
+        time.sleep(dice.uniform(0, 0.02))
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        restore_left()
+        assert (machine.limit_now_w(), machine.locked_mhz()) == (400.0, (0, 0))
+        assert not list(notes_directory().iterdir())
