@@ -54,6 +54,7 @@ class Planned:
         thermal_gate: whether boards were to be steady before the first trial.
         score_prompts: prompts of a pass of a run for AI Energy Score, whose method has a number of its own; None for
             any other run.
+        cycles: whether the processes of a study repeat the measurement, so that it needs no trials for that.
     """
 
     trials: int = FULL_TRIALS
@@ -62,6 +63,7 @@ class Planned:
     warmup_requests: int | None = FULL_WARMUP_REQUESTS
     thermal_gate: bool = True
     score_prompts: int | None = None
+    cycles: bool = False
 
     def shortened(self, *, metrics: bool, gpu: bool) -> Iterator[str]:
         """Everything that is less than the whole protocol; some of it matters only to meters, or to boards."""
@@ -70,7 +72,7 @@ class Planned:
                 yield f"{self.trials} of AI Energy Score's {SCORE_TRIALS} runs"
             if self.score_prompts < SCORE_PROMPTS:
                 yield f"{self.score_prompts:,} of its {SCORE_PROMPTS:,} prompts"
-        elif self.trials < FULL_TRIALS:
+        elif self.trials < FULL_TRIALS and not self.cycles:
             yield f"{self.trials} of {FULL_TRIALS} trials"
         requests = self.warmup_requests
         if requests is not None and requests < FULL_WARMUP_REQUESTS:
@@ -213,7 +215,9 @@ def _protocol(planned: Planned, shortened: Sequence[str]) -> Iterator[Finding]:
         return
     requests = planned.warmup_requests
     warmup = "a warm-up until the speed is steady" if requests is None else f"{requests} warm-up requests"
-    yield Finding("PASS", "protocol", f"{planned.trials} trials, {warmup}, idle before and after")
+    trials = f"{planned.trials} trial{'' if planned.trials == 1 else 's'}"
+    trials += ", repeated by the cycles of a study" if planned.cycles else ""
+    yield Finding("PASS", "protocol", f"{trials}, {warmup}, idle before and after")
 
 
 def _window_notes(trials: Iterable[Trial]) -> Iterator[Finding]:

@@ -60,6 +60,8 @@ class ProtocolConfig:
         thermal_gate: generate until the GPUs are steady, before the first trial; if not set, where a meter reports
             their power and there is a warm-up to repeat. ``true`` takes its defaults and says so where it cannot be.
         trials: measured passes.
+        repeats: what the measurement is repeated by: the ``trials`` of one process, or the ``cycles`` of a study, each
+            in a process of its own, where one trial is no shortened protocol.
         warmup: work before the first trial, on prompts that are not measured.
     """
 
@@ -69,6 +71,7 @@ class ProtocolConfig:
     warmup: WarmupConfig = field(factory=WarmupConfig)
     thermal_gate: bool | ThermalGateConfig | None = None
     trials: Count = 5
+    repeats: Literal["trials", "cycles"] = "trials"
 
     @property
     def gate(self) -> ThermalGateConfig | None:

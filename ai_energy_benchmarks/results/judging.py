@@ -54,6 +54,7 @@ def judged(
             warmup_requests=None if protocol.warmup.mode == "converge" else config.warmup_requests,
             thermal_gate=protocol.gate is not None,
             score_prompts=config.scenario.num_samples if _for_the_score(config) else None,
+            cycles=protocol.repeats == "cycles",
         ),
         gpu=_on_gpus(config, engine, trials),
         served=served,

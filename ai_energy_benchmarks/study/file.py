@@ -26,7 +26,7 @@ _SWEEP = "sweep."
 STUDY_KEYS = ("base", "sweep", "experiments")
 _REMEDY = "correct these keys; `ai-energy-benchmark study plan FILE` checks a study without running it"
 # In a study one process measures a cell once; the scatter between processes is what the intervals are made of.
-_CELL_DEFAULTS: Mapping[str, object] = {"protocol": {"trials": 1}}
+_CELL_DEFAULTS: Mapping[str, object] = {"protocol": {"trials": 1, "repeats": "cycles"}}
 
 
 @frozen

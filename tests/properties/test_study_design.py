@@ -67,7 +67,7 @@ def brute_force(study: Mapping[str, Any]) -> set[str]:
             alternatives.append([{name: each} for each in value])
     found = set()
     for combination in [*_products(alternatives, study), *([each] for each in study["experiments"])]:
-        mapping: dict[str, Any] = with_overrides({"protocol": {"trials": 1}}, BASE)
+        mapping: dict[str, Any] = with_overrides({"protocol": {"trials": 1, "repeats": "cycles"}}, BASE)
         for settings_of_one in combination:
             mapping = with_overrides(mapping, settings_of_one)
         plain = config_to_mapping(config_from_mapping(mapping))

@@ -410,5 +410,6 @@ def test_the_mapping_of_a_config_is_plain() -> None:
         "warmup": {"mode": "fixed", "requests": 10, "last": 5, "cv": 0.05, "max_requests": 50},
         "thermal_gate": None,
         "trials": 5,
+        "repeats": "trials",
     }
     assert config_from_mapping(mapping) == config

@@ -224,7 +224,7 @@ def test_the_config_of_a_cell(tmp_path: Path) -> None:
     )
     cell, _ = expand(study).cells
     mapping = cell_mapping(study, cell, Path("d"), "n")
-    assert mapping["protocol"] == {"trials": 1, "bare_idle_s": 2.0}
+    assert mapping["protocol"] == {"trials": 1, "repeats": "cycles", "bare_idle_s": 2.0}
     assert mapping["metrics"] == {"country_iso_code": "FRA"}
     assert (mapping["name"], mapping["output_dir"], mapping["scenario"]) == ("n", "d", {"seed": 3, "num_samples": 7})
     assert study.directory == Path("there")

@@ -198,6 +198,15 @@ def test_a_shortened_protocol_names_what_was_shortened():
         assert what in finding.message
 
 
+def test_one_trial_is_no_shortened_protocol_where_cycles_repeat_it():
+    """In a study the processes repeat each other; whatever else is shortened is still named."""
+    whole = found(verdict(five()[:1], planned=Planned(1, cycles=True)), "protocol")
+    assert whole.level == "PASS"
+    assert whole.message.startswith("1 trial, repeated by the cycles of a study, 10 warm-up requests")
+    short = found(verdict(five()[:1], planned=Planned(1, 0, cycles=True)), "protocol")
+    assert short.message == "shortened protocol: no bare idle"
+
+
 def test_a_skipped_warm_up_is_named():
     """Zero warm-up requests read as no warm-up, and nothing else is named."""
     message = found(verdict(five(), planned=Planned(warmup_requests=0)), "protocol").message
