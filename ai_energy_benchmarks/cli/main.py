@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "compare": "ai_energy_benchmarks.cli.compare:compare",
     "aienergyscore": "ai_energy_benchmarks.cli.aienergyscore:aienergyscore",
     "list": "ai_energy_benchmarks.cli.list:list_members",
+    "small-model": "ai_energy_benchmarks.cli.small_model:small_model",
 }
 
 logger = logging.getLogger(__name__)

@@ -34,7 +34,12 @@ def rate(*, results: tuple[Path, ...], as_json: bool) -> int:
     for score in read_scores(results):
         groups.setdefault(score.group, []).append(score)
     tables = {group: _rated(scores) for group, scores in sorted(groups.items())}
-    notes = [f"{score.name} ({group}): {score.note}" for group in groups for score in groups[group] if score.note]
+    notes = [
+        f"{score.name} ({group}, {score.source}): {score.note}"
+        for group in groups
+        for score in groups[group]
+        if score.note
+    ]
     notes += [f"{group}: {why}" for group, (_, why) in tables.items() if why]
     if as_json:
         say(json.dumps({"groups": {name: _block(rows) for name, (rows, _) in tables.items()}, "notes": notes}))

@@ -6,12 +6,12 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ai_energy_benchmarks.analysis.stars import size_class
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.no_score import MODELLED, number, why_no_score
-from ai_energy_benchmarks.results.reading import load_results
+from ai_energy_benchmarks.results.reading import load_document, result_files
 from ai_energy_benchmarks.results.units import J_PER_WH
 from ai_energy_benchmarks.safety.cells import unguarded
 from ai_energy_benchmarks.safety.files import refuse_special
@@ -38,6 +38,7 @@ class Score:
         group: task and class, such as ``text_generation, class A``; only scores of one group compare.
         energy_j: None where there is no score, for the reason in ``note``.
         note: why there is none, or what speaks against it.
+        source: the result directory or the table that it is from.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Score:
     low_j: float | None = None
     high_j: float | None = None
     note: str = ""
+    source: str = ""
 
 
 def read_scores(paths: Iterable[Path]) -> tuple[Score, ...]:
@@ -57,9 +59,11 @@ def read_scores(paths: Iterable[Path]) -> tuple[Score, ...]:
     found: list[Score] = []
     for path in paths:
         if path.suffix.lower() == ".csv":
-            found.extend(_from_table(path))
+            found.extend(evolve(score, source=str(path)) for score in _from_table(path))
         else:
-            found.extend(_from_result(document) for document in load_results(path))
+            documents = [(file, load_document(file)) for file in result_files(path)]
+            documents.sort(key=lambda pair: str(pair[1].get("started_utc", "")))
+            found.extend(evolve(_from_result(document), source=str(file.parent)) for file, document in documents)
     return tuple(found)
 
 

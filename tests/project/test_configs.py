@@ -9,6 +9,7 @@ import pytest
 
 from ai_energy_benchmarks.cli.main import COMMANDS
 from ai_energy_benchmarks.config.loading import config_from_yaml, load_config
+from ai_energy_benchmarks.study.file import load_study
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
@@ -49,17 +50,21 @@ def test_the_prompts_of_the_example_are_there(root: Path, monkeypatch: pytest.Mo
     assert load_config(path).scenario.dataset_name == "mine.jsonl"
 
 
-def test_the_configs_in_the_readme_load(root: Path) -> None:
-    """Every YAML block of the README is a config that is accepted as it stands, its commented alternative too."""
+def test_the_configs_in_the_readme_load(root: Path, tmp_path: Path) -> None:
+    """Every YAML block of the README is accepted as it stands, its commented alternative too; a study as a study."""
     blocks = re.findall(r"```yaml\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     alternatives = [re.sub(r"^backend:.*\n# backend", "backend", block) for block in blocks]
     assert len(blocks) >= 2
     for block in {*blocks, *alternatives}:
-        assert config_from_yaml(block).backend.model
+        if "sweep:" in block:
+            (tmp_path / "study.yaml").write_text(block, encoding="utf-8")
+            assert load_study(tmp_path / "study.yaml").config.sweep
+        else:
+            assert config_from_yaml(block).backend.model
 
 
 def test_the_commands_in_the_readme_exist(root: Path) -> None:
     """Every subcommand that the README shows is one of the command line's."""
-    shown = re.findall(r"^ai-energy-benchmark (\w+)", (root / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    shown = re.findall(r"^ai-energy-benchmark ([\w-]+)", (root / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert len(shown) >= 6
     assert set(shown) <= set(COMMANDS)

