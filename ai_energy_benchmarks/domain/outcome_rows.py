@@ -179,10 +179,16 @@ def _completion(rendered: str, values: tuple[Any, ...]) -> Completion | None:
 
 def holds(done: Completion) -> bool:
     """Whether the columns hold all of a completion: no text, no ids, a hash, and counts that fit."""
+    if done.text or done.amounts or len(done.output_token_ids) or len(done.rendered_sha256) != 2 * HASH_BYTES:
+        return False
+    _, prompt, output, cut, cached, thinking, first, budget = _values(done)
+    # Written out, since this happens in the window: of each request, and of several a millisecond.
     return (
-        not done.text
-        and not done.amounts
-        and not len(done.output_token_ids)
-        and len(done.rendered_sha256) == 2 * HASH_BYTES
-        and all(value is None or 0 <= value <= _LARGEST for value in _values(done)[1:])
+        -1 < prompt <= _LARGEST
+        and -1 < output <= _LARGEST
+        and -1 < cut <= _LARGEST
+        and (cached is None or -1 < cached <= _LARGEST)
+        and (thinking is None or -1 < thinking <= _LARGEST)
+        and (first is None or -1 < first <= _LARGEST)
+        and (budget is None or -1 < budget <= _LARGEST)
     )
