@@ -45,7 +45,7 @@ def typed(mapping: dict[str, object]) -> BenchmarkConfig | InvalidError:
     """The config if every key by itself is right, whatever the keys are together; else what is wrong."""
     modern = modernise(mapping)
     if modern.problems:
-        return InvalidError(modern.problems)
+        return InvalidError(*modern.problems)
     try:
         config = config_converter().structure(modern.mapping, BenchmarkConfig)
     except InvalidError as error:
@@ -185,9 +185,16 @@ EDGES: tuple[object, ...] = (
         {"x": []},
     ),
 )
+
+
+def bare(kind: registry.Kind) -> list[str]:
+    """Names of the members that can be named alone."""
+    return [name for name in registry.names(kind) if not registry.required_options(registry.load(kind, name))]
+
+
 MEMBERS = [
-    *({"backend": {"type": name, "model": "m", "options": {}}} for name in registry.names("backends")),
-    *({**SMALLEST, "metrics": {"collectors": [{"type": name}]}} for name in registry.names("collectors")),
+    *({"backend": {"type": name, "model": "m", "options": {}}} for name in bare("backends")),
+    *({**SMALLEST, "metrics": {"collectors": [{"type": name}]}} for name in bare("collectors")),
     *({**SMALLEST, "scenario": {"dataset_name": name}} for name in (*registry.names("datasets"), "org/a", "a.jsonl")),
 ]
 
