@@ -15,9 +15,9 @@ WORKFLOWS = sorted((Path(__file__).parents[2] / ".github" / "workflows").glob("*
 
 
 def test_the_workflows_are_there() -> None:
-    """Tests, the trial index, publishing, images, scans, and the newest engines."""
+    """Tests, the trial index, publishing, images, mutants, scans, and the newest engines."""
     assert {path.stem for path in WORKFLOWS} == {
-        "images", "newest", "publish-main", "security", "test", "test-and-publish-ppe",
+        "images", "mutation", "newest", "publish-main", "security", "test", "test-and-publish-ppe",
     }  # fmt: skip
 
 
