@@ -11,6 +11,7 @@ import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, INCONCLUSIVE, REGRESSION
 from ai_energy_benchmarks.cli.logs import log_options
+from ai_energy_benchmarks.cli.streams import say
 from ai_energy_benchmarks.domain.components import COMPONENTS
 
 _CODES = {None: DONE, "pass": DONE, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}
@@ -99,7 +100,7 @@ def compare(
     else:
         text = words.markdown(comparison) if form == "markdown" else printable("\n".join(words.lines(comparison)))
     if output is None:
-        click.echo(text)
+        say(text)
     else:
         write_text(output, f"{text}\n")
     return _CODES[comparison.decision]

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE
+from ai_energy_benchmarks.cli.streams import say
 from ai_energy_benchmarks.errors import ConfigError
 
 _PICTURES = (".svg", ".png", ".pdf")
@@ -43,5 +44,5 @@ def report(path: Path, output: Path | None, figure: str | None) -> int:
     else:
         forms = ", ".join((".html", *FORMATS, *_PICTURES))
         raise ConfigError(f"no report has the ending {target.suffix!r}", remedy=f"let --output end in one of {forms}")
-    click.echo(f"wrote {target}")
+    say(f"wrote {target}")
     return DONE

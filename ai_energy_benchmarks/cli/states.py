@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.readiness import State
+from ai_energy_benchmarks.safety.printable import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,8 +42,10 @@ def print_states(console: Console, heading: str, rows: Iterable[Shown]) -> None:
     indent = 2 + subject_cells + 2 + len("missing") + 2
     width = max(_NARROWEST, console.width - indent)
     for row in shown:
-        first, *more = [line for sentence in row.sentences for line in _wrapped(sentence, width)] or [""]
-        line = Text.assemble(f"  {row.subject:{subject_cells}}  ", (f"{row.state:7}", STYLES[row.state]), f"  {first}")
+        first, *more = [line for sentence in row.sentences for line in _wrapped(one_line(sentence), width)] or [""]
+        line = Text.assemble(
+            f"  {one_line(row.subject):{subject_cells}}  ", (f"{row.state:7}", STYLES[row.state]), f"  {first}"
+        )
         line.rstrip()
         console.print(line, soft_wrap=True)
         for text in more:

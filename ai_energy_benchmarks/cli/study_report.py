@@ -9,6 +9,7 @@ import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED
 from ai_energy_benchmarks.cli.logs import log_options
+from ai_energy_benchmarks.cli.streams import say
 from ai_energy_benchmarks.domain.components import COMPONENTS
 
 
@@ -55,7 +56,7 @@ def report(
     else:
         text = words.markdown(answers) if form == "markdown" else printable("\n".join(words.lines(answers)))
     if output is None:
-        click.echo(text)
+        say(text)
     else:
         write_text(output, f"{text}\n")
     return DONE if answers.ranked else RUN_FAILED

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
 
+from ai_energy_benchmarks.safety.cells import guarded
+
 # https://ctan.org/pkg/latex2e, section "Special characters".
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -26,7 +28,6 @@ _LATEX = {
     "≤": r"$\leq$",
     "–": "--",
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @frozen
@@ -94,7 +95,7 @@ def comma_separated(table: Table) -> str:
 
 
 def _safe(cell: str, is_number: bool) -> str:
-    return f"'{cell}" if not is_number and cell.startswith(_FORMULA) else cell
+    return cell if is_number else guarded(cell)
 
 
 FORMATS: Mapping[str, Callable[[Table], str]] = {".md": markdown, ".tex": latex, ".csv": comma_separated}
