@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from attrs import define, field
@@ -29,9 +29,16 @@ _LINE_ABOVE = Control((ControlType.CURSOR_UP, 1), ControlType.CARRIAGE_RETURN, (
 
 def terminal_progress() -> Progress:
     """Lines that are redrawn on a terminal; plain ones, each written once, where standard error is none."""
-    if not sys.stderr.isatty():
-        return PlainProgress(partial(say, err=True))
-    progress = TerminalProgress()
+    return on_terminal(TerminalProgress()) if sys.stderr.isatty() else plain_progress()
+
+
+def plain_progress() -> PlainProgress:
+    """Lines on standard error, each written once."""
+    return PlainProgress(partial(say, err=True))
+
+
+def on_terminal(progress: TerminalProgress) -> TerminalProgress:
+    """The same, going on below every log record that the terminal gets."""
     package = logging.getLogger(PACKAGE)
     package.addHandler(_Below(progress, [each for each in package.handlers if type(each) is logging.StreamHandler]))
     return progress
@@ -68,6 +75,7 @@ class TerminalProgress:
     _drawn_s: float = 0.0
     _gone: bool = False
     _left: bool = False
+    _height: int = 0
 
     def leave_line(self) -> None:
         """Something else was written below the stage's line, which stays as it is."""
@@ -91,15 +99,22 @@ class TerminalProgress:
         self._draw(again=True, over=True)
         self._stage = None
 
+    def figures(self) -> Sequence[Text]:
+        """Lines below the stage's own."""
+        return ()
+
     def _draw(self, *, again: bool, over: bool = False) -> None:
         self._drawn_s = self.now_s()
         if self._gone:
             return
         try:
             if again and not self._left:
-                self.console.control(_LINE_ABOVE)
+                self.console.control(*[_LINE_ABOVE] * self._height)
             self._left = False
-            self.console.print(self._line(over), no_wrap=True, overflow="crop")
+            lines = (self._line(over), *self.figures())
+            for line in lines:
+                self.console.print(line, no_wrap=True, overflow="crop")
+            self._height = len(lines)
         except OSError:  # the terminal was closed; the run goes on
             self._gone = True
 

@@ -11,6 +11,7 @@ import click
 from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED, VERDICT_FAILED
 from ai_energy_benchmarks.cli.logs import log_options
 from ai_energy_benchmarks.cli.options import as_overrides, output_dir_option, samples_option
+from ai_energy_benchmarks.cli.showing import Showing, showing_options
 from ai_energy_benchmarks.cli.streams import say
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _MAX_NEW_TOKENS = 100
 @output_dir_option("results/<name>")
 @click.option("--profile", help="Lay a named method under the config: aienergyscore.")
 @click.option("--strict", is_flag=True, help=f"Exit with {VERDICT_FAILED} if the verdict is FAIL.")
+@showing_options
 @log_options
 @click.pass_context
 def run(
@@ -52,6 +54,7 @@ def run(
     output_dir: Path | None,
     profile: str | None,
     strict: bool,
+    showing: Showing,
 ) -> int:
     """Measure the energy of a benchmark: of the file CONFIG, or of --model NAME. CONFIG may be a study.
 
@@ -74,8 +77,9 @@ def run(
     changes = options | parse_assignments(overrides)
     if config is not None:
         if is_study(read(config).value):
-            if profile is not None or strict:
-                raise click.UsageError("--profile and --strict are of a single benchmark; write base instead", ctx)
+            if profile is not None or strict or showing != Showing():
+                of_one = "--profile, --strict, --live, --quiet and --json-lines"
+                raise click.UsageError(f"{of_one} are of a single benchmark; write base instead", ctx)
             from ai_energy_benchmarks.cli.study_run import run_file
 
             of_cells = {key if key == "output_dir" else f"base.{key}": value for key, value in options.items()}
@@ -85,7 +89,7 @@ def run(
         checked = quick_config(model, changes, profile, defaults)
     else:
         raise click.UsageError("name a config file, or a model with --model", ctx)
-    return measure(checked, strict=strict, defaults=defaults)
+    return measure(checked, strict=strict, defaults=defaults, showing=showing)
 
 
 def quick_config(
@@ -124,6 +128,7 @@ def measure(
     defaults: UserDefaults | None = None,
     backend: Backend | None = None,
     findings: Sequence[Finding] = (),
+    showing: Showing | None = None,
 ) -> int:
     """Check, run, name the files, and say with which code to leave.
 
@@ -131,28 +136,32 @@ def measure(
         defaults: that were used, which the verdict names.
         backend: the engine, if it is there already.
         findings: what the verdict should say besides.
+        showing: what is shown meanwhile; progress and report by default.
     """
     from ai_energy_benchmarks.cli.engines import naming_all_engines
-    from ai_energy_benchmarks.cli.progress import terminal_progress
     from ai_energy_benchmarks.errors import ReporterError
     from ai_energy_benchmarks.runner import BenchmarkRunner
     from ai_energy_benchmarks.runner.interrupts import Interrupts
 
-    used = (*findings, defaults_finding(defaults)) if defaults else findings
-    progress = terminal_progress()
-    runner = BenchmarkRunner(config, backend=backend, progress=progress, findings=used, interrupts=Interrupts())
-    with naming_all_engines():
-        runner.check()
-    try:
-        runner.run()
-    except ReporterError as error:
-        if error not in runner.failures:
-            raise
-    finally:
-        # Also after Ctrl-C, when the files hold what there was until then.
-        name_files(runner.files)
-        for failure in runner.failures:
-            say(f"error: {failure}", err=True)
+    used, shown = (*findings, defaults_finding(defaults)) if defaults else findings, showing or Showing()
+    with shown.progress() as progress:
+        runner = BenchmarkRunner(
+            shown.reported(config), backend=backend, progress=progress, findings=used, interrupts=Interrupts()
+        )
+        with naming_all_engines():
+            runner.check()
+        try:
+            runner.run()
+        except ReporterError as error:
+            if error not in runner.failures:
+                raise
+        finally:
+            # Also after Ctrl-C, when the files hold what there was until then.
+            shown.ended(progress, runner.result, runner.files)
+            if shown.names_files:
+                name_files(runner.files)
+            for failure in runner.failures:
+                say(f"error: {failure}", err=True)
     return _code(runner, strict)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from ai_energy_benchmarks.domain.result import Step, Trial
 
 
 class Progress(Protocol):
@@ -16,6 +18,19 @@ class Progress(Protocol):
 
     def end(self) -> None:
         """The stage is over."""
+        ...
+
+
+@runtime_checkable
+class FigureProgress(Protocol):
+    """A progress that is also handed what was recorded, between windows and before the call that follows it."""
+
+    def step(self, step: Step) -> None:
+        """A step outside the trials is over."""
+        ...
+
+    def trial(self, trial: Trial) -> None:
+        """A trial is recorded; it is not judged yet."""
         ...
 
 

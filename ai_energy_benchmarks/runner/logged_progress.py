@@ -12,7 +12,7 @@ from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.analysis.windows import counted, window_energy
 from ai_energy_benchmarks.domain.components import COMPONENTS
 from ai_energy_benchmarks.domain.durations import spoken
-from ai_energy_benchmarks.domain.progress import Progress
+from ai_energy_benchmarks.domain.progress import FigureProgress, Progress
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
 from ai_energy_benchmarks.runner.record import Record
 
@@ -27,27 +27,41 @@ class LoggedProgress:
     record: Record | None = None
     _stage: str | None = None
     _began_s: float = 0.0
-    _logged_trials: int = 0
+    _trials: int = 0
+    _steps: int = 0
     _engine_logged: bool = False
 
     def begin(self, stage: str, total: int | None = None) -> None:
         self._stage, self._began_s = stage, time.monotonic()
         self._log_engine()
+        self._hand_on()
         logger.info("%s%s", stage, "" if total is None else f" ({total:,})")
         self.inner.begin(stage, total)
 
     def advance(self, amount: int = 1) -> None:
-        if self.record is not None:
-            for trial in self.record.trials[self._logged_trials :]:
-                logger.info("%s", trial_line(trial))
-            self._logged_trials = len(self.record.trials)
+        self._hand_on()
         self.inner.advance(amount)
 
     def end(self) -> None:
+        self._hand_on()
         if self._stage is not None:
             logger.info("%s: done in %s", self._stage, spoken(time.monotonic() - self._began_s))
             self._stage = None
         self.inner.end()
+
+    def _hand_on(self) -> None:
+        """Log the trials that were recorded since the last call, and hand them and the steps to who shows figures."""
+        if self.record is None:
+            return
+        watcher = self.inner if isinstance(self.inner, FigureProgress) else None
+        for step in self.record.steps[self._steps :]:
+            if watcher:
+                watcher.step(step)
+        for trial in self.record.trials[self._trials :]:
+            logger.info("%s", trial_line(trial))
+            if watcher:
+                watcher.trial(trial)
+        self._steps, self._trials = len(self.record.steps), len(self.record.trials)
 
     def _log_engine(self) -> None:
         engine = self.record.engine if self.record is not None else None

@@ -188,3 +188,27 @@ def test_the_users_defaults_are_laid_under_and_named(tmp_path: Path, model: Path
     assert written.scenario.repeat
     findings = json.loads((tmp_path / "out" / "result.json").read_text())["verdict"]["findings"]
     assert [each["level"] for each in findings if "defaults.yaml" in each["message"]] == ["INFO"]
+
+
+def test_json_lines_are_all_that_stands_on_standard_output(config: Path) -> None:
+    """Steps and trials as they end, then the result; the report is in the files, progress on standard error."""
+    done = command("run", config, "--json-lines", "--live", cwd=config.parent)
+    assert done.code == 0, done.err
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert [row["event"] for row in rows if row["event"] != "step"] == ["trial", "trial", "result"]
+    assert {"load", "warm-up"} <= {row["name"] for row in rows if row["event"] == "step"}
+    document = json.loads((config.parent / "out" / "result.json").read_text())
+    assert [row["energy"] for row in rows if row["event"] == "trial"] == [row["energy"] for row in document["trials"]]
+    assert rows[-1]["run_id"] == document["run_id"]
+    assert "J/output token so far" in done.err
+    assert "\x1b" not in done.err
+
+
+def test_a_quiet_run_prints_nothing(config: Path) -> None:
+    """Neither stream has a byte; the files are there."""
+    done = command_here("run", config, "--quiet", cwd=config.parent)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (config.parent / "out" / "result.json").exists()
+    refused = command_here("run", config, "--quiet", "--live", cwd=config.parent)
+    assert refused.code == 2
+    assert "exclude one another" in refused.err
