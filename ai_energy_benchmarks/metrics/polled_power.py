@@ -12,7 +12,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.domain import integral
 from ai_energy_benchmarks.domain.edges import Delay
-from ai_energy_benchmarks.domain.power import Device, Mark, Quantity, Reading, Recipe
+from ai_energy_benchmarks.domain.power import Device, Mark, Quantity, Reading, Recipe, Series
 from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.metrics.gpu_choice import Gpu
 from ai_energy_benchmarks.metrics.polled_series import PolledCollector, PolledSeries
@@ -83,11 +83,13 @@ class PolledPower(PolledSeries):
         )
 
     def _settled(self, device: Device, stop: Mark) -> bool:
-        return self._latest_s[device.id] >= stop.time_s + self._sensors[device].delay.high_s + self._held_s(device)
+        held_s = self._held_s(device, self._since(device, stop))
+        return self._latest_s[device.id] >= stop.time_s + self._sensors[device].delay.high_s + held_s
 
-    def _held_s(self, device: Device) -> float:
-        """How far two readings lie apart: by what the device does, and by how long asking it takes."""
-        return max(self._sensors[device].hold_s, self._poll_s + self._slowest_s[device.id])
+    def _held_s(self, device: Device, series: Series) -> float:
+        """How far two readings lie apart: by what the device does, and by how long asking it took."""
+        slowest_s = max(after_s - before_s for before_s, after_s in zip(series.before_s, series.after_s, strict=True))
+        return max(self._sensors[device].hold_s, self._poll_s + slowest_s)
 
     def _why_lost(self, device: Device, start: Mark, stop: Mark) -> str | None:
         if not self._settled(device, stop):
@@ -108,7 +110,7 @@ class PolledPower(PolledSeries):
             stop_s=stop.time_s,
             delay_low_s=delay.low_s,
             delay_high_s=delay.high_s,
-            hold_s=self._held_s(device),
+            hold_s=self._held_s(device, series),
             look_back_s=self._look_back_s,
         )
         outcome = follow(recipe, series)

@@ -72,7 +72,6 @@ class PolledSeries(ABC):
         self._series = {device.id: Recorder(device, self.quantity, meter) for device in self._devices}
         self._longest_gap_s = longest_gap_s
         self._latest_s: dict[str, float] = {device.id: -math.inf for device in self._devices}
-        self._slowest_s: dict[str, float] = dict.fromkeys(self._latest_s, 0.0)
         self._gaps_s: dict[str, list[tuple[float, float]]] = {device.id: [] for device in self._devices}
         self._lock = Lock()
         known = (device for device in self._devices if device.component == "gpu")
@@ -142,7 +141,6 @@ class PolledSeries(ABC):
             self._gaps_s[device_id].append((earlier_s, before_s))
         self._series[device_id].add(before_s, after_s, value)
         self._latest_s[device_id] = before_s
-        self._slowest_s[device_id] = max(self._slowest_s[device_id], after_s - before_s)
 
     def keep_readings(self, times_s: Sequence[float]) -> None:
         """Leave the readings around these moments when older ones are thinned."""
