@@ -77,10 +77,13 @@ def request(shape: Architecture, prompt_tokens: int, output_tokens: int, cached_
 
 def requests(shape: Architecture, completions: Iterable[Completion]) -> Work:
     """Operations of all requests that succeeded; what failed ones did is not known."""
-    works = [
-        request(shape, each.prompt_tokens, each.output_tokens, each.cached_prompt_tokens or 0) for each in completions
-    ]
-    return Work(sum(each.prefill for each in works), sum(each.decode for each in works))
+    prefill: list[float] = []
+    decode: list[float] = []
+    for each in completions:
+        work = request(shape, each.prompt_tokens, each.output_tokens, each.cached_prompt_tokens or 0)
+        prefill.append(work.prefill)
+        decode.append(work.decode)
+    return Work(sum(prefill), sum(decode))
 
 
 def doubt(shape: Architecture, engine_parameters: int | None) -> str | None:

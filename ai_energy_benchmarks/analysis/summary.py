@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import reduce
 from operator import add
 from statistics import fmean
@@ -26,9 +26,11 @@ from ai_energy_benchmarks.analysis.windows import (
     BASELINES,
 )
 from ai_energy_benchmarks.domain.bounds import Bounds
+from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import Step, StepName, Trial
 from ai_energy_benchmarks.domain.serving import Goodput, Slo
+from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.summary import SteadyState, Summary
 
 _NO_REQUEST = "no request of a pass was sent in the steady state; raise scenario.num_samples"
@@ -130,14 +132,14 @@ def _goodput(
     """
     if steady is None:
         return goodput([(each.outcomes, each.duration_s) for each in trials], slo)
-    sent = [
-        ([each for each in trial.outcomes if in_window(each, trial.steady)], trial.steady.duration_s)
-        for trial in trials
-        if trial.steady is not None
-    ]
+    sent = [(_sent_in(trial, trial.steady), trial.steady.duration_s) for trial in trials if trial.steady is not None]
     tokens, requests = sum(each.output_tokens for each in counts), sum(each.succeeded + each.failed for each in counts)
     found = goodput(sent, slo, steady.output_tokens_per_s * requests / tokens if tokens else 0.0)
     return evolve(found, requests_per_s=None) if found and (steady.tokens_absent or not tokens) else found
+
+
+def _sent_in(trial: Trial, window: SteadyWindow) -> Iterator[Outcome]:
+    return (each for each in trial.outcomes if in_window(each, window))
 
 
 def _latencies(trials: Sequence[Trial], steady: bool) -> Latencies:

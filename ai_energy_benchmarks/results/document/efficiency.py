@@ -11,8 +11,9 @@ from ai_energy_benchmarks.analysis.board_peaks import arithmetic_of, peak
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.filler_tokens import filler_completions
 from ai_energy_benchmarks.analysis.summary import counting_trials
+from ai_energy_benchmarks.domain.architecture import Architecture
 from ai_energy_benchmarks.domain.engine import EngineFacts
-from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
 from ai_energy_benchmarks.results import units
 
 
@@ -47,9 +48,18 @@ def _work(result: BenchmarkResult) -> flops.Work | None:
     shape = result.engine.architecture if result.engine else None
     if shape is None or not trials or _doubt(result) is not None:
         return None
-    works = [flops.requests(shape, chain(each.completions, filler_completions(each))) for each in trials]
+    works = [_of_trial(shape, trial) for trial in trials]
     mean = flops.Work(fmean(each.prefill for each in works), fmean(each.decode for each in works))
     return mean if mean.total > 0 else None
+
+
+def _of_trial(shape: Architecture, trial: Trial) -> flops.Work:
+    """Counted once, for the document and the console alike."""
+    key, fillers = ("flops", shape, id(trial.fillers)), trial.fillers
+    made = trial.outcomes.remembered(
+        key, lambda: (flops.requests(shape, chain(trial.completions, filler_completions(trial))), fillers)
+    )
+    return made[0]
 
 
 def _doubt(result: BenchmarkResult) -> str | None:
