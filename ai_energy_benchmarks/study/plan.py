@@ -76,7 +76,11 @@ def funnel(expansion: Expansion, cycles: int) -> Iterator[str]:
     yield from _gone("invalid", expansion.invalid_cells, expansion.invalid)
     yield from _gone("merged into another cell", sum(expansion.merged.values()), expansion.merged)
     cells = len(expansion.cells)
-    yield f"{cells:7} cells × {cycles} cycles = {cells * cycles} runs"
+    yield f"{cells:7} {_counted('cell', cells)} × {cycles} {_counted('cycle', cycles)} = {cells * cycles} runs"
+
+
+def _counted(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"
 
 
 def _gone(what: str, count: int, reasons: Mapping[str, int]) -> Iterator[str]:

@@ -151,7 +151,8 @@ class StudyRun:
             if not self._breaker.trip():
                 return "failing"
             self._manifest.add("breaker", failures=failures, cooldown_s=cooldown_s)
-            self.observer.waits(cooldown_s, f"{failures} cells have failed one after the other")
+            many = f"{failures} cells have failed one after the other"
+            self.observer.waits(cooldown_s, many if failures > 1 else "another cell has failed")
             self.stop.wait(cooldown_s)
         if self.stop.finish:
             return "interrupted"

@@ -256,7 +256,7 @@ def test_the_breaker_waits_and_then_gives_up(tmp_path: Path) -> None:
     assert len(executor.runs) == 5
     assert [line for line in watcher.lines if line.startswith("waits")] == [
         "waits 0.001 s: 3 cells have failed one after the other",
-        "waits 0.001 s: 1 cells have failed one after the other",
+        "waits 0.001 s: another cell has failed",
     ]
     assert read_manifest(opened.directory).closed == "failing"
 
