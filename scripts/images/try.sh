@@ -50,7 +50,7 @@ mkdir -m 0777 "$work/results" && mkdir -m 0755 "$work/closed"
 model=${MODEL:-$("$python" -c 'from pathlib import Path
 from ai_energy_benchmarks.backends.model import small_model
 from ai_energy_benchmarks.domain.progress import Silent
-print(small_model.converted(Silent(), Path.home() / ".cache/ai_energy_benchmarks/models"))')}
+print(small_model.converted(Silent(), Path.home() / ".cache/ai_energy_benchmarks/models").directory)')}
 
 # in_image CONTAINER VOLUMES… -- ARGUMENTS…: the image's own entry point, as a user without a line in /etc/passwd.
 in_image() {
@@ -64,7 +64,7 @@ in_image() {
 
 for image in "${images[@]}"; do
     BUILDER=buildah BASE_IMAGE=$base docker/build.sh "$image" -- \
-        --isolation chroot "${pip_volumes[@]}" --build-arg "TORCH=$torch" >"$work/name" 2>"$work/log" || {
+        --isolation chroot --layers "${pip_volumes[@]}" --build-arg "TORCH=$torch" >"$work/name" 2>"$work/log" || {
         tail -n 40 "$work/log" >&2
         exit 1
     }
