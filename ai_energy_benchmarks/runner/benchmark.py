@@ -102,14 +102,19 @@ class BenchmarkRunner:
         Raises:
             BenchmarkError: what is in the way, with its fix.
         """
+        from ai_energy_benchmarks.config.loading import learn_secrets
+        from ai_energy_benchmarks.safety.exceptions import without_secrets
+
+        learn_secrets(self.config)
+        with without_secrets():
+            self._check()
+
+    def _check(self) -> None:
         from ai_energy_benchmarks.runner.given import check_given
 
         given = self.backend if self._given_backend else None
         check_given(given, self._collector, self._reporters, self._dataset)
         config = self.config
-        from ai_energy_benchmarks.config.loading import learn_secrets
-
-        learn_secrets(config)
         if config == self._checked:
             return
         if not self._given_backend:

@@ -17,6 +17,7 @@ from ai_energy_benchmarks.domain.completions import FailedCompletion
 from ai_energy_benchmarks.domain.prompts import Generation
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import BackendError, ConfigError
+from ai_energy_benchmarks.runner import BenchmarkRunner
 from ai_energy_benchmarks.safety.exceptions import without_secrets
 from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.safety.keys import is_secret
@@ -235,3 +236,19 @@ def test_a_masked_config_asks_for_its_secrets_again() -> None:
         "backend.endpoint", "backend.options.extra_body.user.password", "backend.options.environment.A",
         "backend.options.extra_args[0]",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["check", "validate", "measure", "run"])
+def test_a_member_that_fails_with_a_secret_raises_without_it(method: str) -> None:
+    """Whatever kind of exception it raises, and however the runner is used as a library."""
+    config = config_from_mapping({"backend": {**SERVER, "options": {"extra_body": {"password": PLAIN}}}})
+
+    class Failing:
+        needs_endpoint = True
+
+        def __getattr__(self, name: str) -> object:
+            raise RuntimeError(f"{name} with {PLAIN}")
+
+    with pytest.raises(RuntimeError) as caught:
+        getattr(BenchmarkRunner(config, backend=Failing()), method)()  # type: ignore[arg-type] # it is none
+    assert PLAIN not in "".join(traceback.format_exception(caught.value))
