@@ -28,6 +28,7 @@ def tree(tmp_path: Path) -> Path:
     subprocess.run(["git", *identity, "commit", "-qm", "Test"], cwd=tmp_path, check=True)
     (tmp_path / "b.yaml").write_text(
         "backend: {type: openai, model: m, endpoint: 'http://127.0.0.1:9/v1'}\nmetrics: {enabled: false}\n"
+        "protocol: {bare_idle_s: 0}\n"
     )
     return tmp_path
 

@@ -83,7 +83,7 @@ def assert_nothing_left(directory: Path, pids: Path) -> None:
     assert holding == [directory / "b.yaml"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.heavy), signal.SIGKILL])
 def test_a_signal_ends_the_server_and_all_its_workers(tmp_path: Path, number: signal.Signals) -> None:
     """Also SIGKILL, and workers in a session of their own that ignore requests to end."""
     file, pids = launched(tmp_path, 100_000)
@@ -100,13 +100,19 @@ def test_a_signal_ends_the_server_and_all_its_workers(tmp_path: Path, number: si
 
 
 def test_a_normal_end_leaves_nothing(tmp_path: Path) -> None:
-    """And a kill while the server is being started leaves nothing either."""
+    """Though the workers ignore requests to end."""
     file, pids = launched(tmp_path, 1)
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run([*PROGRAM, "run", str(file)], env=environment, capture_output=True, check=False, timeout=120)
     assert (tmp_path / "result" / "result.json").exists(), done
     assert_nothing_left(tmp_path, pids)
-    pids.unlink()
+
+
+@pytest.mark.heavy
+def test_a_kill_while_the_server_is_being_started_leaves_nothing(tmp_path: Path) -> None:
+    """The watcher was there first."""
+    file, pids = launched(tmp_path, 1)
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     with subprocess.Popen([*PROGRAM, "run", str(file)], env=environment, stdout=subprocess.DEVNULL) as process:
         while not pids.exists() and process.poll() is None:
             time.sleep(0.002)

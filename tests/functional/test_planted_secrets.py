@@ -154,12 +154,11 @@ def test_a_refusal_shows_no_secret(quoting: ScriptedServer, tmp_path: Path, chan
 
 
 def test_a_key_with_a_line_break_is_in_no_traceback(quoting: ScriptedServer, tmp_path: Path) -> None:
-    """Nor one that no header can hold."""
-    for key in ("k3y-0f-the-v4riable\nx", "k3y-0f-the-v4riable€"):
-        file = config(tmp_path, quoting, **{"me:${TEST_PASSWORD}@": ""})
-        done = command("run", file, "-vv", cwd=tmp_path, **{**VARIABLES, "OPENAI_API_KEY": key})
-        assert done.code == 1, done
-        assert_clean(tmp_path / "out", done)
+    """No header can hold it."""
+    file = config(tmp_path, quoting, **{"me:${TEST_PASSWORD}@": ""})
+    done = command("run", file, "-vv", cwd=tmp_path, **{**VARIABLES, "OPENAI_API_KEY": "k3y-0f-the-v4riable\nx"})
+    assert done.code == 1, done
+    assert_clean(tmp_path / "out", done)
 
 
 def test_a_batch_hands_secrets_over_without_writing_them(quoting: ScriptedServer, tmp_path: Path) -> None:
