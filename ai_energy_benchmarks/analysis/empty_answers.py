@@ -1,4 +1,4 @@
-"""Answers without text: the model, or its server, ended them at once."""
+"""Answers that ended too early: without text, or for a reason that is not known."""
 
 from __future__ import annotations
 
@@ -32,3 +32,19 @@ def empty_answer_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
             f"cost energy and brought no text, which raises J/output token; {_FIX}"
         )
         yield Finding("FAIL" if empty / answers > MANY else "WARN", "empty answers", message)
+
+
+def unknown_end_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
+    """Answers shorter than their limit that ended with a reason that means nothing here, or with none."""
+    answers = unknown = 0
+    for outcome in chain.from_iterable(trial.outcomes for trial in trials):
+        if isinstance(outcome, Completion):
+            answers += 1
+            shorter = outcome.budget_tokens is not None and outcome.output_tokens < outcome.budget_tokens
+            unknown += outcome.finish_reason == "unknown" and shorter
+    if unknown:
+        message = (
+            f"{unknown:,} of {answers:,} answers are shorter than their limit and ended without a known finish_reason: "
+            "an answer that was cut off costs less than a whole one; fix: look into the server's log and its limits"
+        )
+        yield Finding("WARN", "finish reason", message)

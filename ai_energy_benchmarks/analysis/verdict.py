@@ -13,7 +13,7 @@ from ai_energy_benchmarks.analysis.beats import beat_findings
 from ai_energy_benchmarks.analysis.board_checks import board_findings
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.edge_checks import edge_findings
-from ai_energy_benchmarks.analysis.empty_answers import empty_answer_findings
+from ai_energy_benchmarks.analysis.empty_answers import empty_answer_findings, unknown_end_findings
 from ai_energy_benchmarks.analysis.energy_checks import ENERGY, energy_findings
 from ai_energy_benchmarks.analysis.gpu_checks import gpu_findings, unknown_findings
 from ai_energy_benchmarks.analysis.integration import counter_findings
@@ -118,6 +118,7 @@ def judge(
         _requests(trials),
         _tokens(trials, summary),
         empty_answer_findings(trials),
+        unknown_end_findings(trials),
         energy_findings(summary, trials, steps, gpu) if metrics_enabled else _without_meters(),
         gpu_findings(trials, steps, samples, served=served),
         unknown_findings(summary, gpu_unknown) if metrics_enabled and gpu_unknown is not None else (),

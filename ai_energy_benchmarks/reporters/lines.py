@@ -15,6 +15,7 @@ from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyMix, Stea
 from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS, Unit, unit
 from ai_energy_benchmarks.reporters.figures import (
     amount,
+    as_known,
     bounds,
     cell,
     component_name,
@@ -164,8 +165,9 @@ def _work(result: BenchmarkResult) -> Lines:
     if flop is None:
         return
     parts = [f"{figure(flop['per_pass'] / 1e12)} TFLOP per pass, {flop['confidence']} confidence"]
+    guessed = {energy.component for energy in result.summary.components if energy.guessed}
     parts += [
-        f"{figure(flop_per_j / 1e9)} GFLOP/J {component_name(name)}"
+        f"{as_known(flop_per_j / 1e9, guessed=name in guessed)} GFLOP/J {component_name(name)}"
         for name, flop_per_j in found["flop_per_j"].items()
         if name != "total"
     ]
@@ -260,7 +262,9 @@ def _net(energy: ComponentEnergy, duration_s: float) -> str:
     if half_j and net_j - half_j < 0:
         idle = with_half_width(idle_w, half_difference_w)
         return f"{component_name(energy.component)} not resolved from an idle power of {idle} W"
-    text = f"{component_name(energy.component)} {with_half_width(net_j, half_j)} J per pass"
+    net = as_known(net_j, half_width=half_j, guessed=energy.guessed)
+    text = f"{component_name(energy.component)} {net} J per pass"
     own = " of the workload's own processor time" if modelled else ""
-    after = f"after an idle power{own} of {with_half_width(idle_w, half_difference_w)} W"
+    idle = as_known(idle_w, half_width=half_difference_w, guessed=energy.guessed)
+    after = f"after an idle power{own} of {idle} W"
     return f"{text} {after}" + (" (± from the two baselines alone)" if half_difference_w else "")

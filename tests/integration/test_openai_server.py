@@ -312,12 +312,14 @@ def test_an_answer_without_a_token_is_none_and_an_end_token_at_once_is_one(count
 
 @pytest.mark.parametrize("status", [400, 404, 422, 500])
 def test_a_refusal_carries_the_server_s_words(status: int) -> None:
-    """Status and message of a refusal are the reason."""
+    """Status and message of a refusal are the reason; of a path that is not there also the address."""
 
     async def answer(exchange: Exchange) -> None:
         await exchange.document({"error": {"message": "context is too long"}}, status)
 
-    assert failure(answer).reason == f"status {status}: context is too long"
+    reason = failure(answer).reason
+    assert reason.startswith(f"status {status}: context is too long")
+    assert ("/v1/chat/completions); check backend.endpoint" in reason) == (status == 404)
 
 
 def test_busy_is_tried_again_after_the_time_the_server_asks_for() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from ai_energy_benchmarks.analysis.empty_answers import empty_answer_findings
-from ai_energy_benchmarks.domain.completions import Completion
+from ai_energy_benchmarks.analysis.empty_answers import empty_answer_findings, unknown_end_findings
+from ai_energy_benchmarks.domain.completions import Completion, FinishReason
 from ai_energy_benchmarks.results.requests import fillers_frame
 from tests.factories import completion, failure, reading, result, trial, verdict
 
@@ -64,3 +64,14 @@ def test_a_cancelled_filler_is_neither_ok_nor_failed() -> None:
     assert frame is not None
     assert frame["ok"].to_list() == [True, None, False]
     assert frame["reason"].to_list() == [None, None, "out of memory"]
+
+
+@pytest.mark.parametrize(("reason", "budget", "warns"), [("unknown", 8, True), ("unknown", 4, False),
+                         ("unknown", None, False), ("stop", 8, False), ("length", 8, False)])  # fmt: skip
+def test_an_answer_that_ended_for_no_known_reason_warns(reason: FinishReason, budget: int | None, warns: bool) -> None:
+    """A server's own word, such as timeout, or none: shorter than the limit, it may have been cut off."""
+    outcomes = [evolve(completion(0), finish_reason=reason, budget_tokens=budget), completion(1)]
+    found = list(unknown_end_findings([trial(1, reading(), outcomes=outcomes)]))
+    assert [(each.level, each.check) for each in found] == ([("WARN", "finish reason")] if warns else [])
+    if warns:
+        assert "1 of 2 answers" in found[0].message

@@ -204,7 +204,7 @@ def test_one_trial_is_no_shortened_protocol_where_cycles_repeat_it():
     assert whole.level == "PASS"
     assert whole.message.startswith("1 trial, repeated by the cycles of a study, 10 warm-up requests")
     short = found(verdict(five()[:1], planned=Planned(1, 0, cycles=True)), "protocol")
-    assert short.message.startswith("shortened protocol: no bare idle;")
+    assert short.message.startswith("shortened protocol: no bare idle; fix: ")
 
 
 def test_a_skipped_warm_up_is_named():
