@@ -39,38 +39,38 @@ def component_energy(
         shifts: what is added to the energy per token of each trial, if anything.
         amounts: unit → what was produced of it in each window.
     """
-    readings = [counted(each, components) for each in _measurements(trials)]
-    windows = [window_energy(each) for each in readings]
+    readings = [counted(measurement, components) for measurement in _measurements(trials)]
+    windows = [window_energy(reading) for reading in readings]
     whole = window_energy(tuple(chain.from_iterable(readings)))
     bounds_j = Bounds.mean([window.bounds_j for window in windows])
-    peaks_w = [each.peak_power_w for each in windows if each.peak_power_w is not None]
-    idle = idle_power(steps, components, devices(readings[0]), {each.name for each in steps})
+    peaks_w = [window.peak_power_w for window in windows if window.peak_power_w is not None]
+    idle = idle_power(steps, components, devices(readings[0]), {step.name for step in steps})
     all_readings = tuple(chain.from_iterable(readings))
     gain, gain_share = gain_of(all_readings), known_gain_uncertainty(all_readings)
     per_token = None if tokens is None else _per_output_token(windows, tokens, gain_share, shifts)
     per_pass_j = _of_a_window(windows, gain_share)
-    per_amount = {name: _per_amount(windows, each, gain_share) for name, each in (amounts or {}).items()}
+    per_amount = {name: _per_amount(windows, amount, gain_share) for name, amount in (amounts or {}).items()}
     modelled = whole.provenance == "modelled"
     if modelled or _reaches_zero(per_pass_j):
         per_pass_j = _without_interval(per_pass_j)
     if per_token and (modelled or _reaches_zero(per_token.energy_j)):
         per_token = evolve(per_token, energy_j=_without_interval(per_token.energy_j))
     per_amount = {
-        name: evolve(each, mean_j=_without_interval(each.mean_j))
-        if each is not None and (modelled or _reaches_zero(each.mean_j))
-        else each
-        for name, each in per_amount.items()
+        name: evolve(bounds, mean_j=_without_interval(bounds.mean_j))
+        if bounds is not None and (modelled or _reaches_zero(bounds.mean_j))
+        else bounds
+        for name, bounds in per_amount.items()
     }
     return ComponentEnergy(
         component=name,
         provenance=whole.provenance,
         meter=whole.meter,
         bounds_j=bounds_j,
-        resolved=is_resolved(bounds_j) and all(each.settled for each in all_readings),
+        resolved=is_resolved(bounds_j) and all(reading.settled for reading in all_readings),
         per_output_token_j=per_token.energy_j if per_token else None,
         idle_power_w=idle.mean_w if idle else None,
         idle_half_difference_w=idle.half_difference_w if idle else None,
-        net_energy_j=bounds_j.best - idle.mean_w * fmean(each.duration_s for each in trials) if idle else None,
+        net_energy_j=bounds_j.best - idle.mean_w * fmean(trial.duration_s for trial in trials) if idle else None,
         peak_power_w=max(peaks_w) if len(peaks_w) == len(windows) else None,
         per_output_token_bounds_j=per_token.bounds_j if per_token else None,
         per_output_token_window_j=per_token.window_j if per_token and shifts else None,
@@ -78,7 +78,7 @@ def component_energy(
         gain_source=gain.source if gain else "",
         gain_unknown=meters_of_unknown_gain(all_readings),
         per_pass_j=per_pass_j,
-        per_amount_j={name: each for name, each in per_amount.items() if each is not None},
+        per_amount_j={name: bounds for name, bounds in per_amount.items() if bounds is not None},
         workload_share=_workload_share(name, trials),
         guessed=whole.guessed,
     )
@@ -86,10 +86,10 @@ def component_energy(
 
 def _workload_share(name: str, trials: Sequence[Trial]) -> WorkloadShare | None:
     """Mean over trials; None if one of them has none."""
-    found = [each for seen in _measurements(trials) for each in seen.shares if each.component == name]
+    found = [share for seen in _measurements(trials) for share in seen.shares if share.component == name]
     if not found or len(found) != len(trials):
         return None
-    return WorkloadShare(found[0].component, Bounds.mean([each.share for each in found]))
+    return WorkloadShare(found[0].component, Bounds.mean([share.share for share in found]))
 
 
 @frozen
@@ -106,7 +106,7 @@ def _per_output_token(
     shifts: Sequence[Shift],
 ) -> _PerToken | None:
     """Means over trials of each trial's own ratio; None if a trial brought no output token."""
-    if not all(each.low > 0 for each in tokens):
+    if not all(of_trial.low > 0 for of_trial in tokens):
         return None
     ratios_j = [window.bounds_j.per(amount) for window, amount in zip(windows, tokens, strict=True)]
     window_j = fmean(ratio_j.best for ratio_j in ratios_j)
@@ -148,7 +148,9 @@ def _without_interval(mean: Estimate) -> Estimate:
 
 def seen_in_part(trials: Sequence[Trial], absent: Collection[Component]) -> tuple[Component, ...]:
     """The absent components of which some trial has a reading that counts."""
-    return tuple(each for each in absent if any(counted(seen, (each,)) for seen in _measurements(trials)))
+    return tuple(
+        component for component in absent if any(counted(seen, (component,)) for seen in _measurements(trials))
+    )
 
 
 def shown_components(trials: Sequence[Trial]) -> tuple[Component, ...]:
@@ -164,18 +166,18 @@ def why_absent(trials: Sequence[Trial], component: Component) -> str | None:
     for trial in trials:
         if trial.measurement is None:
             return f"trial {trial.number} was not measured"
-        own = [each for each in trial.measurement.readings if each.device.component == component]
+        own = [reading for reading in trial.measurement.readings if reading.device.component == component]
         if not own:
             return trial.measurement.absent.get(component, f"no meter saw it in trial {trial.number}")
-        of_workload = devices(each for each in own if each.counted)
+        of_workload = devices(reading for reading in own if reading.counted)
         if not of_workload:
             return trial.measurement.absent.get(component, "the workload uses none of the devices that were seen")
         first = first or of_workload
         if of_workload != first:
-            missing = ", ".join(sorted(each.label or each.id for each in first ^ of_workload))
+            missing = ", ".join(sorted(device.label or device.id for device in first ^ of_workload))
             return f"not every trial saw the same devices; {missing} came or went in trial {trial.number}"
     return None
 
 
 def _measurements(trials: Iterable[Trial]) -> list[Measurement]:
-    return [each.measurement for each in trials if each.measurement is not None]
+    return [trial.measurement for trial in trials if trial.measurement is not None]

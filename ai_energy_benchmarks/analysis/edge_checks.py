@@ -22,18 +22,18 @@ def edge_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
                 found.setdefault(reading.device, []).append(reading.edges)
     for device, seen in found.items():
         name = device.label or device.id
-        states: list[EdgeState] = [each.state for each in seen]
+        states: list[EdgeState] = [edge.state for edge in seen]
         for state, level in _BY_STATE.items():
             number = states.count(state)
             if number and (state != "flat" or number == len(seen)):
-                those = [each for each in seen if each.state == state]
+                those = [edge for edge in seen if edge.state == state]
                 message = f"{name}: {_message(state, those)} ({number} of {len(seen)} trials)"
                 yield Finding(level, CHECK, message, device.component)
         yield from _apparent(name, device, seen)
 
 
 def _message(state: EdgeState, seen: Sequence[WindowEdges]) -> str:
-    longest_ms = 1e3 * max(each.delay_high_s for each in seen)
+    longest_ms = 1e3 * max(edge.delay_high_s for edge in seen)
     if state == "unsettled":
         return (
             "its power did not come to rest next to the trials, so their energy is known by its bounds only; "
@@ -45,13 +45,13 @@ def _message(state: EdgeState, seen: Sequence[WindowEdges]) -> str:
             "counter or a sensor that lags; the bounds allow for all three"
         )
     if state == "raised":
-        change_w = max((each.idle_change_w for each in seen), key=abs)
+        change_w = max((edge.idle_change_w for edge in seen), key=abs)
         return f"its rest after a trial drew up to {change_w:+.3g} W against the one before; the bounds allow for it"
     return f"it was at rest within {longest_ms:.0f} ms next to the trials"
 
 
 def _apparent(name: str, device: Device, seen: Sequence[WindowEdges]) -> Iterator[Finding]:
-    rise, fall = (_median_ms(values) for values in ((each.rise_s for each in seen), (each.fall_s for each in seen)))
+    rise, fall = (_median_ms(values) for values in ((edge.rise_s for edge in seen), (edge.fall_s for edge in seen)))
     if rise is None and fall is None:
         return
     begin = "an unknown time" if rise is None else f"{rise:.0f} ms"
@@ -61,5 +61,5 @@ def _apparent(name: str, device: Device, seen: Sequence[WindowEdges]) -> Iterato
 
 
 def _median_ms(values: Iterable[float | None]) -> float | None:
-    known = [1e3 * each for each in values if each is not None]
+    known = [1e3 * value for value in values if value is not None]
     return median(known) if known else None

@@ -33,20 +33,20 @@ def gpu_findings(
     """
     chosen = counting_trials(trials)
     uses = gpu_uses(chosen, steps, samples)
-    meters = {each.meter for each in uses if each.counted} or {each.meter for each in uses[:1]}
-    uses = tuple(each for each in uses if each.meter in meters)
-    counted = [each for each in uses if each.counted]
+    meters = {use.meter for use in uses if use.counted} or {use.meter for use in uses[:1]}
+    uses = tuple(use for use in uses if use.meter in meters)
+    counted = [use for use in uses if use.counted]
     choice = _choice(chosen)
     yield from _counted(counted, choice)
-    none_worked = not any(each.worked for each in counted)
-    for each in uses:
-        if not each.counted:
-            yield from _uncounted(each, choice, served=served, none_worked=none_worked)
+    none_worked = not any(use.worked for use in counted)
+    for use in uses:
+        if not use.counted:
+            yield from _uncounted(use, choice, served=served, none_worked=none_worked)
 
 
 def unknown_findings(summary: Summary, backend: str) -> Iterator[Finding]:
     """The finding on a server of which it is not known whether it uses a GPU; none if a GPU counts."""
-    if all(each.component != "gpu" for each in summary.components):
+    if all(component.component != "gpu" for component in summary.components):
         why = summary.absent.get("gpu", "no meter sees one")
         message = f"it is not known whether the {backend} server uses a GPU ({why}); if it does, its energy is missing"
         fix = "fix: name its GPUs in backend.device_ids, or set backend.device: cpu if it uses none"
@@ -54,17 +54,17 @@ def unknown_findings(summary: Summary, backend: str) -> Iterator[Finding]:
 
 
 def _choice(trials: Sequence[Trial]) -> GpuChoice | None:
-    choices = [each.measurement.gpu_choice for each in trials if each.measurement is not None]
-    return next((each for each in reversed(choices) if each is not None), None)
+    choices = [trial.measurement.gpu_choice for trial in trials if trial.measurement is not None]
+    return next((choice for choice in reversed(choices) if choice is not None), None)
 
 
 def _counted(uses: Sequence[GpuUse], choice: GpuChoice | None) -> Iterator[Finding]:
-    idle = [each for each in uses if each.idle]
-    for each in idle:
-        message = f"{each.name} is counted, but stayed idle in all trials: {_did(each)}"
+    idle = [use for use in uses if use.idle]
+    for use in idle:
+        message = f"{use.name} is counted, but stayed idle in all trials: {_did(use)}"
         yield Finding("FAIL", "counted GPU idle", f"{message}; {NAME_THEM}", "gpu")
     if uses and not idle and choice is not None and choice.basis in _BASES:
-        names = ", ".join(each.name for each in uses)
+        names = ", ".join(use.name for use in uses)
         yield Finding("PASS", "GPUs counted", f"{names}, {_BASES[choice.basis]}", "gpu")
 
 
@@ -91,7 +91,7 @@ def _uncounted(use: GpuUse, choice: GpuChoice | None, *, served: bool, none_work
 
 def _did(use: GpuUse) -> str:
     """Utilization and power in the trials and at rest, as far as they are known."""
-    percents = [each.highest_percent for each in use.trials if each.highest_percent is not None]
+    percents = [trial.highest_percent for trial in use.trials if trial.highest_percent is not None]
     power_w = _power_w(use.trials)
     parts = [f"at most {max(percents):.0f} % of utilization"] if percents else []
     parts += [] if power_w is None else [f"{power_w:.3g} W"]
@@ -100,5 +100,5 @@ def _did(use: GpuUse) -> str:
 
 
 def _power_w(windows: Sequence[Window]) -> float | None:
-    powers_w = [each.power_w for each in windows if each.power_w is not None]
+    powers_w = [window.power_w for window in windows if window.power_w is not None]
     return fmean(powers_w) if powers_w else None

@@ -44,10 +44,10 @@ class _Picked:
         if measurement is None or not _left_open(measurement):
             return measurement
         readings = tuple(
-            evolve(each, counted=each.device.id in self.ids and each.meter == self.meter)
-            if each.device.component == "gpu"
-            else each
-            for each in measurement.readings
+            evolve(reading, counted=reading.device.id in self.ids and reading.meter == self.meter)
+            if reading.device.component == "gpu"
+            else reading
+            for reading in measurement.readings
         )
         absent: dict[Component, str] = {name: why for name, why in measurement.absent.items() if name != "gpu"}
         return evolve(measurement, readings=readings, absent=absent, gpu_choice=self.choice)
@@ -60,23 +60,23 @@ def decide(trials: Sequence[Trial], steps: Sequence[Step], samples: Samples) -> 
     its processes are found only then: what the last trial knew holds for all windows before it. Where even that is
     unknown, the GPUs count that worked and had rested.
     """
-    measured = [each.measurement for each in trials if each.measurement is not None]
+    measured = [trial.measurement for trial in trials if trial.measurement is not None]
     last = measured[-1] if measured else None
     if last is None or last.gpu_choice is None:
         return Decided(tuple(trials), tuple(steps))
     if not _open(last.gpu_choice):
         return _marked(trials, steps, _known(last, last.gpu_choice))
     uses = gpu_uses(counting_trials(trials), steps, samples)
-    working = [each for each in uses if each.worked]
+    working = [use for use in uses if use.worked]
     if not working:
         return _without(trials, steps, last.gpu_choice, _why_none(uses))
     meter = working[0].meter
-    mine = [each for each in working if each.meter == meter]
+    mine = [use for use in working if use.meter == meter]
     choice = evolve(last.gpu_choice, basis="activity")
-    names = ", ".join(each.name for each in mine)
+    names = ", ".join(use.name for use in mine)
     message = f"by activity: {names} worked in the trials and rested before; which GPUs the engine uses is not known"
     finding = Finding("WARN", CHECK, f"{message}: {choice.why}; {FIX}", "gpu")
-    marked = _marked(trials, steps, _Picked(frozenset(each.device.id for each in mine), meter, choice))
+    marked = _marked(trials, steps, _Picked(frozenset(use.device.id for use in mine), meter, choice))
     return evolve(marked, findings=(finding,))
 
 
@@ -86,25 +86,25 @@ def _open(choice: GpuChoice | None) -> bool:
 
 def _left_open(measurement: Measurement) -> bool:
     """Whether the meter did not know which GPUs count, or had not been told yet."""
-    gpus = any(each.device.component == "gpu" for each in measurement.readings)
+    gpus = any(reading.device.component == "gpu" for reading in measurement.readings)
     return _open(measurement.gpu_choice) or (measurement.gpu_choice is None and gpus)
 
 
 def _known(last: Measurement, choice: GpuChoice) -> _Picked:
-    gpus = [each for each in last.readings if each.counted and each.device.component == "gpu"]
-    return _Picked(frozenset(each.device.id for each in gpus), gpus[0].meter if gpus else "", choice)
+    gpus = [reading for reading in last.readings if reading.counted and reading.device.component == "gpu"]
+    return _Picked(frozenset(gpu.device.id for gpu in gpus), gpus[0].meter if gpus else "", choice)
 
 
 def _marked(trials: Sequence[Trial], steps: Sequence[Step], picked: _Picked) -> Decided:
     return Decided(
-        tuple(evolve(each, measurement=picked.mark(each.measurement)) for each in trials),
-        tuple(evolve(each, measurement=picked.mark(each.measurement)) for each in steps),
+        tuple(evolve(trial, measurement=picked.mark(trial.measurement)) for trial in trials),
+        tuple(evolve(step, measurement=picked.mark(step.measurement)) for step in steps),
     )
 
 
 def _why_none(uses: Collection[GpuUse]) -> str:
     """Why activity does not show which GPUs count either."""
-    if any(each.worked is None for each in uses):
+    if any(use.worked is None for use in uses):
         return "and without a resident idle no GPU is known to have rested before the trials"
     if not uses:
         return "and no GPU was read in the trials"
@@ -115,7 +115,7 @@ def _without(trials: Sequence[Trial], steps: Sequence[Step], choice: GpuChoice, 
     """No GPU counts in any window; the trials say why."""
     absent = f"which GPUs the engine uses is not known: {choice.why}, {why}; {FIX}"
     decided = _marked(trials, steps, _Picked(frozenset(), "", choice))
-    return evolve(decided, trials=tuple(_absent(each, absent) for each in decided.trials))
+    return evolve(decided, trials=tuple(_absent(trial, absent) for trial in decided.trials))
 
 
 def _absent(trial: Trial, why: str) -> Trial:

@@ -68,29 +68,29 @@ class GpuUse:
     @property
     def idle_w(self) -> float | None:
         """Its power in the resident idle before the trials."""
-        return next((each.power_w for each in self.rests), None)
+        return next((rest.power_w for rest in self.rests), None)
 
     @property
     def idle(self) -> bool | None:
         """Whether it stayed idle in every trial; None if that is not known."""
-        highest = [each.highest_percent for each in self.trials]
-        powers_w = [each.power_w for each in self.trials]
-        if any(each is not None and each > IDLE_PERCENT for each in highest):
+        highest = [trial.highest_percent for trial in self.trials]
+        powers_w = [trial.power_w for trial in self.trials]
+        if any(percent is not None and percent > IDLE_PERCENT for percent in highest):
             return False
         if self.idle_w is None or not powers_w:
             return None if None in highest or not highest else True
         room_w = max(IDLE_POWER * self.idle_w, IDLE_SIGMAS * self.deviation_w)
-        if any(each is None or abs(each - self.idle_w) > room_w for each in powers_w):
+        if any(power_w is None or abs(power_w - self.idle_w) > room_w for power_w in powers_w):
             return False
         # A meter that reads no utilization has only its power to go by; one that does must have read it.
-        return None if None in highest and any(each.highest_percent is not None for each in self.rests) else True
+        return None if None in highest and any(rest.highest_percent is not None for rest in self.rests) else True
 
     @property
     def busy(self) -> bool | None:
         """Whether it worked in the trials, whatever it did before; None if that is not known."""
         if self.trials and sum(map(self._busy, self.trials)) >= min(WORKED_TRIALS, len(self.trials)):
             return True
-        known = self.idle_w is not None or all(each.mean_percent is not None for each in self.trials)
+        known = self.idle_w is not None or all(trial.mean_percent is not None for trial in self.trials)
         return False if known else None
 
     @property
@@ -109,7 +109,7 @@ class GpuUse:
         """Whether it worked at rest too: by its utilization, or by power that did not come down after the trials."""
         if rest.mean_percent is not None and rest.mean_percent > WORKED_PERCENT:
             return True
-        in_trials_w = fmean([self._excess_w(each) for each in self.trials])
+        in_trials_w = fmean([self._excess_w(trial) for trial in self.trials])
         return in_trials_w > self._threshold_w() and self._excess_w(rest) > in_trials_w / 2
 
     def _excess_w(self, window: Window) -> float:
@@ -128,17 +128,17 @@ def gpu_uses(trials: Sequence[Trial], steps: Sequence[Step], samples: Samples) -
         steps: all steps; the resident baselines among them are the rests.
     """
     series: Mapping[tuple[Quantity, str, str], Series] = {
-        (each.quantity, each.device.id, each.meter): each for each in samples.series
+        (sampled.quantity, sampled.device.id, sampled.meter): sampled for sampled in samples.series
     }
-    rests = [each for each in steps if each.name in BASELINES]
-    of_trials = [each.measurement for each in trials if each.measurement is not None]
+    rests = [step for step in steps if step.name in BASELINES]
+    of_trials = [trial.measurement for trial in trials if trial.measurement is not None]
     found = {
         (reading.device, reading.meter): reading.counted
         for measurement in reversed(of_trials)
         for reading in measurement.readings
         if reading.device.component == "gpu"
     }
-    order = dict.fromkeys((each.device, each.meter) for one in of_trials for each in one.readings)
+    order = dict.fromkeys((reading.device, reading.meter) for one in of_trials for reading in one.readings)
     uses = []
     for device, meter in (key for key in order if key in found):
         utilization = series.get(("utilization_percent", device.id, meter))
@@ -149,8 +149,8 @@ def gpu_uses(trials: Sequence[Trial], steps: Sequence[Step], samples: Samples) -
                 device,
                 meter,
                 found[device, meter],
-                tuple(_window(each.measurement, device, meter, utilization) for each in trials),
-                tuple(_window(each.measurement, device, meter, utilization) for each in rests),
+                tuple(_window(trial.measurement, device, meter, utilization) for trial in trials),
+                tuple(_window(rest.measurement, device, meter, utilization) for rest in rests),
                 _deviation_w(power, rests),
                 limit.values[-1] if limit is not None and len(limit.values) else None,
             )
@@ -161,7 +161,9 @@ def gpu_uses(trials: Sequence[Trial], steps: Sequence[Step], samples: Samples) -
 def _window(measurement: Measurement | None, device: Device, meter: str, utilization: Series | None) -> Window:
     if measurement is None or measurement.duration_s <= 0:
         return Window()
-    energies_j = [each.energy_j for each in measurement.readings if each.device == device and each.meter == meter]
+    energies_j = [
+        reading.energy_j for reading in measurement.readings if reading.device == device and reading.meter == meter
+    ]
     percents = list(_held(utilization, measurement.start_s + _SAMPLING_S, measurement.stop_s))
     held_s = sum(seconds for seconds, _ in percents)
     return Window(

@@ -99,10 +99,10 @@ def cache_use(trials: Sequence[Trial], engine: EngineFacts | None) -> CacheUse |
 
 def _by_answers(trials: Sequence[Trial], policy: _Policy) -> CacheUse | None:
     facts = [trial_figures(trial).facts for trial in trials]
-    known = any(each.told_cached for each in facts)
-    cached_tokens = sum(each.cached_tokens for each in facts)
+    known = any(fact.told_cached for fact in facts)
+    cached_tokens = sum(fact.cached_tokens for fact in facts)
     prompt_tokens = sum(trial_figures(trial).counts.prompt_tokens for trial in trials)
-    smallest = min((each.smallest_cached_tokens for each in facts if each.smallest_cached_tokens), default=0)
+    smallest = min((fact.smallest_cached_tokens for fact in facts if fact.smallest_cached_tokens), default=0)
     for done in _finished_fillers(trials):
         prompt_tokens += done.prompt_tokens
         if done.cached_prompt_tokens is not None:
@@ -131,7 +131,7 @@ def _answers(trials: Sequence[Trial]) -> Iterator[Completion]:
 
 def _finished_fillers(trials: Sequence[Trial]) -> Iterator[Completion]:
     for trial in trials:
-        yield from (each for each in trial.fillers if isinstance(each, Completion) and not is_cancelled(each))
+        yield from (filler for filler in trial.fillers if isinstance(filler, Completion) and not is_cancelled(filler))
 
 
 def cached_per_pass(trials: Sequence[Trial], by_answers: Sequence[float | None]) -> float | None:
@@ -140,8 +140,8 @@ def cached_per_pass(trials: Sequence[Trial], by_answers: Sequence[float | None])
     Args:
         by_answers: of each trial what its answers say; where none says anything the server's counter does.
     """
-    if any(each is not None for each in by_answers):
-        return fmean(each or 0.0 for each in by_answers)
+    if any(answer is not None for answer in by_answers):
+        return fmean(answer or 0.0 for answer in by_answers)
     if not trials or not _counted(trials):
         return None
     return fmean(_share(*_growth(trial)) * trial_figures(trial).counts.prompt_tokens for trial in trials)
@@ -158,7 +158,7 @@ def _growth(trial: Trial) -> tuple[float, float]:
         return 0.0, 0.0
     known = (server.prefix_cache_queries_tokens, server.prompt_tokens, trial_figures(trial).counts.prompt_tokens)
     # A counter that is not on the page yet has not grown.
-    return server.prefix_cache_hit_tokens or 0, next(each for each in known if each is not None)
+    return server.prefix_cache_hit_tokens or 0, next(tokens for tokens in known if tokens is not None)
 
 
 def _by_counter(trials: Sequence[Trial], policy: _Policy) -> CacheUse | None:

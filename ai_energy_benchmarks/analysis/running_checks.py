@@ -44,16 +44,16 @@ class _Ran:
 
 def _ran(loads: Sequence[ServerLoad]) -> _Ran:
     """The mean over all readings, each of which counts the same."""
-    readings = sum(each.readings for each in loads)
+    readings = sum(load.readings for load in loads)
     return _Ran(
         readings,
-        sum(each.readings * (each.running_mean or 0.0) for each in loads) / readings,
+        sum(load.readings * (load.running_mean or 0.0) for load in loads) / readings,
         max(
-            each.running_mean if each.running_most is None else each.running_most
-            for each in loads
-            if each.running_mean is not None
+            load.running_mean if load.running_most is None else load.running_most
+            for load in loads
+            if load.running_mean is not None
         ),
-        sum(each.readings * (each.waiting_mean or 0.0) for each in loads) / readings,
+        sum(load.readings * (load.waiting_mean or 0.0) for load in loads) / readings,
     )
 
 
@@ -62,23 +62,23 @@ def running_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
 
     A trial counts by itself only if its gauge was read often: one reading may fall between two requests.
     """
-    windows = [each.steady for each in trials if each.steady is not None]
-    loads = [load for each in windows if (load := each.server_load) is not None and load.running_mean is not None]
+    windows = [trial.steady for trial in trials if trial.steady is not None]
+    loads = [load for window in windows if (load := window.server_load) is not None and load.running_mean is not None]
     if not loads:
-        if windows and any(each.server_load and each.server_load.running_mean is not None for each in trials):
+        if windows and any(trial.server_load and trial.server_load.running_mean is not None for trial in trials):
             message = "no reading of the server's running requests fell into the steady window"
             message += "; lower load.watch_server_s"
             yield Finding("INFO", CHECK, message)
         return
     wanted = windows[0].concurrency
-    cases = [_ran(loads), *(_ran([each]) for each in loads if each.readings >= _READINGS)]
-    most = max(each.running for each in cases)
+    cases = [_ran(loads), *(_ran([load]) for load in loads if load.readings >= _READINGS)]
+    most = max(case.running for case in cases)
     if most > _OTHERS * wanted:
         message = f"the server ran {most:.2f} requests on average over the steady window, of which {wanted} were"
         message += " sent here: something else uses it, or its gauge counts a request several times"
         yield Finding("WARN", CHECK, message)
         return
-    yield _ran_finding(min(cases, key=lambda each: each.running), wanted)
+    yield _ran_finding(min(cases, key=lambda case: case.running), wanted)
 
 
 def _ran_finding(ran: _Ran, wanted: int) -> Finding:

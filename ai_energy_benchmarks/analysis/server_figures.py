@@ -37,19 +37,19 @@ class ServerFigures:
 
 def server_figures(trials: Sequence[Trial]) -> ServerFigures | None:
     """Put the trials together; None if no server told anything."""
-    loads = [each.server_load for each in trials if each.server_load is not None]
-    counters = [each.server for each in trials if each.server is not None]
+    loads = [trial.server_load for trial in trials if trial.server_load is not None]
+    counters = [trial.server for trial in trials if trial.server is not None]
     if not loads and not counters:
         return None
-    preemptions = [each.preemptions for each in counters if each.preemptions is not None]
+    preemptions = [counter.preemptions for counter in counters if counter.preemptions is not None]
     return ServerFigures(
-        readings=sum(each.readings for each in loads),
-        running_mean=_mean(each.running_mean for each in loads),
-        running_most=_most(each.running_most for each in loads),
-        waiting_mean=_mean(each.waiting_mean for each in loads),
-        waiting_most=_most(each.waiting_most for each in loads),
-        kv_cache_mean_share=_mean(each.kv_cache_mean_share for each in loads),
-        kv_cache_most_share=_most(each.kv_cache_most_share for each in loads),
+        readings=sum(load.readings for load in loads),
+        running_mean=_mean(load.running_mean for load in loads),
+        running_most=_most(load.running_most for load in loads),
+        waiting_mean=_mean(load.waiting_mean for load in loads),
+        waiting_most=_most(load.waiting_most for load in loads),
+        kv_cache_mean_share=_mean(load.kv_cache_mean_share for load in loads),
+        kv_cache_most_share=_most(load.kv_cache_most_share for load in loads),
         prefix_cache_hit_share=_hit_share(trials),
         preemptions=sum(preemptions) if preemptions else None,
     )
@@ -57,7 +57,9 @@ def server_figures(trials: Sequence[Trial]) -> ServerFigures | None:
 
 def _hit_share(trials: Sequence[Trial]) -> float | None:
     """Over what the server looked up; where it does not tell that, over the prompts it was sent."""
-    told = [(each, each.server) for each in trials if each.server and each.server.prefix_cache_hit_tokens is not None]
+    told = [
+        (trial, trial.server) for trial in trials if trial.server and trial.server.prefix_cache_hit_tokens is not None
+    ]
     looked_up = sum(
         trial_figures(trial).counts.prompt_tokens
         if server.prefix_cache_queries_tokens is None
@@ -69,9 +71,9 @@ def _hit_share(trials: Sequence[Trial]) -> float | None:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    known = [each for each in values if each is not None]
+    known = [value for value in values if value is not None]
     return fmean(known) if known else None
 
 
 def _most(values: Iterable[float | None]) -> float | None:
-    return max((each for each in values if each is not None), default=None)
+    return max((value for value in values if value is not None), default=None)

@@ -61,21 +61,21 @@ def rate(entries: Sequence[Entry]) -> tuple[Rating, ...]:
     Raises:
         ValueError: there are fewer than two models, or all have the same energy, so that there is no range.
     """
-    if len({each.energy_j for each in entries}) < 2:
+    if len({entry.energy_j for entry in entries}) < 2:
         raise ValueError("stars need at least two models of different energy in the same task and class")
     ratings = []
     for own in entries:
-        others = [each for each in entries if each is not own]
+        others = [entry for entry in entries if entry is not own]
         ratings.append(
             Rating(
                 own,
-                stars=_stars(own.energy_j, [each.energy_j for each in others]),
+                stars=_stars(own.energy_j, [other.energy_j for other in others]),
                 # A higher range below it makes a model look better, whichever of the others sets it.
-                fewest=_stars(own.high_j, [each.low_j for each in others]),
-                most=_stars(own.low_j, [each.high_j for each in others]),
+                fewest=_stars(own.high_j, [other.low_j for other in others]),
+                most=_stars(own.low_j, [other.high_j for other in others]),
             )
         )
-    return tuple(sorted(ratings, key=lambda each: each.entry.energy_j))
+    return tuple(sorted(ratings, key=lambda rating: rating.entry.energy_j))
 
 
 def _stars(own_j: float, others_j: Sequence[float]) -> int:

@@ -68,10 +68,10 @@ def change(samples: Samples, boards: Collection[str] | None, begin_s: float, end
     powers = list(_of_boards(samples, "power_w", boards, begin_s))
     if not powers:
         return None
-    counters = {each.device: each for each in _of_boards(samples, "energy_j", boards, begin_s)}
-    knots = [_knots(counters.get(each.device), begin_s, end_s) for each in powers]
+    counters = {board.device: board for board in _of_boards(samples, "energy_j", boards, begin_s)}
+    knots = [_knots(counters.get(power.device), begin_s, end_s) for power in powers]
     # What a counter has done since it last moved is not known yet, so the window ends there.
-    early_s = max((end_s - each.times_s[-1] for each in knots if each is not None), default=0.0)
+    early_s = max((end_s - knot.times_s[-1] for knot in knots if knot is not None), default=0.0)
     begin_s, end_s = begin_s - early_s, end_s - early_s
     means = [_read(power) if moves is None else moves.power_w for power, moves in zip(powers, knots, strict=True)]
     total_w = [sum(mean(*part) for mean in means) for part in _parts(begin_s, end_s)]
@@ -79,9 +79,12 @@ def change(samples: Samples, boards: Collection[str] | None, begin_s: float, end
     if mean_w <= 0:
         return None
     temperatures = _of_boards(samples, "temperature_celsius", boards, begin_s)
-    slopes = [_slope([_read(each)(*part) for part in _parts(begin_s, end_s)], end_s - begin_s) for each in temperatures]
-    power_slope = _slope([each / mean_w for each in total_w], end_s - begin_s)
-    return Change(power_slope, max(slopes, key=lambda each: each.surely, default=None))
+    slopes = [
+        _slope([_read(temperature)(*part) for part in _parts(begin_s, end_s)], end_s - begin_s)
+        for temperature in temperatures
+    ]
+    power_slope = _slope([power_w / mean_w for power_w in total_w], end_s - begin_s)
+    return Change(power_slope, max(slopes, key=lambda change: change.surely, default=None))
 
 
 def watched(samples: Samples, boards: Collection[str] | None) -> bool:

@@ -43,11 +43,11 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
     yield from _failed_fillers(trials)
     if steady is None:
         if summary.steady_absent:
-            kept_up = any(each.steady_absent for each in trials)
+            kept_up = any(trial.steady_absent for trial in trials)
             yield Finding("FAIL" if kept_up else "WARN", CHECK, f"no steady figure: {summary.steady_absent}")
         return
-    numbers = {each.number for each in steady.trials}
-    chosen = [each for each in trials if each.number in numbers]
+    numbers = {trial.number for trial in steady.trials}
+    chosen = [trial for trial in trials if trial.number in numbers]
     cases = [
         _Case(trial, trial.steady, figures, trial_figures(trial).counts)
         for trial, figures in zip(chosen, steady.trials, strict=True)
@@ -66,13 +66,13 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
     if short:
         yield from _findings(short)
     else:
-        seconds = min(each.window.duration_s for each in cases)
+        seconds = min(case.window.duration_s for case in cases)
         yield Finding("PASS", CHECK, f"at least {seconds:.0f} s and {_PER_SLOT} requests for each in flight, even")
 
 
 def _unmeasured(steady: SteadyState, summary: Summary) -> Iterator[Finding]:
     """A meter of which the energy of a part cannot be known."""
-    measured = {each.component for each in summary.components}
+    measured = {component.component for component in summary.components}
     for component, reason in steady.absent.items():
         if component in measured:
             yield Finding("WARN", CHECK, f"no {component.upper()} energy in the steady window: {reason}", component)
@@ -80,11 +80,11 @@ def _unmeasured(steady: SteadyState, summary: Summary) -> Iterator[Finding]:
 
 def _failed_fillers(trials: Sequence[Trial]) -> Iterator[Finding]:
     """Fillers that fail keep no load up, and what they used is in the energy without their tokens."""
-    failures = [each for trial in trials for each in trial.fillers if isinstance(each, FailedCompletion)]
+    failures = [filler for trial in trials for filler in trial.fillers if isinstance(filler, FailedCompletion)]
     if not failures:
         return
-    fillers = sum(len(each.fillers) for each in trials)
-    requests = sum(len(each.outcomes) for each in trials)
+    fillers = sum(len(trial.fillers) for trial in trials)
+    requests = sum(len(trial.outcomes) for trial in trials)
     many = len(failures) >= _FAILED_FILLERS or len(failures) > _FAILED_SHARE * (requests + fillers)
     message = f"{len(failures)} of {fillers} filler requests failed, so that the load was not kept up to the end of"
     message += f" each pass; the last because: {failures[-1].reason}"
@@ -139,7 +139,7 @@ def _doubt(message: str, case: _Case, times: float) -> _Doubt:
 
 
 def _length(cases: Sequence[_Case], p95_s: float) -> _Doubt | None:
-    worst = min(cases, key=lambda each: each.window.duration_s)
+    worst = min(cases, key=lambda case: case.window.duration_s)
     wanted_s = max(_SHORTEST_S, _LATENCIES * p95_s)
     seconds = worst.window.duration_s
     if seconds >= wanted_s:
@@ -150,7 +150,7 @@ def _length(cases: Sequence[_Case], p95_s: float) -> _Doubt | None:
 
 
 def _requests(cases: Sequence[_Case]) -> _Doubt | None:
-    worst = min(cases, key=lambda each: each.requests)
+    worst = min(cases, key=lambda case: case.requests)
     wanted = _PER_SLOT * worst.window.concurrency
     if worst.requests >= wanted:
         return None
@@ -160,10 +160,10 @@ def _requests(cases: Sequence[_Case]) -> _Doubt | None:
 
 def _halves(cases: Sequence[_Case]) -> _Doubt | None:
     """Both halves of the window should cost the same per token; by chance they differ by 1 / √n."""
-    differences = [(difference, each) for each in cases if (difference := _difference(each)) is not None]
+    differences = [(difference, case) for case in cases if (difference := _difference(case)) is not None]
     if not differences:
         return None
-    difference, worst = max(differences, key=lambda each: abs(each[0]))
+    difference, worst = max(differences, key=lambda pair: abs(pair[0]))
     if abs(difference) <= _HALVES:
         return None
     message = f"the second half of the steady window costs {difference:+.1%} J per output token against the first"
@@ -175,7 +175,7 @@ def _halves(cases: Sequence[_Case]) -> _Doubt | None:
 
 
 def _difference(case: _Case) -> float | None:
-    component = next((each for each in COMPONENTS if _energy_j(case.window.measurement, each) is not None), None)
+    component = next((name for name in COMPONENTS if _energy_j(case.window.measurement, name) is not None), None)
     first_tokens, second_tokens = case.figures.half_output_tokens
     if component is None or not first_tokens or not second_tokens:
         return None
@@ -188,15 +188,15 @@ def _difference(case: _Case) -> float | None:
 
 def _energy_j(measurement: Measurement | None, component: Component) -> float | None:
     readings = counted(measurement, (component,)) if measurement is not None else ()
-    return sum(each.energy_j for each in readings) if readings else None
+    return sum(reading.energy_j for reading in readings) if readings else None
 
 
 def _prompts(cases: Sequence[_Case]) -> _Doubt | None:
     """The window should hold prefill and decode in the proportion of the pass; its edges shift it by 1 / n."""
-    shifts = [(shift, each) for each in cases if (shift := _shift(each)) is not None]
+    shifts = [(shift, case) for case in cases if (shift := _shift(case)) is not None]
     if not shifts:
         return None
-    shift, worst = max(shifts, key=lambda each: abs(each[0]))
+    shift, worst = max(shifts, key=lambda pair: abs(pair[0]))
     if abs(shift) <= _PROMPTS:
         return None
     message = f"the steady window has {shift:+.1%} computed prompt tokens per output token against the pass"

@@ -54,7 +54,7 @@ class _Case:
         return None if energies_j is None else shift(self.slices, energies_j, self.steady)
 
     def rate(self) -> Shift | None:
-        return shift(self.slices, [each.duration_s for each in self.slices], self.steady)
+        return shift(self.slices, [part.duration_s for part in self.slices], self.steady)
 
 
 def correction(
@@ -71,12 +71,12 @@ def correction(
     rate = _complete([case.rate() for case in cases])
     energies = {name: _complete([case.energy(components) for case in cases]) for name, components in groups.items()}
     known = {name: shifts for name, shifts in energies.items() if shifts}
-    corrected = any(each.matters for shifts in (rate, *known.values()) for each in shifts)
+    corrected = any(change.matters for shifts in (rate, *known.values()) for change in shifts)
     means = [window_mix(case.slices) for case in cases]
     mix = SteadyMix(
-        window_context_tokens=fmean(each.context_tokens for each in means),
+        window_context_tokens=fmean(mean.context_tokens for mean in means),
         steady_context_tokens=fmean(case.steady.context_tokens for case in cases),
-        window_prompt_tokens=fmean(each.prompt_tokens for each in means),
+        window_prompt_tokens=fmean(mean.prompt_tokens for mean in means),
         steady_prompt_tokens=fmean(case.steady.prompt_tokens for case in cases),
         known=tuple(known),
         corrected=corrected,
@@ -93,7 +93,7 @@ def _case(trial: Trial, window: SteadyWindow) -> _Case | None:
 
 def _complete(shifts: Sequence[Shift | None]) -> tuple[Shift, ...]:
     """Those of all trials, or none."""
-    known = tuple(each for each in shifts if each is not None)
+    known = tuple(change for change in shifts if change is not None)
     return known if len(known) == len(shifts) else ()
 
 
@@ -114,8 +114,8 @@ def _sampling(trial: Trial, steady: Mix, cost: Shift) -> float | None:
         return None
     per_context, per_prompt = cost.slopes
     squares = 0.0
-    for each in trial.completions:
-        made, computed = each.output_tokens, each.prompt_tokens - (each.cached_prompt_tokens or 0)
-        context = made * (each.prompt_tokens + made / 2 - steady.context_tokens)
+    for completion in trial.completions:
+        made, computed = completion.output_tokens, completion.prompt_tokens - (completion.cached_prompt_tokens or 0)
+        context = made * (completion.prompt_tokens + made / 2 - steady.context_tokens)
         squares += (per_context * context + per_prompt * (computed - steady.prompt_tokens * made)) ** 2
     return math.sqrt(squares) / tokens / figure

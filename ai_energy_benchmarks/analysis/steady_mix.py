@@ -66,23 +66,23 @@ def shift(slices: Sequence[Slice], amounts: Sequence[float], steady: Mix) -> Shi
     Returns:
         None if the slices do not show it.
     """
-    contexts = [each.mix.context_tokens for each in slices]
+    contexts = [part.mix.context_tokens for part in slices]
     room = _BEYOND * (max(contexts) - min(contexts))
     if not min(contexts) - room <= steady.context_tokens <= max(contexts) + room:
         return None
     mean = window_mix(slices)
     distance = steady.context_tokens - mean.context_tokens, steady.prompt_tokens - mean.prompt_tokens
-    rows = [_Row.of(each, amount) for each, amount in zip(slices, amounts, strict=True)]
+    rows = [_Row.of(part, amount) for part, amount in zip(slices, amounts, strict=True)]
     slopes = _slopes(rows)
     change = _along(slopes, distance)
     # The delete-a-group jackknife (Shao and Tu, The Jackknife and Bootstrap, 1995, section 2.3).
     others = [_slopes(rest) for rest in _without_each(rows)]
-    half_width = _half_width([_along(each, distance) for each in others]) + _NOT_STRAIGHT * abs(change)
+    half_width = _half_width([_along(other, distance) for other in others]) + _NOT_STRAIGHT * abs(change)
     sure = [
-        slope if abs(slope) > _half_width([each[number] for each in others]) else 0.0
+        slope if abs(slope) > _half_width([other[number] for other in others]) else 0.0
         for number, slope in enumerate(slopes)
     ]
-    measured = sum(amounts) / sum(each.output_tokens for each in slices)
+    measured = sum(amounts) / sum(part.output_tokens for part in slices)
     return Shift(change, half_width, measured, (sure[0], sure[1])) if half_width <= _OPEN * abs(measured) else None
 
 
@@ -103,7 +103,7 @@ class _Row:
 def _half_width(values: Sequence[float]) -> float:
     """Half the 95 % interval of a figure, from its values without each of the parts."""
     middle = fmean(values)
-    error = math.sqrt((_BLOCKS - 1) / _BLOCKS * sum((each - middle) ** 2 for each in values))
+    error = math.sqrt((_BLOCKS - 1) / _BLOCKS * sum((value - middle) ** 2 for value in values))
     return t95(_BLOCKS - 1) * error
 
 
@@ -119,9 +119,9 @@ def _along(slopes: tuple[float, float], distance: tuple[float, float]) -> float:
 
 def _slopes(rows: Sequence[_Row]) -> tuple[float, float]:
     """What a token of context and a computed prompt token for each output token cost; 0 for one that does not vary."""
-    weights = [each.weight for each in rows]
+    weights = [row.weight for row in rows]
     context, prompt, cost = (
-        _centred([getattr(each, name) for each in rows], weights) for name in ("context", "prompt", "cost")
+        _centred([getattr(row, name) for row in rows], weights) for name in ("context", "prompt", "cost")
     )
     cc, pp = _product(weights, context, context), _product(weights, prompt, prompt)
     cy, py = _product(weights, context, cost), _product(weights, prompt, cost)

@@ -24,7 +24,7 @@ TOKEN_ERROR = 0.02
 
 def why_no_steady_state(trials: Sequence[Trial]) -> str:
     """Why trials under concurrency have no steady state; empty if they have one, or had one request in flight."""
-    if trials and all(each.steady is not None for each in trials):
+    if trials and all(trial.steady is not None for trial in trials):
         return ""
     for trial in trials:
         if trial.steady_absent:
@@ -52,42 +52,49 @@ def steady_state(
         required: components without which there is no total.
         doubt: why the trials' tokens cannot be trusted; None if they can.
     """
-    windows = [each.steady for each in trials if each.steady is not None]
+    windows = [trial.steady for trial in trials if trial.steady is not None]
     if not windows or len(windows) < len(trials):
         return None
     seen = tuple(steady_trial(trial, window) for trial, window in zip(trials, windows, strict=True))
     absent_tokens = doubt or _uncertain(seen)
-    bounds = None if absent_tokens else [each.bounds_tokens for each in seen]
+    bounds = None if absent_tokens else [window.bounds_tokens for window in seen]
     parts = tuple(_part(trial, window) for trial, window in zip(trials, windows, strict=True))
-    reasons = {each: why_absent(parts, each) for each in shown_components(parts)}
-    absent = {each: reason for each, reason in reasons.items() if reason is not None}
-    components = {each: component_energy(each, (each,), parts, bounds, steps) for each in reasons if each not in absent}
+    reasons = {component: why_absent(parts, component) for component in shown_components(parts)}
+    absent = {component: reason for component, reason in reasons.items() if reason is not None}
+    components = {
+        component: component_energy(component, (component,), parts, bounds, steps)
+        for component in reasons
+        if component not in absent
+    }
     methods = {name: energy.provenance for name, energy in components.items()}
     total = total_parts(methods, absent, required, seen_in_part(parts, absent))
-    groups: dict[Group, tuple[Component, ...]] = {each: (each,) for each in components}
+    groups: dict[Group, tuple[Component, ...]] = {component: (component,) for component in components}
     groups |= {"total": total.components} if total.components else {}
     shifts = Correction() if bounds is None else correction(trials, windows, groups)
     energies = {
         name: component_energy(name, of, parts, bounds, steps, shifts=shifts.energies.get(name, ()))
         for name, of in groups.items()
     }
-    duration_s, output_tokens = fmean(each.duration_s for each in seen), fmean(each.output_tokens for each in seen)
+    duration_s, output_tokens = (
+        fmean(window.duration_s for window in seen),
+        fmean(window.output_tokens for window in seen),
+    )
     pooled = [trial_figures(trial).steady_requests for trial in trials]
-    succeeded = sum(each.succeeded for each in counts)
+    succeeded = sum(count.succeeded for count in counts)
     return SteadyState(
         trials=seen,
         concurrency=windows[0].concurrency,
         duration_s=duration_s,
         output_tokens=output_tokens,
         output_tokens_per_s=_rate(output_tokens, duration_s, shifts),
-        components=tuple(energies[each] for each in components),
+        components=tuple(energies[component] for component in components),
         absent=absent,
         total=energies.get("total"),
         tokens_absent=absent_tokens,
-        request_output_tokens=sum(each.output_tokens for each in counts) / succeeded if succeeded else 0.0,
+        request_output_tokens=sum(count.output_tokens for count in counts) / succeeded if succeeded else 0.0,
         latency_requests=fmean(pooled),
-        left_out_requests=fmean(each.succeeded for each in counts) - fmean(pooled),
-        filler_requests=fmean(len(each.fillers) for each in trials),
+        left_out_requests=fmean(count.succeeded for count in counts) - fmean(pooled),
+        filler_requests=fmean(len(trial.fillers) for trial in trials),
         mix=shifts.mix,
     )
 
@@ -98,7 +105,7 @@ def _rate(output_tokens: float, duration_s: float, shifts: Correction) -> float:
         return 0.0
     if not shifts.rate:
         return output_tokens / duration_s
-    return 1 / fmean(each.measured + each.change for each in shifts.rate)
+    return 1 / fmean(shift.measured + shift.change for shift in shifts.rate)
 
 
 def _part(trial: Trial, window: SteadyWindow) -> Trial:
@@ -115,13 +122,13 @@ def _part(trial: Trial, window: SteadyWindow) -> Trial:
 
 def _uncertain(trials: Sequence[SteadyTrial]) -> str:
     """Why the tokens of a window are not known well enough; empty if they are."""
-    for each in trials:
-        tokens = each.output_tokens
-        error = max(tokens - each.bounds_tokens.low, each.bounds_tokens.high - tokens)
+    for trial in trials:
+        tokens = trial.output_tokens
+        error = max(tokens - trial.bounds_tokens.low, trial.bounds_tokens.high - tokens)
         if error > TOKEN_ERROR * tokens:
             share = f"{error / tokens:.1%}" if tokens else "all"
             return (
-                f"trial {each.number}: answers without token events leave {share} of the tokens of the steady window "
+                f"trial {trial.number}: answers without token events leave {share} of the tokens of the steady window "
                 f"uncertain, more than {TOKEN_ERROR:.0%}; raise scenario.num_samples, or have the server stream"
             )
     return ""

@@ -39,7 +39,7 @@ _NONE_SENT = dict.fromkeys(("ttft", "itl", "tpot", "e2e"), _NO_REQUEST)
 
 def counting_trials(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     """The trials that means are over: the complete ones, or all if none is complete."""
-    return tuple(each for each in trials if each.complete) or tuple(trials)
+    return tuple(trial for trial in trials if trial.complete) or tuple(trials)
 
 
 def summarise(
@@ -60,22 +60,25 @@ def summarise(
     """
     chosen = counting_trials(trials)
     counts = [trial_figures(trial).counts for trial in chosen]
-    duration_s = _mean(each.duration_s for each in chosen)
-    output_tokens = _mean(each.output_tokens for each in counts)
-    prompt_tokens = _mean(each.prompt_tokens for each in counts)
+    duration_s = _mean(trial.duration_s for trial in chosen)
+    output_tokens = _mean(count.output_tokens for count in counts)
+    prompt_tokens = _mean(count.prompt_tokens for count in counts)
     fillers = _mean(map(filler_prompt_tokens, chosen))
-    cached = cached_per_pass(chosen, [each.cached_prompt_tokens for each in counts])
-    doubt = next((doubt for each in chosen if (doubt := token_doubt(each)) is not None), None)
-    whole_tokens = [each.output_tokens + filler_tokens(trial) for each, trial in zip(counts, chosen, strict=True)]
-    tokens = [Bounds.exact(each) for each in whole_tokens]
-    reasons = {each: why_absent(chosen, each) for each in shown_components(chosen)}
-    seen = tuple(each for each, reason in reasons.items() if reason is None)
-    absent = {each: reason for each, reason in reasons.items() if reason is not None}
-    idle_steps = tuple(each for each in steps if each.name in baselines)
+    cached = cached_per_pass(chosen, [count.cached_prompt_tokens for count in counts])
+    doubt = next((doubt for trial in chosen if (doubt := token_doubt(trial)) is not None), None)
+    whole_tokens = [count.output_tokens + filler_tokens(trial) for count, trial in zip(counts, chosen, strict=True)]
+    tokens = [Bounds.exact(amount) for amount in whole_tokens]
+    reasons = {component: why_absent(chosen, component) for component in shown_components(chosen)}
+    seen = tuple(component for component, reason in reasons.items() if reason is None)
+    absent = {component: reason for component, reason in reasons.items() if reason is not None}
+    idle_steps = tuple(step for step in steps if step.name in baselines)
     made = [whole_amounts(trial) for trial in chosen]
     names = dict.fromkeys(name for amounts in made for name in amounts)
-    amounts = {name: [each.get(name, 0.0) for each in made] for name in names}
-    components = {each: component_energy(each, (each,), chosen, tokens, idle_steps, amounts=amounts) for each in seen}
+    amounts = {name: [amount.get(name, 0.0) for amount in made] for name in names}
+    components = {
+        component: component_energy(component, (component,), chosen, tokens, idle_steps, amounts=amounts)
+        for component in seen
+    }
     methods = {name: energy.provenance for name, energy in components.items()}
     parts = total_parts(methods, absent, required, seen_in_part(chosen, absent))
     steady = steady_state(chosen, counts, idle_steps, required, doubt)
@@ -83,16 +86,16 @@ def summarise(
     latencies = of_pass if steady is None else _steady_latencies(chosen)
     summary = Summary(
         trials=len(chosen),
-        requests=_mean(each.succeeded + each.failed for each in counts),
-        succeeded=_mean(each.succeeded for each in counts),
-        failed=_mean(each.failed for each in counts),
+        requests=_mean(count.succeeded + count.failed for count in counts),
+        succeeded=_mean(count.succeeded for count in counts),
+        failed=_mean(count.failed for count in counts),
         duration_s=duration_s,
         prompt_tokens=prompt_tokens,
         output_tokens=output_tokens,
         output_tokens_per_s=_mean(whole_tokens) / duration_s if duration_s > 0 else 0.0,
         components=tuple(components.values()),
         absent=absent,
-        reasoning_tokens=_mean_if_all_tell([each.reasoning_tokens for each in counts]),
+        reasoning_tokens=_mean_if_all_tell([count.reasoning_tokens for count in counts]),
         cached_prompt_tokens=cached,
         total=component_energy("total", parts.components, chosen, tokens, idle_steps, amounts=amounts)
         if parts.components
@@ -131,15 +134,18 @@ def _goodput(
     Fillers are served at that rate too, so a pass's own requests over its duration would be too few.
     """
     if steady is None:
-        return goodput([(each.outcomes, each.duration_s) for each in trials], slo)
+        return goodput([(trial.outcomes, trial.duration_s) for trial in trials], slo)
     sent = [(_sent_in(trial, trial.steady), trial.steady.duration_s) for trial in trials if trial.steady is not None]
-    tokens, requests = sum(each.output_tokens for each in counts), sum(each.succeeded + each.failed for each in counts)
+    tokens, requests = (
+        sum(count.output_tokens for count in counts),
+        sum(count.succeeded + count.failed for count in counts),
+    )
     found = goodput(sent, slo, steady.output_tokens_per_s * requests / tokens if tokens else 0.0)
     return evolve(found, requests_per_s=None) if found and (steady.tokens_absent or not tokens) else found
 
 
 def _sent_in(trial: Trial, window: SteadyWindow) -> Iterator[Outcome]:
-    return (each for each in trial.outcomes if in_window(each, window))
+    return (outcome for outcome in trial.outcomes if in_window(outcome, window))
 
 
 def _latencies(trials: Sequence[Trial], steady: bool) -> Latencies:
@@ -165,5 +171,5 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _mean_if_all_tell(values: Sequence[float | None]) -> float | None:
-    known = [each for each in values if each is not None]
+    known = [value for value in values if value is not None]
     return fmean(known) if known and len(known) == len(values) else None

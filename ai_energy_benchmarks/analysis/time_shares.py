@@ -74,7 +74,7 @@ def time_shares(trials: Sequence[Trial]) -> TimeShares | Undivided:
 
 
 def _divided(trials: Sequence[Trial]) -> TimeShares | Undivided:
-    whole_s = sum(each.duration_s for each in trials)
+    whole_s = sum(trial.duration_s for trial in trials)
     sums = _Sums()
     for trial in trials:
         for rows in _together(trial):
@@ -99,11 +99,11 @@ class _Sums:
     def add(self, rows: Sequence[Outcome]) -> str | None:
         """Add one request, or one batch that was sent at once; why it cannot be divided, if so."""
         sent_s = rows[0].sent_s
-        done = [each for each in rows if isinstance(each, Completion) and len(each.token_times_s)]
+        done = [row for row in rows if isinstance(row, Completion) and len(row.token_times_s)]
         if not done:
             self.unclear_s += max(map(_end_s, rows)) - sent_s
             return None
-        first_s = [each.token_times_s[0] for each in done]
+        first_s = [completion.token_times_s[0] for completion in done]
         if max(first_s) - min(first_s) > _TOGETHER * (max(first_s) - sent_s):
             return (
                 "the rows of a batch did not begin together: their first tokens came "
@@ -119,10 +119,10 @@ class _Sums:
         return None
 
     def _add_thinking(self, done: Sequence[Completion], decode_s: float) -> None:
-        if self.thinking_s is None or any(each.reasoning_tokens is None for each in done):
+        if self.thinking_s is None or any(completion.reasoning_tokens is None for completion in done):
             self.thinking_s = None
             return
-        own_s = sum(each.token_times_s[-1] - each.token_times_s[0] for each in done)
+        own_s = sum(completion.token_times_s[-1] - completion.token_times_s[0] for completion in done)
         self.thinking_s += decode_s * sum(map(_thinking_s, done)) / own_s if own_s > 0 else 0.0
 
     def shares(self, whole_s: float) -> TimeShares | Undivided:
@@ -149,15 +149,15 @@ def _together(trial: Trial) -> Iterator[Sequence[Outcome] | None]:
     """
     rows: list[Outcome] = []
     until_s = -math.inf
-    for each in trial.outcomes:
-        if rows and each.sent_s >= until_s and each.sent_s > rows[0].sent_s:
+    for outcome in trial.outcomes:
+        if rows and outcome.sent_s >= until_s and outcome.sent_s > rows[0].sent_s:
             yield rows
             rows = []
-        until_s = max(until_s, _end_s(each)) if rows else _end_s(each)
-        if rows and (trial.client is not None or each.sent_s != rows[0].sent_s):
+        until_s = max(until_s, _end_s(outcome)) if rows else _end_s(outcome)
+        if rows and (trial.client is not None or outcome.sent_s != rows[0].sent_s):
             yield None
             return
-        rows.append(each)
+        rows.append(outcome)
     if rows:
         yield rows
 

@@ -47,24 +47,30 @@ def total_parts(
         required: components that the workload is known to use; without one of them there is no total.
         lost: components that a meter saw in some trials and not in all; a GPU among them is required too.
     """
-    needed = [each for each in missing if each in required or (each == "gpu" and each in lost)]
-    observed = tuple(each for each, method in methods.items() if method != "modelled")
+    needed = [component for component in missing if component in required or (component == "gpu" and component in lost)]
+    observed = tuple(component for component, method in methods.items() if method != "modelled")
     whole = next(iter(wholes(observed)), None)
     if whole is not None and (needed or not _within(whole, observed)):
-        others = {each: f"the total is that of the {whole}, which contains it" for each in methods if each != whole}
+        others = {
+            component: f"the total is that of the {whole}, which contains it"
+            for component in methods
+            if component != whole
+        }
         return TotalParts((whole,), others)
     if needed:
-        return TotalParts((), {}, "; ".join(f"{each.upper()} energy is missing: {missing[each]}" for each in needed))
+        return TotalParts(
+            (), {}, "; ".join(f"{component.upper()} energy is missing: {missing[component]}" for component in needed)
+        )
     if not methods:
         return TotalParts((), {}, "no meter saw the energy of any component")
-    parts = tuple(each for each in observed if each != whole)
+    parts = tuple(component for component in observed if component != whole)
     if not parts:
         return TotalParts(tuple(methods))
-    excluded = {each: _MODELLED for each in methods if each not in observed}
+    excluded = {component: _MODELLED for component in methods if component not in observed}
     if whole is not None:
         excluded[whole] = "it contains the others, so it is shown next to them and never added"
     return TotalParts(parts, excluded)
 
 
 def _within(whole: Component, components: Collection[Component]) -> bool:
-    return any(contains(whole, each) for each in components)
+    return any(contains(whole, component) for component in components)

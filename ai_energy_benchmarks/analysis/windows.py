@@ -67,24 +67,26 @@ def is_resolved(energy_j: Bounds) -> bool:
 
 def counted(measurement: Measurement, components: Collection[Component]) -> tuple[Reading, ...]:
     """The readings that belong to the workload and to one of the components."""
-    return tuple(each for each in measurement.readings if each.counted and each.device.component in components)
+    return tuple(
+        reading for reading in measurement.readings if reading.counted and reading.device.component in components
+    )
 
 
 def devices(readings: Iterable[Reading]) -> frozenset[Device]:
     """The devices that the readings are of."""
-    return frozenset(each.device for each in readings)
+    return frozenset(reading.device for reading in readings)
 
 
 def window_energy(readings: Sequence[Reading]) -> WindowEnergy:
     """Sum at least one reading."""
-    peaks_w = [each.peak_power_w for each in readings if each.peak_power_w is not None]
+    peaks_w = [reading.peak_power_w for reading in readings if reading.peak_power_w is not None]
     return WindowEnergy(
         bounds_j=Bounds.total(reading.bounds_j for reading in readings),
-        provenance=min((each.provenance for each in readings), key=_FROM_WEAK_TO_STRONG.index),
-        meter=" + ".join(dict.fromkeys(each.meter for each in readings)),
+        provenance=min((reading.provenance for reading in readings), key=_FROM_WEAK_TO_STRONG.index),
+        meter=" + ".join(dict.fromkeys(reading.meter for reading in readings)),
         peak_power_w=sum(peaks_w) if len(peaks_w) == len(readings) else None,
-        settled=all(each.settled for each in readings),
-        guessed=any(each.recipe is not None and each.recipe.guessed for each in readings),
+        settled=all(reading.settled for reading in readings),
+        guessed=any(reading.recipe is not None and reading.recipe.guessed for reading in readings),
     )
 
 
@@ -100,9 +102,9 @@ def idle_power(
         if step.name in baselines and step.measurement is not None and step.measurement.duration_s > 0:
             readings = counted(step.measurement, components)
             if step.name == "bare idle":  # before anybody knew whose devices count
-                readings = tuple(each for each in readings if each.device in of)
+                readings = tuple(reading for reading in readings if reading.device in of)
             if devices(readings) == of:
-                powers_w.append(sum(each.energy_j for each in readings) / step.measurement.duration_s)
+                powers_w.append(sum(reading.energy_j for reading in readings) / step.measurement.duration_s)
     if not powers_w:
         return None
     return IdlePower(fmean(powers_w), (max(powers_w) - min(powers_w)) / 2 if len(powers_w) > 1 else None)

@@ -103,9 +103,12 @@ class _Builder:
     def block(self, cls: type) -> Schema:
         """An attrs class as a mapping with these keys and no others."""
         hints, texts = get_type_hints(cls, include_extras=True), attribute_descriptions(cls)
-        fields = [each for each in attrs.fields(cls) if each.init]
-        properties = {each.name: self._property(each, hints[each.name], texts.get(each.name)) for each in fields}
-        required = [each.name for each in fields if each.default is attrs.NOTHING]
+        fields = [attribute for attribute in attrs.fields(cls) if attribute.init]
+        properties = {
+            attribute.name: self._property(attribute, hints[attribute.name], texts.get(attribute.name))
+            for attribute in fields
+        }
+        required = [attribute.name for attribute in fields if attribute.default is attrs.NOTHING]
         return {
             "description": class_description(cls),
             "type": "object",
@@ -196,9 +199,9 @@ def _default(declared: attrs.Attribute[Any]) -> object:
 
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     cls: type = type(value)
     if attrs.has(cls):
-        shown = {each.name: getattr(value, each.name) for each in attrs.fields(cls)}
-        return {name: _plain(each) for name, each in shown.items() if not isinstance(each, NoOptions)}
+        shown = {attribute.name: getattr(value, attribute.name) for attribute in attrs.fields(cls)}
+        return {name: _plain(item) for name, item in shown.items() if not isinstance(item, NoOptions)}
     return value.as_posix() if isinstance(value, Path) else value

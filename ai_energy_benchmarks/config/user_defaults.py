@@ -75,7 +75,7 @@ def read_user_defaults(variables: Mapping[str, str] = os.environ) -> UserDefault
         return None
     document, name = yaml_text.read(file), _with_tilde(file)
     if not isinstance(document.value, Mapping):
-        raise ConfigError(f"{name} must hold keys of a config, got {shown(document.value)}", remedy=f"mend {name}")
+        raise ConfigError(f"{name} must hold keys of a config, got {shown(document.value)}", remedy=f"correct {name}")
     modern = modernise(document.value)
     problems = [*document.problems, *modern.problems]
     if problems:

@@ -55,9 +55,9 @@ class Outcomes(Sequence[Outcome], ABC):
 
     def spans_s(self) -> Iterator[tuple[float, float, float]]:
         """Of each when it was sent, when its first token came (or its end, if none was seen), and when it ended."""
-        for each in self:
-            times_s = each.token_times_s if isinstance(each, Completion) else ()
-            yield each.sent_s, times_s[0] if len(times_s) else each.finished_s, each.finished_s
+        for outcome in self:
+            times_s = outcome.token_times_s if isinstance(outcome, Completion) else ()
+            yield outcome.sent_s, times_s[0] if len(times_s) else outcome.finished_s, outcome.finished_s
 
     @property
     def completions(self) -> Sequence[Completion]:
@@ -67,7 +67,7 @@ class Outcomes(Sequence[Outcome], ABC):
     @property
     def failures(self) -> tuple[FailedCompletion, ...]:
         """Those that failed."""
-        return tuple(each for each in self if isinstance(each, FailedCompletion)) if self.failed else ()
+        return tuple(outcome for outcome in self if isinstance(outcome, FailedCompletion)) if self.failed else ()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
@@ -86,7 +86,7 @@ class OutcomeList(Outcomes):
 
     @property
     def failed(self) -> int:
-        return self.remembered("failed", lambda: sum(not isinstance(each, Completion) for each in self._outcomes))
+        return self.remembered("failed", lambda: sum(not isinstance(outcome, Completion) for outcome in self._outcomes))
 
     @property
     def in_pieces(self) -> bool:
@@ -94,7 +94,7 @@ class OutcomeList(Outcomes):
 
     @property
     def completions(self) -> Sequence[Completion]:
-        done = (each for each in self._outcomes if isinstance(each, Completion))
+        done = (outcome for outcome in self._outcomes if isinstance(outcome, Completion))
         return self.remembered("completions", lambda: tuple(done))
 
     def extend(self, outcomes: Iterable[Outcome]) -> None:
@@ -102,7 +102,7 @@ class OutcomeList(Outcomes):
         self._memory.clear()
 
     def finish(self, finished: Callable[[Outcome], Outcome], sources: Collection[TokenSource] | None = None) -> None:
-        self._outcomes = [finished(each) for each in sorted(self._outcomes, key=lambda each: each.number)]
+        self._outcomes = [finished(outcome) for outcome in sorted(self._outcomes, key=lambda outcome: outcome.number)]
         self._memory.clear()
 
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -141,7 +141,7 @@ class Completions(Sequence[Completion]):
         return len(self._outcomes) - self._outcomes.failed
 
     def __iter__(self) -> Iterator[Completion]:
-        return (each for each in self._outcomes if isinstance(each, Completion))
+        return (outcome for outcome in self._outcomes if isinstance(outcome, Completion))
 
     @overload
     def __getitem__(self, index: int) -> Completion: ...

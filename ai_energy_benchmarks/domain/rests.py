@@ -147,16 +147,16 @@ def rests_beside(series: Series, window: Window) -> Rests | None:
     after = knots(series, window.stop_s + low_s, window.stop_s + window.rest_after_s + low_s)
     if len(before) < 3 or len(after) < 3:
         return None
-    end_w, before_w = (_power(each[_last_begin(each) :]) for each in (after, before))
+    end_w, before_w = (_power(readings[_last_begin(readings) :]) for readings in (after, before))
     grown_j = after[-1].value_j - end_w * (after[-1].time_s - window.stop_s)
     grown_j -= before[-1].value_j + before_w * (window.start_s - before[-1].time_s)
     mean_w = grown_j / (window.stop_s - window.start_s)
     step_w = max(mean_w - (end_w + before_w) / 2, _LEAST_STEP * mean_w)
     tolerance_w = window.flat_within * step_w
     rested = _flat_part(before, tolerance_w, float("-inf"), 0.0)
-    looks = [_after(window, after, each, tolerance_w) for each in _lengths(window.rest_after_s)]
+    looks = [_after(window, after, length, tolerance_w) for length in _lengths(window.rest_after_s)]
     looks = looks if _is_long(rested, before, window.start_s - window.rest_before_s, _BEFORE_SHARE) else []
-    state, rest = _chosen(window, rested, [each for each in looks if each is not None], step_w)
+    state, rest = _chosen(window, rested, [look for look in looks if look is not None], step_w)
     change_w = (end_w if rest is None else rest.line.power_w) - rested.line.power_w
     return Rests(rested, rest, state, step_w, change_w)
 
@@ -205,7 +205,7 @@ def _lengths(rest_s: float) -> Iterator[float]:
 def _after(window: Window, after: Sequence[Knot], length_s: float, tolerance_w: float) -> Rest | None:
     """The flat end of a rest of some length; None if it is too short to be sure of."""
     end_s = window.stop_s + length_s + window.delay.low_s
-    seen = [each for each in after if each.time_s <= end_s]
+    seen = [reading for reading in after if reading.time_s <= end_s]
     if len(seen) < 3 or seen[-2].time_s < window.soon_s:
         return None
     rest = _flat_part(seen, tolerance_w, window.soon_s, length_s)
@@ -225,8 +225,8 @@ def _is_long(rest: Rest, seen: Sequence[Knot], begin_s: float, share: float) -> 
 
 def _chosen(window: Window, before: Rest, looks: Sequence[Rest], step_w: float) -> tuple[EdgeState, Rest | None]:
     """The shortest rest that is one; else one that is flat, at another power: at once, or else the full one."""
-    in_time = [each for each in looks if each.line.begin_s - window.stop_s <= window.widest_s or each.at_once]
-    raised = [abs(each.line.power_w - before.line.power_w) / step_w for each in in_time]
+    in_time = [look for look in looks if look.line.begin_s - window.stop_s <= window.widest_s or look.at_once]
+    raised = [abs(rest.line.power_w - before.line.power_w) / step_w for rest in in_time]
     for rest, share in zip(in_time, raised, strict=True):
         if share <= window.flat_within:
             return ("flat" if rest.at_once else "late"), rest
@@ -243,7 +243,7 @@ def _flat_part(seen: Sequence[Knot], tolerance_w: float, not_before_s: float, lo
     last = _last_begin(seen)
     end_w = _power(seen[last:])
     tolerance_w += end_w * _within(seen, last, len(seen) - 1)
-    possible = next((number for number, each in enumerate(seen) if each.time_s >= not_before_s), last)
+    possible = next((number for number, reading in enumerate(seen) if reading.time_s >= not_before_s), last)
     first = last
     while first > possible and _excess(seen, first - 1, end_w) <= tolerance_w:
         first -= 1
@@ -284,8 +284,11 @@ def _power(seen: Sequence[Knot]) -> float:
 
 def _line(seen: Sequence[Knot]) -> Line:
     """Through at least two knots."""
-    middle_s, value_j = fsum(each.time_s for each in seen) / len(seen), fsum(each.value_j for each in seen) / len(seen)
-    spread = fsum((each.time_s - middle_s) ** 2 for each in seen)
-    power_w = fsum((each.time_s - middle_s) * (each.value_j - value_j) for each in seen) / spread
-    off_j = max(abs(each.value_j - value_j - power_w * (each.time_s - middle_s)) for each in seen)
+    middle_s, value_j = (
+        fsum(reading.time_s for reading in seen) / len(seen),
+        fsum(reading.value_j for reading in seen) / len(seen),
+    )
+    spread = fsum((reading.time_s - middle_s) ** 2 for reading in seen)
+    power_w = fsum((reading.time_s - middle_s) * (reading.value_j - value_j) for reading in seen) / spread
+    off_j = max(abs(reading.value_j - value_j - power_w * (reading.time_s - middle_s)) for reading in seen)
     return Line(seen[0].time_s, seen[-1].time_s, middle_s, value_j, power_w, off_j, len(seen))

@@ -23,13 +23,13 @@ class CodeCarbonGpus:
 
     def __init__(self, hardware: Hardware) -> None:
         found = getattr(getattr(hardware, "devices", None), "devices", None)
-        self._devices = list(found) if found and all(hasattr(each, "energy_delta") for each in found) else []
-        self._last = [each.energy_delta for each in self._devices]
+        self._devices = list(found) if found and all(hasattr(device, "energy_delta") for device in found) else []
+        self._last = [device.energy_delta for device in self._devices]
         self._totals_kwh = [0.0] * len(self._devices)
         count = int(getattr(hardware, "num_gpus", 1))
         self._gpus: tuple[Gpu, ...] = (Gpu("codecarbon-gpu", "all GPUs", parts=count),)
         if self._devices:
-            self._gpus = tuple(_described(each) for each in self._devices)
+            self._gpus = tuple(_described(device) for device in self._devices)
 
     @property
     def gpus(self) -> tuple[Gpu, ...]:
@@ -38,13 +38,13 @@ class CodeCarbonGpus:
 
     def devices(self) -> tuple[Device, ...]:
         """What readings are of."""
-        return tuple(Device("gpu", each.id, each.label) for each in self._gpus)
+        return tuple(Device("gpu", gpu.id, gpu.label) for gpu in self._gpus)
 
     def visible(self) -> Sequence[str | None]:
         """Device id at each index as this process counts GPUs."""
         if not self._devices:
-            return [each.id for each in self._gpus]
-        by_index = {int(each.gpu_index): gpu for each, gpu in zip(self._devices, self._gpus, strict=True)}
+            return [gpu.id for gpu in self._gpus]
+        by_index = {int(device.gpu_index): gpu for device, gpu in zip(self._devices, self._gpus, strict=True)}
         return (cuda_visible if is_nvidia(self._devices[0]) else hip_visible)(by_index, os.environ)
 
     def totals_kwh(self, sum_kwh: float) -> Mapping[str, float]:
@@ -57,11 +57,11 @@ class CodeCarbonGpus:
         """
         if not self._devices:
             return {self._gpus[0].id: sum_kwh}
-        for place, each in enumerate(self._devices):
+        for place, device in enumerate(self._devices):
             # A measurement that failed leaves the old object there; each one that did not makes a new one.
-            if each.energy_delta is not self._last[place]:
-                self._last[place] = each.energy_delta
-                self._totals_kwh[place] += each.energy_delta.kWh
+            if device.energy_delta is not self._last[place]:
+                self._last[place] = device.energy_delta
+                self._totals_kwh[place] += device.energy_delta.kWh
         return {gpu.id: total for gpu, total in zip(self._gpus, self._totals_kwh, strict=True)}
 
 

@@ -57,7 +57,7 @@ class CombinedCollector:
         self._stack.close()
 
     def components(self) -> tuple[Component, ...]:
-        return tuple(dict.fromkeys(each for member in self._members for each in member.components()))
+        return tuple(dict.fromkeys(component for member in self._members for component in member.components()))
 
     def attach(self, workload: Workload) -> None:
         for member in self._members:
@@ -79,7 +79,7 @@ class CombinedCollector:
         """Each member's own mark of an edge; a rest before a window begins at no edge, but at the same time for all."""
         if not isinstance(mark, CombinedMark):
             return [mark] * len(self._members)
-        return [evolve(each, quiet_s=mark.quiet_s) for each in mark.members]
+        return [evolve(member, quiet_s=mark.quiet_s) for member in mark.members]
 
     def mark(self) -> CombinedMark:
         return CombinedMark(time.perf_counter(), 0.0, tuple(member.mark() for member in self._members))
@@ -126,7 +126,7 @@ class CombinedCollector:
                     having.setdefault(reading.device.component, []).append(member)
             for component, reason in measurement.absent.items():
                 reasons.setdefault(component, []).append(reason)
-        counts = {each: _one_of(members, self._owners.get(each)) for each, members in having.items()}
+        counts = {component: _one_of(members, self._owners.get(component)) for component, members in having.items()}
         parts = tuple(measurement for _, measurement in measurements)
         return Measurement(
             start_s,
@@ -136,15 +136,23 @@ class CombinedCollector:
                 for member, measurement in measurements
                 for reading in measurement.readings
             ),
-            absent={each: "; ".join(dict.fromkeys(why)) for each, why in reasons.items() if each not in counts},
+            absent={
+                component: "; ".join(dict.fromkeys(why))
+                for component, why in reasons.items()
+                if component not in counts
+            },
             notes=tuple(
-                dict.fromkeys(note for member, each in measurements if _sees(member) is None for note in each.notes)
+                dict.fromkeys(
+                    note for member, measurement in measurements if _sees(member) is None for note in measurement.notes
+                )
             ),
-            foreign_processes=tuple(dict.fromkeys(line for each in parts for line in each.foreign_processes)),
-            shares=tuple(share for each in parts for share in each.shares),
-            strangers=tuple(check for each in parts for check in each.strangers),
+            foreign_processes=tuple(dict.fromkeys(line for part in parts for line in part.foreign_processes)),
+            shares=tuple(share for part in parts for share in part.shares),
+            strangers=tuple(check for part in parts for check in part.strangers),
             component_notes=_component_notes(measurements),
-            gpu_choice=next((each.gpu_choice for each in _gpus_first(measurements, counts.get("gpu"))), None),
+            gpu_choice=next(
+                (measurement.gpu_choice for measurement in _gpus_first(measurements, counts.get("gpu"))), None
+            ),
         )
 
 
@@ -152,9 +160,9 @@ def _gpus_first(
     measurements: Sequence[tuple[MetricsCollector, Measurement]], owner: MetricsCollector | None
 ) -> Iterator[Measurement]:
     """Those that chose GPUs, that of the meter whose GPUs count before the others."""
-    chose = [(member, each) for member, each in measurements if each.gpu_choice is not None]
-    yield from (each for member, each in chose if member is owner)
-    yield from (each for _, each in chose)
+    chose = [(member, measurement) for member, measurement in measurements if measurement.gpu_choice is not None]
+    yield from (measurement for member, measurement in chose if member is owner)
+    yield from (measurement for _, measurement in chose)
 
 
 def _sees(member: MetricsCollector) -> Component | None:
@@ -176,4 +184,4 @@ def _component_notes(
 
 
 def _one_of(members: Sequence[MetricsCollector], owner: MetricsCollector | None) -> MetricsCollector:
-    return next((each for each in members if each is owner), members[0])
+    return next((member for member in members if member is owner), members[0])

@@ -93,13 +93,13 @@ class ZeusCollector(PolledCollector):
                 found.append(find())
             except (ZeusBaseGPUError, ZeusBaseCPUError, ZeusBaseSoCError, OSError, ValueError) as error:
                 self._reasons.append(str(error) or type(error).__name__)
-        self._found = tuple(each for each in found if each.counters)
+        self._found = tuple(monitor for monitor in found if monitor.counters)
         if not self._found:
             raise CollectorError(f"Zeus {zeus.__version__} finds nothing to measure: {'; '.join(self._reasons)}")
-        counters = tuple(counter for each in self._found for counter in each.counters)
+        counters = tuple(counter for monitor in self._found for counter in monitor.counters)
         unseen = "; ".join(self._reasons) or "Zeus does not see it"
-        gpus = [gpu for each in self._found for gpu in each.gpus]
-        visible = [name for each in self._found for name in each.visible]
+        gpus = [gpu for monitor in self._found for gpu in monitor.gpus]
+        visible = [name for monitor in self._found for name in monitor.visible]
         self.polled = PolledCounters(
             METER, counters, unseen, self._read_j, self._options.poll_s, gpus=gpus, visible=visible
         )
@@ -109,12 +109,12 @@ class ZeusCollector(PolledCollector):
         from zeus.device.exception import ZeusBaseCPUError, ZeusBaseGPUError, ZeusBaseSoCError
 
         try:
-            return {device_id: energy_j for each in self._found for device_id, energy_j in each.read_j().items()}
+            return {device_id: energy_j for monitor in self._found for device_id, energy_j in monitor.read_j().items()}
         except (ZeusBaseGPUError, ZeusBaseCPUError, ZeusBaseSoCError) as error:
             raise CollectorError(f"Zeus was lost: {str(error) or type(error).__name__}") from error
 
     def notes(self) -> tuple[str, ...]:
-        seen = ", ".join(counter.device.label for each in self._found for counter in each.counters)
+        seen = ", ".join(counter.device.label for monitor in self._found for counter in monitor.counters)
         return (f"Zeus reads {seen}", *super().notes())
 
 
@@ -180,5 +180,7 @@ def _chip() -> _Found:
         Counter(Device(component, f"zeus-soc-{component}", f"{component} of the chip"), "measured", edges.UNKNOWN_DELAY)
         for component in present
     )
-    gpus = tuple(Gpu(each.device.id, each.device.label) for each in counters if each.device.component == "gpu")
+    gpus = tuple(
+        Gpu(counter.device.id, counter.device.label) for counter in counters if counter.device.component == "gpu"
+    )
     return _Found(counters, totals_j, gpus, tuple(gpu.id for gpu in gpus))

@@ -50,7 +50,7 @@ class ConsoleReporter:
         with console.capture() as captured:
             for part in _parts(result):
                 console.print(Segments(console.render(part, options)), end="", crop=False)
-        lines = "".join(f"{each.rstrip()}\n" for each in captured.get().splitlines())
+        lines = "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
         # A stream that cannot show a character must not cost the report.
         console.file.write(lines.encode(console.encoding, "replace").decode(console.encoding))
         console.file.flush()
@@ -77,7 +77,7 @@ def _parts(result: BenchmarkResult) -> Iterator[RenderableType]:
 
 def _headline(result: BenchmarkResult) -> str:
     subject, engine = result.subject, result.engine
-    where = ", ".join(each for each in (engine.engine, engine.device, engine.dtype) if each) if engine else "not loaded"
+    where = ", ".join(part for part in (engine.engine, engine.device, engine.dtype) if part) if engine else "not loaded"
     return f"{subject.name}: {subject.model} on {subject.backend} ({where})"
 
 
@@ -98,11 +98,13 @@ def _findings(result: BenchmarkResult) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     passed = 0
-    for each in result.verdict.findings:
-        if each.level == "PASS":
+    for finding in result.verdict.findings:
+        if finding.level == "PASS":
             passed += 1
         else:
-            table.add_row(Text(each.level, style=_STYLES[each.level]), Text(f"{each.check}: {each.message}"))
+            table.add_row(
+                Text(finding.level, style=_STYLES[finding.level]), Text(f"{finding.check}: {finding.message}")
+            )
     if passed:
         table.add_row(Text("PASS", style=_STYLES["PASS"]), Text(f"{passed} further check{'s' if passed > 1 else ''}"))
     return table
@@ -127,8 +129,8 @@ def _energy_table(summary: Summary) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("method", "meter"):
         table.add_column(heading, overflow="fold")
-    for each in rows(summary):
-        table.add_row(*(Text(printable(cell)) for cell in _energy_row(summary, each)))
+    for row in rows(summary):
+        table.add_row(*(Text(printable(cell)) for cell in _energy_row(summary, row)))
     return table
 
 
@@ -170,12 +172,12 @@ def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
 
 def _legend(summary: Summary) -> str:
     """What ± and [ ] mean, where there are any, and what no component covers."""
-    leaders = [found[0] for each in summary.components if (found := leading(summary, each)) is not None]
+    leaders = [found[0] for component in summary.components if (found := leading(summary, component)) is not None]
     estimates = [per.mean_j for energy in leaders if (per := energy.per(summary.unit)) is not None]
-    bounded = any(each.bounds_j.low < each.bounds_j.high for each in summary.components)
+    bounded = any(component.bounds_j.low < component.bounds_j.high for component in summary.components)
     marks = []
-    if any(each.leading_half_width for each in estimates):
-        gain = any(each.half_width_with_gain for each in estimates)
+    if any(estimate.leading_half_width for estimate in estimates):
+        gain = any(estimate.half_width_with_gain for estimate in estimates)
         n = f"n = {summary.trials}, one process" if summary.trials > 1 else "n = 1"
         marks.append(f"± 95 % interval, {n}{', with the sensor gain where it is known' if gain else ''}")
     if bounded:
@@ -205,7 +207,7 @@ def _latency_table(summary: Summary) -> Table:
 
 def _latency_row(seconds: Distribution) -> tuple[str, ...]:
     of_interest = (seconds.mean, seconds.p50, seconds.p90, seconds.p95, seconds.p99)
-    return (*(figure(units.ms(each)) for each in of_interest), f"{seconds.n:,}")
+    return (*(figure(units.ms(value)) for value in of_interest), f"{seconds.n:,}")
 
 
 def _lines(result: BenchmarkResult) -> Table:

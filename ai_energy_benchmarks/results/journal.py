@@ -134,9 +134,9 @@ class Journal:
 
     def row_files(self, trials: Sequence[Trial]) -> RowFiles | None:
         """The rows of requests of these trials as they were stored; None if some were not."""
-        if self.problem or any(each.number not in self._requests for each in trials):
+        if self.problem or any(trial.number not in self._requests for trial in trials):
             return None
-        numbers = [each.number for each in trials]
+        numbers = [trial.number for trial in trials]
         return RowFiles(
             tuple(path for number in numbers for path in self._requests[number]),
             tuple(path for number in numbers for path in self._fillers[number]),
@@ -144,7 +144,7 @@ class Journal:
 
     def _news(self, seen: Seen, rows: RowFacts) -> Iterator[Mapping[str, object]]:
         plain = details().unstructure
-        yield from ({"step": plain(each)} for each in seen.steps[self._steps :])
+        yield from ({"step": plain(step)} for step in seen.steps[self._steps :])
         for trial in seen.trials:
             if trial.number in self._requests:
                 continue
@@ -152,17 +152,17 @@ class Journal:
             fillers = self._stored([filler_frame(trial, rows)] if trial.fillers else [])
             yield {
                 "trial": plain(evolve(trial, outcomes=(), fillers=())),
-                "requests": [each.name for each in requests],
-                "fillers": [each.name for each in fillers],
+                "requests": [request.name for request in requests],
+                "fillers": [filler.name for filler in fillers],
             }
             self._requests[trial.number], self._fillers[trial.number] = requests, fillers
-        yield from ({"finding": plain(each)} for each in seen.findings[self._findings :])
+        yield from ({"finding": plain(finding)} for finding in seen.findings[self._findings :])
         facts = {
             "engine": seen.engine and plain(seen.engine),
             "reasoning": seen.reasoning and plain(seen.reasoning),
             "notes": list(seen.meter_notes),
             "dataset_sha256": seen.dataset_sha256,
-            "series": [[*_key(each), each.device.label] for each in seen.samples.series],
+            "series": [[*_key(series), series.device.label] for series in seen.samples.series],
         }
         changed = {name: value for name, value in facts.items() if self._last.get(name) != value}
         if changed:
@@ -170,8 +170,8 @@ class Journal:
             self._last.update(changed)
         recent = Samples(tuple(filter(None, map(self._since, seen.samples.series))))
         if recent.series:
-            yield {"samples": [each.name for each in self._stored([samples_frame(recent)])]}
-            self._until_s.update({_key(each): each.after_s[-1] for each in recent.series})
+            yield {"samples": [file.name for file in self._stored([samples_frame(recent)])]}
+            self._until_s.update({_key(series): series.after_s[-1] for series in recent.series})
 
     def _since(self, series: Series) -> Series | None:
         """The samples that are not stored yet; earlier ones may have been thinned since."""
@@ -199,7 +199,7 @@ class Journal:
     def _write(self, lines: Iterable[Mapping[str, object]]) -> None:
         assert self._lines is not None, "the journal is entered"
         # A value that JSON does not know costs its own exactness, not the line.
-        text = "".join(json.dumps(each, default=str) + "\n" for each in lines)
+        text = "".join(json.dumps(line, default=str) + "\n" for line in lines)
         self._lines.write(blanked(text))
         self._lines.flush()
         os.fsync(self._lines.fileno())

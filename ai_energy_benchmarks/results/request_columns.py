@@ -53,13 +53,13 @@ class Requests:
 
     @completions.default
     def _completions(self) -> Sequence[Completion | None]:
-        return [each if isinstance(each, Completion) else None for each in self.outcomes]
+        return [request if isinstance(request, Completion) else None for request in self.outcomes]
 
     def prompt_indices(self) -> list[int | None]:
         """Where each request's prompt lies in the dataset; fillers repeat the pass."""
         indices = self.facts.prompt_indices
         length = len(indices)
-        return [indices[each.number % length] if length else None for each in self.outcomes]
+        return [indices[request.number % length] if length else None for request in self.outcomes]
 
     def prompts(self) -> list[str | None]:
         """The prompts' texts, where they are known."""
@@ -112,7 +112,7 @@ class Column:
 def of_outcome(name: str) -> Values:
     """A field that every outcome has."""
     get = attrgetter(name)
-    return lambda requests: [get(each) for each in requests.outcomes]
+    return lambda requests: [get(request) for request in requests.outcomes]
 
 
 def of_completion(name: str) -> Values:
@@ -139,7 +139,7 @@ def _amounts(requests: Requests) -> Sequence[object]:
 
 
 def _reasons(requests: Requests) -> Sequence[object]:
-    return [_utf8(each.reason) if isinstance(each, FailedCompletion) else None for each in requests.outcomes]
+    return [_utf8(request.reason) if isinstance(request, FailedCompletion) else None for request in requests.outcomes]
 
 
 def _output_sha256(requests: Requests) -> Sequence[object]:
@@ -197,7 +197,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "sent_unix_s",
         "Float64",
-        lambda requests: [each.sent_s + requests.facts.clock_offset_s for each in requests.outcomes],
+        lambda requests: [request.sent_s + requests.facts.clock_offset_s for request in requests.outcomes],
     ),
     Column(
         "rendered_sha256",

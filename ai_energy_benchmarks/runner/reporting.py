@@ -60,7 +60,7 @@ class Outputs:
     @property
     def writes_files(self) -> bool:
         """Whether the config's reporters write any file."""
-        return self.given is None and any(each.type != _CONSOLE for each in self.config.reporters)
+        return self.given is None and any(reporter.type != _CONSOLE for reporter in self.config.reporters)
 
     @contextmanager
     def keeping(self, record: Record) -> Iterator[Journal | None]:
@@ -74,7 +74,7 @@ class Outputs:
             return
         directory = self.config.output_dir
         with ExitStack() as stack:
-            if any(each.type != _CONSOLE and each.output_file is None for each in self.config.reporters):
+            if any(reporter.type != _CONSOLE and reporter.output_file is None for reporter in self.config.reporters):
                 stack.enter_context(held(directory, record.run_id))
             _name_what_is_left(directory)
             facts = run_facts(record.run_id, record.started_utc, record.clock_offset_s, record.environment)
@@ -93,11 +93,13 @@ class Outputs:
         A run that did not complete is written into its own directory, so that it replaces no completed one.
         """
         if self.given is not None:
-            return write_reports(result, [("", each) for each in self.given])
+            return write_reports(result, [("", reporter) for reporter in self.given])
         config = self.config if result.ending == "completed" else aside(self.config, result.run_id)
         chosen = sorted(config.reporters, key=_turn)
         made = composition.make_reporters(evolve(config, reporters=tuple(chosen)))
-        reported = write_reports(result, [(each.type, reporter) for each, reporter in zip(chosen, made, strict=True)])
+        reported = write_reports(
+            result, [(member.type, reporter) for member, reporter in zip(chosen, made, strict=True)]
+        )
         if journal is not None:
             journal.reported = reported.complete
             if not reported.complete:
@@ -144,13 +146,13 @@ def write_reports(result: BenchmarkResult, reporters: Sequence[tuple[str, Report
 
 def _name_what_is_left(directory: Path) -> None:
     if left := left_journals(directory):
-        names = ", ".join(each.name for each in left)
+        names = ", ".join(file.name for file in left)
         logger.warning(
             "%s holds what %d run(s) measured before they were killed (%s): ai-energy-benchmark recover %s",
             directory, len(left), names, directory,
         )  # fmt: skip
     if spills := left_spills(directory):
-        names = ", ".join(each.name for each in spills)
+        names = ", ".join(spill.name for spill in spills)
         logger.warning(
             "%s holds rows of killed runs (%s): ai-energy-benchmark recover --remove-spill %s",
             directory, names, directory,

@@ -163,20 +163,22 @@ def _null(value: object, _: object) -> None:
 def _literal(value: object, kind: Any) -> object:
     allowed = get_args(kind)
     # 1 == True in Python, so the type counts too.
-    if any(type(value) is type(each) and value == each for each in allowed):
+    if any(type(value) is type(literal) and value == literal for literal in allowed):
         return value
-    hint = nearest(value, [each for each in allowed if isinstance(each, str)]) if isinstance(value, str) else ""
+    hint = (
+        nearest(value, [literal for literal in allowed if isinstance(literal, str)]) if isinstance(value, str) else ""
+    )
     words = ", ".join(map(shown, allowed))
     raise wrong(f"must be {'one of ' if len(allowed) > 1 else ''}{words}, got {shown(value)}{hint}")
 
 
 def _union(converter: Converter) -> Hook:
     def structure(value: object, kind: Any) -> object:
-        members = [each for each in get_args(kind) if each is not type(None)]
+        members = [arg for arg in get_args(kind) if arg is not type(None)]
         if value is None and len(members) < len(get_args(kind)):
             return None
         failures = []
-        for member in sorted(members, key=lambda each: each is float):  # last, as it would take integers too
+        for member in sorted(members, key=lambda member: member is float):  # last, as it would take integers too
             try:
                 return converter.structure(value, member)
             except InvalidError as error:
@@ -210,7 +212,7 @@ def _mapping(converter: Converter) -> Hook:
             raise wrong(f"must be a mapping with keys, got {shown(value)}")
         part = get_args(kind)[1]
         # People write board numbers as keys without quotes.
-        named = {str(key): (each, part) for key, each in value.items()}
+        named = {str(key): (below, part) for key, below in value.items()}
         if len(named) < len(value):
             raise wrong(f"has a key both as text and as a number: {shown(value)}")
         return _gathered(converter, named)
@@ -250,7 +252,7 @@ def _json(value: object) -> object:
     if isinstance(value, (int, float)):
         return _int(value, int) if isinstance(value, int) else _float(value, float)
     if isinstance(value, Mapping):
-        parts: dict[Any, object] = {str(key): each for key, each in value.items()}
+        parts: dict[Any, object] = {str(key): below for key, below in value.items()}
         if len(parts) < len(value):
             raise wrong(f"has a key both as text and as a number: {shown(value)}")
     elif isinstance(value, (list, tuple)):
@@ -258,9 +260,9 @@ def _json(value: object) -> object:
     else:
         raise wrong(f"must be text, a number, true or false, null, a list or a mapping, got {shown(value)}")
     found, problems = {}, []
-    for key, each in parts.items():
+    for key, below in parts.items():
         try:
-            found[key] = _json(each)
+            found[key] = _json(below)
         except InvalidError as error:
             problems += [problem.below(key) for problem in error.problems]
     if problems:

@@ -56,6 +56,9 @@ def texts(module: Module) -> Iterator[tuple[ast.AST, str]]:
             silent.add(id(node.value))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and any(map(is_command, node.decorator_list)):
             yield node, ast.get_docstring(node) or ""
+        if isinstance(node, ast.JoinedStr):
+            silent |= {id(part) for part in node.values if isinstance(part, ast.Constant)}
+            yield node, "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
     for node in ast.walk(module.tree):
         shown = isinstance(node, ast.Constant) and id(node) not in silent
         if shown and isinstance(node.value, str) and " " in node.value.strip():

@@ -44,13 +44,15 @@ def refuse_other_kinds(directory: Path) -> None:
         BackendError: the checkpoint is an encoder-decoder, or an encoder alone.
     """
     config = _config(directory)
-    architectures = [str(each) for each in _listed(config.get("architectures"))]
+    architectures = [str(name) for name in _listed(config.get("architectures"))]
     if config.get("is_encoder_decoder") is True:
         raise BackendError(
             f"backend.model: {_named(architectures)} is an encoder-decoder; this package measures decoders",
             remedy=_REMEDY,
         )
-    if config.get("is_decoder") is not True and any(each.endswith("ForMaskedLM") for each in architectures):
+    if config.get("is_decoder") is not True and any(
+        architecture.endswith("ForMaskedLM") for architecture in architectures
+    ):
         raise BackendError(
             f"backend.model: {_named(architectures)} is an encoder, which fills in masked words and generates no text",
             remedy=_REMEDY,
@@ -85,7 +87,7 @@ def weights_fit(model: PreTrainedModel, info: Mapping[str, Collection[str]], dir
             remedy="choose a checkpoint that holds the whole model, with its head for generating text",
         )
     warnings = (f"the checkpoint has no weights for {_names(made_up)} of {kind}",) if made_up else ()
-    left = sorted(each for each in info.get("unexpected_keys", ()) if not _COMPUTED.search(each))
+    left = sorted(name for name in info.get("unexpected_keys", ()) if not _COMPUTED.search(name))
     if not left:
         return Fit((), warnings)
     said = f"the checkpoint{_of(directory)} holds {_names(left)}, which {kind} has no place for; they are not used"
@@ -104,7 +106,7 @@ def _only_the_text(model: PreTrainedModel, directory: Path) -> bool:
 
 def _first(pairs: Collection[object]) -> list[str]:
     """Names of weights of another shape, which transformers gives with both shapes."""
-    return [str(each[0]) if isinstance(each, tuple) else str(each) for each in pairs]
+    return [str(pair[0]) if isinstance(pair, tuple) else str(pair) for pair in pairs]
 
 
 def _names(weights: list[str]) -> str:
@@ -115,7 +117,7 @@ def _names(weights: list[str]) -> str:
 
 
 def _of(directory: Path) -> str:
-    architectures = [str(each) for each in _listed(_config(directory).get("architectures"))]
+    architectures = [str(name) for name in _listed(_config(directory).get("architectures"))]
     return f" of {_named(architectures)}" if architectures else ""
 
 

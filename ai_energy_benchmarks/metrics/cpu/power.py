@@ -90,9 +90,9 @@ def thread_power(cpu_model: str | None, asked_w: float | None, platform: str = "
         )
     rated = rated_cpus()
     words = _words(cpu_model or "")
-    matches = [each for each in rated if _is_part(words, _words(each.model))]
+    matches = [part for part in rated if _is_part(words, _words(part.model))]
     if matches:
-        best = max(matches, key=lambda each: len(_words(each.model)))
+        best = max(matches, key=lambda part: len(_words(part.model)))
         return ThreadPower(
             best.thread_w,
             f"CPU energy is modelled with {best.thread_w:.3g} W per hardware thread: "
@@ -143,13 +143,13 @@ def _relatives(words: Sequence[str], rated: Sequence[RatedCpu]) -> tuple[str, li
     for family, pattern in _GENERATIONS:
         if family.lower() not in words:
             continue
-        parts = [each for each in rated if family in each.model.split()]
+        parts = [part for part in rated if family in part.model.split()]
         own = _generation(words, pattern)
-        alike = [each for each in parts if own and own == _generation(_words(each.model), pattern)]
+        alike = [part for part in parts if own and own == _generation(_words(part.model), pattern)]
         if not alike:
             return f"{family} parts", parts
         cores = next((int(found[1]) for word in words if (found := _CORES.fullmatch(word))), None)
-        as_many = [each for each in alike if cores and each.threads == 2 * cores]
+        as_many = [part for part in alike if cores and part.threads == 2 * cores]
         return f"{family} parts of its generation{' and cores' if as_many else ''}", as_many or alike
     return "parts of its architecture", list(rated)
 

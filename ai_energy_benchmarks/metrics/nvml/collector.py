@@ -96,11 +96,11 @@ class NvmlCollector:
             stack.callback(shut_down, nvml)
             try:
                 self._boards = self._find_boards(nvml)
-                reachable = frozenset(each.board.device.id for each in self._boards if each.board.reachable)
+                reachable = frozenset(watched.board.device.id for watched in self._boards if watched.board.reachable)
                 self._counted = Counted(reachable.intersection(self._visible) or None)
             except nvml.NVMLError as error:
                 raise CollectorError(f"NVML does not list its GPUs: {error}") from error
-            pollers = [BoardPoller(nvml, each.board, self._options.poll_s, each) for each in self._boards]
+            pollers = [BoardPoller(nvml, watched.board, self._options.poll_s, watched) for watched in self._boards]
             for poller in pollers:
                 poller.poll()
             self._strangers.begin()
@@ -143,11 +143,11 @@ class NvmlCollector:
         watched = tuple(WatchedBoard(boards[i], delay, seen.shared.get(i), limits) for i in (*seen.indices, *hidden))
         if all(board.lost is not None for board in watched):
             raise CollectorError(f"no GPU can be measured: {'; '.join(_why(board) for board in watched)}")
-        self._notes = [*seen.notes, *seen.shared.values(), *(_why(each) for each in watched if each.lost)]
+        self._notes = [*seen.notes, *seen.shared.values(), *(_why(board) for board in watched if board.lost)]
         self._limits = tuple(
-            f"{each.board.device.id} has no energy counter ({each.board.counter_problem}): its power is integrated"
-            for each in watched
-            if each.integrates and not each.lost
+            f"{board.board.device.id} has no energy counter ({board.board.counter_problem}): its power is integrated"
+            for board in watched
+            if board.integrates and not board.lost
         )
         self._notes += self._limits
         return watched
@@ -161,7 +161,7 @@ class NvmlCollector:
                 self._remote = None
             elif self._may_move and any(poller.starved() for poller in pollers):
                 self._may_move = False
-                readable = {each.board.device.id: each for each in self._boards if each.lost is None}
+                readable = {watched.board.device.id: watched for watched in self._boards if watched.lost is None}
                 self._remote = RemoteSampler(readable, self._options.poll_s)
         if self._remote is not None:
             self._remote.close()
@@ -182,15 +182,15 @@ class NvmlCollector:
 
     def attach(self, workload: Workload) -> None:
         if workload.board_ids is not None:
-            named = whole_gpus(workload.board_ids, [each.board for each in self._boards])
+            named = whole_gpus(workload.board_ids, [watched.board for watched in self._boards])
             workload = evolve(workload, board_ids=named)
         self._workload = workload
         self._counted = self._choose(workload)
         self._strangers.attach(workload)
 
     def _choose(self, workload: Workload) -> Counted:
-        boards = [each.board for each in self._boards]
-        gpus = [Gpu(each.device.id, each.device.label, each.device.id, each.process_ids) for each in boards]
+        boards = [watched.board for watched in self._boards]
+        gpus = [Gpu(board.device.id, board.device.label, board.device.id, board.process_ids) for board in boards]
         return counted(workload, gpus, self._visible)
 
     def counted_devices(self) -> frozenset[str] | None:

@@ -25,9 +25,9 @@ def efficiency(result: BenchmarkResult) -> dict[str, Any]:
         "flop": _flop(result.engine, work) if result.engine and work else None,
         "flop_absent": None if work else _why_absent(result),
         "flop_per_j": {
-            name: work.total / each.energy_j
-            for name, each in energies(result.summary).items()
-            if work and each.resolved and each.energy_j > 0
+            name: work.total / energy.energy_j
+            for name, energy in energies(result.summary).items()
+            if work and energy.resolved and energy.energy_j > 0
         },
         "utilisation": _utilisation(result, work) if work else None,
     }
@@ -37,8 +37,8 @@ def _energy_delay(result: BenchmarkResult) -> dict[str, Any]:
     """Energy of a pass times its duration: what is saved by running slower does not look like a gain."""
     duration_s = result.summary.duration_s
     return {
-        name: units.bounded(each.bounds_j * duration_s, resolved=each.resolved)
-        for name, each in energies(result.summary).items()
+        name: units.bounded(energy.bounds_j * duration_s, resolved=energy.resolved)
+        for name, energy in energies(result.summary).items()
     }
 
 
@@ -49,7 +49,7 @@ def _work(result: BenchmarkResult) -> flops.Work | None:
     if shape is None or not trials or _doubt(result) is not None:
         return None
     works = [_of_trial(shape, trial) for trial in trials]
-    mean = flops.Work(fmean(each.prefill for each in works), fmean(each.decode for each in works))
+    mean = flops.Work(fmean(work.prefill for work in works), fmean(work.decode for work in works))
     return mean if mean.total > 0 else None
 
 
@@ -96,15 +96,15 @@ def _utilisation(result: BenchmarkResult, work: flops.Work) -> dict[str, Any] | 
     engine, duration_s = result.engine, result.summary.duration_s
     arithmetic = arithmetic_of(engine.dtype, engine.settings.get("quantization")) if engine else None
     used = engine.board_ids if engine and engine.board_ids else ()
-    boards = [each for each in result.environment.boards if each.id in used]
-    peaks = [peak(each.name, arithmetic) for each in boards]
-    known = [each for each in peaks if each is not None]
+    boards = [board for board in result.environment.boards if board.id in used]
+    peaks = [peak(board.name, arithmetic) for board in boards]
+    known = [gpu_peak for gpu_peak in peaks if gpu_peak is not None]
     if not known or len(known) < len(used) or duration_s <= 0:
         return None
-    peak_flop_per_s = sum(each.flop_per_s for each in known)
+    peak_flop_per_s = sum(gpu_peak.flop_per_s for gpu_peak in known)
     return {
         "share_of_peak": work.total / duration_s / peak_flop_per_s,
         "peak_flop_per_s": peak_flop_per_s,
         "arithmetic": arithmetic,
-        "source": "; ".join(dict.fromkeys(each.source for each in known)),
+        "source": "; ".join(dict.fromkeys(gpu_peak.source for gpu_peak in known)),
     }

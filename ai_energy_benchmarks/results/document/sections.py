@@ -28,7 +28,7 @@ MOST_TRIALS = 30
 
 def components(summary: Summary) -> dict[str, Any]:
     """Energy of one pass by component, and of their ``total``, in joules and watts."""
-    return {name: _component(each) for name, each in energies(summary).items()}
+    return {name: _component(component) for name, component in energies(summary).items()}
 
 
 def _component(energy: ComponentEnergy) -> dict[str, Any]:
@@ -85,27 +85,27 @@ def _in_ms(seconds: Distribution | None) -> dict[str, Any] | None:
 def totals(trials: Sequence[Trial]) -> dict[str, Any]:
     """Sums over all trials, those that were cut short too; a component only if every trial has it."""
     counts = together(trial_figures(trial).counts for trial in trials)
-    energy = [window_energies(each.measurement) for each in trials]
+    energy = [window_energies(trial.measurement) for trial in trials]
     return {
         "trials": len(trials),
         "requests": counts.succeeded + counts.failed,
         "failed": counts.failed,
-        "duration_s": sum(each.duration_s for each in trials),
+        "duration_s": sum(trial.duration_s for trial in trials),
         "prompt_tokens": counts.prompt_tokens,
         "output_tokens": counts.output_tokens,
         "token_sources": sorted(counts.sources),
         "energy_j": {
-            name: _sum_j([each[name] for each in energy])
+            name: _sum_j([part[name] for part in energy])
             for name in COMPONENTS
-            if energy and all(name in each for each in energy)
+            if energy and all(name in part for part in energy)
         },
     }
 
 
 def trial_rows(trials: Sequence[Trial], steady: SteadyState | None, clock_offset_s: float) -> dict[str, Any]:
     """Each trial with its own figures; past a limit only the number of those left out."""
-    figures = {each.number: each for each in steady.trials} if steady else {}
-    rows = [_trial(each, figures, clock_offset_s) for each in trials[:MOST_TRIALS]]
+    figures = {trial.number: trial for trial in steady.trials} if steady else {}
+    rows = [_trial(trial, figures, clock_offset_s) for trial in trials[:MOST_TRIALS]]
     return {"trials": rows, "trials_left_out": len(trials) - len(rows)}
 
 
@@ -140,7 +140,7 @@ def step(step: Step, clock_offset_s: float) -> dict[str, Any]:
 
 def _sum_j(windows: Sequence[Mapping[str, float | None]]) -> float | None:
     """Sum of the estimates; None if one of them is withheld."""
-    known = [energy_j for each in windows if (energy_j := each["energy_j"]) is not None]
+    known = [energy_j for window in windows if (energy_j := window["energy_j"]) is not None]
     return sum(known) if len(known) == len(windows) else None
 
 
@@ -162,8 +162,8 @@ def conditions(result: BenchmarkResult) -> list[dict[str, Any]]:
 def devices(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     """Every device that a meter saw, the workload's and others, with its mean energy per trial."""
     readings: dict[tuple[str, str, str], list[Reading]] = {}
-    for each in _readings(counting_trials(trials)):
-        readings.setdefault((each.device.component, each.device.id, each.meter), []).append(each)
+    for reading in _readings(counting_trials(trials)):
+        readings.setdefault((reading.device.component, reading.device.id, reading.meter), []).append(reading)
     return [
         {
             "component": own[0].device.component,
@@ -185,4 +185,4 @@ def _mean_energy(own: Sequence[Reading]) -> dict[str, float | None]:
 
 
 def _readings(trials: Iterable[Trial]) -> Iterable[Reading]:
-    return (reading for each in trials if each.measurement for reading in each.measurement.readings)
+    return (reading for trial in trials if trial.measurement for reading in trial.measurement.readings)

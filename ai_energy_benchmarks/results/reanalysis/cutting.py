@@ -22,13 +22,14 @@ SeriesByName = Mapping[tuple[Quantity, str, str], Series]
 
 def by_name(samples: Samples) -> SeriesByName:
     """Quantity, device id and meter → series."""
-    return {(each.quantity, each.device.id, each.meter): each for each in samples.series}
+    return {(series.quantity, series.device.id, series.meter): series for series in samples.series}
 
 
 def measured_again(measurement: Measurement, of: SeriesByName) -> Measurement:
     """Every reading anew from its raw series; one that left no recipe stays as it was recorded."""
     readings = tuple(
-        each if each.recipe is None else _followed(each, each.recipe, of) or each for each in measurement.readings
+        reading if reading.recipe is None else _followed(reading, reading.recipe, of) or reading
+        for reading in measurement.readings
     )
     return evolve(measurement, readings=readings)
 
@@ -49,9 +50,9 @@ def cut_trial(trial: Trial, from_s: float, to_s: float, of: SeriesByName) -> Tri
             remedy="choose an earlier --from",
         )
     measurement = trial.measurement and cut_measurement(trial.measurement, start_s, stop_s, of)
-    parts = (_cut_outcome(each, start_s, stop_s) for each in trial.outcomes)
-    outcomes = tuple(each for each in parts if each is not None)
-    fillers = (_cut_outcome(each, start_s, stop_s) for each in filler_completions(trial))
+    parts = (_cut_outcome(outcome, start_s, stop_s) for outcome in trial.outcomes)
+    outcomes = tuple(part for part in parts if part is not None)
+    fillers = (_cut_outcome(completion, start_s, stop_s) for completion in filler_completions(trial))
     return evolve(
         trial,
         start_s=start_s,
@@ -61,7 +62,7 @@ def cut_trial(trial: Trial, from_s: float, to_s: float, of: SeriesByName) -> Tri
         client=None,
         server=None,
         server_load=None,
-        fillers=tuple(each for each in fillers if each is not None),
+        fillers=tuple(filler for filler in fillers if filler is not None),
         steady=None,
         steady_absent="",
     )
@@ -96,13 +97,17 @@ def cut_measurement(measurement: Measurement, start_s: float, stop_s: float, of:
     """A component of which one reading cannot be cut is absent: its other devices are not the whole."""
     lost: dict[Component, str] = {}
     readings = []
-    for each in measurement.readings:
-        shorter = cut_reading(each, start_s, stop_s, of)
+    for reading in measurement.readings:
+        shorter = cut_reading(reading, start_s, stop_s, of)
         if shorter is not None:
             readings.append(shorter)
-        elif each.counted:
-            lost[each.device.component] = f"{each.meter} left no series from which a part of a trial could be separated"
-    kept = tuple(evolve(each, counted=each.counted and each.device.component not in lost) for each in readings)
+        elif reading.counted:
+            lost[reading.device.component] = (
+                f"{reading.meter} left no series from which a part of a trial could be separated"
+            )
+    kept = tuple(
+        evolve(reading, counted=reading.counted and reading.device.component not in lost) for reading in readings
+    )
     return evolve(
         measurement,
         start_s=start_s,

@@ -36,8 +36,8 @@ def of_a_part(
 
 def _load(recorded: Sequence[Trial], cut: Sequence[Trial]) -> Iterator[Finding]:
     """Requests in flight in the part; what the server ran is only known of the steady state, and held against it."""
-    parts = {each.number: each for each in counting_trials(cut)}
-    served = [each for each in recorded if each.number in parts and each.client is not None]
+    parts = {trial.number: trial for trial in counting_trials(cut)}
+    served = [trial for trial in recorded if trial.number in parts and trial.client is not None]
     yield from concurrency_findings(served, parts)
     yield from running_findings(served)
 
@@ -46,21 +46,21 @@ def _with_whole_latencies(
     summary: Summary, recorded: tuple[Trial, ...], cut: tuple[Trial, ...], slo: Slo | None
 ) -> Summary:
     """Latencies and goodput are of the requests sent in the part, whole: one that is cut has none. Gaps are its own."""
-    parts = {each.number: each for each in counting_trials(cut)}
+    parts = {trial.number: trial for trial in counting_trials(cut)}
     sent = [
         (
-            [each for each in trial.outcomes if part.start_s <= each.sent_s < part.stop_s],
+            [outcome for outcome in trial.outcomes if part.start_s <= outcome.sent_s < part.stop_s],
             part.duration_s,
         )
         for trial in recorded
         if (part := parts.get(trial.number)) is not None
     ]
-    whole = pooled(each for outcomes, _ in sent for each in outcomes if isinstance(each, Completion))
+    whole = pooled(outcome for outcomes, _ in sent for outcome in outcomes if isinstance(outcome, Completion))
     in_part = goodput(sent, slo)
     if in_part is not None and any(trial.fillers for trial in cut):
         in_part = evolve(in_part, requests_per_s=None)  # fillers were served too, and are in no count of requests
     # Tokens of a cut request are spread over its events, so only the whole trials tell what an event carries.
-    per_event = pooled(each for trial in recorded for each in trial.completions).tokens_per_event
+    per_event = pooled(completion for trial in recorded for completion in trial.completions).tokens_per_event
     chunks, gaps_s = not_single(per_event), summary.itl_s or summary.inter_chunk_s
     return evolve(
         summary,

@@ -88,7 +88,7 @@ class Changes:
             raise ConfigError(
                 f"the part from {self.from_s or 0:g} s to {self.to_s:g} s is empty", remedy="choose a later --to"
             )
-        measured = {each.name for each in recorded.steps if each.measurement is not None}
+        measured = {step.name for step in recorded.steps if step.measurement is not None}
         if self.baseline != "both" and not measured & set(_STEPS[self.baseline]):
             raise ConfigError(f"the run measured no {self.baseline} idle", remedy="choose another --baseline")
 
@@ -115,9 +115,9 @@ def _again(stored: Stored, changes: Changes) -> BenchmarkResult:
     recorded = stored.result
     changes.check(recorded)
     of = by_name(recorded.samples)
-    trials = tuple(_trial(each, changes, of) for each in _kept(recorded.trials, changes.dropped))
+    trials = tuple(_trial(trial, changes, of) for trial in _kept(recorded.trials, changes.dropped))
     steps = tuple(
-        evolve(each, measurement=each.measurement and measured_again(each.measurement, of)) for each in recorded.steps
+        evolve(step, measurement=step.measurement and measured_again(step.measurement, of)) for step in recorded.steps
     )
     required = required_components(stored.config, recorded.engine, trials, steps, recorded.samples)
     summary = summarise(trials, steps, _STEPS[changes.baseline], stored.config.scenario.slo, required)
@@ -159,7 +159,7 @@ def _of_dropped(changes: Changes, recorded: Verdict) -> tuple[Finding, ...]:
     """That trials were left out, with the verdict on all of them: whoever chooses trials can choose a figure."""
     if not changes.dropped:
         return ()
-    checks = dict.fromkeys(each.check for each in recorded.reasons if each.level == recorded.level)
+    checks = dict.fromkeys(reason.check for reason in recorded.reasons if reason.level == recorded.level)
     because = f" ({', '.join(checks)})" if recorded.level != "PASS" else ""
     trials = f"trial{'s' if len(changes.dropped) > 1 else ''} {', '.join(map(str, sorted(changes.dropped)))}"
     message = f"{trials} skipped by hand; the recorded verdict on all trials is {recorded.level}{because}"
@@ -185,10 +185,10 @@ def _trial(trial: Trial, changes: Changes, of: SeriesByName) -> Trial:
 
 
 def _kept(trials: tuple[Trial, ...], dropped: frozenset[int]) -> tuple[Trial, ...]:
-    unknown = sorted(dropped - {each.number for each in trials})
+    unknown = sorted(dropped - {trial.number for trial in trials})
     if unknown:
         raise ConfigError(f"there is no trial {unknown[0]}; the run has {len(trials)}")
-    kept = tuple(each for each in trials if each.number not in dropped)
+    kept = tuple(trial for trial in trials if trial.number not in dropped)
     if trials and not kept:
         raise ConfigError("no trial is left", remedy="drop fewer trials")
     return kept

@@ -20,13 +20,13 @@ _WIDEST = 0.25
 
 def slice_edges(start_s: float, stop_s: float, number: int) -> tuple[float, ...]:
     """The edges of so many slices of equal length."""
-    inner = (start_s + (stop_s - start_s) * each / number for each in range(1, number))
+    inner = (start_s + (stop_s - start_s) * index / number for index in range(1, number))
     return (start_s, *inner, stop_s)
 
 
 def possible_edges(start_s: float, stop_s: float) -> list[tuple[float, ...]]:
     """The edges of every division whose slices are long enough, the finest first."""
-    return [slice_edges(start_s, stop_s, each) for each in _NUMBERS if (stop_s - start_s) / each >= _SHORTEST_S]
+    return [slice_edges(start_s, stop_s, number) for number in _NUMBERS if (stop_s - start_s) / number >= _SHORTEST_S]
 
 
 def sliced(measurement: Measurement, of: SeriesByName) -> Slices | None:
@@ -38,11 +38,11 @@ def sliced(measurement: Measurement, of: SeriesByName) -> Slices | None:
     Returns:
         None where a meter's readings are too far apart, or cannot be cut at all, or the window is too short.
     """
-    counting = {_name(each) for each in measurement.readings if each.counted}
+    counting = {_name(reading) for reading in measurement.readings if reading.counted}
     best: Slices | None = None
     for edges_s in possible_edges(measurement.start_s, measurement.stop_s):
         found = slices_at(measurement, edges_s, of)
-        names = {(each.device_id, each.meter) for each in found.devices}
+        names = {(device.device_id, device.meter) for device in found.devices}
         if counting <= names:
             return found
         if best is None or len(found.devices) > len(best.devices):
@@ -53,17 +53,17 @@ def sliced(measurement: Measurement, of: SeriesByName) -> Slices | None:
 def slices_at(measurement: Measurement, edges_s: Sequence[float], of: SeriesByName) -> Slices:
     """The energy of each slice, of every device whose slices can be told from one another."""
     devices = []
-    for each in measurement.readings:
-        energies_j = _energies_j(each, edges_s, of)
+    for reading in measurement.readings:
+        energies_j = _energies_j(reading, edges_s, of)
         if energies_j is not None:
-            devices.append(SliceEnergies(each.device.id, each.meter, energies_j))
+            devices.append(SliceEnergies(reading.device.id, reading.meter, energies_j))
     return Slices(tuple(edges_s), tuple(devices))
 
 
 def steady_again(window: SteadyWindow, of: SeriesByName) -> SteadyWindow:
     """A steady window with every energy computed from the raw series again."""
     parts = (window.measurement, window.first_half, window.second_half)
-    whole, first, second = (each and measured_again(each, of) for each in parts)
+    whole, first, second = (part and measured_again(part, of) for part in parts)
     slices = window.slices
     if slices is not None and whole is not None:
         slices = slices_at(whole, slices.edges_s, of)
@@ -83,6 +83,6 @@ def _energies_j(reading: Reading, edges_s: Sequence[float], of: SeriesByName) ->
             return None
         parts.append(part)
     half_widths_j = sum(part.bounds_j.half_width for part in parts)
-    if half_widths_j > _WIDEST * sum(each.energy_j for each in parts):
+    if half_widths_j > _WIDEST * sum(part.energy_j for part in parts):
         return None
-    return tuple(each.energy_j for each in parts)
+    return tuple(part.energy_j for part in parts)

@@ -101,7 +101,7 @@ def _headline(documents: Mapping[int, Document]) -> str | None:
 
 
 def _completed(study: Path, manifest: Manifest, cell: Cell) -> Iterator[tuple[int, Document]]:
-    for attempt in sorted(manifest.completed(cell.id), key=lambda each: each.cycle):
+    for attempt in sorted(manifest.completed(cell.id), key=lambda attempt: attempt.cycle):
         yield attempt.cycle, load_document(study / attempt.directory / RESULT_FILE)
 
 
@@ -135,14 +135,16 @@ def _estimate(figures: Sequence[Quoted], documents: Mapping[int, Document], figu
     limits = [number(block(of, "components", component).get("sensor_gain_limit")) for of in documents.values()]
     known = [limit for limit in limits if limit is not None]
     gain = max(known) / _ROOT_3 if known and figure.kind == "energy" else None
-    return estimate([each.value for each in figures], [(each.low, each.high) for each in figures], gain)
+    return estimate([figure.value for figure in figures], [(figure.low, figure.high) for figure in figures], gain)
 
 
 def _edge(figures: Sequence[Quoted]) -> float:
     if not figures:
         return 0.0
-    mean = fmean(each.value for each in figures)
-    return max(0.0, mean - fmean(each.low for each in figures), fmean(each.high for each in figures) - mean) / mean
+    mean = fmean(figure.value for figure in figures)
+    return (
+        max(0.0, mean - fmean(figure.low for figure in figures), fmean(figure.high for figure in figures) - mean) / mean
+    )
 
 
 def _work(documents: Mapping[int, Document]) -> dict[str, str]:
@@ -153,10 +155,10 @@ def _work(documents: Mapping[int, Document]) -> dict[str, str]:
 
 def _others(documents: Sequence[Document], component: str) -> dict[str, float]:
     found = {}
-    for figure in (OUTPUT_TOKENS_PER_S, *(each for each in FIGURES.values() if each.kind == "latency")):
+    for figure in (OUTPUT_TOKENS_PER_S, *(latency for latency in FIGURES.values() if latency.kind == "latency")):
         values = [value for document in documents if isinstance(value := quoted(document, figure, component), Quoted)]
         if values:
-            found[figure.name] = fmean(each.value for each in values)
+            found[figure.name] = fmean(value.value for value in values)
     return found
 
 

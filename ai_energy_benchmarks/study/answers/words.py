@@ -33,13 +33,13 @@ def markdown(answers: Answers) -> str:
     rows = [_HEAD, ("---",) * len(_HEAD), *_rows(answers)]
     table = [f"| {' | '.join(map(safe, row))} |" for row in rows]
     text = [
-        *(f"**{safe(each)}**" for each in sentences(answers)),
+        *(f"**{safe(sentence)}**" for sentence in sentences(answers)),
         "",
         f"{_unit(answers)}, over processes:",
         "",
         *table,
     ]
-    return "\n".join([*text, "", *(f"- {safe(each.strip())}" for each in _details(answers) if each.strip()), ""])
+    return "\n".join([*text, "", *(f"- {safe(detail.strip())}" for detail in _details(answers) if detail.strip()), ""])
 
 
 def plain(answers: Answers) -> dict[str, object]:
@@ -51,11 +51,11 @@ def plain(answers: Answers) -> dict[str, object]:
         "unit": answers.figure.unit,
         "component": answers.component,
         "cells": [_cell(cell, answers) for cell in answers.cells],
-        "candidates": [asdict(each) for each in answers.candidates],
-        "pairs": [asdict(each) for each in answers.pairs],
+        "candidates": [asdict(candidate) for candidate in answers.candidates],
+        "pairs": [asdict(pair) for pair in answers.pairs],
         "over_reference": None if answers.reference is None else asdict(answers.reference),
-        "against_control": [asdict(each) for each in answers.controlled],
-        "main_effects": None if isinstance(answers.effects, str) else [asdict(each) for each in answers.effects],
+        "against_control": [asdict(comparison) for comparison in answers.controlled],
+        "main_effects": None if isinstance(answers.effects, str) else [asdict(effect) for effect in answers.effects],
         "main_effects_absent": answers.effects if isinstance(answers.effects, str) else None,
         "pareto_front": {"against": answers.front_figure.name, "cells": list(answers.front)},
         "meets_objectives": None if answers.meeting is None else list(answers.meeting),
@@ -123,7 +123,7 @@ def _best(answers: Answers, among: Sequence[MeasuredCell], candidates: Sequence[
         return f"{said} is the only one."
     if not candidates:
         return f"{said} has the best mean; without a second cycle nothing is known of the scatter."
-    rivals = [each.name for each in candidates if each.may_be_best and each.name != best.name]
+    rivals = [candidate.name for candidate in candidates if candidate.may_be_best and candidate.name != best.name]
     if rivals:
         more = f" and {len(rivals) - 3} more" if len(rivals) > 3 else ""
         return f"{said} has the best mean; {', '.join(rivals[:3])}{more} cannot be excluded as the {adjective}."
@@ -138,7 +138,10 @@ def _value(cell: MeasuredCell) -> str:
 
 
 def _rows(answers: Answers) -> list[tuple[str, ...]]:
-    against_best = {each.name: f"{each.over_best_low:.3f} to {each.over_best_high:.3f}" for each in answers.candidates}
+    against_best = {
+        candidate.name: f"{candidate.over_best_low:.3f} to {candidate.over_best_high:.3f}"
+        for candidate in answers.candidates
+    }
     rows = []
     for cell in answers.ranked[:_MOST_ROWS]:
         estimate = cell.estimate
