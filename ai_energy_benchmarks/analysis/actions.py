@@ -68,7 +68,7 @@ ACTIONS: Mapping[str, str] = {
     "truncation": "choose shorter prompts, or a model with a longer context",
     "unencrypted key": "use https, or a key that may be seen on the network",
     "uncounted GPU worked": "name the engine's GPUs in backend.device_ids",
-    "warm-up": "raise protocol.warmup.most, and let nothing else use the machine",
+    "warm-up": "raise protocol.warmup.max_requests, and let nothing else use the machine",
     "window": "run again; if it happens again, use another meter",
     "window edges": f"{_LONGER}, so that its edges weigh less",
     "window resolved": _LONGER,

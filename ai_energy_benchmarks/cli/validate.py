@@ -83,7 +83,7 @@ def plan(config: BenchmarkConfig, most_output_tokens: int) -> Iterator[str]:
     requests = protocol.trials * scenario.num_samples
     yield (
         f"measure {_counted(protocol.trials, 'trial')} of {_counted(scenario.num_samples, 'request')} from "
-        f"{scenario.dataset_name}, in batches of at most {size}, {config.load.concurrency} at once"
+        f"{scenario.dataset_name}, {_at_a_time(size, config.load.concurrency)}"
     )
     each = f"{most} each" if most_output_tokens == scenario.num_samples * most else "the dataset decides their lengths"
     in_all = protocol.trials * most_output_tokens
@@ -101,6 +101,14 @@ def _reports(config: BenchmarkConfig) -> str:
         return f"no report; other files go to {config.output_dir}"
     names = ", ".join(reporter.type for reporter in config.reporters)
     return f"reports: {names}; files go to {config.output_dir}"
+
+
+def _at_a_time(batch_size: int, concurrency: int) -> str:
+    if batch_size == concurrency == 1:
+        return "one at a time"
+    batches = f"in batches of at most {batch_size}" if batch_size > 1 else ""
+    in_flight = f"{concurrency} in flight" if concurrency > 1 else ""
+    return ", ".join(filter(None, (batches, in_flight)))
 
 
 def _conversions(metrics: MetricsConfig) -> Iterator[str]:

@@ -108,7 +108,7 @@ def test_validate_says_what_a_run_would_do(config: Path) -> None:
         "  measure idle power with the model loaded, before and after the trials (10 s each)",
         "  warm up with 1 request that no trial measures",
         "  generate until the GPUs are steady, if a meter reports their power (at most 300 s)",
-        "  measure 5 trials of 4 requests from builtin, in batches of at most 1, 1 at once",
+        "  measure 5 trials of 4 requests from builtin, one at a time",
         "    in all 20 requests with at most 160 output tokens (8 each)",
         "  measure energy with: auto",
         "  state emissions at the wall (1.2 times what the meters see) at 50 g/kWh and PUE 1.5 (the grid)",

@@ -10,10 +10,13 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.actions import ACTIONS, OTHERWISE, with_action
 from ai_energy_benchmarks.analysis.verdict import Planned
+from ai_energy_benchmarks.config.key_paths import _below
+from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.power import Recipe
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.reporters.figures import as_known, fixed
 from ai_energy_benchmarks.reporters.headline import sentence
+from ai_energy_benchmarks.text.problems import dotted
 from tests.factories import CPU, GPU, completion, reading, result, trial, verdict
 
 GUESS = Recipe("fresh", "cpu_time_s", "", 0, 1, guessed=True)
@@ -123,3 +126,14 @@ def test_a_run_for_the_score_is_compared_with_its_method() -> None:
     assert message(Planned(5, score_prompts=1000)).startswith("shortened protocol: 5 of AI Energy Score's 10 runs; fix")
     assert message(Planned(10, score_prompts=1000)).startswith("10 trials, ")
     assert message(Planned(5)).startswith("5 trials, ")
+
+
+def test_every_key_in_an_action_is_a_setting() -> None:
+    """Whoever follows it finds the key; options of a backend stand below backend.options."""
+    keys = {dotted(path) for path in _below(BenchmarkConfig, ())}
+    named = {
+        key
+        for action in ACTIONS.values()
+        for key in re.findall(r"\b(?:protocol|scenario|load|backend|metrics)\.[\w.]*\w", action)
+    }
+    assert sorted(key for key in named if key not in keys and not key.startswith("backend.options.")) == []
