@@ -47,10 +47,12 @@ echo "ok  a plain base"
 
 torch=torch==$(sed -n 's/^torch==//p' constraints.txt)
 mkdir -m 0777 "$work/results" && mkdir -m 0755 "$work/closed"
-model=${MODEL:-$("$python" -c 'from pathlib import Path
+model=$work/model
+cp -rL "${MODEL:-$("$python" -c 'from pathlib import Path
 from ai_energy_benchmarks.backends.model import small_model
 from ai_energy_benchmarks.domain.progress import Silent
-print(small_model.converted(Silent(), Path.home() / ".cache/ai_energy_benchmarks/models").directory)')}
+print(small_model.converted(Silent(), Path.home() / ".cache/ai_energy_benchmarks/models").directory)')}" "$model"
+chmod -R a+rX "$model" "$work"
 
 # in_image CONTAINER VOLUMES… -- ARGUMENTS…: the image's own entry point, as a user without a line in /etc/passwd.
 in_image() {

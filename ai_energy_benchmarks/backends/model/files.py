@@ -136,8 +136,7 @@ def _check_directory(model: str, path: Path) -> None:
 
 def _check_gguf(path: Path) -> None:
     _check_pointer(path)
-    with path.open("rb") as file:
-        magic = file.read(4)
+    magic = _beginning(path, 4)
     if magic != b"GGUF":
         raise BackendError(
             f"{path.name} does not begin like a GGUF file (found {magic!r})",
@@ -147,6 +146,15 @@ def _check_gguf(path: Path) -> None:
 
 def _check_pointer(path: Path) -> None:
     """A clone without Git LFS leaves text files of some 130 bytes in the place of weights."""
-    with path.open("rb") as file:
-        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-            raise BackendError(f"{path.name} is a Git LFS pointer, not weights", remedy="run: git lfs pull")
+    if _beginning(path, len(_LFS_POINTER)) == _LFS_POINTER:
+        raise BackendError(f"{path.name} is a Git LFS pointer, not weights", remedy="run: git lfs pull")
+
+
+def _beginning(path: Path, size_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(size_bytes)
+    except OSError as error:
+        raise BackendError(
+            f"cannot read {path}: {error.strerror}", remedy="let the user who runs the benchmark read the model's files"
+        ) from error
