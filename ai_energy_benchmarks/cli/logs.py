@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.safety.files import special_kind
 from ai_energy_benchmarks.safety.printable import printable
 
 P = ParamSpec("P")
@@ -56,6 +58,8 @@ def set_up(verbose: int, log_file: Path | None) -> None:
         return
     try:
         log_file.parent.mkdir(parents=True, exist_ok=True)
+        if special_kind(log_file) == "a pipe":  # which waits until it is read
+            raise OSError(errno.EINVAL, "it is a pipe", str(log_file))
         file = logging.FileHandler(log_file, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--log-file {log_file} cannot be written: {error}", remedy="name another file") from error

@@ -21,6 +21,8 @@ RENAMED: Mapping[Path, Mapping[str, str]] = {
 
 def with_new_name(problem: Problem) -> Problem:
     """A problem of an unknown key that was renamed, with its new name instead of a guess."""
+    if not problem.path:  # of the config as a whole
+        return problem
     *block, key = problem.path
     new = _renamed(tuple(block)).get(str(key))
     if problem.unknown is None or new is None:

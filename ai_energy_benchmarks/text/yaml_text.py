@@ -16,7 +16,7 @@ import yaml
 from attrs import field, frozen
 
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.safety.files import special_kind
+from ai_energy_benchmarks.safety.files import refuse_special
 from ai_energy_benchmarks.safety.keys import is_secret
 from ai_energy_benchmarks.safety.marking import SECRET_NUMBERS, Secret, from_variables, marked
 from ai_energy_benchmarks.safety.urls import HIDDEN
@@ -208,8 +208,7 @@ def read(file: File, *, otherwise: str = "") -> Document:
         ConfigError: it cannot be read, is not UTF-8 or is not YAML.
     """
     try:
-        if (kind := special_kind(file)) is not None:
-            raise ConfigError(f"{file} is {kind}, not a config file", remedy="save the config in a file")
+        refuse_special(file)
         with file.open(encoding="utf-8-sig") as opened:
             text = opened.read(MOST_BYTES + 1)
     except FileNotFoundError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from ai_energy_benchmarks.backends.alone import running_alone
 from ai_energy_benchmarks.backends.server.file_limit import too_few_files
+from ai_energy_benchmarks.cli.logs import set_up
 from ai_energy_benchmarks.config.loading import config_from_yaml, load_config
 from ai_energy_benchmarks.datasets.base import DatasetSettings
 from ai_energy_benchmarks.datasets.local import LocalDataset, LocalOptions
@@ -95,6 +97,19 @@ def test_pipes_and_devices_are_refused_as_inputs(read: object, pipe: Path, tmp_p
     for path in (pipe, link):
         with pytest.raises((ConfigError, DatasetError), match=r"a pipe|a device"):
             read(path)
+
+
+def test_a_log_file_that_is_a_pipe_is_refused(pipe: Path) -> None:
+    """It would wait for a reader."""
+    logger = logging.getLogger("ai_energy_benchmarks")
+    level, handlers = logger.level, list(logger.handlers)
+    try:
+        with pytest.raises(ConfigError, match="it is a pipe") as caught:
+            set_up(0, pipe)
+    finally:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+    assert str(caught.value).count("fix:") == 1
 
 
 def test_a_lock_that_another_holds_is_waited_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
