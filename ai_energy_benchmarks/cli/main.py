@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "batch": "ai_energy_benchmarks.cli.batch:batch",
     "rate": "ai_energy_benchmarks.cli.rate:rate",
     "report": "ai_energy_benchmarks.cli.report:report",
+    "export": "ai_energy_benchmarks.cli.export:export",
     "import": "ai_energy_benchmarks.cli.import_:import_results",
     "submit": "ai_energy_benchmarks.cli.submission:submit",
     "verify": "ai_energy_benchmarks.cli.submission:verify",
