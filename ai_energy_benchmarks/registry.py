@@ -139,7 +139,7 @@ def readiness(kind: Kind, name: str, environment: Environment) -> Readiness:
         try:
             found: Readiness = ask(member, environment)
         except (AttributeError, TypeError, ValueError) as error:  # a plugin that lacks a part of its contract
-            return Readiness("missing", f"{member.__qualname__} is no {kind[:-1]} as its contract has it: {error}")
+            return Readiness("missing", f"{member.__qualname__} is not a {kind[:-1]} as its contract requires: {error}")
         return found
     return packages_readiness(getattr(member, "REQUIRES", ()))
 

@@ -10,7 +10,7 @@ from ai_energy_benchmarks.domain.verdict import Finding
 
 _LONGER = "measure longer passes: raise scenario.num_samples or the output tokens"
 _QUIET = "close other programs, or measure when the machine is at rest, and run again"
-_SERVER_LOG = "look into the server's log and its settings"
+_SERVER_LOG = "check the server's log and its settings"
 _OWN_GPU = "give the benchmark a GPU of its own, and run again"
 _COOL = "cool the GPU, or lower its power limit or clocks, and run again"
 _LENGTHEN_IDLE = "raise protocol.resident_idle_s, and let nothing else use the machine"
@@ -36,7 +36,7 @@ ACTIONS: Mapping[str, str] = {
     "idle share": "quote the gross energy, or use more of the GPU: a larger batch or load.concurrency",
     "journal": "free space in output_dir",
     "machine suspended": "keep the machine from sleeping, and run again",
-    "meter": "look whether the meter still works: ai-energy-benchmark doctor",
+    "meter": "check that the meter still works: ai-energy-benchmark doctor",
     "other devices": _OWN_GPU,
     "outliers": _QUIET,
     "output limit": "use a server that keeps to max_tokens",

@@ -28,7 +28,7 @@ def beat_findings(summary: Summary, trials: Sequence[Trial]) -> Iterator[Finding
         return
     share = "that period" if steps == 1 else f"1/{steps} of that period"
     message = (
-        f"{', '.join(names)}: its power sensor looks 25 ms of every 100 ms, and a step of {1e3 * gaps.p50:.3g} ms is "
+        f"{', '.join(names)}: its power sensor samples 25 ms of every 100 ms, and a step of {1e3 * gaps.p50:.3g} ms is "
         f"about {share}: it may see the same part of each step, which no interval here includes"
     )
     yield Finding("INFO", "sensor beat", message, "gpu")

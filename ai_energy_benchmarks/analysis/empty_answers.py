@@ -13,7 +13,7 @@ from ai_energy_benchmarks.domain.verdict import Finding
 
 MANY = 0.01
 _FIX = (
-    "fix: look into the server's log, and check the chat template and the prompts; scenario.generate_kwargs."
+    "fix: check the server's log, and check the chat template and the prompts; scenario.generate_kwargs."
     "min_new_tokens keeps a model from ending at once"
 )
 
@@ -45,6 +45,6 @@ def unknown_end_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
     if unknown:
         message = (
             f"{unknown:,} of {answers:,} answers are shorter than their limit and ended without a known finish_reason: "
-            "an answer that was cut off costs less than a whole one; fix: look into the server's log and its limits"
+            "an answer that was cut off costs less than a whole one; fix: check the server's log and its limits"
         )
         yield Finding("WARN", "finish reason", message)

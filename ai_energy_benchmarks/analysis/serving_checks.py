@@ -52,9 +52,7 @@ def goodput_findings(summary: Summary) -> Iterator[Finding]:
         return
     asked = ", ".join(f"{name} ≤ {limit_s:g} s" for name, limit_s in found.slo.limits())
     if found.share is None:
-        unknown = (
-            f"unknown for {found.unknown_requests:g} requests of a pass, the times of whose tokens are not all known"
-        )
+        unknown = f"unknown for {found.unknown_requests:g} requests per pass: some of their token times are missing"
         why = unknown if found.unknown_requests else "unknown, as no request was sent in the time that counts"
         yield Finding("WARN", "goodput", f"{asked}: {why}")
     else:

@@ -15,7 +15,9 @@ from ai_energy_benchmarks.cli.streams import say
 
 @click.command(short_help="Measure one model as AI Energy Score does.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--config", type=click.Path(path_type=Path), help="A config, in our keys or in optimum-benchmark's.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="A config, with the keys of this package or of optimum-benchmark."
+)
 @click.option("--config-name", default="text_generation", show_default=True,
               help="The config NAME.yaml in --config-dir; without one, the task.")  # fmt: skip
 @click.option("--config-dir", type=click.Path(file_okay=False, path_type=Path), help="Where --config-name is.")

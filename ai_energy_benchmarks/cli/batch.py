@@ -71,9 +71,7 @@ def batch(
     listed = read_model_list(models)
     rows = tuple(filter(filters.let_pass, listed))
     if not rows:
-        raise ConfigError(
-            f"0 of {len(listed)} rows of {models} match the filters", remedy="leave a filter out, or correct it"
-        )
+        raise ConfigError(f"0 of {len(listed)} rows of {models} match the filters", remedy="remove or correct a filter")
     if dry_run:
         for row in rows:
             say(f"{row.model}  {row.state or '-'}  class {row.model_class or '-'}")

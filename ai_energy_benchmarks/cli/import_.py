@@ -75,7 +75,7 @@ def _moment(option: str, text: str) -> float:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError as error:
         raise ConfigError(
-            f"{option} {text!r} is no time", remedy="write 1764115200.5 or 2025-11-26T00:00:00"
+            f"{option} {text!r} is not a time", remedy="write 1764115200.5 or 2025-11-26T00:00:00"
         ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 

@@ -37,7 +37,7 @@ _MAX_NEW_TOKENS = 100
 @click.option("--max-new-tokens", type=int,
               help=f"Maximum output tokens of one prompt.  [default without CONFIG: {_MAX_NEW_TOKENS}]")  # fmt: skip
 @output_dir_option("results/<name>")
-@click.option("--profile", help="Lay a named method under the config: aienergyscore.")
+@click.option("--profile", help="Use the settings of a named method where the config has none: aienergyscore.")
 @click.option("--strict", is_flag=True, help=f"Exit with {VERDICT_FAILED} if the verdict is FAIL.")
 @showing_options
 @log_options
@@ -170,7 +170,9 @@ def defaults_finding(defaults: UserDefaults) -> Finding:
     from ai_energy_benchmarks.domain.verdict import Finding
 
     return Finding(
-        "INFO", "user defaults", f"the defaults of {defaults.file} lie under the config; config.yaml has all"
+        "INFO",
+        "user defaults",
+        f"the defaults of {defaults.file} apply where the config has none; config.yaml has all settings",
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 20
 
 
-@click.command(short_help="Say what a study would do.")
+@click.command(short_help="Show what a study would do.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--override", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change one key, such as design.cycles=3. May be repeated.")  # fmt: skip

@@ -13,13 +13,13 @@ from ai_energy_benchmarks.cli.streams import say
 from ai_energy_benchmarks.domain.components import COMPONENTS
 
 
-@click.command(short_help="Say which cell is the cheapest, and by how much.")
+@click.command(short_help="Show which cell is the cheapest, and by how much.")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--figure", default="j_per_output_token", show_default=True,
               help="What is compared; an unknown name lists all.")  # fmt: skip
 @click.option("--component", type=click.Choice([*COMPONENTS, "total"]),
               help="Whose energy.  [default: the one that the verdicts are about]")  # fmt: skip
-@click.option("--control", metavar="CELL", help="Hold every cell against this one (Dunnett), by label or id.")
+@click.option("--control", metavar="CELL", help="Compare every cell with this one (Dunnett), by label or id.")
 @click.option("--pareto", default="output_tokens_per_s", show_default=True,
               help="The latency or throughput of the Pareto front.")  # fmt: skip
 @click.option("--with-failed", is_flag=True, help="Rank cells with a verdict of FAIL too.")

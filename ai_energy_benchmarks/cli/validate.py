@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ai_energy_benchmarks.config.model import BenchmarkConfig, MetricsConfig
 
 
-@click.command(short_help="Check a config; say what a run would do.")
+@click.command(short_help="Check a config; show what a run would do.")
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--override", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key. May be repeated."

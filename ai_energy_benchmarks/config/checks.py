@@ -98,7 +98,7 @@ def _elsewhere(config: BenchmarkConfig) -> bool:
 def _backend(backend: BackendConfig) -> Iterator[Problem]:
     if needs_endpoint(backend.type):
         if backend.launch and backend.endpoint is not None:
-            yield Problem(("backend", "endpoint"), "is chosen by us with launch: true; remove one of the two")
+            yield Problem(("backend", "endpoint"), "is chosen by this package with launch: true; remove one of the two")
         elif backend.endpoint is None and not backend.launch:
             text = f"{backend.type} backend requires endpoint, such as http://localhost:8000/v1"
             yield Problem(("backend", "endpoint"), text)

@@ -84,7 +84,7 @@ def read_user_defaults(variables: Mapping[str, str] = os.environ) -> UserDefault
 
 
 def _refusal(name: str, document: yaml_text.Document, problems: list[Problem]) -> ConfigError:
-    remedy = f"correct these keys, or set {SWITCH}=1 to leave the file out"
+    remedy = f"correct these keys, or set {SWITCH}=1 to ignore the file"
     return refusal(name, problems, lambda path: Place(document.line(path)), remedy=remedy)
 
 

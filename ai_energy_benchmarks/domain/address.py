@@ -94,7 +94,7 @@ def _ascii_host(name: str) -> str:
     try:
         return name if name.isascii() else name.encode("idna").decode()
     except UnicodeError as error:
-        raise ValueError(f"{name!r} is no name of a host") from error
+        raise ValueError(f"{name!r} is not a host name") from error
 
 
 def named_api(url: str) -> Literal["chat", "completions"] | None:

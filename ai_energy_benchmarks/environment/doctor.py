@@ -1,4 +1,4 @@
-"""What this machine can measure and run, and a cure for each gap."""
+"""What this machine can measure and run, and a fix for each gap."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class CombinedCollector:
             else:
                 measurements.append((member, read))
         if not measurements:
-            raise CollectorError("; ".join(dict.fromkeys(lost.values())) or "no meter was asked for")
+            raise CollectorError("; ".join(dict.fromkeys(lost.values())) or "no meter is named")
         return self._merged(start.time_s, stop.time_s, measurements, lost)
 
     def keep_readings(self, times_s: Sequence[float]) -> None:

@@ -133,7 +133,7 @@ class PolledSeries(ABC):
     def _refuse_impossible(self, values: Mapping[str, float]) -> None:
         for device_id, value in values.items():
             if not math.isfinite(value) or value < 0:
-                raise ValueError(f"{device_id} reports {value!r}, which is no energy or power")
+                raise ValueError(f"{device_id} reports {value!r}, which is neither energy nor power")
 
     def _keep(self, device_id: str, before_s: float, after_s: float, value: float) -> None:
         earlier_s = self._latest_s[device_id]

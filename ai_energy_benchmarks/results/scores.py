@@ -137,7 +137,7 @@ def _from_table(file: Path) -> Iterator[Score]:
 
 
 def _why_no_energy(file: Path, row: Mapping[str, str], value_wh: float | None) -> str:
-    why = row.get("error_message") or ("the cell is empty" if value_wh is None else f"{value_wh:g} Wh is no figure")
+    why = row.get("error_message") or ("the cell is empty" if value_wh is None else f"{value_wh:g} Wh is not a figure")
     return f"no GPU energy in {file}: {why}"
 
 

@@ -63,7 +63,7 @@ def submit(directory: Path, target: Path) -> tuple[Path, ...]:
         )
     document = load_document(directory / RESULT_FILE)
     if (ending := document.get("ending", "completed")) != "completed":
-        raise ConfigError(f"{directory} is no completed run: it was {ending}", remedy="run the benchmark to its end")
+        raise ConfigError(f"{directory} is not a completed run: it was {ending}", remedy="run the benchmark to its end")
     figures = tuple(_unconfirmed(directory, document))
     if figures:
         raise ConfigError(

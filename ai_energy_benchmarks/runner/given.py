@@ -45,7 +45,7 @@ def _check(what: str, member: object, contract: type) -> None:
         )
     if missing := [name for name in _parts(contract) if not hasattr(member, name)]:
         raise ConfigError(
-            f"{type(member).__name__} is no {what}: it has no {', '.join(missing)}",
+            f"{type(member).__name__} is not a {what}: it has no {', '.join(missing)}",
             remedy=f"add what is missing, as {contract.__module__}.{contract.__name__} describes it{see}",
         )
 

@@ -44,4 +44,4 @@ class Obstacles:
         kinds = {type(error) for error in self._errors}
         kind = ConfigError if ConfigError in kinds else kinds.pop() if len(kinds) == 1 else BenchmarkError
         lines = [f"  {line}" for error in self._errors for line in str(error).splitlines()]
-        raise kind("\n".join([f"{len(self._errors)} things are in the way of this run:", *lines]))
+        raise kind("\n".join([f"{len(self._errors)} problems prevent this run:", *lines]))

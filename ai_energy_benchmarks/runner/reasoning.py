@@ -143,7 +143,7 @@ def _findings(plan: ReasoningPlan, seen: Reasoning) -> Iterator[Finding]:
     if plan.opposite is None:
         yield Finding("INFO", _CHECK, f"{state}: {family.name} models have no switch; nothing was sent for it")
     elif not seen.rendered_sha256:
-        yield Finding("INFO", _CHECK, f"{state}: sent {_shown(seen)}; the server renders it, unseen by us")
+        yield Finding("INFO", _CHECK, f"{state}: sent {_shown(seen)}; the server renders it, which is not visible here")
     elif seen.rendered_sha256 == seen.opposite_sha256:
         yield Finding("WARN", _CHECK, f"{state}: sent {_shown(seen)}, but on and off render to the same prompt")
     else:

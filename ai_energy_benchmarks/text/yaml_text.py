@@ -187,7 +187,7 @@ def parse(text: str, source: str, *, stored: bool = False) -> Document:
         if root is not None:
             check_expansion(root)
     except TooMuchError as error:
-        raise ConfigError(f"{source} {error}", remedy="remove what is no setting") from None
+        raise ConfigError(f"{source} {error}", remedy="remove what is not a setting") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{source} is not valid YAML: {_in_one_line(error)}", remedy=_fix_of(error)) from error
     except RecursionError:

@@ -99,7 +99,7 @@ def test_the_server_s_own_tokenizer_counts(answer: Answer, prompt_tokens: int) -
     assert tokens(outcomes) == [("retokenised", prompt_tokens, 11)] * 2
     assert outcomes[0].text == "eight bytes"  # type: ignore[union-attr]
     assert "are counted by the server's" in notes[-1]
-    assert ("leave the chat template out" in notes[-1]) is (prompt_tokens == len("hello"))
+    assert ("without the chat template" in notes[-1]) is (prompt_tokens == len("hello"))
 
 
 def test_chunks_of_several_tokens_leave_tpot_undefined() -> None:

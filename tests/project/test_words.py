@@ -27,6 +27,7 @@ GLOSSARY = {
     r"left out|leaves? out|(?:goes|went) without": "skipped, not included",
     r"thrown out": "preempted",
     r"nobody|somebody": "the passive",
+    r"protocol\.warmup\.most|most_celsius|most_power|widest_delay_s|longest_rest_s": "the key's new name",
     r"(?:the )?most (?:tokens|requests|prompts|seconds|time|memory|power)": "at most, maximum, limit",
 }
 PATTERNS = {re.compile(rf"(?<![\w`./-])(?:{words})(?![\w=-])", re.IGNORECASE): use for words, use in GLOSSARY.items()}

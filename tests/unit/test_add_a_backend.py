@@ -112,7 +112,7 @@ def test_an_object_that_is_no_backend_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         runner.run()
     expected = "needs_endpoint, tokenizer, problems, __enter__, __exit__, facts, process_ids, counters, generate"
-    assert str(caught.value.message) == f"object is no backend: it has no {expected}"
+    assert str(caught.value.message) == f"object is not a backend: it has no {expected}"
     assert "docs/add-a-backend.md" in str(caught.value.remedy)
     assert not runner.validate()
 
@@ -124,9 +124,9 @@ def test_so_is_every_other_member() -> None:
     check_given(FakeBackend(journal, clock), FakeCollector(journal, clock), [FakeReporter(journal)], None)
     for members, message in (
         ({"backend": FakeBackend}, "backend=FakeBackend is a class, not a backend"),
-        ({"collector": FakeBackend(journal, clock)}, "FakeBackend is no collector: it has no components, attach"),
-        ({"reporters": [FakeReporter(journal), 3]}, "int is no reporter: it has no report"),
-        ({"dataset": ["a", "b"]}, "list is no dataset: it has no prompts"),
+        ({"collector": FakeBackend(journal, clock)}, "FakeBackend is not a collector: it has no components, attach"),
+        ({"reporters": [FakeReporter(journal), 3]}, "int is not a reporter: it has no report"),
+        ({"dataset": ["a", "b"]}, "list is not a dataset: it has no prompts"),
     ):
         with pytest.raises(ConfigError, match=re.escape(message)):
             check_given(**members)  # type: ignore[arg-type] # the mistakes

@@ -30,7 +30,7 @@ def test_a_check_finds_what_is_wrong_with_every_part(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         BenchmarkRunner(config).check()
     message = str(caught.value)
-    assert message.startswith("5 things are in the way of this run:\n")
+    assert message.startswith("5 problems prevent this run:\n")
     for part in (
         "  scenario.reasoning is true, but",
         "  backend.model: './nowhere' is neither",

@@ -71,7 +71,7 @@ def test_every_member_is_listed_and_a_plugin_too(tmp_path: Path, monkeypatch: py
     assert set(engines) == {*registry.BUILTIN["backends"], "test-server", "test-engine", "test-broken"}
     assert (engines["test-server"].state, engines["test-server"].detail) == ("limited", "it needs options: token")
     assert "cannot be imported" in engines["test-broken"].detail
-    assert "is no backend as its contract has it" in engines["test-engine"].detail
+    assert "is not a backend as its contract requires" in engines["test-engine"].detail
 
 
 def test_a_machine_without_a_gpu_needs_no_driver(tmp_path: Path) -> None:

@@ -241,11 +241,11 @@ def test_logs_are_read_as_their_tools_write_them(tmp_path: Path, text: str, gpu:
 @pytest.mark.parametrize(
     ("text", "said", "fix"),
     [
-        ("timestamp, index, power.draw [W]\n2025/11/26 00:00:00.000, 0, [N/A]\n", "'[N/A]' is no power",
+        ("timestamp, index, power.draw [W]\n2025/11/26 00:00:00.000, 0, [N/A]\n", "'[N/A]' is not a power",
          "reports its power"),
         ("2025/11/26 00:00:00.000, 300.00 W\n", "no column of time", "--query-gpu="),
         ("#Entity POWER\nID W\nGPU 0 300.0\n", "dcgmi dmon prints no time", "ts '%.s'"),
-        ("timestamp, power.draw [W]\nyesterday, 300.00 W\n", "'yesterday' is no time", "Unix seconds"),
+        ("timestamp, power.draw [W]\nyesterday, 300.00 W\n", "'yesterday' is not a time", "Unix seconds"),
         ("", "no column of time", "--query-gpu="),
     ],
 )  # fmt: skip

@@ -85,5 +85,5 @@ def test_a_plug_that_stops_answering_has_no_figure() -> None:
 @pytest.mark.parametrize("power_w", [math.nan, math.inf, -1.0])
 def test_a_value_that_is_no_power_is_refused(power_w: float) -> None:
     """The meter does not open, rather than give a figure that is no number."""
-    with pytest.raises(CollectorError, match="which is no energy or power"):
+    with pytest.raises(CollectorError, match="which is neither energy nor power"):
         metered(Plug(lambda _: power_w))

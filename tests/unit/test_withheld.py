@@ -221,9 +221,9 @@ def test_the_portal_gets_no_score(found: BenchmarkResult, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [
-        ("0.0,measured", "0 Wh is no figure"),
+        ("0.0,measured", "0 Wh is not a figure"),
         ("nan,measured", "the cell is empty"),
-        ("-1,measured", "-1 Wh is no figure"),
+        ("-1,measured", "-1 Wh is not a figure"),
         ("2.0,modelled", "modelled, not measured"),
     ],
 )

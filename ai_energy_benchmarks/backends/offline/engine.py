@@ -101,8 +101,8 @@ class OfflineEngine(InProcessBackend):
         found += [f"the {self.NAME} backend needs {package.module}: {package.install}" for package in missing]
         if self.settings.device.partition(":")[0] not in ("auto", "cuda"):
             found.append(
-                f"backend.device: {self.ENGINE} runs where it was built for, so {self.settings.device!r} cannot be "
-                "honoured; set it to auto"
+                f"backend.device: {self.ENGINE} runs where it was built for, so {self.settings.device!r} is not "
+                "supported; set it to auto"
             )
         found += context_problems(self.settings, demand.generation)
         if demand.concurrency > 1:

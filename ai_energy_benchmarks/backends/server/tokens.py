@@ -91,7 +91,7 @@ class ServerCounter:
 
     @property
     def note(self) -> str:
-        without = "" if self.renders else "; those of prompts leave the chat template out"
+        without = "" if self.renders else "; those of prompts are without the chat template"
         return f"tokens of answers without usage are counted by the server's {self.path}{without}"
 
     def output_tokens(self, text: str) -> int:

@@ -36,7 +36,7 @@ def read_power_log(path: Path) -> tuple[Series, ...]:
     """One series of power for each GPU, its times in Unix seconds.
 
     Raises:
-        ConfigError: the file is no power log, names no time, power or GPU, or has a line that cannot be read.
+        ConfigError: the file is not a power log, names no time, power or GPU, or has a line that cannot be read.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -75,7 +75,7 @@ def _table(path: Path, lines: Sequence[str]) -> Iterator[tuple[str, float, float
         value = _watts(row[power])
         if value is None:
             raise ConfigError(
-                f"{path}, line {number}: {row[power]!r} is no power", remedy="log a GPU that reports its power"
+                f"{path}, line {number}: {row[power]!r} is not a power", remedy="log a GPU that reports its power"
             )
         yield row[gpu].strip() if gpu is not None else "", _moment(path, number, row[time].strip()), value
 
@@ -134,6 +134,6 @@ def _moment(path: Path, number: int, text: str) -> float:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError as error:
         raise ConfigError(
-            f"{path}, line {number}: {text!r} is no time", remedy="log Unix seconds, or a date and time"
+            f"{path}, line {number}: {text!r} is not a time", remedy="log Unix seconds, or a date and time"
         ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()

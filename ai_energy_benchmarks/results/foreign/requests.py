@@ -81,7 +81,7 @@ def _record(path: Path, number: int, line: str) -> dict[str, object]:
         record = json.loads(line)
     except ValueError as error:
         raise ConfigError(
-            f"{path}, line {number} is no JSON: {error}", remedy="give a file that was written to its end"
+            f"{path}, line {number} is not JSON: {error}", remedy="give a file that was written to its end"
         ) from error
     return record if isinstance(record, dict) else {}
 
