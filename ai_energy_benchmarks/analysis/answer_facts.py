@@ -25,6 +25,7 @@ class AnswerFacts:
         finer: those with more events than tokens.
         overthought: those with more thinking tokens than output tokens.
         empty: answers without any text.
+        unknown_ends: answers shorter than their limit whose end is not known.
         told_cached: whether any answer says what came from a cache.
         cached_tokens, smallest_cached_tokens: prompt tokens from a cache, and the least of one answer that had any.
         context_twice_tokens: twice the tokens before each output token, all together.
@@ -43,17 +44,21 @@ class AnswerFacts:
     finer: int = 0
     overthought: int = 0
     empty: int = 0
+    unknown_ends: int = 0
     told_cached: bool = False
     cached_tokens: int = 0
     smallest_cached_tokens: int = 0
     context_twice_tokens: int = 0
     _hashes: array[int] = field(factory=lambda: array("Q"))
+    _repeated: int | None = None
 
     def add(self, done: Completion) -> None:
         """Add one completion."""
         output, prompt, events = done.output_tokens, done.prompt_tokens, len(done.token_times_s)
         self.answers += 1
         self.empty += done.empty
+        if done.finish_reason == "unknown":
+            self.unknown_ends += done.budget_tokens is not None and output < done.budget_tokens
         self.promptless += not prompt and not done.amounts
         self.context_twice_tokens += output * (2 * prompt + output)
         if (cached := done.cached_prompt_tokens) is not None:
@@ -99,8 +104,13 @@ class AnswerFacts:
 
         By the first 64 bits of their hashes: of a million prompts no two share those by chance (one in 30 million).
         """
+        if self._repeated is None:
+            self._repeated = len(self._hashes) - self._different()
+        return self._repeated
+
+    def _different(self) -> int:
         if len(self._hashes) < MANY_REQUESTS:
-            return len(self._hashes) - len(set(self._hashes))
+            return len(set(self._hashes))
         import polars
 
-        return len(self._hashes) - polars.Series(self._hashes, dtype=polars.UInt64).n_unique()
+        return polars.Series(self._hashes, dtype=polars.UInt64).n_unique()

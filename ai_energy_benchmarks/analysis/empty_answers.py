@@ -36,12 +36,8 @@ def empty_answer_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
 
 def unknown_end_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
     """Answers shorter than their limit that ended with a reason that means nothing here, or with none."""
-    answers = unknown = 0
-    for outcome in chain.from_iterable(trial.outcomes for trial in trials):
-        if isinstance(outcome, Completion):
-            answers += 1
-            shorter = outcome.budget_tokens is not None and outcome.output_tokens < outcome.budget_tokens
-            unknown += outcome.finish_reason == "unknown" and shorter
+    facts = [trial_figures(trial).facts for trial in trials]
+    answers, unknown = sum(each.answers for each in facts), sum(each.unknown_ends for each in facts)
     if unknown:
         message = (
             f"{unknown:,} of {answers:,} answers are shorter than their limit and ended without a known finish_reason: "

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import polars
 
 
+_ROWS_IN_GROUP = 50_000
+
+
 @frozen
 class ParquetReporter:
     """Writes ``requests.parquet``, ``timeline.parquet`` and, where filler requests were sent, ``fillers.parquet``.
@@ -74,9 +77,19 @@ def _join(pieces: Sequence[Path], path: Path) -> None:
 
 
 def _sink(pieces: Sequence[Path], path: Path) -> None:
-    import polars
+    """One file of all pieces, of which each is read only when the one before it is on its way to the file.
 
-    polars.scan_parquet(list(pieces), glob=False).sink_parquet(path, maintain_order=True)
+    A scan of all of them reads ahead, and on a slow disk all rows of a very long run are in memory then.
+    """
+    import polars
+    from polars.io.plugins import register_io_source
+
+    def rows(*_: object) -> Iterator[polars.DataFrame]:
+        return (polars.read_parquet(piece, glob=False) for piece in pieces)
+
+    schema = polars.scan_parquet([pieces[0]], glob=False).collect_schema()
+    source = register_io_source(rows, schema=schema)
+    source.sink_parquet(path, maintain_order=True, row_group_size=_ROWS_IN_GROUP)
 
 
 @contextmanager
