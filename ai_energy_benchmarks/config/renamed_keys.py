@@ -23,11 +23,11 @@ def with_new_name(problem: Problem) -> Problem:
     """A problem of an unknown key that was renamed, with its new name instead of a guess."""
     if not problem.path:  # of the config as a whole
         return problem
+    if problem.unknown is None:
+        return problem
     *block, key = problem.path
     new = _renamed(tuple(block)).get(str(key))
-    if problem.unknown is None or new is None:
-        return problem
-    return attrs.evolve(problem, text=f"is now {dotted((*block, new))}; rename the key")
+    return problem if new is None else attrs.evolve(problem, text=f"is now {dotted((*block, new))}; rename the key")
 
 
 def with_new_names(value: object, block: Path = ()) -> object:

@@ -59,3 +59,9 @@ def test_results_are_compared_by_todays_names() -> None:
     """A setting that only changed its name is no difference between two results."""
     old = run_of({"config": {"settings": {"protocol": {"warmup": {"most": 50}}}}})
     assert old.settings == {"protocol": {"warmup": {"max_requests": 50}}}
+
+
+def test_a_problem_of_the_whole_config_has_no_key() -> None:
+    """Thousands of unknown keys are one problem of the config itself, which names no key."""
+    with pytest.raises(ConfigError, match="further keys that are not known"):
+        config_from_yaml(BACKEND + "".join(f"key_{number}: 1\n" for number in range(200)))
