@@ -38,6 +38,7 @@ _MAX_NEW_TOKENS = 100
               help=f"Maximum output tokens of one prompt.  [default without CONFIG: {_MAX_NEW_TOKENS}]")  # fmt: skip
 @output_dir_option("results/<name>")
 @click.option("--profile", help="Use the settings of a named method where the config has none: aienergyscore.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of a study: draw the orders from this (design.seed).")
 @click.option("--strict", is_flag=True, help=f"Exit with {VERDICT_FAILED} if the verdict is FAIL.")
 @showing_options
 @log_options
@@ -53,6 +54,7 @@ def run(
     max_new_tokens: int | None,
     output_dir: Path | None,
     profile: str | None,
+    seed: int | None,
     strict: bool,
     showing: Showing,
 ) -> int:
@@ -75,15 +77,18 @@ def run(
     asked = {"backend.model": model, "backend.type": backend, "scenario.generate_kwargs.max_new_tokens": max_new_tokens}
     options = {key: value for key, value in asked.items() if value is not None} | as_overrides(samples, output_dir)
     changes = options | parse_assignments(overrides)
-    if config is not None:
-        if is_study(read(config).value):
-            if profile is not None or strict or showing != Showing():
-                of_one = "--profile, --strict, --live, --quiet and --json-lines"
-                raise click.UsageError(f"{of_one} are of a single benchmark; write base instead", ctx)
-            from ai_energy_benchmarks.cli.study_run import run_file
+    if config is not None and is_study(read(config).value):
+        if profile is not None or strict or showing != Showing():
+            of_one = "--profile, --strict, --live, --quiet and --json-lines"
+            raise click.UsageError(f"{of_one} are of a single benchmark; write base instead", ctx)
+        from ai_energy_benchmarks.cli.study_run import run_file
 
-            of_cells = {key if key == "output_dir" else f"base.{key}": value for key, value in options.items()}
-            return run_file(config, of_cells | parse_assignments(overrides), defaults)
+        of_cells = {key if key == "output_dir" else f"base.{key}": value for key, value in options.items()}
+        of_study = {} if seed is None else {"design.seed": seed}
+        return run_file(config, of_cells | of_study | parse_assignments(overrides), defaults)
+    if seed is not None:
+        raise click.UsageError("--seed is of a study; of a benchmark write -o scenario.seed", ctx)
+    if config is not None:
         checked = load_config(config, changes, profile=profile, defaults=defaults)
     elif model is not None:
         checked = quick_config(model, changes, profile, defaults)

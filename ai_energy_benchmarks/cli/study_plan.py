@@ -20,15 +20,17 @@ _MOST_SHOWN = 20
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--override", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change one key, such as design.cycles=3. May be repeated.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), help="Draw the orders from this (design.seed).")
 @click.option("--all", "everything", is_flag=True, help=f"List all cells, not the first {_MOST_SHOWN}.")
 @log_options
-def plan(file: Path, overrides: tuple[str, ...], everything: bool) -> None:
+def plan(file: Path, overrides: tuple[str, ...], seed: int | None, everything: bool) -> None:
     """Check the study FILE without running it: its cells, which are excluded and why, their order, time and disk."""
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
     from ai_energy_benchmarks.study.file import load_study
 
-    show(load_study(file, parse_assignments(overrides), defaults=read_user_defaults()), everything=everything)
+    changes = ({} if seed is None else {"design.seed": seed}) | parse_assignments(overrides)
+    show(load_study(file, changes, defaults=read_user_defaults()), everything=everything)
 
 
 def show(study: Study, *, everything: bool = False) -> None:

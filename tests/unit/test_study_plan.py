@@ -64,6 +64,22 @@ def test_the_plan_shows_the_funnel_the_order_time_and_disk(
     assert not (tmp_path / "results").exists()
 
 
+def test_a_seed_replays_the_orders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The plan shows the order that the run has with it; a single benchmark has no orders."""
+    (tmp_path / "s.yaml").write_text(
+        "base: {backend: {type: pytorch, model: m}}\nsweep: {scenario.seed: [1, 2, 3, 4]}\n"
+    )
+    plans = []
+    for seed in ("5", "5", "6"):
+        assert exit_code(["study", "plan", str(tmp_path / "s.yaml"), "--seed", seed]) == 0
+        plans.append(capsys.readouterr().out.splitlines()[2:7])
+    assert plans[0] == plans[1] != plans[2]
+    assert "an example" not in plans[0][0]
+    (tmp_path / "one.yaml").write_text("backend: {type: pytorch, model: m}\n")
+    assert exit_code(["run", str(tmp_path / "one.yaml"), "--seed", "5"]) == 2
+    assert exit_code(["run", "--model", "m", "--seed", "5"]) == 2
+
+
 def test_estimates_add_up(tmp_path: Path) -> None:
     """Idle power of every run and the gaps between them; at most as many tokens as all trials may generate."""
     (tmp_path / "s.yaml").write_text(
