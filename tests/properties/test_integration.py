@@ -113,9 +113,9 @@ def test_splitting_a_window_keeps_its_energy(drawn: tuple[World, float, float], 
     series = world.series()
     levels = [edges.latched(series, at_s, world.delay, CEILING_W) for at_s in (start_s, middle_s, stop_s)]
     first, second, whole = (edges.rise(levels[i], levels[j]) for i, j in ((0, 1), (1, 2), (0, 2)))
-    assert first[1] + second[1] == pytest.approx(whole[1], abs=ROUNDING_J)
-    assert first[0] + second[0] <= whole[0] + ROUNDING_J
-    assert first[2] + second[2] >= whole[2] - ROUNDING_J
+    assert first.best + second.best == pytest.approx(whole.best, abs=ROUNDING_J)
+    assert first.low + second.low <= whole.low + ROUNDING_J
+    assert first.high + second.high >= whole.high - ROUNDING_J
 
 
 @given(worlds(), st.lists(st.floats(0.0, 1.0), min_size=2, max_size=20))
@@ -196,8 +196,8 @@ def test_a_counter_that_may_be_stale_holds_the_truth(
     series = make_series("energy_j", begins_s, [begin + world.call_s for begin in begins_s], values)
     levels = [edges.fresh(series, at_s, CEILING_W, stale_s) for at_s in (start_s, stop_s)]
     for level, at_s in zip(levels, (start_s, stop_s), strict=True):
-        assert level[0] - ROUNDING_J <= world.energy_j(at_s) <= level[2] + ROUNDING_J
-        assert level[0] <= level[1] <= level[2]
+        assert level.low - ROUNDING_J <= world.energy_j(at_s) <= level.high + ROUNDING_J
+        assert level.low <= level.best <= level.high
     assert not edges.impossible(series, start_s, stop_s, CEILING_W, stale_s)
 
 
