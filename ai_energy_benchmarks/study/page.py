@@ -14,6 +14,7 @@ from ai_energy_benchmarks.reporters.html.page import figure as place
 from ai_energy_benchmarks.reporters.html.page import page
 from ai_energy_benchmarks.reporters.html.result_page import badge
 from ai_energy_benchmarks.study.rows import ReportRow, report_rows
+from ai_energy_benchmarks.study.table import CAPTION
 
 
 def study_page(path: Path) -> str:
@@ -121,6 +122,7 @@ def _body(path: Path, rows: Sequence[ReportRow], charts: Sequence[Chart]) -> Ite
     yield f"<h1>{escape(path.resolve().name)}</h1>"
     yield f'<p class="quiet">{len(rows)} cells, {sum(row.cycles for row in rows)} processes with a figure</p>'
     yield f'<p class="headline">{escape(answer(rows))}</p>'
+    yield f'<p class="quiet">{escape(CAPTION)}</p>'
     yield "<h2>Cells</h2>"
     yield from _controls(rows)
     yield _table(rows)

@@ -13,15 +13,16 @@ _HEADS = (
     *("component", "method", "verdict"),
 )
 
+CAPTION = (
+    "Gross energy per output token: mean over cycles, each a process of its own, with 95 % intervals of "
+    "Student's t and the bounds of the meters; of one cycle those bounds alone. The gain of a sensor that all cells "
+    "share is not in them, and modelled energy has none."
+)
+
 
 def study_table(rows: Sequence[ReportRow]) -> Table:
     """Means over cycles, each with as many digits as its interval allows; a withheld figure is its reason."""
-    caption = (
-        "Gross energy per output token: mean over cycles, each a process of its own, with 95 % intervals of "
-        "Student's t and the bounds of the meters; the gain of a sensor that all cells share is not in them, and "
-        "modelled energy has none."
-    )
-    return Table(_HEADS, tuple(map(_row, rows)), caption, frozenset({1, 2, 3, 4}))
+    return Table(_HEADS, tuple(map(_row, rows)), CAPTION, frozenset({1, 2, 3, 4}))
 
 
 def _row(row: ReportRow) -> tuple[str, ...]:

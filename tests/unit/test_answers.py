@@ -86,6 +86,15 @@ def test_one_cycle_says_nothing_of_the_scatter(tmp_path: Path) -> None:
     assert (found.pairs, found.candidates, found.effects) == ((), (), "no scatter between processes is known")
 
 
+def test_modelled_energy_has_no_interval(tmp_path: Path) -> None:
+    """The error of a model is the same in every process: the mean stands without a ±, and a note says why."""
+    changes = {name: {"components__gpu__source": "modelled"} for name in FOUR}
+    found = answer(make(tmp_path / "study", changes=changes), component="gpu")
+    assert all(cell.estimate is not None and cell.estimate.leading_half_width is None for cell in found.ranked)
+    assert "±" not in words.sentences(found)[0]
+    assert any("modelled, not measured" in note for note in found.notes)
+
+
 def test_what_each_axis_does_and_the_front(tmp_path: Path) -> None:
     """Batch 2 over batch 1: the mean of 0.6 and 0.5; a slower but cheaper cell is on the front, a beaten one is not."""
     speeds = dict(zip(FOUR, (50.0, 40.0, 60.0, 30.0), strict=True))

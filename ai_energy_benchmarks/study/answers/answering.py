@@ -176,6 +176,8 @@ def _notes(ranked: Sequence[MeasuredCell]) -> Iterator[str]:
     tokens = [cell.output_tokens for cell in ranked if cell.output_tokens is not None]
     if tokens and max(tokens) / min(tokens) - 1 > _SAME_TOKENS:
         yield f"emitted tokens differ between cells: {min(tokens):.4g} to {max(tokens):.4g} output tokens a request"
+    if any(cell.modelled for cell in ranked):
+        yield "energy is modelled, not measured: the ratios are those of a model, whose error is in no interval"
     if len({cell.devices for cell in ranked}) > 1:
         yield "cells were measured on different devices: the gain of their sensors is in no ratio"
     incomplete = [cell.name for cell in ranked if cell.withheld]

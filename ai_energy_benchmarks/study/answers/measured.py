@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ai_energy_benchmarks.domain.statistics import Estimate, estimate
 from ai_energy_benchmarks.errors import ConfigError
@@ -47,6 +47,7 @@ class MeasuredCell:
         good_share: share of the requests that kept every service-level objective; None where none was set.
         output_tokens: mean output tokens of a request.
         devices: those that were counted in any cycle.
+        modelled: whether the figure is an energy that a model gave in any cycle; it then has no interval.
         work: what was asked of the model, by its name, in the first completed cycle.
     """
 
@@ -61,6 +62,7 @@ class MeasuredCell:
     output_tokens: float | None
     work: Mapping[str, str] = field(repr=False, factory=dict)
     devices: frozenset[tuple[str, str]] = frozenset()
+    modelled: bool = False
 
     @property
     def name(self) -> str:
@@ -127,15 +129,25 @@ def _measured(
         output_tokens=_mean(map(emitted_tokens, documents.values())),
         work=_work(documents),
         devices=counted_devices(documents.values(), component),
+        modelled=_modelled(documents, figure, component),
     )
 
 
+def _modelled(documents: Mapping[int, Document], figure: Figure, component: str) -> bool:
+    sources = (block(of, "components", component).get("source") for of in documents.values())
+    return figure.kind == "energy" and "modelled" in sources
+
+
 def _estimate(figures: Sequence[Quoted], documents: Mapping[int, Document], figure: Figure, component: str) -> Estimate:
-    """As of trials, but over processes: t·s/√n and the meter's part, with the sensor's gain in quadrature."""
+    """As of trials, but over processes: t·s/√n and the meter's part, with the sensor's gain in quadrature.
+
+    Modelled energy has no interval: the error of the model is the same in every process, and is not known.
+    """
     limits = [number(block(of, "components", component).get("sensor_gain_limit")) for of in documents.values()]
     known = [limit for limit in limits if limit is not None]
     gain = max(known) / _ROOT_3 if known and figure.kind == "energy" else None
-    return estimate([figure.value for figure in figures], [(figure.low, figure.high) for figure in figures], gain)
+    mean = estimate([of.value for of in figures], [(of.low, of.high) for of in figures], gain)
+    return evolve(mean, half_width=None, half_width_with_gain=None) if _modelled(documents, figure, component) else mean
 
 
 def _edge(figures: Sequence[Quoted]) -> float:
