@@ -93,7 +93,7 @@ def _normal(distribution: str) -> str:
 
 
 def names(kind: Kind) -> tuple[str, ...]:
-    """All names of one kind, ours first; a foreign member cannot replace one of ours."""
+    """All names of one kind, built-in ones first; a foreign member cannot replace one of them."""
     ours = BUILTIN[kind]
     return (*ours, *sorted(name for name in _foreign(kind) if name not in ours))
 
@@ -165,7 +165,7 @@ def required_options(member: type) -> tuple[str, ...]:
 
 
 def unknown_name(kind: Kind, name: str) -> str:
-    """The sentence for a name that nobody registered."""
+    """The sentence for a name that is not registered."""
     known = names(kind)
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."

@@ -1,4 +1,4 @@
-"""What the answers of one pass say of themselves, in whole numbers: for the checks, in one walk with all else."""
+"""What the answers of one pass report about themselves, in whole numbers: for the checks, in the one walk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a board's own readings tell of the trials: brakes, heat, changed settings, and how well the edges were read."""
+"""What a GPU's own readings tell of the trials: brakes, heat, changed settings, and how well the edges were read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CADENCE_S = 0.020
 
 
 def board_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Finding]:
-    """All findings on each board of the workload that told something of itself."""
+    """All findings on each GPU of the workload that told something of itself."""
     own = workload_boards(trials)
     boards: dict[Device, dict[Quantity, Series]] = {}
     for series in samples.series:

@@ -1,4 +1,4 @@
-"""What the rests beside the trials showed: whether each GPU came to rest in time, and how late its counter seems."""
+"""What the rests next to the trials showed: whether each GPU came to rest in time, and how late its counter seems."""
 
 from __future__ import annotations
 

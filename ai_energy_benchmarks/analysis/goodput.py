@@ -44,7 +44,7 @@ def keeps(outcome: Outcome, slo: Slo) -> bool | None:
     """Whether a request kept all objectives; None if that is not known.
 
     A failed request kept none. Of an answer that showed no text only its end is known. An answer of one token has no
-    later ones that could have been slow. Where events carried several tokens nobody knows the time per token.
+    later ones that could have been slow. Where events carried several tokens the time per token is not known.
     """
     if not isinstance(outcome, Completion):
         return False

@@ -1,4 +1,4 @@
-"""The energy counter of a board against the integral of its power: two views of one thing."""
+"""The energy counter of a GPU against the integral of its power: two views of one thing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AVERAGED_S, _LEVELS = 1.0, 20
 
 @frozen
 class Agreement:
-    """One window of one board, seen twice.
+    """One window of one GPU, seen twice.
 
     Attributes:
         counter_j: by its energy counter.
@@ -57,7 +57,7 @@ def compare(counter: Series, power: Series, start_s: float, stop_s: float) -> Ag
     """Both views of a window; None if a reading is missing in one of them or the counter fell.
 
     Args:
-        counter, power: the board's ``energy_j`` and ``power_w``, with at least one reading each.
+        counter, power: the GPU's ``energy_j`` and ``power_w``, with at least one reading each.
     """
     delay = edges.UNKNOWN_DELAY
     covered = power.before_s[0] <= start_s and power.after_s[-1] >= stop_s
@@ -80,7 +80,7 @@ def compare_averaged(counter: Series, average: Series, start_s: float, stop_s: f
     work change both alike.
 
     Args:
-        average: the board's ``average_power_w``.
+        average: the GPU's ``average_power_w``.
     """
     delay = edges.UNKNOWN_DELAY
     covered = average.before_s[0] <= start_s and average.after_s[-1] >= stop_s
@@ -102,13 +102,13 @@ def _mean_level_j(counter: Series, until_s: float, delay: edges.Delay) -> float:
 
 
 def workload_boards(trials: Iterable[Trial]) -> frozenset[Device]:
-    """The boards whose energy counted in any trial."""
+    """The GPUs whose energy counted in any trial."""
     readings = (reading for trial in trials if trial.measurement for reading in trial.measurement.readings)
     return frozenset(each.device for each in readings if each.counted and each.device.component == "gpu")
 
 
 def counter_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Finding]:
-    """One line per board of the workload, on the trial in which its two views agree least."""
+    """One line per GPU of the workload, on the trial in which its two views agree least."""
     own = workload_boards(trials)
     of = {(series.device, series.quantity): series for series in samples.series}
     for counter in samples.series:

@@ -110,7 +110,7 @@ class Pool:
     """Seconds of one kind as they come.
 
     Attributes:
-        most: how many are kept; with more, percentiles are told to within 0.05 %, and the mean is still exact.
+        most: how many are kept; with more, percentiles are accurate to 0.05 %, and the mean is still exact.
     """
 
     most: int = _MOST

@@ -8,7 +8,7 @@ from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Level
 
-# The kernel tells stolen time in steps of 10 ms, so that shorter trials prove nothing.
+# The kernel reports stolen time in steps of 10 ms, so that shorter trials prove nothing.
 _SHORTEST_S = 1.0
 STOLEN = 0.01
 OTHERS = 0.05
@@ -68,7 +68,7 @@ def _others(environment: Environment, trials: Sequence[Trial], modelled_cpu: boo
     share = _share([(each.duration_s, each.machine.others_s) for each in trials if each.machine is not None])
     if share is None:
         return
-    share = min(max(0.0, share), 1.0)  # the kernel tells the machine's time in coarser steps than the workload's
+    share = min(max(0.0, share), 1.0)  # the kernel reports the machine's time in coarser steps than the workload's
     whole = "this machine's processor time"
     others_s = max(0.0, sum(each.others_s or 0.0 for each in machines))
     workload_s = sum(each.workload_s or 0.0 for each in machines if each.others_s is not None)

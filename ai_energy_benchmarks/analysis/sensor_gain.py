@@ -1,4 +1,4 @@
-"""What a meter's sensor may add to all its figures alike, where somebody has measured it."""
+"""What a meter's sensor may add to all its figures alike, where it has been measured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SensorGain:
     source: str
 
 
-# Of RAPL the literature tells of offsets that differ between machines and not of a factor (Desrochers et al.,
+# Of RAPL the literature reports offsets that differ between machines and not of a factor (Desrochers et al.,
 # MEMSYS 2016); CodeCarbon and Zeus read different sensors on different machines; a model has no sensor. For these
 # there is no second interval.
 GAINS: Mapping[str, SensorGain] = {

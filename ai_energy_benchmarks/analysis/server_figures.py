@@ -13,7 +13,7 @@ from ai_energy_benchmarks.domain.result import Trial
 
 @frozen
 class ServerFigures:
-    """Queue and cache as the server told them; None where it did not.
+    """Queue and cache as the server reported them; None where it did not.
 
     Attributes:
         readings: how often it was asked within windows, all trials together.
@@ -21,7 +21,7 @@ class ServerFigures:
         waiting_mean, waiting_most: requests in its queue at a reading.
         kv_cache_mean_share, kv_cache_most_share: part of the cache for keys and values that was in use.
         prefix_cache_hit_share: part of the prompt tokens that were found in the prefix cache.
-        preemptions: requests thrown out and computed again, all trials together.
+        preemptions: requests preempted and recomputed, all trials together.
     """
 
     readings: int
@@ -36,7 +36,7 @@ class ServerFigures:
 
 
 def server_figures(trials: Sequence[Trial]) -> ServerFigures | None:
-    """Put the trials together; None if no server told anything."""
+    """Put the trials together; None if no server reported anything."""
     loads = [trial.server_load for trial in trials if trial.server_load is not None]
     counters = [trial.server for trial in trials if trial.server is not None]
     if not loads and not counters:

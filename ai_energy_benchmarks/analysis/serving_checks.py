@@ -1,4 +1,4 @@
-"""Checks that only a server's run needs: the client's own limits, and the server's counters against ours."""
+"""Checks that only a server's run needs: the client's own limits, and the server's counters against the client's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CPU_SHARE = (0.7, 0.95)  # of one core, on which the event loop runs
 _LOOP_LAG_S = (0.010, 0.100)
 _ACHIEVED = (0.9, 0.5)
 _TOKEN_SHARE = 0.01
-# A server streams or it does not: the first answers tell, and of a million not all need to be made anew.
+# A server streams or it does not: the first answers tell, and of a million not all need to be made again.
 _LOOKED_AT = 1000
 # An answer of two tokens may be one event: the second can be the end.
 _ENDING_TOKENS = 2
@@ -64,7 +64,7 @@ def goodput_findings(summary: Summary) -> Iterator[Finding]:
 def token_doubt(trial: Trial) -> str | None:
     """Why the trial's token count cannot be trusted; None if it can, or nothing speaks against it.
 
-    What answers say of themselves is set against their own events and limits (``analysis/token_counts.py``).
+    What answers report about themselves is set against their own events and limits (``analysis/token_counts.py``).
     The server's own counter may differ by one token a request, which an end token explains. Failed requests
     have generated tokens that no completion counts, so then there is nothing to compare.
     """

@@ -15,9 +15,9 @@ class Counts:
 
     Attributes:
         prompt_tokens: of the requests that succeeded, cached ones included.
-        cached_prompt_tokens: None unless a completion tells; those that do not then count as 0, since vLLM leaves the
+        cached_prompt_tokens: None unless a completion reports them; others then count as 0, since vLLM leaves the
             field out where nothing was found.
-        reasoning_tokens: None unless every completion tells.
+        reasoning_tokens: None unless every completion reports them.
         truncated: requests whose prompt was cut.
         retokenised: requests whose tokens were counted by re-tokenising their text.
         sources: where the counts come from.

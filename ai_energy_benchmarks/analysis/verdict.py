@@ -51,7 +51,7 @@ class Planned:
 
     Attributes:
         warmup_requests: None for a warm-up that ends by its own finding and not by a number.
-        thermal_gate: whether boards were to be steady before the first trial.
+        thermal_gate: whether GPUs were to be steady before the first trial.
         score_prompts: prompts of a pass of a run for AI Energy Score, whose method has a number of its own; None for
             any other run.
         cycles: whether the processes of a study repeat the measurement, so that it needs no trials for that.
@@ -66,7 +66,7 @@ class Planned:
     cycles: bool = False
 
     def shortened(self, *, metrics: bool, gpu: bool) -> Iterator[str]:
-        """Everything that is less than the whole protocol; some of it matters only to meters, or to boards."""
+        """Everything that is less than the whole protocol; some of it matters only to meters, or to GPUs."""
         if self.score_prompts is not None:
             if self.trials < SCORE_TRIALS:
                 yield f"{self.trials} of AI Energy Score's {SCORE_TRIALS} runs"
@@ -111,7 +111,7 @@ def judge(
         gpu_unknown: the backend's name, where it is not known whether the workload runs on a GPU; else None.
         collector_notes: what was picked as a meter and why.
         samples: the meters' raw series, for what only they can show.
-        extra: findings of the caller, sorted in with ours.
+        extra: findings of the caller, sorted in with the others.
     """
     findings = chain(
         _ending(ending, trials, planned.trials),

@@ -26,7 +26,7 @@ class WindowEnergy:
         bounds_j: bounds add linearly, since nothing says that edge errors cancel.
         provenance: the weakest of the readings' words.
         peak_power_w: sum of the devices' peaks; None if any is unknown.
-        settled: False if a rest beside the window was none.
+        settled: False if a rest next to the window was none.
         guessed: whether a model's watts are a guess, good to an order of magnitude.
     """
 

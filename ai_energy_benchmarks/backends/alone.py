@@ -22,7 +22,7 @@ def running_alone(*, in_process: bool) -> Iterator[None]:
     """Around a whole benchmark: one in another thread is waited for, since its work would be in the idle power too.
 
     Args:
-        in_process: whether the engine works in this process; a server's client disturbs nobody.
+        in_process: whether the engine works in this process; a server's client disturbs no other.
     """
     if not in_process:
         yield

@@ -59,7 +59,7 @@ class Demand:
 
     Attributes:
         batch_size: requests generated together.
-        concurrency: batches on their way at once.
+        concurrency: batches in flight at once.
         sample: a request in the form that all will have; None if that is not known yet.
     """
 
@@ -99,7 +99,7 @@ class Backend(Protocol):
         ...
 
     def process_ids(self) -> tuple[int, ...]:
-        """Processes whose boards and CPU time count; empty if unknown, as for a remote server."""
+        """Processes whose GPUs and CPU time count; empty if unknown, as for a remote server."""
         ...
 
     def counters(self) -> ServerCounters | None:
@@ -151,10 +151,10 @@ class KeepsCancelled(Protocol):
 
 @runtime_checkable
 class ShowsLoad(Protocol):
-    """A backend that can tell how its server stands, also while requests are on their way."""
+    """A backend that can tell how its server stands, also while requests are in flight."""
 
     async def gauges(self) -> ServerGauges | None:
-        """One reading; None where the server does not tell. Called within windows, seconds apart."""
+        """One reading; None where the server does not report it. Called within windows, seconds apart."""
         ...
 
 
@@ -181,5 +181,5 @@ class Renders(Protocol):
     """A backend that can show a prompt as its template renders it, although the template is elsewhere."""
 
     def rendered(self, request: Request) -> str | None:
-        """Something that differs exactly if the rendered prompts do; None if it cannot be had. Outside of windows."""
+        """Something that differs exactly if the rendered prompts do; None if unavailable. Outside of windows."""
         ...

@@ -1,4 +1,4 @@
-"""How a backend of ours is made and entered: what it has begun is released again where it cannot be finished."""
+"""How a built-in backend is made and entered: what it has begun is released again where it cannot be finished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What engines in this process share: one worker thread, cancelling, and what they say of themselves."""
+"""What engines in this process share: one worker thread, cancelling, and what they report about themselves."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class InProcessBackend(EnteredBackend):
 
     @abstractmethod
     def _free_memory(self) -> None:
-        """Give back what nobody holds any more."""
+        """Give back what is not held any more."""
 
     @abstractmethod
     def _generate(self, batch: Batch, cancelled: Event) -> tuple[Outcome, ...]:

@@ -100,7 +100,7 @@ def put_gpus_back() -> None:
 
 
 def exit_code(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code; errors are told on standard error."""
+    """Run a command line and return its exit code; errors are written to standard error."""
     try:
         with without_secrets():
             code = group.main(arguments, prog_name=PROGRAM, standalone_mode=False)

@@ -1,4 +1,4 @@
-"""``reanalyze``: the figures of a result directory anew, under other assumptions if asked."""
+"""``reanalyze``: the figures of a result directory again, under other assumptions if asked."""
 
 from __future__ import annotations
 

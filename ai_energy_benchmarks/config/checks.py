@@ -40,7 +40,7 @@ def runs_on_gpu(backend: str) -> bool:
 
 
 def _without_energy(collector: str) -> bool:
-    """Whether a collector only stands beside a meter: its class then has ``without_energy = True``."""
+    """Whether a collector only stands next to a meter: its class then has ``without_energy = True``."""
     return bool(getattr(member_class("collectors", collector), "without_energy", False))
 
 

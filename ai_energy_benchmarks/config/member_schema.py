@@ -1,4 +1,4 @@
-"""Which options a config may hold beside the name of a member, as conditions of JSON Schema."""
+"""Which options a config may hold next to the name of a member, as conditions of JSON Schema."""
 
 from __future__ import annotations
 

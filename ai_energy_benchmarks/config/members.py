@@ -1,4 +1,4 @@
-"""Blocks that name a member of the registry: the name decides the class of the options beside it."""
+"""Blocks that name a member of the registry: the name decides the class of the options next to it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def member_class(kind: registry.Kind, name: object) -> type:
     """The class that a config names.
 
     Raises:
-        InvalidError: nobody registered that name, or its module cannot be imported.
+        InvalidError: that name is not registered, or its module cannot be imported.
     """
     if not isinstance(name, str):
         raise wrong(f"must be text, got {shown(name)}")

@@ -1,4 +1,4 @@
-"""The config classes, each with its defaults: one frozen class per block; long blocks have files beside this one."""
+"""The config classes, each with its defaults: one frozen class per block; long blocks have files next to this one."""
 
 from __future__ import annotations
 
@@ -256,6 +256,6 @@ class BenchmarkConfig:
 
     @property
     def warmup_requests(self) -> int:
-        """At least as many as the load has on their way at once, so that every connection is open; 0 skips them."""
+        """At least as many as the load has in flight at once, so that every connection is open; 0 skips them."""
         asked = self.protocol.warmup.requests
         return max(asked, self.load.concurrency * self.scenario.input_shapes.batch_size) if asked else 0

@@ -1,4 +1,4 @@
-"""The cells of a file and their texts, with errors that name file, place, column and cure."""
+"""The cells of a file and their texts, with errors that name file, place, column and fix."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def _cells(rows: Iterable[Mapping[str, object]], column: str) -> Iterator[Cell]:
 
 @contextmanager
 def _reading(name: str) -> Iterator[None]:
-    """Turn what ``datasets`` raises into one error with a cure, and keep its bars off the user's terminal."""
+    """Turn what ``datasets`` raises into one error with a fix, and keep its bars off the user's terminal."""
     try:
         import datasets
         from datasets.exceptions import DatasetNotFoundError, DatasetsError

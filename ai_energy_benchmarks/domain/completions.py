@@ -35,8 +35,8 @@ class Completion:
         finish_reason: ``stop`` (end token or stop string), ``length`` (budget used up) or ``cancelled`` (a filler
             request that was still in flight when its pass had ended; its counts are of what had come until then).
         truncated_prompt_tokens: prompt tokens cut away; 0 if none were.
-        cached_prompt_tokens: prompt tokens served from a prefix cache; None if not told.
-        reasoning_tokens: part of the output that is thinking; None if it cannot be told apart.
+        cached_prompt_tokens: prompt tokens served from a prefix cache; None if not reported.
+        reasoning_tokens: part of the output that is thinking; None if it cannot be distinguished.
         first_event_tokens: tokens carried by the first token event; None if that is not known.
         budget_tokens: maximum number of output tokens that a server was asked for; None if that was not noted.
         event_tokens: tokens carried by each token event, where the server reports usage with every event; empty

@@ -65,7 +65,7 @@ def latched(series: Series, time_s: float, delay: Delay, ceiling_per_s: float) -
 
 
 def guarded(series: Series, level: Bounds, time_s: float, rest_s: tuple[float, float], delay: Delay) -> Bounds | None:
-    """A better estimate for an edge beside which the workload rests, within the bounds of ``level``.
+    """A better estimate for an edge next to which the workload rests, within the bounds of ``level``.
 
     Interpolation spreads the work of the first and the last tick evenly, although it fills only part of them.
     At rest power is steady, so the level at the edge follows from the resting side alone.
@@ -245,8 +245,8 @@ def _knot(series: Series, row: int) -> _Knot:
 def _on_curve(knots: tuple[_Knot | None, _Knot, _Knot, _Knot | None], time_s: float) -> float:
     """Value between the two middle knots on a cubic that never falls (Fritsch and Carlson, 1980).
 
-    A straight line takes the power in a tick for even, although the ticks beside it tell on which side it was
-    higher. Where a knot beside is missing, or outside the two, the line remains.
+    A straight line takes the power in a tick for even, although the ticks next to it tell on which side it was
+    higher. Where a neighbouring knot is missing, or outside the two, the line remains.
     """
     earlier, left, right, later = knots
     width_s, within = _rate(left, right)

@@ -20,7 +20,7 @@ class EngineFacts:
         engine: library and version.
         model: what the user asked for.
         model_source: where the weights came from (hub revision, directory, file).
-        device: ``cpu``, ``cuda:0`` …; None if the engine does not tell.
+        device: ``cpu``, ``cuda:0`` …; None if the engine does not report it.
         board_ids: UUIDs of the GPUs in use; empty on a CPU; None if unknown.
         device_ids: indices of the GPUs that the engine was given, as this process sees them; None if it chose them.
         context_tokens: the model's context length.

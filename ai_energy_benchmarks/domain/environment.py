@@ -9,12 +9,12 @@ from attrs import field, frozen
 
 @frozen
 class Board:
-    """One accelerator board as its driver describes it; None where the driver does not say.
+    """One accelerator as its driver describes it; None where the driver does not say.
 
     Attributes:
         power_limit_w: in force now.
         default_power_limit_w: as the maker ships it.
-        graphics_clock_max_hz, memory_clock_max_hz: highest clocks of the board.
+        graphics_clock_max_hz, memory_clock_max_hz: highest clocks of the GPU.
     """
 
     id: str
@@ -30,7 +30,7 @@ class Board:
 
 @frozen
 class Environment:
-    """A snapshot of hardware and software; None where the machine does not tell.
+    """A snapshot of hardware and software; None where the machine does not report it.
 
     Attributes:
         cgroup_memory_bytes, cgroup_cpus: limits of the control group (of a container, say); None without one.
@@ -68,7 +68,7 @@ class Disturbance:
         asleep_s: how long it was suspended.
         stolen_s: time that the host of a virtual machine gave to others, mean over its processors; None if it does
             not tell.
-        others_s: processor time of processes beside the workload, mean over the processors; None if they or the
+        others_s: processor time of processes next to the workload, mean over the processors; None if they or the
             workload's cannot be seen.
         workload_s: that of the workload and of this process, mean over the processors; None as ``others_s``, and in
             results of older versions.

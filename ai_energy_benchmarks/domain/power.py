@@ -53,7 +53,7 @@ class Device:
 
     Attributes:
         component: what kind of thing it is.
-        id: stable name: a board's UUID, ``package-0`` …
+        id: stable name: a GPU's UUID, ``package-0`` …
         label: name for people.
 
     Raises:
@@ -71,7 +71,7 @@ EdgeState = Literal["flat", "raised", "late", "unsettled"]
 
 @frozen
 class WindowEdges:
-    """What the rests beside a window showed of its edges.
+    """What the rests next to a window showed of its edges.
 
     Attributes:
         state: ``flat``: power was at rest within the known delay. ``raised``: it was, but at another level than
@@ -101,7 +101,7 @@ class Recipe:
             over time.
         series_id: device id of the series.
         start_s, stop_s: the window, as this meter marked it.
-        rest_before_s, rest_after_s: how long the workload rested beside it.
+        rest_before_s, rest_after_s: how long the workload rested next to it.
         delay_low_s, delay_high_s: from sampling to publication.
         ceiling_per_s: fastest plausible growth of the series; None if nothing bounds it.
         stale_s: how old a value may be when it is read.
@@ -155,7 +155,7 @@ class Reading:
         counted: whether the device belongs to the workload; others are listed apart.
         peak_power_w: highest power seen inside the window, None if the meter has no power.
         recipe: how the energy follows from the raw series; None if the meter keeps none.
-        edges: what the rests beside the window showed; None if they were not looked at.
+        edges: what the rests next to the window showed; None if they were not looked at.
     """
 
     device: Device
@@ -175,7 +175,7 @@ class Reading:
 
     @property
     def settled(self) -> bool:
-        """False if a rest beside the window was none, so that only the bounds can be quoted."""
+        """False if a rest next to the window was none, so that only the bounds can be quoted."""
         return self.edges is None or self.edges.state != "unsettled"
 
 
@@ -199,11 +199,11 @@ class Measurement:
         start_s, stop_s: the window on the monotonic clock.
         readings: one per device that a meter could see.
         absent: component → why no meter could see it. Absent is not zero.
-        notes: sentences for the verdict (a lost board, a shared MIG parent …) on the figures of all components.
+        notes: sentences for the verdict (a lost GPU, a shared MIG parent …) on the figures of all components.
         component_notes: component → sentences on its figure alone.
-        foreign_processes: sentences on whoever else was on the workload's boards.
+        foreign_processes: sentences on whoever else was on the workload's GPUs.
         strangers: for each of the workload's GPUs whether others were looked for, and found.
-        shares: the workload's part of components that others use too, where somebody asked for it.
+        shares: the workload's part of components that others use too, where it is requested.
         gpu_choice: how it is known which GPUs count; None if the meter sees no GPU, or was not told whose count.
     """
 

@@ -22,7 +22,7 @@ class Followed:
     Attributes:
         bounds_j: the energy, in J (seconds where the recipe has no watts).
         estimator: how the edges were treated.
-        edges: what the rests beside the window showed; None if they were not looked at.
+        edges: what the rests next to the window showed; None if they were not looked at.
     """
 
     bounds_j: Bounds
@@ -42,7 +42,7 @@ def follow(recipe: Recipe, series: Series) -> Followed:
 
 
 def cut(recipe: Recipe, start_s: float, stop_s: float, others: Mapping[str, Series]) -> Recipe | None:
-    """The same recipe for a part of its window; there the workload does not rest beside the edges.
+    """The same recipe for a part of its window; there the workload does not rest next to the edges.
 
     Args:
         others: series of the same quantity and meter by device id.

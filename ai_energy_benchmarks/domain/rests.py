@@ -1,4 +1,4 @@
-"""The rests beside a window: whether they are rests, and the flat part of each.
+"""The rests next to a window: whether they are rests, and the flat part of each.
 
 GPUs fall silent within 5 to some hundred milliseconds after their work, in steps or slowly, and some draw more than
 before for seconds. Their counters are published late, and their sensors may lag. All of this looks alike from the
@@ -121,7 +121,7 @@ class Window:
 
 @frozen
 class Rests:
-    """Both rests beside a window, and what they say of it.
+    """Both rests next to a window, and what they say of it.
 
     Attributes:
         after: None if the rest after the window is none.

@@ -51,8 +51,8 @@ class Trial:
         complete: False if the pass was cut short; it then counts in no mean.
         client: how the client fared; None for an engine in process.
         server: growth of the server's own counters; None if it has none.
-        server_load: its queue and cache within the window; None if nobody looked.
-        machine: what the machine did to it beside the work; None if nobody looked.
+        server_load: its queue and cache within the window; None if it was not watched.
+        machine: what the machine did to it alongside the work; None if it was not watched.
         fillers: requests that kept the load up until the pass's last one had ended, in order of sending; they belong
             to no pass, but their tokens and their energy are in the window.
         steady: the steady part of a pass under concurrency; None with one request in flight, or where there is none.
@@ -97,7 +97,7 @@ class Trial:
 
 @frozen
 class Carbon:
-    """What emissions are computed from; ``source`` is quoted beside the figure."""
+    """What emissions are computed from; ``source`` is quoted next to the figure."""
 
     intensity_g_per_kwh: float
     pue: float

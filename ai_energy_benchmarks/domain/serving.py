@@ -10,7 +10,7 @@ class ClientLoad:
     """How the client itself fared: a client at its limit measures itself.
 
     Attributes:
-        concurrency: batches that should have been on their way at once.
+        concurrency: batches that should have been in flight at once.
         cpu_time_s: CPU seconds that this process used in the window.
         loop_lag_s: 99th percentile of how late the event loop woke up.
     """
@@ -22,12 +22,12 @@ class ClientLoad:
 
 @frozen
 class ServerCounters:
-    """Counters of a server, summed over its engines; None where it does not tell.
+    """Counters of a server, summed over its engines; None where it does not report it.
 
     Attributes:
         prefix_cache_queries_tokens: prompt tokens that were looked up in the prefix cache.
         prefix_cache_hit_tokens: those that were found there.
-        preemptions: requests thrown out to make room and computed again.
+        preemptions: requests preempted to make room and recomputed.
     """
 
     prompt_tokens: int | None = None
@@ -52,7 +52,7 @@ class ServerCounters:
 
 @frozen
 class ServerGauges:
-    """How a server stands at one moment; None where it does not tell.
+    """How a server stands at one moment; None where it does not report it.
 
     Attributes:
         running_requests: those in work.

@@ -51,7 +51,7 @@ class ComponentEnergy:
         per_pass_j: energy of a pass with its 95 % intervals.
         guessed: whether a model's watts are a guess, so that the energy is good to an order of magnitude.
         per_amount_j: energy per unit of what was produced besides tokens, by the unit's name.
-        workload_share: the workload's part of its busy time, where somebody asked for it.
+        workload_share: the workload's part of its busy time, where it is requested.
     """
 
     component: Component | Literal["total"]

@@ -27,7 +27,7 @@ class Boards:
 
 
 def look_for_boards() -> Boards:
-    """All boards that the driver shows to this process; never an exception."""
+    """All GPUs that the driver shows to this process; never an exception."""
     try:
         nvml = open_nvml()
     except CollectorError as error:
@@ -48,13 +48,13 @@ def _driver_version(nvml: Nvml) -> str | None:
 
 
 def _cuda_version(nvml: Nvml) -> str | None:
-    """1000 × major + 10 × minor, as NVML tells it."""
+    """1000 × major + 10 × minor, as NVML reports it."""
     version = _ask(nvml, nvml.nvmlSystemGetCudaDriverVersion_v2)
     return None if version is None else f"{version // 1000}.{version % 1000 // 10}"
 
 
 def _board(nvml: Nvml, index: int) -> Board | None:
-    """One board; None if the driver gives no handle for it, as for one that fell off the bus."""
+    """One GPU; None if the driver gives no handle for it, as for one that fell off the bus."""
     handle = _ask(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(index))
     if handle is None:
         return None
@@ -80,7 +80,7 @@ def _highest_clock_hz(nvml: Nvml, handle: Handle, kind: int) -> float | None:
 
 
 def _ask(nvml: Nvml, call: Callable[[], Any]) -> Any:
-    """The answer, or None where this board, driver or user gets none."""
+    """The answer, or None where this GPU, driver or user gets none."""
     try:
         return call()
     except nvml.NVMLError:

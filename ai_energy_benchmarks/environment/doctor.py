@@ -20,7 +20,7 @@ class DoctorReport:
     """The answer of ``ai-energy-benchmark doctor``; ``attrs.asdict`` gives it as plain data.
 
     Attributes:
-        hardware: processor, memory, container and boards.
+        hardware: processor, memory, container and GPUs.
         meters: what can be seen of energy.
         engines: what can generate.
         hints: packages that disturb one another.
@@ -54,7 +54,7 @@ def member_lines(kind: registry.Kind, environment: Environment) -> tuple[Line, .
 
 
 def hardware_lines(root: Path, seen: Boards) -> tuple[Line, ...]:
-    """Processor, memory, container, and one line per board."""
+    """Processor, memory, container, and one line per GPU."""
     threads = hardware.cpu_threads()
     cpu = [hardware.cpu_model(root) or "unknown processor"]
     cpu += [f"{threads} threads usable"] if threads else []

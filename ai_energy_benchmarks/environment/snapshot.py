@@ -13,7 +13,7 @@ from ai_energy_benchmarks.machine import hardware
 
 
 def take_snapshot(root: Path = hardware.ROOT) -> Environment:
-    """What this machine is; a fact that cannot be had is None, never an exception.
+    """What this machine is; a fact that is not available is None, never an exception.
 
     Args:
         root: where ``/proc`` and ``/sys`` stand.

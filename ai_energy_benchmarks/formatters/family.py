@@ -24,7 +24,7 @@ class Family:
         place: of a ``system_prompt`` flag: a system turn, or before the prompt.
         params: names that ``scenario.reasoning_params`` may hold → the values allowed, any if empty.
         thinks_when_off: "off" only asks for less; the models cannot stop thinking.
-        thinking: the texts that open and close thinking in the output; None if it cannot be told apart.
+        thinking: the texts that open and close thinking in the output; None if it cannot be distinguished.
         source: who published the switch, and where.
         note: what a reader of a result should know about the switch.
         where: file and line of the entry.

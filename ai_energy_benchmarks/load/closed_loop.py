@@ -1,6 +1,6 @@
 """A closed loop: a fixed number of batches in flight, the next one leaving when one has finished.
 
-Under concurrency a pass ends raggedly: its last requests run with ever fewer others beside them. Filler requests keep
+Under concurrency a pass ends raggedly: its last requests run with ever fewer others next to them. Filler requests keep
 the load up until the last request of the pass has ended; then they are cancelled.
 """
 

@@ -1,4 +1,4 @@
-"""A control group of our own, in which all that a process starts stays, whatever it does (cgroups(7), version 2)."""
+"""A control group in which all that a process starts stays, whatever it does (cgroups(7), version 2)."""
 
 from __future__ import annotations
 

@@ -17,5 +17,5 @@ _PARENT = str(Path(__file__).parents[2])  # where this package is imported from,
 
 
 def module_command(module: str, *arguments: str) -> tuple[str, ...]:
-    """The command line that runs a module of ours with these arguments."""
+    """The command line that runs a module of this package with these arguments."""
     return (sys.executable, "-c", _RUN, _PARENT, module, *arguments)

@@ -110,7 +110,7 @@ def name_of(pid: int, proc: Path = PROC) -> str:
 
 
 def tree(roots: Collection[int], seen: Mapping[int, Process] | None = None) -> frozenset[int]:
-    """The roots with all their living descendants; the roots alone where ``/proc`` tells nothing."""
+    """The roots with all their living descendants; the roots alone where ``/proc`` shows nothing."""
     return frozenset(_with_descendants(roots, processes() if seen is None else seen))
 
 

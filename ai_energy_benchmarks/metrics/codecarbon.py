@@ -133,7 +133,7 @@ class CodeCarbonCollector(PolledCollector):
                 "CodeCarbon gives no totals: another of its trackers runs in this process or on this machine",
                 remedy="stop it, or remove its lock file",
             )
-        # Of boards it reads counters that move in ticks and are seen late, which its figures do not tell.
+        # Of GPUs it reads counters that move in ticks and are seen late, which its figures do not tell.
         gpus = self._gpus
         counters = tuple(
             # Where it measures a processor, it reads RAPL.

@@ -64,7 +64,7 @@ def _amd_processes(handle: object) -> frozenset[int] | None:
 
 @define
 class _NamedBoard:
-    """A board of which only the UUID matters here."""
+    """A GPU of which only the UUID matters here."""
 
     device: Device
 

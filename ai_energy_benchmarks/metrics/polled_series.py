@@ -40,7 +40,7 @@ class PolledSeries(ABC):
             figure.
         look_back_s: how far before a window readings have a part in its figure.
         longest_wait_s: how long the end of a window is waited for, at most.
-        later_s: so long after a mark values are read once more.
+        later_s: so long after a mark values are read again.
         longest_gap_s: times without a value of a device that are longer are remembered.
         gpus: what is known of the GPUs among the devices; by default their ids alone.
         visible: device id at each index as this process counts GPUs; by default ``gpus`` in their order.

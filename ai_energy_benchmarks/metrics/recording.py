@@ -9,7 +9,7 @@ from threading import Lock
 
 from ai_energy_benchmarks.domain.power import Device, Mark, Quantity, Series
 
-# 3 MB a series: more than an hour of ticks, and the counters of eight boards for a day within 50 MB.
+# 3 MB a series: more than an hour of ticks, and the counters of eight GPUs for a day within 50 MB.
 MOST_ROWS = 120_000
 # So much around an edge of a window is kept: what its figure was made of.
 _KEPT_S = 3.5

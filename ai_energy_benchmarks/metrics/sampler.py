@@ -11,7 +11,7 @@ class Sampler:
     """Calls ``sample`` every ``poll_s`` seconds, and right after each ``poke``.
 
     Attributes:
-        again_s: so long after a poke it samples once more: a counter that may be so old when it is read shows only
+        again_s: so long after a poke it samples again: a counter that may be so old when it is read shows only
             then a value that is surely younger than the poke. 0 for counters that are up to date.
     """
 

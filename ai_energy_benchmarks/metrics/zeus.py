@@ -1,4 +1,4 @@
-"""Zeus as a meter: the counters of AMD and NVIDIA boards, of Apple and Jetson chips, and RAPL through its daemon.
+"""Zeus as a meter: the counters of AMD and NVIDIA GPUs, of Apple and Jetson chips, and RAPL through its daemon.
 
 Only its device layer is used. Its monitor takes seconds to import, and reports 0 J or twice the truth for
 windows near a counter's tick; here its counters get the same bounds as all others.

@@ -1,4 +1,4 @@
-"""The report document as ``result.json``, with the config it came from beside it."""
+"""The report document as ``result.json``, with the config it came from next to it."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ def _client(result: BenchmarkResult) -> Lines:
 
 
 def _server(result: BenchmarkResult) -> Lines:
-    """Queue and cache as the server told them; None if it told nothing."""
+    """Queue and cache as the server reported them; None if it reported nothing."""
     found = server_figures(counting_trials(result.trials))
     if found is None:
         return

@@ -29,7 +29,7 @@ _ROWS_IN_GROUP = 50_000
 class ParquetReporter:
     """Writes ``requests.parquet``, ``timeline.parquet`` and, where filler requests were sent, ``fillers.parquet``.
 
-    Beside ``result.json`` and ``config.yaml`` they hold everything that re-analysis needs: of each request its token
+    Next to ``result.json`` and ``config.yaml`` they hold everything that re-analysis needs: of each request its token
     times, of each window what every reading is computed from, and all raw samples
     (``results/requests.py`` and ``results/timeline.py`` describe the columns).
 

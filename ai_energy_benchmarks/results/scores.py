@@ -1,4 +1,4 @@
-"""GPU energy per 1,000 queries from results of ours, master tables and leaderboards."""
+"""GPU energy per 1,000 queries from results of this package, master tables and leaderboards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of requests for which there is no memory: Parquet files beside the result, written while the pass goes on."""
+"""Rows of requests for which there is no memory: Parquet files next to the result, written while the pass goes on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class SpillDirectory:
     """A ``domain.outcome_table.Shelf`` on disk, with a thread that writes.
 
-    The directory, ``requests.spill.…`` beside the result, is gone with the last reference to this object. A process
+    The directory, ``requests.spill.…`` next to the result, is gone with the last reference to this object. A process
     that is killed leaves it: its files have columns of ``requests.parquet`` under the same names, and a request
     of which only the times are there has ``ok`` false.
 

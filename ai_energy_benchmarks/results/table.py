@@ -52,7 +52,7 @@ def append_row(path: Path, row: Mapping[str, str]) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[TextIO]:
-    """Open the table and hold its lock; whoever waited for a file that was replaced meanwhile opens it anew."""
+    """Open the table and hold its lock; whoever waited for a file that was replaced meanwhile opens it again."""
     while True:
         with path.open("a+", encoding="utf-8-sig", newline="") as file:
             if fcntl is not None:

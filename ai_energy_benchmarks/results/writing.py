@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, then moved into it."""
+"""Files that are whole or not there: written next to their place, then moved into it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ai_energy_benchmarks.safety.secrets import blanked
 
 @contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses into an error that names the file and a cure.
+    """Turn what the disk refuses into an error that names the file and a fix.
 
     Raises:
         ReporterError: the directory or the file cannot be written.

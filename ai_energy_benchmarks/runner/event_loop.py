@@ -17,7 +17,7 @@ class CutShortError(KeyboardInterrupt):
     """A second Ctrl-C came while the first one's clean-up waited for an engine that does not come back.
 
     Attributes:
-        finish: waits for the clean-up once more, for at most so many seconds.
+        finish: waits for the clean-up again, for at most so many seconds.
     """
 
     def __init__(self, finish: Callable[[float], None]) -> None:

@@ -104,7 +104,7 @@ class Generating:
                 self._give_up(f"the last {GIVE_UP_AFTER} requests have all failed, this one because: {outcome.reason}")
 
     def _give_up(self, reason: str) -> NoReturn:
-        if not any(each.check == "stopped" for each in self.record.findings):  # of many on their way, the first says it
+        if not any(each.check == "stopped" for each in self.record.findings):  # of many in flight, the first says it
             self.record.findings.append(Finding("FAIL", "stopped", reason))
         raise GaveUpError(reason)
 
@@ -116,7 +116,7 @@ class Generating:
         return outcomes
 
     def _with_text(self, outcome: Outcome) -> Outcome:
-        """Decode ids to text, count tokens and tell thinking apart, which the window had no time for."""
+        """Decode ids to text, count tokens and separate thinking, which the window had no time for."""
         backend, tokenizer = self.members.backend, self.members.backend.tokenizer
         if isinstance(outcome, Completion) and isinstance(backend, Recounts):
             return backend.recount(outcome)

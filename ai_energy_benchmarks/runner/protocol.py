@@ -167,7 +167,7 @@ class Steps:
         self.members.progress.end()
 
     async def _gate(self, batches: Sequence[Batch], settling: Settling) -> None:
-        """Warm boards draw more; the trials begin when they no longer change."""
+        """Warm GPUs draw more; the trials begin when they no longer change."""
         gate, asked = self.config.protocol.gate, self.config.protocol.thermal_gate is not None
         if gate is None:
             return

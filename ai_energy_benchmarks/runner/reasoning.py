@@ -123,7 +123,7 @@ def observe(plan: ReasoningPlan, prompt: Prompt, tokenizer: Tokenizer | None, ba
 
 
 def count_thinking(family: Family | None, begun: bool, token_ids: Sequence[int], tokenizer: Tokenizer) -> int | None:
-    """Thinking tokens of one output; None if the family does not tell how they show."""
+    """Thinking tokens of one output; None if the family does not state how they show."""
     if family is None or family.thinking is None:
         return 0 if family is not None and family.type is None and family.default == "off" else None
     return thinking_tokens(token_ids, tokenizer.decode, *family.thinking, begun=begun)

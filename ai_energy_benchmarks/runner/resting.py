@@ -1,4 +1,4 @@
-"""The rests beside a trial, as long as the meters need them."""
+"""The rests next to a trial, as long as the meters need them."""
 
 from __future__ import annotations
 

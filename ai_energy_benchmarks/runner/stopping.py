@@ -30,7 +30,7 @@ _FLAT = 0.05
 # Flat power is that of a server at rest when so little of the step from idle to load is left; where no idle power was
 # measured, when it has fallen to this share of the load.
 _LEFT, _FALLEN = 0.10, 0.90
-# Below this share of the load above idle, a meter cannot tell work from rest.
+# Below this share of the load above idle, a meter cannot distinguish work from rest.
 _TELLS = 0.05
 
 

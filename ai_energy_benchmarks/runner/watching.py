@@ -1,4 +1,4 @@
-"""What is watched beside the energy of a trial: the client, what the server says, and who else works on the machine."""
+"""What is watched apart from the energy of a trial: the client, what the server says, and other work here."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TrialWatch:
         if not self.backend.needs_endpoint:
             return
         self._client = SelfCheck(self.load.concurrency, self.clock)
-        # One request at a time leaves no queue to see, and is where a question beside it would be felt most.
+        # One request at a time leaves no queue to see, and is where a question next to it would be felt most.
         if isinstance(self.backend, ShowsLoad) and self.load.concurrency > 1:
             self._server = ServerWatch(self.backend.gauges, self.load.watch_server_s, self.clock)
 
@@ -87,10 +87,10 @@ class TrialWatch:
 
 
 class OtherWork:
-    """What runs on this machine beside the workload and this process.
+    """What runs on this machine alongside the workload and this process.
 
     Args:
-        process_ids: the workload's first processes; empty if they are unknown, and then nothing can be told apart.
+        process_ids: the workload's first processes; empty if they are unknown, and then nothing can be distinguished.
     """
 
     def __init__(self, process_ids: Collection[int]) -> None:

@@ -1,4 +1,4 @@
-"""Secrets for another process of ours: through its environment, which no file holds."""
+"""Secrets for another process of this package: through its environment, which no file holds."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _OF_TEXT = frozenset(
 )
 # What a shell calls the working directory, today's and the one before.
 _WORKING_DIRECTORIES = frozenset({"PWD", "OLDPWD"})
-# How the variables begin that hand a secret to a process of ours.
+# How the variables begin that hand a secret to a process of this package.
 HANDED_OVER = "AEB_SECRET_"
 _SECRET_TOKENS = frozenset({"auth", "access", "api", "bearer", "refresh", "hf"})
 # What Azure, Google, S3 and others put into a query.

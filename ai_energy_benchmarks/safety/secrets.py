@@ -73,7 +73,7 @@ def learn_environment(environment: Mapping[str, str] = os.environ) -> None:
 
 
 def known() -> list[str]:
-    """All that is blanked, for a process of ours that blanks in our place."""
+    """All that is blanked, for a process of this package that blanks in our place."""
     return sorted(_known.needles)
 
 

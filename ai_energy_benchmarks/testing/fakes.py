@@ -53,7 +53,7 @@ class Journal:
 
 @define
 class FakeClock:
-    """A clock that moves only when somebody sleeps on it."""
+    """A clock that moves only when something sleeps on it."""
 
     journal: Journal
     time_s: float = 0.0

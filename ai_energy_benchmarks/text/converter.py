@@ -211,7 +211,7 @@ def _mapping(converter: Converter) -> Hook:
         if not isinstance(value, Mapping):
             raise wrong(f"must be a mapping with keys, got {shown(value)}")
         part = get_args(kind)[1]
-        # People write board numbers as keys without quotes.
+        # People write GPU numbers as keys without quotes.
         named = {str(key): (below, part) for key, below in value.items()}
         if len(named) < len(value):
             raise wrong(f"has a key both as text and as a number: {shown(value)}")

@@ -1,4 +1,4 @@
-"""What the types of keys say beside the type, so that loading, the schema and the docs read the same source."""
+"""What the types of keys say next to the type, so that loading, the schema and the docs read the same source."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class OfflineOptions:
 
 @define
 class Row:
-    """One request on its way through the engine.
+    """One request in flight in the engine.
 
     Attributes:
         times_s: when each step that brought it tokens had ended; one event a step, however many tokens it brought.
@@ -153,7 +153,7 @@ class OfflineEngine(InProcessBackend):
 
     @abstractmethod
     def _introduce(self, facts: EngineFacts, files: Path) -> EngineFacts:
-        """Set the tokenizer, and add what the started engine says of itself."""
+        """Set the tokenizer, and add what the started engine reports about itself."""
 
     def location(self) -> Location:
         """Where the engine runs (``backends.base.Located``): its arguments may place workers on other machines."""
@@ -162,7 +162,7 @@ class OfflineEngine(InProcessBackend):
         return of_tree(os.getpid(), arguments=words)
 
     def _show_boards(self) -> None:
-        """Engines and their workers choose their boards by this variable alone, some as soon as they are imported."""
+        """Engines and their workers choose their GPUs by this variable alone, some as soon as they are imported."""
         shown = visible_gpus(self.settings.device_ids, self.settings.device)
         self._environment = {name: os.environ.get(name) for name in shown}
         os.environ.update(shown)

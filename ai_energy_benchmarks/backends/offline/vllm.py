@@ -66,7 +66,7 @@ class VllmOfflineBackend(OfflineEngine):
         return self.settings.chosen(VllmOfflineOptions)
 
     def _start(self, model: str, arguments: Mapping[str, object]) -> LLM:
-        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")  # a network call that nobody asked for
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")  # a network call that was not requested
         import vllm
 
         return vllm.LLM(model=model, **arguments)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def with_adapter(model: PreTrainedModel, options: PyTorchOptions) -> PreTrainedModel:
-    """The model with its LoRA adapter, beside the weights or merged into them."""
+    """The model with its LoRA adapter, next to the weights or merged into them."""
     if options.adapter is None:
         return model
     from peft import PeftModel  # type: ignore[import-not-found, unused-ignore] # optional

@@ -1,4 +1,4 @@
-"""What a loaded model says of itself, for the result."""
+"""What a loaded model reports about itself, for the result."""
 
 from __future__ import annotations
 

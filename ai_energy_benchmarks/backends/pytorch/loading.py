@@ -60,7 +60,7 @@ def missing_packages() -> tuple[str, ...]:
 
 
 def device_problems(device: str, device_ids: tuple[int, ...]) -> tuple[str, ...]:
-    """Why the devices that were asked for cannot be used; imports torch only if boards are asked for."""
+    """Why the devices that were asked for cannot be used; imports torch only if GPUs are asked for."""
     kind, _, index = device.partition(":")
     if kind not in ("auto", "cpu", "cuda"):
         return (f"backend.device: {device!r} is not a device of this backend; use auto, cpu, cuda or cuda:N",)
@@ -86,7 +86,7 @@ def device_problems(device: str, device_ids: tuple[int, ...]) -> tuple[str, ...]
 
 
 def placement(settings: BackendSettings) -> tuple[str, ...]:
-    """The torch devices to use: ``("cpu",)`` or one ``cuda:N`` per board."""
+    """The torch devices to use: ``("cpu",)`` or one ``cuda:N`` per GPU."""
     kind, _, index = settings.device.partition(":")
     if runs_on_cpu(kind):
         return ("cpu",)
@@ -133,7 +133,7 @@ def load(settings: BackendSettings, options: PyTorchOptions) -> Loaded:
             f"part of it went to {', '.join(sorted(strangers))}",
             remedy="add GPUs to backend.device_ids, or allow it with backend.options.device_map: auto",
         )
-    # With tp_plan each process holds a slice, but the energy is that of all boards.
+    # With tp_plan each process holds a slice, but the energy is that of all GPUs.
     boards = used | set(devices) if options.tp_plan else used
     words = str(options.quantization) if options.quantization else method
     return Loaded(model, tokenizer, files, tuple(sorted(used)), _board_ids(boards), assistant, words, fit)
@@ -229,7 +229,7 @@ def _tensor_parallel(plan: str) -> dict[str, object]:
 
 
 def _device_map(options: PyTorchOptions, devices: tuple[str, ...]) -> dict[str, object]:
-    """The placement arguments: boards that are not in ``devices`` get no memory, so nothing can land there."""
+    """The placement arguments: GPUs that are not in ``devices`` get no memory, so nothing can land there."""
     max_memory: dict[int | str, str | int] = {
         int(name) if name.isdigit() else name: size for name, size in (options.max_memory or {}).items()
     }
@@ -255,7 +255,7 @@ def _devices_in_use(model: PreTrainedModel) -> set[str]:
 
 
 def _board_ids(devices: set[str]) -> tuple[str, ...]:
-    """NVML's names of the boards, which are the same whatever CUDA_VISIBLE_DEVICES says."""
+    """NVML's names of the GPUs, which are the same whatever CUDA_VISIBLE_DEVICES says."""
     import torch
 
     boards = sorted(device for device in devices if device.startswith("cuda"))

@@ -51,7 +51,7 @@ def quantization_config(asked: Quantization | None, gguf: bool) -> QuantizationC
     """What ``from_pretrained`` is given; None for plain weights.
 
     The blocks of a GGUF file are always unpacked, as transformers before 5.2x does it: what runs is then the same
-    everywhere, and does not depend on which kernels can be had.
+    everywhere, and does not depend on which kernels are available.
     """
     import transformers
 

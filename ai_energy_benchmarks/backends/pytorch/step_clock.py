@@ -36,7 +36,7 @@ class StepClock:
         self._events: list[torch.cuda.Event] = []
 
     def start(self, device: torch.device, rows: int, prompt_tokens: int, *, sees_proposals: bool = False) -> None:
-        """The inputs are on the device, ``prompt_tokens`` long with padding; generation begins, perhaps anew."""
+        """The inputs are on the device, ``prompt_tokens`` long with padding; generation begins, perhaps again."""
         import torch
 
         self._begin()

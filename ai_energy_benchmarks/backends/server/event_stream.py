@@ -85,7 +85,7 @@ class EventStream:
     ended_s: float | None = None
     at_end: Callable[[], None] | None = None
     kept: list[bytes] = field(factory=list)
-    _counts: array[int] | None = field(factory=lambda: array("q"))  # output tokens until each event; None if not told
+    _counts: array[int] | None = field(factory=lambda: array("q"))  # output tokens until each event; None if unknown
     _rest: list[bytes] = field(factory=list)  # the beginning of an event, in the blocks that brought it
     _other_s: float = 0.0  # when an event that is neither a token event nor a comment came last
     _before_text: bytes = b""

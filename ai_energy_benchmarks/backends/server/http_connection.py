@@ -47,7 +47,7 @@ class Response:
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One connection with at most one request on its way.
+    """One connection with at most one request in flight.
 
     It receives into a buffer of its own: asyncio would otherwise take 256 KiB from the system for every block and
     give them back, which costs more than reading the block.
@@ -208,7 +208,7 @@ class Connection(asyncio.BufferedProtocol):
         self.close()
 
     def give_up(self) -> None:
-        """Close, with nobody left who waits for an answer."""
+        """Close, when no request waits for an answer any more."""
         if self._done is not None:
             self._done.cancel()
         self.close()

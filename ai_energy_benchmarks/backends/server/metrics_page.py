@@ -1,4 +1,4 @@
-"""What a server says of itself on its Prometheus page."""
+"""What a server reports about itself on its Prometheus page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class MetricsPage:
         return ServerCounters(**{ours: round(sum(values)) for ours, values in found.items()})
 
     def read_gauges(self, page: str) -> ServerGauges | None:
-        """How the server stands; requests are summed over engines, shares averaged. None if it tells nothing."""
+        """How the server stands; requests are summed over engines, shares averaged. None if it reports nothing."""
         found = _samples(page, self.gauges)
         if not found:
             return None
@@ -83,7 +83,7 @@ VLLM = MetricsPage(
     },
 )
 
-# ``/metrics`` of trtllm-serve is a list of iterations; its Prometheus page stands beside it.
+# ``/metrics`` of trtllm-serve is a list of iterations; its Prometheus page stands next to it.
 TENSORRT_LLM = MetricsPage(
     path="/prometheus/metrics",
     counters={"prefix_cache_hit_tokens": ("trtllm_prompt_cached_tokens_total",)},

@@ -23,7 +23,7 @@ _CONTEXTS = ("max_model_len", "context_length", "context_window", "max_context_l
 _SILENCE_S, _ANSWER_S = 10.0, 30.0
 _BLOCK_BYTES = 2**16
 _LARGEST_ANSWER_BYTES = 32 * 2**20  # a list of 300,000 models has 12 MB
-_LONGEST_NAME, _MOST_NAMES = 200, 50  # of what a server says of itself, in messages
+_LONGEST_NAME, _MOST_NAMES = 200, 50  # of what a server reports about itself, in messages
 _REFUSED = 300  # redirects are not followed, as with the measured requests
 
 
@@ -49,7 +49,7 @@ def probe(server: Server, path: str) -> tuple[int, dict[str, object]]:
     """GET a small JSON document: its status and content, empty where the server has no such document.
 
     Raises:
-        BackendError: nobody answers.
+        BackendError: no server answers.
     """
     try:
         status, content = _ask(server, path)
@@ -171,7 +171,7 @@ def _positive(value: object) -> int | None:
 
 @frozen
 class Introduction:
-    """What a server tells of itself; None where it does not."""
+    """What a server reports about itself; None where it does not."""
 
     version: str | None
     context_tokens: int | None
@@ -181,7 +181,7 @@ def introduction(server: Server, model: str, key: ApiKey) -> Introduction:
     """Make sure that the server answers and has the model.
 
     Raises:
-        BackendError: nobody answers, the key is refused, or the model is not served.
+        BackendError: no server answers, the key is refused, or the model is not served.
     """
     where = server.address.authority
     status, models = probe(server, "/v1/models")

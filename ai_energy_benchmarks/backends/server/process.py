@@ -38,7 +38,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
+    """A port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -90,7 +90,7 @@ class ServerProcess:
         self._launched = Launched(mark, group=make_group(f"ai-energy-benchmark-{mark}"))
         self._watcher = Watcher(self._launched, self.log_file).__enter__()
         variables = {**_SAFE_PATH, **os.environ, **passive_waiting(os.environ), **self.environment, MARKER: mark}
-        # Nobody else may read it before the secrets in it are blanked, which is done when the server has ended.
+        # Not readable for others before the secrets in it are blanked, which is done when the server has ended.
         with open(self.log_file, "wb", opener=partial(os.open, mode=0o600 if known() else 0o666)) as log:
             # A session of its own: Ctrl-C in our terminal must not reach it before we have read the meters.
             self._process = subprocess.Popen(

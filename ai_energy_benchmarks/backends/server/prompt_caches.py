@@ -78,7 +78,7 @@ class PromptCaches:
         """Note with how many tokens prompts begin of which these are some; the same prompt twice says nothing.
 
         Args:
-            render: the ids of a prompt as the model sees it; None if nobody shows them.
+            render: the ids of a prompt as the model sees it; None if they are not shown.
         """
         distinct: set[tuple[int, ...]] = set()
         for request in requests:

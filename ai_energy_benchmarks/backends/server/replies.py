@@ -84,7 +84,7 @@ def cancelled(request: Request, body: bytes, stream: EventStream, *, sent_s: flo
 
 
 def first_event_tokens(stream: EventStream, output_tokens: int) -> int | None:
-    """1 if every event brought one token; None if some brought several, so that nobody knows.
+    """1 if every event brought one token; None if some brought several, so that it is not known.
 
     An end token is counted but shows no text, so one event fewer than tokens still means one token each.
     """
@@ -92,7 +92,7 @@ def first_event_tokens(stream: EventStream, output_tokens: int) -> int | None:
 
 
 def reasoning_tokens(stream: EventStream, usage: Usage) -> int | None:
-    """As ``usage`` tells, else as many as the events that a reasoning parser marked, where each brought one token."""
+    """As ``usage`` reports, else as many as the events that a reasoning parser marked, where each brought one token."""
     if usage.reasoning_tokens is not None or not stream.reasoning_events:
         return usage.reasoning_tokens
     return stream.reasoning_events if first_event_tokens(stream, usage.output_tokens) == 1 else None

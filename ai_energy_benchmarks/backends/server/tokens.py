@@ -194,7 +194,7 @@ class _Plain:
 
 @define
 class LaterCounts:
-    """Answers without usage, kept until somebody has the time to count them.
+    """Answers without usage, kept until there is time to count them.
 
     The server is asked for a tokenizer of its own when the first such answer comes, which is in the warm-up.
 
@@ -240,7 +240,7 @@ class LaterCounts:
         return evolve(answer, first_event_tokens=None) if more_events and self.finer else answer
 
     def _agrees(self, stream: EventStream, output_tokens: int) -> bool:
-        """Whether the text of an answer has about so many tokens; false if nobody can count them."""
+        """Whether the text of an answer has about so many tokens; false if they cannot be counted."""
         counter = self.counter or server_counter(self.server, self.model)
         if counter is None:
             return False
@@ -251,7 +251,7 @@ class LaterCounts:
         return not exceeds(tokens, output_tokens) and not exceeds(output_tokens, tokens)
 
     async def take(self, request: Request, stream: EventStream) -> bool:
-        """Keep an answer for ``recount``; false if nobody will be able to count it."""
+        """Keep an answer for ``recount``; false if it can never be counted."""
         async with self._asking:
             if self.counter is None and not self._asked:
                 self.counter = await asyncio.to_thread(server_counter, self.server, self.model)

@@ -121,5 +121,5 @@ class VllmBackend(OpenAIServerBackend):
         )
 
     def launch_environment(self) -> Mapping[str, str]:
-        # Usage reports are network calls that nobody asked for.
+        # Usage reports are network calls that are not requested.
         return {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", **super().launch_environment()}

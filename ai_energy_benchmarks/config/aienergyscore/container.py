@@ -23,10 +23,10 @@ def container_mapping(
         config: in our keys or in those of optimum-benchmark; empty for the profile alone.
         overrides: laid over it, in the same keys.
         environment: ``BENCHMARK_BACKEND`` (pytorch or vllm), ``VLLM_ENDPOINT`` and ``RESULTS_DIR`` count before the
-            config. ``HF_TOKEN`` is read by the Hugging Face libraries themselves and stands in no file of ours.
+            config. ``HF_TOKEN`` is read by the Hugging Face libraries themselves and stands in no file of this package.
 
     Raises:
-        ConfigError: the backend is not one of ours, or a vLLM server has no address.
+        ConfigError: the backend is not one of this package, or a vLLM server has no address.
     """
     translated = translate(with_overrides(config, overrides))
     found: dict[str, object] = with_overrides({"backend": {}}, translated.mapping)

@@ -87,7 +87,7 @@ class Translated:
 
 
 def translate(mapping: Mapping[str, object]) -> Translated:
-    """Our keys from optimum-benchmark's; keys that are ours already stay."""
+    """This package's keys from optimum-benchmark's; keys that are this package's already stay."""
     ours: dict[str, object] = {}
     notes: list[str] = []
     for path, value in override_paths(mapping):
@@ -113,7 +113,7 @@ def _reason(path: Path) -> str | None:
 
 
 def _value(target: Path, value: object) -> object:
-    """Boards may be one number or a text such as ``0, 1, 2``."""
+    """GPUs may be one number or a text such as ``0, 1, 2``."""
     if target != ("backend", "device_ids"):
         return value
     if isinstance(value, str):

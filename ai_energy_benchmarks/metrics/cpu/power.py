@@ -77,7 +77,7 @@ def thread_power(cpu_model: str | None, asked_w: float | None, platform: str = "
     """The user's figure; else the table's; else a guess, which its note calls one.
 
     Args:
-        cpu_model: the processor's name for itself; None if the machine does not tell.
+        cpu_model: the processor's name for itself; None if the machine does not report it.
         asked_w: what the user set.
         platform: the operating system's name for the machine, which ends in its architecture; empty if not known.
 

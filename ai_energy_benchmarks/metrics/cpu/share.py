@@ -1,4 +1,4 @@
-"""No meter of its own: which part of the machine's busy processor time was the workload's, beside a meter of the CPU.
+"""No meter of its own: which part of the machine's busy processor time was the workload's, next to a meter of the CPU.
 
 Energy that a package draws for everybody has no owner that could be observed; dividing it by processor time is a
 convention, and the result calls it one.

@@ -22,7 +22,7 @@ class CpuTime(Protocol):
 
     Attributes:
         slack_s: how far below the truth a reading may be.
-        busy: whether there is anything to read at all; if not, nobody needs to hurry.
+        busy: whether there is anything to read at all; if not, there is no need to hurry.
     """
 
     slack_s: float
@@ -36,8 +36,8 @@ class CpuTime(Protocol):
 class TreeTime:
     """Time of processes and all their descendants, without that of this process itself.
 
-    Of the living ones the kernel tells nanoseconds; what has ended and was waited for moves to the parent's sum,
-    so that nothing is counted twice and nothing is lost but what nobody waited for.
+    Of the living ones the kernel reports nanoseconds; what has ended and was waited for moves to the parent's sum,
+    so that nothing is counted twice and nothing is lost but what was not waited for.
     """
 
     def __init__(self, roots: Collection[int]) -> None:

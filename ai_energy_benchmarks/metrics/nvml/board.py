@@ -124,7 +124,7 @@ class WatchedBoard:
 
     @property
     def guard_s(self) -> float:
-        """How much rest beside a window makes its edge exact: enough ticks that surely fall into it."""
+        """How much rest next to a window makes its edge exact: enough ticks that surely fall into it."""
         if self.integrates:
             return 0.0
         ticks_s = self._late_s + _GUARD_TICKS * (self._tick_s or 0.0)
@@ -157,7 +157,7 @@ class WatchedBoard:
         # What is read of the rest later must not change the figure: re-analysis sees it too.
         if self._latest_s() <= stop_s + stop.quiet_s + self._delay.low_s:
             return False
-        # Power is waited for beside the counter too: it takes over should the counter prove unusable.
+        # Power is waited for next to the counter too: it takes over should the counter prove unusable.
         hold_s = self._hold_s(stop_s) if self.integrates else 0.0
         if self.board.power_problem is None and not _covers(
             self._power.series(stop_s), stop_s, self._power_delay, hold_s

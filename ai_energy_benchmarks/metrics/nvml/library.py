@@ -12,7 +12,7 @@ from ai_energy_benchmarks.machine.nvml import Handle, Nvml
 AVERAGED_S = 1.0
 # NVML_FI_DEV_POWER_AVERAGE and NVML_FI_DEV_POWER_INSTANT, in mW; driver 530 and newer
 AVERAGE_POWER_FIELD, INSTANT_POWER_FIELD = 185, 186
-# Of the GPUs since Ampere only those with the GA100 chip tell instantaneous power (NVML API reference,
+# Of the GPUs since Ampere only those with the GA100 chip report instantaneous power (NVML API reference,
 # nvmlDeviceGetPowerUsage); the recording of an A100 in docs/validation.md shows it too.
 _GA100 = re.compile(r"\b(A100|A30|A800)\b")
 
@@ -22,11 +22,11 @@ class NvmlBoard:
 
     Attributes:
         device: its UUID and name.
-        power_limit_w: the enforced limit; None if the board does not tell.
+        power_limit_w: the enforced limit; None if the board does not report it.
         counter_problem: why its energy counter cannot be read; None if it can.
         power_problem: the same for its power.
         power_average_s: over what time its power is averaged.
-        gauges: what else it tells, each with its call.
+        gauges: what else it reports, each with its call.
         reachable: false for a board that the driver counts, but cannot speak to.
     """
 
@@ -80,7 +80,7 @@ class NvmlBoard:
         return millijoules / 1000
 
     def power_w(self) -> float:
-        """Power now, where the driver tells it; else its own average."""
+        """Power now, where the driver reports it; else its own average."""
         if self._instant:
             return self.instant_power_w()
         milliwatts: int = self._nvml.nvmlDeviceGetPowerUsage(self._handle)
@@ -176,7 +176,7 @@ class NvmlBoard:
 
 
 class UnreachableBoard(NvmlBoard):
-    """A board that has fallen off the bus: it keeps its place among the others, and tells nothing."""
+    """A board that has fallen off the bus: it keeps its place among the others; it reports nothing."""
 
     reachable = False
 

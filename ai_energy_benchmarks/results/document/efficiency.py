@@ -1,4 +1,4 @@
-"""Work per energy in the report document: floating-point operations, use of the boards, energy-delay product."""
+"""Work per energy in the report document: floating-point operations, use of the GPUs, energy-delay product."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the boards last said of themselves while the trials ran."""
+"""What the GPUs last said of themselves while the trials ran."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STATS = ("utilization_percent", "memory_used_mb", "memory_total_mb", "memory_per
 
 
 def gpu_stats(result: BenchmarkResult) -> dict[str, dict[str, float]]:
-    """``gpu_N`` → its state at the end of the last trial; empty without raw series of a board.
+    """``gpu_N`` → its state at the end of the last trial; empty without raw series of a GPU.
 
     AI Energy Score formats every one of ``STATS``, so what was not seen is 0.0; ``gpu_stats_absent`` names it.
     """
@@ -26,7 +26,7 @@ def gpu_stats(result: BenchmarkResult) -> dict[str, dict[str, float]]:
 
 
 def gpu_stats_absent(result: BenchmarkResult) -> dict[str, list[str]]:
-    """``gpu_N`` → the figures of ``gpu_stats`` that nobody saw."""
+    """``gpu_N`` → the figures of ``gpu_stats`` that were not seen."""
     return {name: [key for key in STATS if key not in own] for name, own in _seen(result).items()}
 
 

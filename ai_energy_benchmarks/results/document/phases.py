@@ -21,7 +21,7 @@ class PhaseEnergy:
 
     Attributes:
         preprocess_j: while no request was in flight.
-        per_thinking_token_j, per_answer_token_j: each kind's own share of decode; None where they cannot be told apart.
+        per_thinking_token_j, per_answer_token_j: each kind's own share of decode; None where these are not separable.
         whole_per_answer_token_j: the energy of the whole pass, thinking included, over the tokens of the answers.
     """
 

@@ -1,4 +1,4 @@
-"""Parts of the report document that stand beside what AI Energy Score reads."""
+"""Parts of the report document that stand next to what AI Energy Score reads."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def by_name(samples: Samples) -> SeriesByName:
 
 
 def measured_again(measurement: Measurement, of: SeriesByName) -> Measurement:
-    """Every reading anew from its raw series; one that left no recipe stays as it was recorded."""
+    """Every reading again from its raw series; one that left no recipe stays as it was recorded."""
     readings = tuple(
         reading if reading.recipe is None else _followed(reading, reading.recipe, of) or reading
         for reading in measurement.readings
@@ -79,7 +79,7 @@ def _followed(reading: Reading, recipe: Recipe, of: SeriesByName) -> Reading | N
         estimator=outcome.estimator,
         peak_power_w=_peak_power_w(reading, recipe, of),
         recipe=recipe,
-        # What the rests beside a trial showed of its counter holds for a part of it too.
+        # What the rests next to a trial showed of its counter holds for a part of it too.
         edges=reading.edges if outcome.edges is None else outcome.edges,
     )
 

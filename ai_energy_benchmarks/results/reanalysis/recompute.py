@@ -1,4 +1,4 @@
-"""Every figure of a result directory anew, from its raw series: unchanged, or under other assumptions."""
+"""Every figure of a result directory again, from its raw series: unchanged, or under other assumptions."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Changes:
 
 
 def reanalyse(directory: str | Path, changes: Changes | None = None) -> BenchmarkResult:
-    """The benchmark of a result directory with every energy computed anew from the raw series.
+    """The benchmark of a result directory with every energy computed again from the raw series.
 
     Without changes its report document is, bit for bit, the one in the directory, unless raw readings were thinned
     after a window had been read (``differences`` tells).

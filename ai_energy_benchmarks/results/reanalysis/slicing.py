@@ -51,7 +51,7 @@ def sliced(measurement: Measurement, of: SeriesByName) -> Slices | None:
 
 
 def slices_at(measurement: Measurement, edges_s: Sequence[float], of: SeriesByName) -> Slices:
-    """The energy of each slice, of every device whose slices can be told from one another."""
+    """The energy of each slice, of every device whose slices can be distinguished."""
     devices = []
     for reading in measurement.readings:
         energies_j = _energies_j(reading, edges_s, of)

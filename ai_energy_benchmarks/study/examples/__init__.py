@@ -1,4 +1,4 @@
-"""Study files to begin with: each a file beside this one, commented for whoever edits it."""
+"""Study files to begin with: each a file next to this one, commented for whoever edits it."""
 
 from __future__ import annotations
 
