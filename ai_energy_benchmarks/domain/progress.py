@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from ai_energy_benchmarks.domain.result import Step, Trial
+if TYPE_CHECKING:
+    from ai_energy_benchmarks.domain.result import Step, Trial
 
 
 class Progress(Protocol):

@@ -64,6 +64,8 @@ def test_help_loads_nothing_heavy() -> None:
     loaded = {name.split(".")[0] for name in loaded_by(HELP)}
     assert "click" in loaded
     assert loaded & HEAVY == set()
+    # All values of a result take as long to import as everything else together.
+    assert "ai_energy_benchmarks.domain.result" not in loaded_by(HELP)
 
 
 def test_public_names_resolve() -> None:
