@@ -110,7 +110,9 @@ def _energy(row: ReportRow) -> dict[str, JsonValue]:
     energy = row.j_per_output_token
     if energy is None:
         return {"energy_j": None, "low_j": None, "high_j": None}
-    half = energy.half_width or 0.0
+    half = energy.half_width
+    if half is None:
+        return {"energy_j": energy.mean, "low_j": None, "high_j": None}
     return {"energy_j": energy.mean, "low_j": energy.mean - half, "high_j": energy.mean + half}
 
 

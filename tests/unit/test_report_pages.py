@@ -15,10 +15,13 @@ from attrs import evolve
 from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.reporters.base import ReporterSettings
+from ai_energy_benchmarks.reporters.html.charts import energy_by_step, latencies
 from ai_energy_benchmarks.reporters.html.page import page
-from ai_energy_benchmarks.reporters.html.result_page import result_page
+from ai_energy_benchmarks.reporters.html.result_page import page_of, result_page
 from ai_energy_benchmarks.reporters.json import JsonReporter
 from ai_energy_benchmarks.reporters.parquet import ParquetReporter
+from ai_energy_benchmarks.results.pictures import load_pictures
+from ai_energy_benchmarks.results.reading import load_document
 from ai_energy_benchmarks.study.page import study_page
 from tests.factories import ENGINE, completion, reading, result, series, trial
 
@@ -103,6 +106,33 @@ def test_a_withheld_figure_stays_withheld(tmp_path: Path) -> None:
     assert "no J per output token (GPU): the run was interrupted" in text
     assert "energy" not in data_of(text)["charts"]
     assert "5.00 ±" not in without_scripts(text)
+
+
+def test_doubtful_tokens_leave_no_figure_that_they_are_in(tmp_path: Path) -> None:
+    """The rate of output tokens and the time per output token are withheld on the page as in the report."""
+    directory = written(result(), tmp_path)
+    document = load_document(directory / "result.json")
+    document["tokens"]["in_doubt"] = "the server and the texts differ"
+    document["latency_ms"]["tpot"] = None
+    text = without_scripts(page_of(document, load_pictures(directory)))
+    assert "withheld: token counts are in doubt: the server and the texts differ" in text
+    chart = latencies(load_pictures(directory), document)
+    assert chart is not None
+    assert "TPOT" not in str(chart.spec)
+
+
+def test_the_whole_system_is_drawn_next_to_its_parts() -> None:
+    """Its energy holds theirs, so it is a bar of its own and never on top of them."""
+    energy = {name: {"energy_j": 10.0} for name in ("gpu", "cpu")}
+    alone = energy_by_step({"trials": [{"number": 1, "energy": energy}]})
+    both = energy_by_step({"trials": [{"number": 1, "energy": {**energy, "system": {"energy_j": 30.0}}}]})
+    assert alone is not None
+    assert both is not None
+    assert "yOffset" not in str(alone.spec)
+    spec: dict[str, Any] = dict(both.spec)
+    assert spec["encoding"]["yOffset"]["field"] == "of"
+    bars = {(row["component"], row["of"]) for row in spec["data"]["values"]}
+    assert bars == {("gpu", "parts"), ("cpu", "parts"), ("system", "system")}
 
 
 def test_equal_results_give_equal_pages(directory: Path) -> None:

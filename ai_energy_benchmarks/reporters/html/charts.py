@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from ai_energy_benchmarks.domain.components import COMPONENTS, wholes
 from ai_energy_benchmarks.domain.json_value import JsonValue
 from ai_energy_benchmarks.results.pictures import Pictures
 from ai_energy_benchmarks.results.quotable import J_PER_OUTPUT_TOKEN, quoted
@@ -48,7 +49,7 @@ def charts_of_run(pictures: Pictures, document: Mapping[str, JsonValue]) -> tupl
         busy_threads(pictures),
         energy_per_token(document),
         energy_by_step(document),
-        latencies(pictures),
+        latencies(pictures, document),
         requests(pictures),
     )
     return tuple(chart for chart in candidates if chart is not None)
@@ -122,12 +123,14 @@ def energy_per_token(document: Mapping[str, JsonValue]) -> Chart | None:
 
 
 def energy_by_step(document: Mapping[str, JsonValue]) -> Chart | None:
-    """What each step of the protocol and each trial took, by component."""
+    """What each step of the protocol and each trial took: parts as one bar, what contains them as another."""
+    parts = [component for component in COMPONENTS if component not in wholes(COMPONENTS)]
     windows = [*_list(document.get("steps")), *_list(document.get("trials"))]
     rows: list[JsonValue] = [
         {
             "window": str(window.get("name") or f"trial {window.get('number')}"),
             "component": component,
+            "of": "parts" if component in parts else component,
             "energy_j": energy_j,
         }
         for window in map(_mapping, windows)
@@ -141,20 +144,32 @@ def energy_by_step(document: Mapping[str, JsonValue]) -> Chart | None:
         "x": _quantitative("energy_j", "energy (J)"),
         "color": _nominal("component", "component"),
     }
-    spec = specification(_BAR * len(windows), data={"values": rows}, mark="bar", encoding=encoding)
+    bars = {_mapping(row)["of"] for row in rows}
+    if len(bars) > 1:
+        encoding["yOffset"] = {"field": "of", "type": "nominal"}
+    spec = specification(_BAR * len(windows) * len(bars), data={"values": rows}, mark="bar", encoding=encoding)
     return Chart("steps", "Energy of each step of the protocol", "Only trials enter the figures of the report.", spec)
 
 
-def latencies(pictures: Pictures) -> Chart | None:
-    """The distribution of each latency, with a switch for the percentile that is marked."""
-    if pictures.percentiles.is_empty():
+def latencies(pictures: Pictures, document: Mapping[str, JsonValue]) -> Chart | None:
+    """The distribution of each latency, with a switch for the percentile that is marked.
+
+    A latency that the report withholds is left out. Gaps between events of several tokens are no times between tokens.
+    """
+    known = _mapping(document.get("latency_ms"))
+    names = {name: name for name in ("TTFT", "TPOT", "ITL", "E2E") if known.get(name.lower()) is not None}
+    if known.get("inter_chunk") is not None:
+        names["ITL"] = "between chunks"
+    values = [
+        {**row, "latency": names[str(row["latency"])]}
+        for row in pictures.percentiles.to_dicts()
+        if row["latency"] in names and row["ms"] > 0
+    ]
+    if not values:
         return None
     percent: list[JsonValue] = [50, 90, 95, 99]
-    param: dict[str, JsonValue] = {
-        "name": "marked",
-        "value": 95,
-        "bind": {"input": "select", "options": percent, "name": "percentile "},
-    }
+    bind: dict[str, JsonValue] = {"input": "select", "options": percent, "name": "percentile "}
+    param: dict[str, JsonValue] = {"name": "marked", "value": 95, "bind": bind}
     x = _quantitative("ms", "ms") | {"scale": {"type": "log"}}
     layers: list[JsonValue] = [
         {
@@ -174,14 +189,16 @@ def latencies(pictures: Pictures) -> Chart | None:
     ]
     spec = specification(
         None,
-        data={"values": _rows(pictures.percentiles.filter(pictures.percentiles["ms"] > 0))},
+        data={"values": list[JsonValue](values)},
         params=[param],
-        facet={"field": "latency", "type": "nominal", "title": None, "sort": ["TTFT", "TPOT", "ITL", "E2E"]},
+        facet={"field": "latency", "type": "nominal", "title": None, "sort": list[JsonValue](names.values())},
         columns=2,
         spec={"width": 280, "height": _LOW, "layer": layers},
         resolve={"scale": {"x": "independent"}},
     )
-    note = "Share of requests that were as fast or faster; of ITL, the share of gaps between tokens. In milliseconds."
+    note = (
+        "Share of requests that were as fast or faster; of ITL, or between chunks, the share of gaps. In milliseconds."
+    )
     return Chart("latency", "Latencies", note, spec)
 
 

@@ -15,6 +15,7 @@ from ai_energy_benchmarks.reporters.html.page import page
 from ai_energy_benchmarks.reporters.result_table import citation, headline, result_table, subject
 from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.pictures import Pictures, load_pictures, pictures
+from ai_energy_benchmarks.results.quotable import OUTPUT_TOKENS_PER_S, quoted
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_document
 from ai_energy_benchmarks.results.requests import requests_frame
 from ai_energy_benchmarks.results.timeline import timeline_frame
@@ -97,8 +98,10 @@ def _absent(document: Mapping[str, JsonValue]) -> Iterator[str]:
 
 
 def _latency(document: Mapping[str, JsonValue]) -> Iterator[Sequence[str]]:
-    summary = _mapping(document.get("summary"))
-    yield ("output tokens/s", _number(summary.get("throughput_tokens_per_second")), "", "", "", "")
+    component = str(_mapping(document.get("verdict")).get("headline") or "total")
+    speed = quoted(document, OUTPUT_TOKENS_PER_S, component)
+    text = f"withheld: {speed}" if isinstance(speed, str) else figure(speed.value)
+    yield ("output tokens/s", text, "", "", "", "")
     for key, name in _LATENCIES.items():
         found = _mapping(_mapping(document.get("latency_ms")).get(key))
         if found:
