@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
 @click.command(short_help="Give models their stars.")
 @click.argument("results", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def rate(*, results: tuple[Path, ...], as_json: bool) -> int:
+@click.option("--label", "labels", type=click.Path(file_okay=False, path_type=Path),
+              help="Write a label for each model to this directory.")  # fmt: skip
+def rate(*, results: tuple[Path, ...], as_json: bool, labels: Path | None) -> int:
     """Rate the models of RESULTS as AI Energy Score does: result directories, result files and CSV tables together.
 
     Per task and class (A up to 20 billion parameters, B up to 66, C above) the range of GPU energy per 1,000 queries
     is cut into five bands of equal width; the lowest has five stars. "could be" is what the intervals allow.
+
+    A label (SVG, 260 × 364; PNG too with the extra "report") is only for the whole method: 10 runs over its 1,000
+    prompts, one at a time, without FAIL. It is marked "self-measured, not an official rating".
 
     Exit codes: 0 some model was rated, 1 none.
     """
@@ -41,6 +47,9 @@ def rate(*, results: tuple[Path, ...], as_json: bool) -> int:
         if score.note
     ]
     notes += [f"{group}: {why}" for group, (_, why) in tables.items() if why]
+    if labels is not None:
+        for group, (rows, _) in tables.items():
+            notes += _label(labels, group, rows, groups[group])
     if as_json:
         say(json.dumps({"groups": {name: _block(rows) for name, (rows, _) in tables.items()}, "notes": notes}))
     else:
@@ -65,6 +74,36 @@ def _rated(scores: Sequence[Score]) -> tuple[tuple[Rating, ...], str]:
         return rate_entries(entries), ""
     except ValueError as error:
         return (), str(error)
+
+
+def _label(directory: Path, group: str, rows: Sequence[Rating], scores: Sequence[Score]) -> Iterator[str]:
+    """Write a label for each model of a group that may have one; what was written, and why others have none."""
+    from ai_energy_benchmarks.reporters.label import Label, write_label
+    from ai_energy_benchmarks.results.full_method import deviations
+    from ai_energy_benchmarks.results.reading import RESULT_FILE, load_document
+    from ai_energy_benchmarks.results.units import wh
+
+    sources = {(score.name, score.energy_j): Path(score.source) / RESULT_FILE for score in scores}
+    times: dict[str, int] = {}
+    for row in rows:
+        file = sources[row.entry.name, row.entry.energy_j]
+        if not file.is_file():
+            yield f"{row.entry.name}: no label: a table does not say how it was measured"
+            continue
+        document = load_document(file)
+        if why := deviations(document):
+            yield f"{row.entry.name}: no label: {'; '.join(why)}"
+            continue
+        gpus = document.get("gpu_conditions") or []  # the workload's alone
+        names = ", ".join(dict.fromkeys(str(gpu.get("name")) for gpu in gpus))
+        date = str(document.get("started_utc", ""))[:10]
+        label = Label(
+            row.entry.name, row.stars, wh(row.entry.energy_j), group.replace("_", " "), len(rows), names, date
+        )
+        stem = re.sub(r"[^\w.-]+", "-", f"{row.entry.name} {group}").strip(".-")
+        times[stem] = times.get(stem, 0) + 1  # of a model that was measured several times
+        name = stem if times[stem] == 1 else f"{stem}-{times[stem]}"
+        yield from (f"wrote {path}" for path in write_label(label, directory / f"{name}.svg"))
 
 
 def _or(value: float | None, other: float) -> float:
