@@ -41,7 +41,7 @@ def component_energy(
     """
     readings = [counted(measurement, components) for measurement in _measurements(trials)]
     windows = [window_energy(reading) for reading in readings]
-    whole = window_energy(tuple(chain.from_iterable(readings)))
+    all_components = window_energy(tuple(chain.from_iterable(readings)))
     bounds_j = Bounds.mean([window.bounds_j for window in windows])
     peaks_w = [window.peak_power_w for window in windows if window.peak_power_w is not None]
     idle = idle_power(steps, components, devices(readings[0]), {step.name for step in steps})
@@ -50,7 +50,7 @@ def component_energy(
     per_token = None if tokens is None else _per_output_token(windows, tokens, gain_share, shifts)
     per_pass_j = _of_a_window(windows, gain_share)
     per_amount = {name: _per_amount(windows, amount, gain_share) for name, amount in (amounts or {}).items()}
-    modelled = whole.provenance == "modelled"
+    modelled = all_components.provenance == "modelled"
     if modelled or _reaches_zero(per_pass_j):
         per_pass_j = _without_interval(per_pass_j)
     if per_token and (modelled or _reaches_zero(per_token.energy_j)):
@@ -63,8 +63,8 @@ def component_energy(
     }
     return ComponentEnergy(
         component=name,
-        provenance=whole.provenance,
-        meter=whole.meter,
+        provenance=all_components.provenance,
+        meter=all_components.meter,
         bounds_j=bounds_j,
         resolved=is_resolved(bounds_j) and all(reading.settled for reading in all_readings),
         per_output_token_j=per_token.energy_j if per_token else None,
@@ -80,16 +80,16 @@ def component_energy(
         per_pass_j=per_pass_j,
         per_amount_j={name: bounds for name, bounds in per_amount.items() if bounds is not None},
         workload_share=_workload_share(name, trials),
-        guessed=whole.guessed,
+        guessed=all_components.guessed,
     )
 
 
 def _workload_share(name: str, trials: Sequence[Trial]) -> WorkloadShare | None:
     """Mean over trials; None if one of them has none."""
-    found = [share for seen in _measurements(trials) for share in seen.shares if share.component == name]
-    if not found or len(found) != len(trials):
+    shares = [share for seen in _measurements(trials) for share in seen.shares if share.component == name]
+    if not shares or len(shares) != len(trials):
         return None
-    return WorkloadShare(found[0].component, Bounds.mean([share.share for share in found]))
+    return WorkloadShare(shares[0].component, Bounds.mean([share.share for share in shares]))
 
 
 @frozen
@@ -166,10 +166,10 @@ def why_absent(trials: Sequence[Trial], component: Component) -> str | None:
     for trial in trials:
         if trial.measurement is None:
             return f"trial {trial.number} was not measured"
-        own = [reading for reading in trial.measurement.readings if reading.device.component == component]
-        if not own:
+        of_component = [reading for reading in trial.measurement.readings if reading.device.component == component]
+        if not of_component:
             return trial.measurement.absent.get(component, f"no meter saw it in trial {trial.number}")
-        of_workload = devices(reading for reading in own if reading.counted)
+        of_workload = devices(reading for reading in of_component if reading.counted)
         if not of_workload:
             return trial.measurement.absent.get(component, "the workload uses none of the devices that were seen")
         first = first or of_workload

@@ -132,7 +132,7 @@ def gpu_uses(trials: Sequence[Trial], steps: Sequence[Step], samples: Samples) -
     }
     rests = [step for step in steps if step.name in BASELINES]
     of_trials = [trial.measurement for trial in trials if trial.measurement is not None]
-    found = {
+    windows = {
         (reading.device, reading.meter): reading.counted
         for measurement in reversed(of_trials)
         for reading in measurement.readings
@@ -140,7 +140,7 @@ def gpu_uses(trials: Sequence[Trial], steps: Sequence[Step], samples: Samples) -
     }
     order = dict.fromkeys((reading.device, reading.meter) for one in of_trials for reading in one.readings)
     uses = []
-    for device, meter in (key for key in order if key in found):
+    for device, meter in (key for key in order if key in windows):
         utilization = series.get(("utilization_percent", device.id, meter))
         power = series.get(("power_w", device.id, meter))
         limit = series.get(("power_limit_w", device.id, meter))
@@ -148,7 +148,7 @@ def gpu_uses(trials: Sequence[Trial], steps: Sequence[Step], samples: Samples) -
             GpuUse(
                 device,
                 meter,
-                found[device, meter],
+                windows[device, meter],
                 tuple(_window(trial.measurement, device, meter, utilization) for trial in trials),
                 tuple(_window(rest.measurement, device, meter, utilization) for rest in rests),
                 _deviation_w(power, rests),

@@ -57,17 +57,17 @@ def server_figures(trials: Sequence[Trial]) -> ServerFigures | None:
 
 def _hit_share(trials: Sequence[Trial]) -> float | None:
     """Over what the server looked up; where it does not tell that, over the prompts it was sent."""
-    told = [
+    reporting = [
         (trial, trial.server) for trial in trials if trial.server and trial.server.prefix_cache_hit_tokens is not None
     ]
     looked_up = sum(
         trial_figures(trial).counts.prompt_tokens
         if server.prefix_cache_queries_tokens is None
         else server.prefix_cache_queries_tokens
-        for trial, server in told
+        for trial, server in reporting
     )
-    hits = sum(server.prefix_cache_hit_tokens or 0 for _, server in told)
-    return hits / looked_up if looked_up else 0.0 if told else None
+    hits = sum(server.prefix_cache_hit_tokens or 0 for _, server in reporting)
+    return hits / looked_up if looked_up else 0.0 if reporting else None
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -55,9 +55,9 @@ def steady_state(
     windows = [trial.steady for trial in trials if trial.steady is not None]
     if not windows or len(windows) < len(trials):
         return None
-    seen = tuple(steady_trial(trial, window) for trial, window in zip(trials, windows, strict=True))
-    absent_tokens = doubt or _uncertain(seen)
-    bounds = None if absent_tokens else [window.bounds_tokens for window in seen]
+    steady_trials = tuple(steady_trial(trial, window) for trial, window in zip(trials, windows, strict=True))
+    absent_tokens = doubt or _uncertain(steady_trials)
+    bounds = None if absent_tokens else [window.bounds_tokens for window in steady_trials]
     parts = tuple(_part(trial, window) for trial, window in zip(trials, windows, strict=True))
     reasons = {component: why_absent(parts, component) for component in shown_components(parts)}
     absent = {component: reason for component, reason in reasons.items() if reason is not None}
@@ -76,13 +76,13 @@ def steady_state(
         for name, of in groups.items()
     }
     duration_s, output_tokens = (
-        fmean(window.duration_s for window in seen),
-        fmean(window.output_tokens for window in seen),
+        fmean(window.duration_s for window in steady_trials),
+        fmean(window.output_tokens for window in steady_trials),
     )
     pooled = [trial_figures(trial).steady_requests for trial in trials]
     succeeded = sum(count.succeeded for count in counts)
     return SteadyState(
-        trials=seen,
+        trials=steady_trials,
         concurrency=windows[0].concurrency,
         duration_s=duration_s,
         output_tokens=output_tokens,

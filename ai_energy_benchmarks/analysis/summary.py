@@ -69,7 +69,7 @@ def summarise(
     whole_tokens = [count.output_tokens + filler_tokens(trial) for count, trial in zip(counts, chosen, strict=True)]
     tokens = [Bounds.exact(amount) for amount in whole_tokens]
     reasons = {component: why_absent(chosen, component) for component in shown_components(chosen)}
-    seen = tuple(component for component, reason in reasons.items() if reason is None)
+    measured = tuple(component for component, reason in reasons.items() if reason is None)
     absent = {component: reason for component, reason in reasons.items() if reason is not None}
     idle_steps = tuple(step for step in steps if step.name in baselines)
     made = [whole_amounts(trial) for trial in chosen]
@@ -77,7 +77,7 @@ def summarise(
     amounts = {name: [amount.get(name, 0.0) for amount in made] for name in names}
     components = {
         component: component_energy(component, (component,), chosen, tokens, idle_steps, amounts=amounts)
-        for component in seen
+        for component in measured
     }
     methods = {name: energy.provenance for name, energy in components.items()}
     parts = total_parts(methods, absent, required, seen_in_part(chosen, absent))
@@ -140,8 +140,8 @@ def _goodput(
         sum(count.output_tokens for count in counts),
         sum(count.succeeded + count.failed for count in counts),
     )
-    found = goodput(sent, slo, steady.output_tokens_per_s * requests / tokens if tokens else 0.0)
-    return evolve(found, requests_per_s=None) if found and (steady.tokens_absent or not tokens) else found
+    kept = goodput(sent, slo, steady.output_tokens_per_s * requests / tokens if tokens else 0.0)
+    return evolve(kept, requests_per_s=None) if kept and (steady.tokens_absent or not tokens) else kept
 
 
 def _sent_in(trial: Trial, window: SteadyWindow) -> Iterator[Outcome]:

@@ -49,26 +49,26 @@ def total_parts(
     """
     needed = [component for component in missing if component in required or (component == "gpu" and component in lost)]
     observed = tuple(component for component, method in methods.items() if method != "modelled")
-    whole = next(iter(wholes(observed)), None)
-    if whole is not None and (needed or not _within(whole, observed)):
+    whole_system = next(iter(wholes(observed)), None)
+    if whole_system is not None and (needed or not _within(whole_system, observed)):
         others = {
-            component: f"the total is that of the {whole}, which contains it"
+            component: f"the total is that of the {whole_system}, which contains it"
             for component in methods
-            if component != whole
+            if component != whole_system
         }
-        return TotalParts((whole,), others)
+        return TotalParts((whole_system,), others)
     if needed:
         return TotalParts(
             (), {}, "; ".join(f"{component.upper()} energy is missing: {missing[component]}" for component in needed)
         )
     if not methods:
         return TotalParts((), {}, "no meter saw the energy of any component")
-    parts = tuple(component for component in observed if component != whole)
+    parts = tuple(component for component in observed if component != whole_system)
     if not parts:
         return TotalParts(tuple(methods))
     excluded = {component: _MODELLED for component in methods if component not in observed}
-    if whole is not None:
-        excluded[whole] = "it contains the others, so it is shown next to them and never added"
+    if whole_system is not None:
+        excluded[whole_system] = "it contains the others, so it is shown next to them and never added"
     return TotalParts(parts, excluded)
 
 

@@ -75,16 +75,16 @@ class _Builder:
         parts = get_args(kind)
         match get_origin(kind):
             case typing.Annotated:
-                found = self.of(parts[0]) | _limits(parts[1:])
+                schema = self.of(parts[0]) | _limits(parts[1:])
             case typing.Literal:
-                found = {"enum": list(parts)}
+                schema = {"enum": list(parts)}
             case typing.Union | types.UnionType:
-                found = {"anyOf": [self.of(part) for part in parts]}
+                schema = {"anyOf": [self.of(part) for part in parts]}
             case builtins.tuple:
-                found = self._list(parts)
+                schema = self._list(parts)
             case _:
-                found = {"type": "object", "additionalProperties": self.of(parts[1])}
-        return found
+                schema = {"type": "object", "additionalProperties": self.of(parts[1])}
+        return schema
 
     def _list(self, parts: tuple[Any, ...]) -> Schema:
         if parts[-1] is Ellipsis:

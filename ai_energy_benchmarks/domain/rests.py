@@ -205,11 +205,11 @@ def _lengths(rest_s: float) -> Iterator[float]:
 def _after(window: Window, after: Sequence[Knot], length_s: float, tolerance_w: float) -> Rest | None:
     """The flat end of a rest of some length; None if it is too short to be sure of."""
     end_s = window.stop_s + length_s + window.delay.low_s
-    seen = [reading for reading in after if reading.time_s <= end_s]
-    if len(seen) < 3 or seen[-2].time_s < window.soon_s:
+    until_end = [reading for reading in after if reading.time_s <= end_s]
+    if len(until_end) < 3 or until_end[-2].time_s < window.soon_s:
         return None
-    rest = _flat_part(seen, tolerance_w, window.soon_s, length_s)
-    return rest if _is_long(rest, seen, window.stop_s, _AFTER_SHARE) else None
+    rest = _flat_part(until_end, tolerance_w, window.soon_s, length_s)
+    return rest if _is_long(rest, until_end, window.stop_s, _AFTER_SHARE) else None
 
 
 def _is_long(rest: Rest, seen: Sequence[Knot], begin_s: float, share: float) -> bool:

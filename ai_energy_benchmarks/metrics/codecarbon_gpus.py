@@ -22,8 +22,8 @@ class CodeCarbonGpus:
     """
 
     def __init__(self, hardware: Hardware) -> None:
-        found = getattr(getattr(hardware, "devices", None), "devices", None)
-        self._devices = list(found) if found and all(hasattr(device, "energy_delta") for device in found) else []
+        devices = getattr(getattr(hardware, "devices", None), "devices", None)
+        self._devices = list(devices) if devices and all(hasattr(device, "energy_delta") for device in devices) else []
         self._last = [device.energy_delta for device in self._devices]
         self._totals_kwh = [0.0] * len(self._devices)
         count = int(getattr(hardware, "num_gpus", 1))

@@ -114,8 +114,8 @@ class ZeusCollector(PolledCollector):
             raise CollectorError(f"Zeus was lost: {str(error) or type(error).__name__}") from error
 
     def notes(self) -> tuple[str, ...]:
-        seen = ", ".join(counter.device.label for monitor in self._found for counter in monitor.counters)
-        return (f"Zeus reads {seen}", *super().notes())
+        labels = ", ".join(counter.device.label for monitor in self._found for counter in monitor.counters)
+        return (f"Zeus reads {labels}", *super().notes())
 
 
 def _gpus() -> _Found:

@@ -141,10 +141,10 @@ def _per(of: Unit) -> str:
 
 
 def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
-    found = leading(summary, energy)
-    per_unit = found[0].per(summary.unit) if found else None
+    leader = leading(summary, energy)
+    per_unit = leader[0].per(summary.unit) if leader else None
     relative = per_unit.mean_j.cv if per_unit else None
-    figures = found[1] if found else None
+    figures = leader[1] if leader else None
     per_request = figures.per_request_j if figures else None
     return (
         component_name(energy.component),
@@ -152,7 +152,7 @@ def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
             per_unit.bounds_j if per_unit else None,
             resolved=figures is not None and figures.resolved,
             half_width=per_unit.mean_j.leading_half_width if per_unit else None,
-            absent="no tokens" if found else "withheld",
+            absent="no tokens" if leader else "withheld",
             relative_scatter=relative,
             guessed=energy.guessed,
         ),

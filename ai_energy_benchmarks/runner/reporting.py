@@ -78,14 +78,14 @@ class Outputs:
                 stack.enter_context(held(directory, record.run_id))
             _name_what_is_left(directory)
             facts = run_facts(record.run_id, record.started_utc, record.clock_offset_s, record.environment)
-            own = run_directory(directory, record.run_id)
-            journal = Journal(own, config_to_yaml(self.config), facts)
+            run_files = run_directory(directory, record.run_id)
+            journal = Journal(run_files, config_to_yaml(self.config), facts)
             try:
                 with journal:
                     yield journal
             finally:
                 if journal.reported or not journal.begun:
-                    remove_journal(own)
+                    remove_journal(run_files)
 
     def report(self, result: BenchmarkResult, journal: Journal | None = None) -> Reported:
         """Hand a result to every reporter: files before the console, ``result.json`` last among them.

@@ -68,20 +68,20 @@ def structure_fields(
     hints = _type_hints(cls)
     fields = {field.name: field for field in attrs.fields(cls) if field.init}
     problems = _unknown_keys(value, fields)
-    found = {}
+    values = {}
     for name, field in fields.items():
         if name in value:
             hook = (hooks or {}).get(name)
             try:
-                found[name] = hook(value[name]) if hook else converter.structure(value[name], hints[name])
+                values[name] = hook(value[name]) if hook else converter.structure(value[name], hints[name])
             except InvalidError as error:
                 problems += [problem.below(name) for problem in error.problems]
         elif field.default is attrs.NOTHING:
             problems.append(Problem((name,), "is required and missing"))
     required = {name for name, field in fields.items() if field.default is attrs.NOTHING}
-    if required <= found.keys():
+    if required <= values.keys():
         try:
-            instance = cls(**found)  # with defaults for what is wrong, so that validators have their say too
+            instance = cls(**values)  # with defaults for what is wrong, so that validators have their say too
         except (ValueError, TypeError) as error:
             problems.append(Problem((), str(error.args[0])))
     if problems:

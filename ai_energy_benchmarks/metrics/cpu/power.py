@@ -144,8 +144,8 @@ def _relatives(words: Sequence[str], rated: Sequence[RatedCpu]) -> tuple[str, li
         if family.lower() not in words:
             continue
         parts = [part for part in rated if family in part.model.split()]
-        own = _generation(words, pattern)
-        alike = [part for part in parts if own and own == _generation(_words(part.model), pattern)]
+        generation = _generation(words, pattern)
+        alike = [part for part in parts if generation and generation == _generation(_words(part.model), pattern)]
         if not alike:
             return f"{family} parts", parts
         cores = next((int(found[1]) for word in words if (found := _CORES.fullmatch(word))), None)
@@ -155,5 +155,5 @@ def _relatives(words: Sequence[str], rated: Sequence[RatedCpu]) -> tuple[str, li
 
 
 def _generation(words: Sequence[str], pattern: re.Pattern[str] | None) -> tuple[str, ...] | None:
-    found = pattern.search(" ".join(words)) if pattern else None
-    return found.groups() if found else None
+    match = pattern.search(" ".join(words)) if pattern else None
+    return match.groups() if match else None

@@ -125,10 +125,10 @@ class NvmlCollector:
 
     def _find_boards(self, nvml: Nvml) -> tuple[WatchedBoard, ...]:
         boards = [board_at(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
-        seen = visible(boards, os.environ)
+        visible_gpus = visible(boards, os.environ)
         if not boards:
             raise CollectorError("NVML sees no GPU", remedy="check that `nvidia-smi -L` lists one")
-        if not seen.indices and not self._hidden_gpus:
+        if not visible_gpus.indices and not self._hidden_gpus:
             shown = os.environ.get("CUDA_VISIBLE_DEVICES")
             raise CollectorError(
                 f"CUDA_VISIBLE_DEVICES={shown!r} shows none of the {len(boards)} GPUs",
@@ -137,13 +137,23 @@ class NvmlCollector:
         options = self._options
         delay = Delay(options.delay_low_s, options.delay_high_s)
         limits = RestLimits(options.flat_within, options.max_delay_s, options.max_rest_s)
-        self._visible = tuple(boards[index].device.id for index in seen.indices)
+        self._visible = tuple(boards[index].device.id for index in visible_gpus.indices)
         # Where an index may mean another board to CUDA than to NVML, the engine may use one that seems hidden.
-        hidden = [i for i in range(len(boards)) if i not in seen.indices] if self._hidden_gpus or seen.notes else []
-        watched = tuple(WatchedBoard(boards[i], delay, seen.shared.get(i), limits) for i in (*seen.indices, *hidden))
+        hidden = (
+            [i for i in range(len(boards)) if i not in visible_gpus.indices]
+            if self._hidden_gpus or visible_gpus.notes
+            else []
+        )
+        watched = tuple(
+            WatchedBoard(boards[i], delay, visible_gpus.shared.get(i), limits) for i in (*visible_gpus.indices, *hidden)
+        )
         if all(board.lost is not None for board in watched):
             raise CollectorError(f"no GPU can be measured: {'; '.join(_why(board) for board in watched)}")
-        self._notes = [*seen.notes, *seen.shared.values(), *(_why(board) for board in watched if board.lost)]
+        self._notes = [
+            *visible_gpus.notes,
+            *visible_gpus.shared.values(),
+            *(_why(board) for board in watched if board.lost),
+        ]
         self._limits = tuple(
             f"{board.board.device.id} has no energy counter ({board.board.counter_problem}): its power is integrated"
             for board in watched
@@ -201,8 +211,8 @@ class NvmlCollector:
         return max(board.guard_s for board in self._boards)
 
     def further_rest_s(self, start: Mark | None, stop: Mark) -> float:
-        own = (board for board in self._boards if self._counted.open or self._counted.has(board.id))
-        return max((board.further_rest_s(start, stop) for board in own), default=0.0)
+        counted_boards = (board for board in self._boards if self._counted.open or self._counted.has(board.id))
+        return max((board.further_rest_s(start, stop) for board in counted_boards), default=0.0)
 
     def keep_readings(self, times_s: Sequence[float]) -> None:
         for board in self._boards:

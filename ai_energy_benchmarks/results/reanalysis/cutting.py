@@ -89,8 +89,8 @@ def _peak_power_w(reading: Reading, recipe: Recipe, of: SeriesByName) -> float |
     if power is None or not len(power.values):
         return None
     look_back_s = recipe.look_back_s
-    own = since(power, None if look_back_s is None else recipe.start_s - look_back_s)
-    return integral.peak(own, recipe.start_s, recipe.stop_s)
+    power_part = since(power, None if look_back_s is None else recipe.start_s - look_back_s)
+    return integral.peak(power_part, recipe.start_s, recipe.stop_s)
 
 
 def cut_measurement(measurement: Measurement, start_s: float, stop_s: float, of: SeriesByName) -> Measurement:
@@ -141,15 +141,15 @@ def _cut_outcome(outcome: Outcome, start_s: float, stop_s: float) -> Outcome | N
     first, last = bisect_left(times_s, start_s), bisect_right(times_s, stop_s)
     if first >= last:
         return None
-    seen = list(_tokens_before(outcome, first, last))
+    token_events = list(_tokens_before(outcome, first, last))
     begins, carried = first == 0, outcome.event_tokens[first:last]
     return evolve(
         outcome,
         prompt_tokens=outcome.prompt_tokens if begins else 0,
         truncated_prompt_tokens=outcome.truncated_prompt_tokens if begins else 0,
         cached_prompt_tokens=outcome.cached_prompt_tokens if begins or outcome.cached_prompt_tokens is None else 0,
-        output_tokens=sum(carried) if len(carried) else seen[1] - seen[0],
-        reasoning_tokens=_overlap(outcome.reasoning_tokens, seen[0], seen[1]),
+        output_tokens=sum(carried) if len(carried) else token_events[1] - token_events[0],
+        reasoning_tokens=_overlap(outcome.reasoning_tokens, token_events[0], token_events[1]),
         sent_s=max(outcome.sent_s, start_s) if begins else times_s[first],
         token_times_s=times_s[first:last],
         event_tokens=carried,

@@ -110,9 +110,9 @@ def _completed(study: Path, manifest: Manifest, cell: Cell) -> Iterator[tuple[in
 def _measured(
     cell: Cell, documents: Mapping[int, Document], manifest: Manifest, figure: Figure, component: str
 ) -> MeasuredCell:
-    found = {cycle: quoted(document, figure, component) for cycle, document in documents.items()}
-    figures = {cycle: value for cycle, value in found.items() if isinstance(value, Quoted)}
-    withheld = {cycle: why for cycle, why in found.items() if isinstance(why, str)}
+    quotes = {cycle: quoted(document, figure, component) for cycle, document in documents.items()}
+    figures = {cycle: value for cycle, value in quotes.items() if isinstance(value, Quoted)}
+    withheld = {cycle: why for cycle, why in quotes.items() if isinstance(why, str)}
     for (name, cycle), attempt in manifest.latest.items():
         if name == cell.id and attempt.state != "completed":
             withheld[cycle] = f"{attempt.state or 'unfinished'}{f': {attempt.reason}' if attempt.reason else ''}"
@@ -166,12 +166,12 @@ def _work(documents: Mapping[int, Document]) -> dict[str, str]:
 
 
 def _others(documents: Sequence[Document], component: str) -> dict[str, float]:
-    found = {}
+    means = {}
     for figure in (OUTPUT_TOKENS_PER_S, *(latency for latency in FIGURES.values() if latency.kind == "latency")):
         values = [value for document in documents if isinstance(value := quoted(document, figure, component), Quoted)]
         if values:
-            found[figure.name] = fmean(value.value for value in values)
-    return found
+            means[figure.name] = fmean(value.value for value in values)
+    return means
 
 
 def _mean(values: Iterator[float | None]) -> float | None:
