@@ -160,7 +160,7 @@ def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
             per_request,
             1000 / units.J_PER_WH,
             absent="none" if summary.whole_requests else "cut",
-            resolved=figures is not None and figures.resolved,
+            resolved=figures is not None and figures.request_resolved,
             relative_scatter=relative,
             guessed=energy.guessed,
         ),

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from attrs import asdict, frozen
 
-from ai_energy_benchmarks.analysis.derived import Derived, derive, derive_steady, energies, steady_energies
+from ai_energy_benchmarks.analysis.derived import derive, derive_steady, energies, steady_energies
 from ai_energy_benchmarks.analysis.footprint import footprint
-from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.components import shown
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.serving import Goodput
@@ -149,6 +148,7 @@ def _energy(summary: Summary, energy: ComponentEnergy | None) -> dict[str, Cell]
     figures = derive(summary, energy) if energy else None
     sure = energy if energy and energy.resolved else None
     per_token = sure.per_output_token_j if sure else None
+    per_request_j = figures.request_j if figures else None
     return {
         "energy_wh": units.wh(sure.energy_j) if sure else None,
         "energy_low_wh": units.wh(energy.bounds_j.low) if energy else None,
@@ -160,7 +160,7 @@ def _energy(summary: Summary, energy: ComponentEnergy | None) -> dict[str, Cell]
         "j_per_output_token_half_width_95": per_token.leading_half_width if per_token else None,
         "j_per_output_token_repeatability_95": per_token.half_width if per_token else None,
         "j_per_output_token_sensor_gain_limit": sure.gain_limit if sure and per_token else None,
-        "wh_per_1000_queries": _scaled(figures, figures.per_request_j, 1000 / units.J_PER_WH) if figures else None,
+        "wh_per_1000_queries": units.wh(1000 * per_request_j) if per_request_j is not None else None,
         "average_power_w": figures.value(figures.average_power_w) if figures else None,
         "peak_power_w": energy.peak_power_w if energy else None,
     }
@@ -176,11 +176,6 @@ def _amounts(summary: Summary) -> dict[str, Cell]:
             cells[f"{component}_j_per_{name}"] = per.mean_j.mean if per else None
             cells[f"{component}_j_per_{name}_half_width_95"] = per.mean_j.leading_half_width if per else None
     return cells
-
-
-def _scaled(figures: Derived, figure: Bounds | None, factor: float) -> float | None:
-    value = figures.value(figure)
-    return None if value is None else value * factor
 
 
 def _latency(name: str, seconds: Distribution | None) -> dict[str, Cell]:

@@ -26,6 +26,7 @@ from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.prompts import Prompt, Request, Tokenizer
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
+from ai_energy_benchmarks.reporters.csv import result_row
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from ai_energy_benchmarks.testing import Engine, VirtualClock, VirtualCollector, VirtualServer
 from ai_energy_benchmarks.testing.engine import long_run_j
@@ -135,6 +136,19 @@ def test_fillers_repeat_the_pass_in_order_with_salts_of_their_own() -> None:
     assert numbers == list(range(40, 40 + len(numbers)))
     assert len(set(bench.server.salts[:40])) == 1
     assert len(set(bench.server.salts[40:])) == len(numbers) == len(bench.server.salts) - 40
+
+
+def test_energy_per_query_is_withheld_with_its_steady_state() -> None:
+    """Where the steady state is not resolved the CSV file has no Wh per 1,000 queries, though the pass is resolved."""
+    dice = random.Random(5)
+    result = Bench(8, [lognormal(dice) for _ in range(80)]).result()
+    assert result_row(result)["gpu_wh_per_1000_queries"]
+    steady = result.summary.steady
+    assert steady is not None
+    unresolved = evolve(steady, components=tuple(evolve(energy, resolved=False) for energy in steady.components))
+    row = result_row(evolve(result, summary=evolve(result.summary, steady=unresolved)))
+    assert row["gpu_energy_wh"]
+    assert row["gpu_wh_per_1000_queries"] == ""
 
 
 def test_per_request_figures_are_the_steady_ones() -> None:
