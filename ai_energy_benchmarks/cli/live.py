@@ -9,6 +9,7 @@ from rich.text import Text
 
 from ai_energy_benchmarks.analysis.so_far import SoFar, energies_of, mean_power_w
 from ai_energy_benchmarks.cli.progress import TerminalProgress
+from ai_energy_benchmarks.domain.power import Provenance
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.reporters.figures import component_name
 from ai_energy_benchmarks.reporters.figures import figure as digits
@@ -76,7 +77,7 @@ def _step_lines(step: Step) -> Iterator[str]:
     if step.name in ("bare idle", "resident idle", "hot idle"):
         for component, energy in energies_of(step.measurement):
             if (power_w := mean_power_w(energy, step.measurement)) is not None:
-                yield f"{component_name(component):<7}{digits(power_w)} W ({energy.provenance})"
+                yield f"{component_name(component):<7}{_figure(power_w, energy.provenance)} W ({energy.provenance})"
 
 
 def trial_lines(so_far: SoFar) -> Iterator[str]:
@@ -84,7 +85,14 @@ def trial_lines(so_far: SoFar) -> Iterator[str]:
     if so_far.last_tokens_per_s is not None:
         yield f"{'speed':<7}{digits(so_far.last_tokens_per_s)} output tokens/s"
     for part in so_far.components():
-        power = "power not resolved" if part.power_w is None else f"{digits(part.power_w)} W"
+        power = "power not resolved" if part.power_w is None else f"{_figure(part.power_w, part.provenance)} W"
         energy = part.j_per_output_token
-        per_token = "energy not resolved" if energy is None else f"{digits(energy)} J/output token so far"
+        per_token = (
+            "energy not resolved" if energy is None else f"{_figure(energy, part.provenance)} J/output token so far"
+        )
         yield f"{component_name(part.component):<7}{power}, {per_token} ({part.provenance})"
+
+
+def _figure(value: float, provenance: Provenance) -> str:
+    """As few digits as the method allows; a model is good for two at best."""
+    return digits(value, 2 if provenance == "modelled" else 4)

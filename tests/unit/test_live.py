@@ -37,6 +37,13 @@ def test_energy_that_is_not_resolved_has_no_number(half_width_j: float) -> None:
     assert list(trial_lines(so_far))[1:] == ["GPU    power not resolved, energy not resolved (measured)"]
 
 
+def test_modelled_energy_has_two_digits() -> None:
+    """More would claim what no model knows."""
+    so_far = SoFar()
+    so_far.add(trial(1, reading(CPU, 123.456, provenance="modelled")))
+    assert list(trial_lines(so_far))[1:] == ["CPU    12 W, 6.2 J/output token so far (modelled)"]
+
+
 def test_a_component_that_one_trial_lacks_has_no_sum() -> None:
     """Energy of fewer trials over the tokens of all would be too low."""
     so_far = SoFar()
