@@ -93,6 +93,15 @@ def test_a_phase_that_cannot_be_told_is_null_with_its_reason(
     assert json.loads(optimum_report(document | {"ending": "stopped"}))["prefill"]["energy"] is None
 
 
+def test_prompts_in_doubt_give_no_tokens_per_kwh_of_prefill(document: dict[str, Any]) -> None:
+    """The energy of the phase stands, and decode keeps its figure: its tokens are not in doubt."""
+    doubtful = document | {"tokens": {**document["tokens"], "prompt_in_doubt": "the server counts none"}}
+    report = json.loads(optimum_report(doubtful))
+    assert report["prefill"]["energy"]["gpu"] > 0
+    assert report["prefill"]["efficiency"] is None
+    assert report["decode"]["efficiency"] is not None
+
+
 def test_a_row_of_codecarbon_has_its_columns_and_units(document: dict[str, Any]) -> None:
     """kWh, kg and seconds; what is not known is empty."""
     row = row_of(document)

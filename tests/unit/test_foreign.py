@@ -326,6 +326,17 @@ def test_zeros_of_the_older_version_are_no_figures(tmp_path: Path) -> None:
     assert len(imported.figures) == 2
 
 
+def test_tokens_of_prompts_and_answers_together_are_no_output_tokens(tmp_path: Path) -> None:
+    """A row of 0.0.x that has their sum alone gives no energy per output token."""
+    file = tmp_path / "results.csv"
+    file.write_text("summary_total_tokens,energy_gpu_energy_wh\n1000,0.5\n")
+    assert joules_per_token(figure(read_foreign(file), "line 2 gpu_energy")) is None
+    file.write_text("summary_total_tokens,summary_total_completion_tokens,energy_gpu_energy_wh\n1000,100,0.5\n")
+    per_token_j = joules_per_token(figure(read_foreign(file), "line 2 gpu_energy"))
+    assert per_token_j is not None
+    assert per_token_j.best == 18.0
+
+
 def test_rows_of_ml_energy_are_checked_against_themselves(tmp_path: Path) -> None:
     """Power over throughput is the energy per token; a row that contradicts itself is a WARN."""
     row = {"model_id": "a/b", "task": "gpqa", "avg_power_watts": 500.0, "output_throughput_tokens_per_sec": 1000.0}

@@ -73,4 +73,6 @@ def _efficiency(document: Document, phase: str, energy_kwh: float | None) -> Map
     tokens = prompt if phase == "prefill" else None if output is None or requests is None else output - requests
     if not tokens or tokens < 0 or not energy_kwh or token_doubt_of(document) is not None:
         return None
+    if phase == "prefill" and block(document, "tokens").get("prompt_in_doubt"):
+        return None
     return {"unit": "tokens/kWh", "value": tokens / energy_kwh}

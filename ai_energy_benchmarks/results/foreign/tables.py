@@ -21,7 +21,8 @@ _OLDER_ENERGIES = (
     "energy_total_energy_wh",
     "energy_energy_wh",
 )
-_TOKENS = ("summary_total_completion_tokens", "summary_total_tokens")
+# ``summary_total_tokens`` has the prompts' tokens too, so energy over it is none per output token.
+_TOKENS = "summary_total_completion_tokens"
 # Two ways to the same figure may differ by rounding and by the edges of a window, not by more.
 _TOLERANCE = 0.05
 
@@ -51,7 +52,7 @@ def read_older_csv(path: Path) -> Imported:
             findings.append(Finding("FAIL", "columns", message))
             continue
         cells = dict(zip(heads, row, strict=True))
-        tokens = next((value for name in _TOKENS if (value := _number(cells.get(name))) is not None), None)
+        tokens = _number(cells.get(_TOKENS))
         duration_s = _number(cells.get("energy_duration_seconds") or cells.get("summary_total_duration_seconds"))
         for name in _OLDER_ENERGIES:
             energy_wh = _number(cells.get(name))
