@@ -34,4 +34,4 @@ def doctor(as_json: bool) -> None:
 
 
 def _shown(line: Line) -> Shown:
-    return Shown(line.subject, line.state, (line.detail, *((f"fix: {line.cure}",) if line.cure else ())))
+    return Shown(line.subject, line.state, (line.detail, *((f"fix: {line.fix}",) if line.fix else ())))

@@ -105,7 +105,7 @@ def _engine(engines: dict[str, Line]) -> str:
     pytorch, vllm = engines["pytorch"], engines["vllm"]
     if pytorch.state != "ready" and vllm.state == "ready":
         return f"  type: vllm                   # {vllm.detail}\n  launch: true                 # a server for this run"
-    told = pytorch.detail if pytorch.state == "ready" else f"{pytorch.detail}; {pytorch.cure}"
+    told = pytorch.detail if pytorch.state == "ready" else f"{pytorch.detail}; {pytorch.fix}"
     return f"  type: pytorch                # {told}"
 
 

@@ -21,9 +21,7 @@ RENAMED: Mapping[Path, Mapping[str, str]] = {
 
 def with_new_name(problem: Problem) -> Problem:
     """A problem of an unknown key that was renamed, with its new name instead of a guess."""
-    if not problem.path:  # of the config as a whole
-        return problem
-    if problem.unknown is None:
+    if problem.unknown is None or not problem.path:  # without a path it is of the config as a whole
         return problem
     *block, key = problem.path
     new = _renamed(tuple(block)).get(str(key))

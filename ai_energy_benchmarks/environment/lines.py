@@ -15,10 +15,10 @@ class Line:
         subject: ``CPU``, ``nvml``, ``pytorch`` …
         state: ``ready`` to use; ``limited``: there, but not as good as it could be; ``missing``.
         detail: what was found, or why not.
-        cure: a command or setting that closes the gap; None if there is no gap, or nothing that helps.
+        fix: a command or setting that closes the gap; None if there is no gap, or nothing that helps.
     """
 
     subject: str
     state: State
     detail: str
-    cure: str | None = None
+    fix: str | None = None

@@ -34,7 +34,7 @@ FIELDS = (
 
 
 def problems(wheel: Path, root: Path = ROOT) -> Iterator[str]:
-    """One sentence for each thing that is wrong, with its cure."""
+    """One sentence for each thing that is wrong, with its fix."""
     if wheel.stat().st_size > LARGEST_BYTES:
         yield f"it has {wheel.stat().st_size} bytes, more than {LARGEST_BYTES}; move large data out of the package"
     with zipfile.ZipFile(wheel) as archive:

@@ -62,7 +62,7 @@ def test_mistakes_exit_with_2(tmp_path: Path, arguments: list[str], message: str
 
 
 def test_all_mistakes_of_a_file_are_told_with_their_lines(config: Path) -> None:
-    """Overrides are told apart from the file, and the message ends with the cure."""
+    """Overrides are told apart from the file, and the message ends with the fix."""
     config.write_text(CONFIG + "scenario: {num_smaples: 3}\n")
     done = command("validate", config, "-o", "protocol.trials=none", cwd=config.parent)
     assert done.code == 2
@@ -143,7 +143,7 @@ def test_a_directory_that_cannot_be_is_told_before_anything_is_measured(config: 
 
 
 def test_validate_checks_the_data_set(config: Path) -> None:
-    """Too few prompts are found without a run, with the cure."""
+    """Too few prompts are found without a run, with the fix."""
     pytest.importorskip("torch", reason="the engine is checked before the prompts")
     done = command("validate", config, "-o", "scenario.num_samples=100000", cwd=config.parent)
     assert done.code == 2

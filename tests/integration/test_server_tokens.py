@@ -1,4 +1,4 @@
-"""Servers that send no usage: their texts are counted after the window, or their requests fail with a cure."""
+"""Servers that send no usage: their texts are counted after the window, or their requests fail with a fix."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def test_only_visible_boards_are_read(
 
 @pytest.mark.parametrize("visible", ["", "-1", "GPU-aaaa", "no board"])
 def test_no_visible_board_is_an_error(simulate: Simulate, monkeypatch: pytest.MonkeyPatch, visible: str) -> None:
-    """Hiding all boards leaves nothing to measure, which is said with its cure."""
+    """Hiding all boards leaves nothing to measure, which is said with its fix."""
     simulate(Board(A), Board(B))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     with pytest.raises(CollectorError, match="CUDA_VISIBLE_DEVICES") as caught, NvmlCollector():

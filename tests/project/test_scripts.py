@@ -102,7 +102,7 @@ def test_pythons_that_cannot_be_used_are_passed_over(machine: Machine) -> None:
 
 
 def test_without_a_python_the_message_says_what_to_install(machine: Machine) -> None:
-    """No Python, or only an old one, is an error with a cure."""
+    """No Python, or only an old one, is an error with a fix."""
     machine.add_python("python3", old=True)
     done = machine.run("prepare pytorch")
     assert done.returncode == 1

@@ -46,7 +46,7 @@ VALUES = st.recursive(
 @settings(deadline=None)
 @given(st.dictionaries(KEYS | TEXTS | st.integers(), VALUES, max_size=6))
 def test_any_mapping_loads_or_is_refused(mapping: dict[str, object]) -> None:
-    """No mapping, however odd, ends in anything but a config or a ConfigError with a cure."""
+    """No mapping, however odd, ends in anything but a config or a ConfigError with a fix."""
     with pytest.raises(ConfigError, match="problem") as caught:
         config_from_mapping({**mapping, "backend": None})
     assert caught.value.remedy

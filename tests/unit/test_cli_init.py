@@ -44,7 +44,7 @@ def test_it_loads_on_every_machine(name: str, boards: tuple[Line, ...], pytorch:
 def test_it_is_written_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The file validates; a second time it is refused with a cure, and what the user changed in it stays."""
+    """The file validates; a second time it is refused with a fix, and what the user changed in it stays."""
     monkeypatch.chdir(tmp_path)
     assert exit_code(["init"]) == 0
     assert load_config("benchmark.yaml").backend.model == "HuggingFaceTB/SmolLM2-135M-Instruct"

@@ -340,7 +340,7 @@ def test_a_directory(tmp_path: Path) -> None:
 
 
 def test_a_file_in_another_encoding(tmp_path: Path) -> None:
-    """Bytes that are not UTF-8 are refused, with the cure."""
+    """Bytes that are not UTF-8 are refused, with the fix."""
     file = tmp_path / "latin.yaml"
     file.write_bytes("name: Zürich".encode("latin-1"))
     with pytest.raises(ConfigError, match="is not UTF-8 text") as caught:

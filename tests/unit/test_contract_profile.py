@@ -166,7 +166,7 @@ def test_the_environment_counts_before_the_config() -> None:
     ],
 )
 def test_a_container_that_cannot_run_says_which_variable(environment: Mapping[str, str], message: str) -> None:
-    """With its cure."""
+    """With its fix."""
     with pytest.raises(ConfigError) as caught:
         container(environment)
     assert message in caught.value.message

@@ -139,7 +139,7 @@ def test_what_is_nowhere_says_so(endpoint: str, hub: Hub, tmp_path: Path) -> Non
 
 
 def test_one_of_several_splits_must_be_named(hub: Hub) -> None:
-    """The cure lists them; a wrong one, too, is an error, and slices of splits are understood."""
+    """The fix lists them; a wrong one, too, is an error, and slices of splits are understood."""
     assert hub.refusal("org/two")["remedy"].endswith("one of train, test")
     assert hub.read("org/two", split="train") == ["a"]
     assert hub.read("org/two", split="test[:1]") == ["b"]

@@ -25,7 +25,7 @@ def read(path: Path, *, column: str = "text", count: int = 100) -> list[str]:
 
 
 def refusal(path: Path, *, column: str = "text", count: int = 100) -> DatasetError:
-    """The error for a file; it names the file and has a cure."""
+    """The error for a file; it names the file and has a fix."""
     with pytest.raises(DatasetError) as caught:
         read(path, column=column, count=count)
     assert path.name in caught.value.message
@@ -204,7 +204,7 @@ def test_a_categorical_parquet_column_is_text(tmp_path: Path) -> None:
 
 
 def test_jsonl_under_the_name_of_json_is_told(tmp_path: Path) -> None:
-    """The most common mix-up has its own cure."""
+    """The most common mix-up has its own fix."""
     path = tmp_path / "a.json"
     path.write_text('{"text": "a"}\n{"text": "b"}\n')
     assert refusal(path).remedy == "if each line is an object of its own, name the file .jsonl"

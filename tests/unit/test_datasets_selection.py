@@ -47,6 +47,6 @@ def test_an_existing_path_is_local(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b/c", "no spaces", "-x", "x" * 5000 + "/" * 2, "a\0b"])
 def test_what_can_be_neither_is_refused(name: str) -> None:
-    """A name that is no path and can be no hub name is an error with a cure, however odd."""
+    """A name that is no path and can be no hub name is an error with a fix, however odd."""
     with pytest.raises(DatasetError, match="neither an existing file nor a name"):
         dataset_for(name)

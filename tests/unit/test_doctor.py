@@ -1,4 +1,4 @@
-"""What the doctor finds, and the cure that it names."""
+"""What the doctor finds, and the fix that it names."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def test_a_governor_that_changes_the_clock_has_a_cure(tmp_path: Path) -> None:
     governor = tmp_path / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
     governor.parent.mkdir(parents=True)
     governor.write_text("powersave")
-    assert "cpupower" in str(by_subject(hardware_lines(tmp_path, Boards()))["CPU"].cure)
+    assert "cpupower" in str(by_subject(hardware_lines(tmp_path, Boards()))["CPU"].fix)
     governor.write_text("performance")
-    assert by_subject(hardware_lines(tmp_path, Boards()))["CPU"].cure is None
+    assert by_subject(hardware_lines(tmp_path, Boards()))["CPU"].fix is None
 
 
 def test_every_member_is_listed_and_a_plugin_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_a_served_engine_may_run_elsewhere() -> None:
         pytest.skip("vLLM is installed here")
     assert line.state == "limited"
     assert "backend.endpoint" in line.detail
-    assert line.cure == 'pip install "ai_energy_benchmarks[vllm]"'
+    assert line.fix == 'pip install "ai_energy_benchmarks[vllm]"'
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_packages_that_disturb_one_another_are_told() -> None:
         package_hints(ONE_BOARD, installed(torch="2.9+cpu", transformers="5.0", vllm="0.30", tensorrt_llm="1.2"))
     )
     assert set(lines) - {"pynvml"} == {"torch", "vllm", "accelerate"}
-    assert all(line.cure for line in lines.values())
+    assert all(line.fix for line in lines.values())
 
 
 def test_a_clean_installation_has_no_hints() -> None:

@@ -157,7 +157,7 @@ def test_a_switch_that_its_authors_did_not_publish_is_told() -> None:
     ],
 )
 def test_what_cannot_be_sent_is_refused(model: str, scenario: dict[str, object], message: str) -> None:
-    """Before anything is loaded, with a cure."""
+    """Before anything is loaded, with a fix."""
     with pytest.raises(ConfigError) as caught:
         plan_reasoning(config(model, **scenario))  # type: ignore[arg-type] # keys under test
     assert message in caught.value.message

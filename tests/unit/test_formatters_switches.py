@@ -116,7 +116,7 @@ def test_a_synonym_of_the_switch_may_repeat_it(value: TemplateValue) -> None:
 def test_a_parameter_is_honoured_or_refused(
     model: str, reasoning: bool, params: dict[str, TemplateValue], message: str
 ) -> None:
-    """None is left out in silence, and each refusal has a cure."""
+    """None is left out in silence, and each refusal has a fix."""
     with pytest.raises(ConfigError, match=message) as caught:
         request(model, reasoning, params)
     assert caught.value.remedy
