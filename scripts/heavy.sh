@@ -28,6 +28,12 @@ prepare_packages() {
     say "tests are skipped that need: $packages(apt-get install $packages)"
 }
 
+# Jupyter runs the notebook of examples/; where pip cannot install it, that test is skipped.
+prepare_jupyter() {
+    "$venv/bin/python" -c "import ipykernel, nbclient" 2>/dev/null || pip_install nbclient ipykernel ||
+        say "the example is not run in Jupyter: pip cannot install it here"
+}
+
 # The requirements of a distribution in $venv, without what only sound and pictures need.
 requirements_of() {
     "$venv/bin/python" - "$1" <<'PYTHON'

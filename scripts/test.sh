@@ -31,6 +31,7 @@ fi
 if [[ -n $heavy ]]; then
     source scripts/heavy.sh
     prepare_packages
+    prepare_jupyter
     [[ -n ${AEB_CORE_ONLY:-} ]] || prepare_vllm
 fi
 
