@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 
 from ai_energy_benchmarks.analysis.quantiles import dunnett95, hsu95, tukey95
 from ai_energy_benchmarks.analysis.ratio import Method as Scatter
-from ai_energy_benchmarks.analysis.ratio import Ratio
+from ai_energy_benchmarks.analysis.ratio import Ratio, log_edge
 from ai_energy_benchmarks.domain.statistics import t95
 
 Model = Literal["group + cycle", "group"]
@@ -48,7 +48,7 @@ class Fit:
     Attributes:
         means: group → mean logarithm.
         counts: group → how many cycles that is over.
-        edges: group → its meter's part of an interval.
+        edges: group → its meter's part of an interval of logarithms.
         deviation: pooled residual standard deviation of a logarithm, about the relative one of a figure.
         degrees: its degrees of freedom.
         model: with cycles as blocks where every group has the same ones; else without.
@@ -105,7 +105,7 @@ def fit(groups: Sequence[Group]) -> Fit | None:
     return Fit(
         means=means,
         counts={name: len(of) for name, of in logs.items()},
-        edges={group.name: group.edge for group in groups},
+        edges={group.name: log_edge(group.edge) for group in groups},
         deviation=math.sqrt(squares / degrees),
         degrees=degrees,
         model="group + cycle" if blocked else "group",

@@ -87,8 +87,14 @@ def ratio(first: Arm, second: Arm, *, paired: bool = False, gain_uncertainty: fl
     best, method, degrees = math.exp(difference.value), difference.method, difference.degrees
     if difference.half_width is None:
         return Ratio(best, None, None, method)
-    half_width = math.hypot(difference.half_width + first.edge + second.edge, _Z95 * gain_uncertainty)
+    edges = log_edge(first.edge) + log_edge(second.edge)
+    half_width = math.hypot(difference.half_width + edges, _Z95 * gain_uncertainty)
     return Ratio(best, best * math.exp(-half_width), best * math.exp(half_width), method, degrees)
+
+
+def log_edge(edge: float) -> float:
+    """The distance of a bound as one of logarithms: a bound that lies a fifth below is farther than one above."""
+    return -math.log1p(-edge) if edge < 1 else math.inf
 
 
 def decide(quotient: Ratio, limit: float) -> Decision:

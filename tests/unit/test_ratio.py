@@ -44,11 +44,20 @@ def test_the_other_way_round_is_the_inverse() -> None:
     assert backwards.inverted().high == pytest.approx(forwards.high)
 
 
+def test_a_bound_far_below_is_within_the_interval() -> None:
+    """A first arm whose truth is a fifth lower makes the ratio a quarter higher."""
+    found = ratio(Arm((1.0, 1.0), edge=0.2), Arm((1.0, 1.0)))
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= 1 / 1.2
+    assert found.high >= 1 / 0.8 - 1e-12
+
+
 def test_bounds_of_the_meter_widen_without_end() -> None:
     """The edge error of both arms is added, however many processes there are."""
     many = tuple(100 + random.Random(1).gauss(0, 0.01) for _ in range(2000))
     found = ratio(Arm(many, edge=0.01), Arm(many, edge=0.02))
-    assert found.high == pytest.approx(math.exp(0.03), rel=1e-4)
+    assert found.high == pytest.approx(1 / 0.99 / 0.98, rel=1e-4)
 
 
 def test_the_gain_of_two_sensors_joins_in_quadrature() -> None:
