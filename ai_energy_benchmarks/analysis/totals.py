@@ -10,6 +10,7 @@ from ai_energy_benchmarks.domain.components import Component, contains, wholes
 from ai_energy_benchmarks.domain.power import Provenance
 
 _MODELLED = "it is modelled, and a total of measured components has no modelled part"
+_CONTAINS = "it contains the others, so it is shown next to them and never added"
 
 
 @frozen
@@ -65,11 +66,17 @@ def total_parts(
         return TotalParts((), {}, "no meter saw the energy of any component")
     parts = tuple(component for component in observed if component != whole_system)
     if not parts:
-        return TotalParts(tuple(methods))
+        return _all_modelled(tuple(methods))
     excluded = {component: _MODELLED for component in methods if component not in observed}
     if whole_system is not None:
-        excluded[whole_system] = "it contains the others, so it is shown next to them and never added"
+        excluded[whole_system] = _CONTAINS
     return TotalParts(parts, excluded)
+
+
+def _all_modelled(components: tuple[Component, ...]) -> TotalParts:
+    containing = [whole for whole in wholes(components) if _within(whole, components)]
+    parts = tuple(component for component in components if component not in containing)
+    return TotalParts(parts, dict.fromkeys(containing, _CONTAINS))
 
 
 def _within(whole: Component, components: Collection[Component]) -> bool:
