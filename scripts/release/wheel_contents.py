@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = "ai_energy_benchmarks"
 LARGEST_BYTES = 1_500_000  # of which Vega, Vega-Lite and vega-embed take 0.27; more is data that crept in
 # Code, the typing marker, and the data and templates that the package reads.
-SUFFIXES = {".py", ".typed", ".yaml", ".json", ".jsonl", ".csv", ".html", ".css", ".js", ".txt"}
+SUFFIXES = {".py", ".typed", ".yaml", ".json", ".jsonl", ".csv", ".html", ".css", ".js"}
+# The licences of scripts that are vendored stand next to them.
+LICENCE = ".LICENSE.txt"
 NEEDED = ("__init__.py", "py.typed")
 METADATA_FILES = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "top_level.txt", "licenses/LICENSE"}
 FIELDS = (
@@ -58,7 +60,7 @@ def name_problems(names: Collection[PurePosixPath], root: Path) -> Iterator[str]
                 yield f"{name} does not belong into the metadata; remove it"
         elif name.parts[0] != PACKAGE:
             yield f"{name} lies outside of {PACKAGE}/; exclude it in pyproject.toml ([tool.setuptools.packages.find])"
-        elif name.suffix not in SUFFIXES or "tests" in name.parts:
+        elif "tests" in name.parts or not (name.suffix in SUFFIXES or name.name.endswith(LICENCE)):
             yield f"{name} is no part of the package; exclude it, or allow its suffix in wheel_contents.py"
         else:
             held.add(str(inside))

@@ -125,12 +125,14 @@ def test_the_metadata_is_complete(metadata: email.message.Message) -> None:
         "codecarbon",
         "datasets",
         "dev",
+        "mlflow",
         "pytorch",
         "report",
         "serve",
         "stats",
         "tensorrt",
         "vllm",
+        "wandb",
         "zeus",
     }
     assert set(metadata.get_all("Provides-Extra") or []) == extras
