@@ -24,8 +24,8 @@ def report(path: Path, output: Path | None, figure: str | None) -> int:
     A page (.html) holds its charts, data and scripts and needs no network. Tables are Markdown (.md), LaTeX with
     booktabs (.tex) or .csv. Pictures (.svg, .png, .pdf) need the extra "report".
     """
-    from ai_energy_benchmarks.reporters.html.reporter import PAGE_FILE
     from ai_energy_benchmarks.reporters.tables import FORMATS
+    from ai_energy_benchmarks.results.reading import PAGE_FILE
     from ai_energy_benchmarks.results.writing import write_text
     from ai_energy_benchmarks.study import report as reports
 

@@ -12,6 +12,7 @@ from ai_energy_benchmarks.results.run_directory import RUNS
 from ai_energy_benchmarks.safety.files import refuse_special
 
 RESULT_FILE = "result.json"
+PAGE_FILE = "report.html"
 _REMEDY = "give the output_dir of a finished run"
 
 

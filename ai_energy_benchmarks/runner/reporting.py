@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from attrs import evolve, field, frozen
@@ -15,6 +15,7 @@ from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.errors import ReporterError
 from ai_energy_benchmarks.reporters.base import Reporter
 from ai_energy_benchmarks.results.journal import Journal, run_facts
+from ai_energy_benchmarks.results.reading import PAGE_FILE
 from ai_energy_benchmarks.results.run_directory import (
     held,
     left_journals,
@@ -96,6 +97,9 @@ class Outputs:
             return write_reports(result, [("", reporter) for reporter in self.given])
         config = self.config if result.ending == "completed" else aside(self.config, result.run_id)
         chosen = sorted(config.reporters, key=_turn)
+        if result.ending == "completed" and any(reporter.type == "json" for reporter in chosen):
+            with suppress(OSError):  # the page of the result that is about to be replaced
+                (config.output_dir / PAGE_FILE).unlink(missing_ok=True)
         made = composition.make_reporters(evolve(config, reporters=tuple(chosen)))
         reported = write_reports(
             result, [(member.type, reporter) for member, reporter in zip(chosen, made, strict=True)]

@@ -267,3 +267,11 @@ def test_a_signal_while_a_completed_run_is_written_comes_after_it(counting: list
     with pytest.raises(KeyboardInterrupt):
         measured()
     assert (written, len(counting)) == (["trial", "report"], 2)
+
+
+def test_the_page_of_an_earlier_run_goes_with_it(tmp_path: Path) -> None:
+    """A page next to a result is a page of that result, or there is none."""
+    bench(asked(tmp_path)).runner.run()
+    (tmp_path / "report.html").write_text("of the run before")
+    bench(asked(tmp_path)).runner.run()
+    assert not (tmp_path / "report.html").exists()

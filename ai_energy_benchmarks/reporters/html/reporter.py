@@ -9,9 +9,8 @@ from attrs import frozen
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.html.result_page import page_of_run
+from ai_energy_benchmarks.results.reading import PAGE_FILE
 from ai_energy_benchmarks.results.writing import write_text
-
-PAGE_FILE = "report.html"
 
 
 @frozen

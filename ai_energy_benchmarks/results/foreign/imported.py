@@ -57,7 +57,8 @@ def judged(source: str, figures: Sequence[ImportedFigure], findings: Sequence[Fi
     unknown = Finding(
         "WARN",
         "foreign source",
-        "warm-up, token counts and other work on the machine were not watched by this package",
+        "this package watched neither warm-up nor token counts nor other work on the machine, and the sensor's own "
+        "error as a whole (its gain) is not in the ±",
     )
     ordered = sorted((*findings, unknown), key=lambda finding: _ORDER.index(finding.level))
     return Imported(source, tuple(figures), tuple(ordered))

@@ -49,7 +49,8 @@ def energy_of_window(
     if idle:
         findings.append(Finding("WARN", "idle GPUs", f"{', '.join(idle)} stayed idle, so {_is(idle)} not counted"))
     if unknown := [name for name in gpus if name not in {series.device.id for series in log}]:
-        findings.append(Finding("FAIL", "GPUs", f"the log has no {', '.join(unknown)}"))
+        known = ", ".join(series.device.id for series in log)
+        findings.append(Finding("FAIL", "GPUs", f"the log has no {', '.join(unknown)}; it has {known}"))
     return judged(source, (*figures, _total(figures, stop_s - start_s, output_tokens)), findings)
 
 
