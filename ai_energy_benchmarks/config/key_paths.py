@@ -22,6 +22,8 @@ def with_its_place(problem: Problem) -> Problem:
         return problem
     key = str(problem.path[-1])
     meant = _paths().get(key)
+    if meant is None and problem.near and _alike(key, problem.near) >= _NEAR:
+        return problem  # a name of its own block wins over a nearer one elsewhere
     if meant is None:
         found = difflib.get_close_matches(key, _paths(), n=1, cutoff=max(_NEAR, _alike(key, problem.near)))
         meant = _paths()[found[0]] if found and found[0] != problem.near else None

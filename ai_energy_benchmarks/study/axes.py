@@ -18,6 +18,8 @@ from ai_energy_benchmarks.text.ranges import AtLeast
 
 Settings = Mapping[str, object]
 Number = int | float
+_RANGES = "{min, max, num}, {log: {min, max, num}}, {pow2: {min, max}}"
+_RANGE_KEYS = ("min", "max", "num", "log", "pow2")
 # Of the study itself; a cell has its own.
 _SET_BY_THE_STUDY = ("name", "output_dir")
 
@@ -200,6 +202,10 @@ def _values(value: object) -> Sequence[object]:
         text = f"must be a list or a range, got {shown(value)}; a value that all cells share belongs to base"
         raise InvalidError(Problem((), text))
     kind = LogSpan if "log" in value else PowersOfTwo if "pow2" in value else Span
+    if kind is Span and not value.keys() & {"min", "max", "num"}:
+        key = next(iter(value), "")
+        text = f"is not a range, got {shown(value)}; known here: {_RANGES}{nearest(key, _RANGE_KEYS)}"
+        raise InvalidError(Problem((), text))
     span = plain_converter().structure(value, kind)
     assert isinstance(span, Span | LogSpan | PowersOfTwo)  # as structured
     return span.values()

@@ -76,13 +76,13 @@ def write_cells(directory: Path, cells: Sequence[Cell]) -> None:
     write_text(directory / CELLS_FILE, "".join(line + "\n" for line in lines))
 
 
-def read_cells(directory: Path) -> tuple[Cell, ...]:
+def read_cells(directory: str | Path) -> tuple[Cell, ...]:
     """The cells of a study, in the order in which they were declared.
 
     Raises:
         ConfigError: the file is missing or broken.
     """
-    file = directory / CELLS_FILE
+    file = Path(directory) / CELLS_FILE
     try:
         records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         return tuple(

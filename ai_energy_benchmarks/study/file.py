@@ -13,6 +13,7 @@ from ai_energy_benchmarks.config.loading import document_mapping, place_in
 from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.config.user_defaults import UserDefaults, laid_under
 from ai_energy_benchmarks.domain.json_value import JsonValue
+from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.study.axes import Axis, read_axes
 from ai_energy_benchmarks.study.design import DesignConfig, ExecutionConfig
@@ -102,6 +103,12 @@ def load_study(
     axes = {key: value for key, value in overrides.items() if key.startswith(_SWEEP)}
     others = {key: value for key, value in overrides.items() if key not in axes}
     mapping = _with_axes(with_overrides(document_mapping(document, str(path)), others), axes)
+    if "backend" in mapping and not is_study(mapping):
+        raise ConfigError(
+            f"{path} is a single benchmark, not a study",
+            remedy=f"`ai-energy-benchmark validate {path}` checks it and `ai-energy-benchmark run {path}` measures it; "
+            "a study has base, sweep or experiments",
+        )
     under = defaults.mapping if defaults else {}
     return _study(mapping, str(path), document.problems, place_in(document, others), under)
 

@@ -24,6 +24,7 @@ SCHEMA_VERSION = 1
 CellState = Literal["completed", "failed", "timed out", "silent", "interrupted"]
 CloseReason = Literal["completed", "interrupted", "budget", "failing", "disk"]
 _REMEDY = "give the directory of a study, which holds study.yaml and manifest.jsonl"
+_MOST_NAMED = 3
 
 
 @frozen
@@ -101,15 +102,17 @@ def has_begun(directory: Path) -> bool:
         return False
 
 
-def read_manifest(directory: Path) -> Manifest:
+def read_manifest(directory: str | Path) -> Manifest:
     """Read the manifest of a study; a last line that was cut short by a crash is ignored.
 
     Raises:
         ConfigError: there is none, a line is not an event, or a newer version of this package wrote it.
     """
-    file = directory / MANIFEST_FILE
+    file = Path(directory) / MANIFEST_FILE
     try:
         content = file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _no_study(Path(directory)) from error
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror or error}", remedy=_REMEDY) from error
     whole, _, _ = content.rpartition(b"\n")
@@ -117,6 +120,15 @@ def read_manifest(directory: Path) -> Manifest:
     for number, line in enumerate(whole.split(b"\n"), start=1):
         reading.add(number, line)
     return reading.manifest()
+
+
+def _no_study(directory: Path) -> ConfigError:
+    """The error for a directory without a manifest, which names the studies in it."""
+    if not directory.is_dir():
+        return ConfigError(f"there is no directory {directory}", remedy=_REMEDY)
+    studies = [str(file.parent) for file in sorted(directory.glob(f"*/{MANIFEST_FILE}"))[:_MOST_NAMED]]
+    remedy = f"give one of the studies in it: {', '.join(studies)}" if studies else _REMEDY
+    return ConfigError(f"{directory} holds no study: it has no {MANIFEST_FILE}", remedy=remedy)
 
 
 @define

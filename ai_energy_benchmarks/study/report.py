@@ -22,21 +22,24 @@ _WIDTH_PIXELS, _SCALE = 640, 2.0
 PICTURES = (".svg", ".png", ".pdf")
 
 
-def page_of(path: Path) -> str:
+def page_of(path: str | Path) -> str:
     """The HTML page of a result directory, a study, or a directory of results."""
-    return result_page(path) if _is_result(path) else study_page(path)
+    place = Path(path)
+    return result_page(place) if _is_result(place) else study_page(place)
 
 
-def table_of(path: Path) -> Table:
+def table_of(path: str | Path) -> Table:
     """Its table: one row for each component of a result, or for each cell."""
-    return result_table(load_document(path / RESULT_FILE)) if _is_result(path) else study_table(report_rows(path))
+    place = Path(path)
+    return result_table(load_document(place / RESULT_FILE)) if _is_result(place) else study_table(report_rows(place))
 
 
-def charts_of(path: Path) -> tuple[Chart, ...]:
+def charts_of(path: str | Path) -> tuple[Chart, ...]:
     """Its charts, as the page has them."""
-    if _is_result(path):
-        return charts_of_run(load_pictures(path), load_document(path / RESULT_FILE))
-    return charts_of_study(report_rows(path))
+    place = Path(path)
+    if _is_result(place):
+        return charts_of_run(load_pictures(place), load_document(place / RESULT_FILE))
+    return charts_of_study(report_rows(place))
 
 
 def write_picture(path: Path, name: str | None, target: Path) -> None:

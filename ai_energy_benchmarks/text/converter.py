@@ -18,7 +18,7 @@ import attrs
 from cattrs import Converter
 
 from ai_energy_benchmarks.domain.json_value import JsonValue
-from ai_energy_benchmarks.text.problems import InvalidError, Problem, guess, nearest, shown, wrong
+from ai_energy_benchmarks.text.problems import InvalidError, Problem, guess, misspelt, nearest, shown, wrong
 from ai_energy_benchmarks.text.ranges import AtLeast, AtMost, Matching, MoreThan
 
 Hook = Callable[[object, Any], Any]
@@ -68,15 +68,17 @@ def structure_fields(
     hints = _type_hints(cls)
     fields = {field.name: field for field in attrs.fields(cls) if field.init}
     problems = _unknown_keys(value, fields)
+    missing = [name for name, field in fields.items() if name not in value and field.default is attrs.NOTHING]
+    problems, missing = misspelt(problems, missing)
     values = {}
-    for name, field in fields.items():
+    for name in fields:
         if name in value:
             hook = (hooks or {}).get(name)
             try:
                 values[name] = hook(value[name]) if hook else converter.structure(value[name], hints[name])
             except InvalidError as error:
                 problems += [problem.below(name) for problem in error.problems]
-        elif field.default is attrs.NOTHING:
+        elif name in missing:
             problems.append(Problem((name,), "is required and missing"))
     required = {name for name, field in fields.items() if field.default is attrs.NOTHING}
     if required <= values.keys():

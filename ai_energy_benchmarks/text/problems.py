@@ -13,6 +13,7 @@ from ai_energy_benchmarks.safety.secrets import SafeRepr
 
 Path = tuple[str | int, ...]
 _MOST_SHOWN = 200
+_MISSPELT = 0.75  # the likeness from which an unknown key is taken for a missing one
 
 
 class _Shown(SafeRepr):
@@ -102,9 +103,24 @@ def nearest(name: object, known: Iterable[str]) -> str:
     return f"; did you mean {near!r}?" if near else ""
 
 
-def guess(name: object, known: Iterable[str]) -> str:
-    """The nearest known name; empty if none is near."""
-    return next(iter(difflib.get_close_matches(str(name), tuple(known), n=1)), "")
+def guess(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The nearest known name; empty if none is at least as like as ``cutoff`` (0 to 1, of difflib)."""
+    return next(iter(difflib.get_close_matches(str(name), tuple(known), n=1, cutoff=cutoff)), "")
+
+
+def misspelt(unknown: Sequence[Problem], missing: Sequence[str]) -> tuple[list[Problem], list[str]]:
+    """Unknown keys, and the missing ones that none of them is a misspelling of: one mistake is one problem.
+
+    A misspelling loses ``unknown``, so that no key of another block is guessed in its place.
+    """
+    meant = {problem.path: guess(problem.path[-1], missing, _MISSPELT) for problem in unknown if problem.path}
+    problems = [
+        Problem(problem.path, f"{problem.unknown}; did you mean {meant[problem.path]!r}?")
+        if meant.get(problem.path)
+        else problem
+        for problem in unknown
+    ]
+    return problems, [name for name in missing if name not in meant.values()]
 
 
 def refusal(source: str, problems: Sequence[Problem], place: Callable[[Path], Place], *, remedy: str) -> ConfigError:

@@ -100,6 +100,15 @@ def test_an_unknown_key_is_told_where_it_belongs(path: str, meant: str) -> None:
     assert f"{path}: is not a key of this block (value: 3); did you mean {meant!r}?" in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["modle", "mode"])
+def test_a_misspelt_required_key_is_one_problem(key: str) -> None:
+    """The missing key of its block is meant, even where another block has that very name."""
+    with pytest.raises(ConfigError) as caught:
+        config_from_mapping({"backend": {"type": "pytorch", key: "m"}})
+    assert f"backend.{key}: is not a key of this block (value: 'm'); did you mean 'model'?" in str(caught.value)
+    assert "missing" not in str(caught.value)
+
+
 def test_a_key_like_no_other_gets_the_keys_of_its_block() -> None:
     """Nothing is guessed."""
     with pytest.raises(ConfigError, match=r"protocol\.zzzz: is not a key of this block .*; known here: "):

@@ -16,6 +16,7 @@ from ai_energy_benchmarks.study.answers import words
 from ai_energy_benchmarks.study.answers.answering import answer
 from ai_energy_benchmarks.study.cells import Cell, write_cells
 from ai_energy_benchmarks.study.manifest import ManifestWriter
+from ai_energy_benchmarks.study.report import charts_of, page_of, table_of
 from tests.unit.test_compare import BASE, changed
 
 Settings = Mapping[str, object]
@@ -177,3 +178,12 @@ def test_the_command_writes_text_markdown_and_json(tmp_path: Path, capsys: pytes
     plain = json.loads(file.read_text())
     assert plain["cells"][0]["estimate"]["n"] == 4
     assert plain["candidates"][0]["may_be_best"] is True
+
+
+def test_a_study_may_be_given_as_text(tmp_path: Path) -> None:
+    """The documented calls take ``str`` as they take ``Path``."""
+    study = make(tmp_path / "study")
+    assert [cell.name for cell in answer(str(study)).ranked] == [cell.name for cell in answer(study).ranked]
+    assert [chart.spec for chart in charts_of(str(study))] == [chart.spec for chart in charts_of(study)]
+    assert page_of(str(study)) == page_of(study)
+    assert table_of(str(study)) == table_of(study)

@@ -62,6 +62,8 @@ def test_ranges_of_fractions() -> None:
         ("{min: 0, max: 1, num: 5}", "gives steps of 0.25 between whole numbers; write 0.0"),
         ("{min: 5, max: 1, num: 5}", "must rise from min to max, got 5 and 1"),
         ("{min: 1, max: 5, nums: 5}", "did you mean 'num'?"),
+        ("{pow: {min: 1, max: 4}}", "{log: {min, max, num}}, {pow2: {min, max}}; did you mean 'pow2'?"),
+        ("{}", "known here: {min, max, num}, "),
         ("{log: {min: 0, max: 5, num: 3}}", "log.min: must be more than 0"),
         ("{log: {min: 1, max: 3, num: 9}}", "has only 3 different whole numbers between 1 and 3"),
         ("{pow2: {min: 5, max: 7}}", "has no power of two between 5 and 7"),
@@ -73,6 +75,32 @@ def test_a_wrong_range_is_refused_at_its_line(tmp_path: Path, axis: str, problem
     message = refused(text, tmp_path)
     assert "line 3: sweep.scenario.num_samples" in message
     assert problem in message
+
+
+def test_a_wrong_kind_of_range_is_one_problem(tmp_path: Path) -> None:
+    """No key of another kind of range is called missing."""
+    text = "base: {backend: {type: pytorch, model: m}}\nsweep: {scenario.num_samples: {pow: {min: 1, max: 4}}}\n"
+    message = refused(text, tmp_path)
+    assert " has a problem:" in message
+    assert "missing" not in message
+
+
+def test_a_misspelt_required_key_is_one_problem(tmp_path: Path) -> None:
+    """The nearest name of the same block is meant, and is not reported as missing besides."""
+    message = refused("base: {backend: {type: pytorch, modle: m}}\nsweep: {scenario.seed: [1, 2]}\n", tmp_path)
+    assert " has a problem:" in message
+    assert "base.backend.modle: is not a key of this block (value: 'm'); did you mean 'model'?" in message
+    assert "missing" not in message
+
+
+def test_a_single_benchmark_is_no_study(tmp_path: Path) -> None:
+    """One sentence with the commands that take it, not a list of unknown keys."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("backend: {type: pytorch, model: m}\nscenario: {num_samples: 3}\n")
+    with pytest.raises(ConfigError, match="is a single benchmark, not a study") as caught:
+        load_study(file)
+    assert f"validate {file}" in str(caught.value.remedy)
+    assert f"run {file}" in str(caught.value.remedy)
 
 
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:

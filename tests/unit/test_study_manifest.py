@@ -143,3 +143,26 @@ def test_an_id_is_a_file_name_and_depends_on_the_config() -> None:
     assert cell_id("model=org/x, batch_size=4", "0123456789") == "model=org_x_batch_size=4-01234567"
     assert cell_id("", "0123456789") == "01234567"
     assert len(cell_id("x" * 999, "0123456789")) < 150
+
+
+def test_a_directory_may_be_given_as_text(tmp_path: Path) -> None:
+    """The documented calls take ``str`` as they take ``Path``."""
+    with ManifestWriter(tmp_path) as writer:
+        writer.add("opened", **OPENED)
+    write_cells(tmp_path, [Cell("a", "x=1", {"x": 1}, "fake", "0")])
+    assert read_manifest(str(tmp_path)) == read_manifest(tmp_path)
+    assert read_cells(str(tmp_path)) == read_cells(tmp_path)
+
+
+def test_a_directory_without_a_study_is_named_with_the_studies_in_it(tmp_path: Path) -> None:
+    """What does not exist, what holds nothing, and the parent of a study each have their own sentence and fix."""
+    with pytest.raises(ConfigError, match=r"there is no directory .*nowhere") as absent:
+        read_manifest(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="holds no study"):
+        read_manifest(tmp_path)
+    with ManifestWriter(tmp_path / "mine") as writer:
+        writer.add("opened", **OPENED)
+    with pytest.raises(ConfigError) as parent:
+        read_manifest(tmp_path)
+    assert "give the directory of a study" in str(absent.value.remedy)
+    assert parent.value.remedy == f"give one of the studies in it: {tmp_path / 'mine'}"

@@ -61,7 +61,7 @@ class Answers:
 
 
 def answer(
-    study: Path,
+    study: str | Path,
     *,
     figure: str = J_PER_OUTPUT_TOKEN.name,
     component: str | None = None,
@@ -85,7 +85,7 @@ def answer(
         if name not in FIGURES:
             raise ConfigError(f"there is no figure {name!r}", remedy=f"choose one of {', '.join(FIGURES)}")
     of, front_of = FIGURES[figure], FIGURES[front]
-    component, cells = measured_cells(study, of, component)
+    component, cells = measured_cells(Path(study), of, component)
     unranked = {cell.name: why for cell in cells if (why := _unranked(cell, with_failed=with_failed)) is not None}
     sign = -1 if of.higher_is_better else 1
     ranked = sorted((cell for cell in cells if cell.name not in unranked), key=lambda cell: sign * _mean(cell))
