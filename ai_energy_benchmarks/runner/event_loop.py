@@ -55,28 +55,61 @@ def _run_here(main: Coroutine[None, None, None]) -> None:
     loop = asyncio.new_event_loop()
     task = loop.create_task(main)
 
-    def close() -> None:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-
     def finish(cap_s: float) -> None:
-        loop.run_until_complete(asyncio.wait([task], timeout=cap_s))
+        _run_until_done(loop, task, cap_s)
         if task.done():
-            close()
+            _close(loop, task)
 
     try:
         loop.run_until_complete(task)
     except KeyboardInterrupt:
         try:
-            if not task.done():
-                task.cancel()
-                loop.run_until_complete(asyncio.wait([task]))
+            task.cancel()  # of one that Ctrl-C has ended in its own code this changes nothing
+            _run_until_done(loop, task)
         except KeyboardInterrupt:
-            raise CutShortError(finish) from None
+            if not task.done():
+                raise CutShortError(finish) from None
         raise
     finally:
         if task.done():
-            close()
+            _close(loop, task)
+
+
+def _run_until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], cap_s: float = math.inf) -> None:
+    """Let a task go on until it has ended in whatever way, or for so many seconds."""
+    if task.done():
+        return
+    # Not ``asyncio.wait``: where Ctrl-C cuts it short, its coroutine stays behind and is warned about.
+    over = loop.create_future()
+
+    def end(_: object = None) -> None:
+        if not over.done():
+            over.set_result(None)
+
+    task.add_done_callback(end)
+    timer = loop.call_later(cap_s, end) if cap_s < math.inf else None
+    try:
+        loop.run_until_complete(over)
+    finally:
+        task.remove_done_callback(end)
+        if timer is not None:
+            timer.cancel()
+
+
+def _close(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    """Close the loop of a task that has ended; what it raised after Ctrl-C counts as noticed."""
+    _retrieve(task)
+    if not loop.is_closed():
+        try:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Take the exception of a task that has ended, since asyncio logs one that is never looked at."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _run_in_thread(main: Coroutine[None, None, None]) -> None:
@@ -110,7 +143,8 @@ def _wait(over: threading.Event, cap_s: float = math.inf) -> None:
 def _until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], over: threading.Event) -> None:
     try:
         asyncio.set_event_loop(loop)
-        loop.run_until_complete(asyncio.wait([task]))
+        _run_until_done(loop, task)
+        _retrieve(task)
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         loop.close()

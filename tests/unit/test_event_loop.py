@@ -1,18 +1,21 @@
-"""Interrupting a benchmark that was started inside a running event loop, as a cell of a notebook is."""
+"""Interrupting a benchmark once and twice, also one that was started inside a running event loop as in a notebook."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.runner.event_loop import CutShortError, run_to_end
+from ai_energy_benchmarks.testing import Journal
 from tests.unit.test_runner_order import Bench
 
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows does not interrupt a wait")
@@ -97,3 +100,104 @@ def test_a_second_interrupt_leaves_the_clean_up_to_its_caller() -> None:
         if thread.name == "benchmark":
             thread.join(10)
             assert not thread.is_alive()
+
+
+def in_its_own_code() -> None:
+    """A signal that Python hands on while the task runs, such as in a backend's ``gc.collect``."""
+    signal.raise_signal(signal.SIGINT)
+
+
+def in_the_loop() -> None:
+    """A signal that Python hands on between two steps of the task."""
+    asyncio.get_running_loop().call_soon(in_its_own_code)
+
+
+def in_a_request() -> None:
+    """A signal that Python hands on while a task runs that this one waits for."""
+
+    async def request() -> None:
+        in_its_own_code()
+
+    asyncio.get_running_loop().create_task(request()).add_done_callback(lambda task: task.exception())
+
+
+def never() -> None:
+    """No second signal."""
+
+
+@needs_signals
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("first", [in_its_own_code, in_the_loop, in_a_request])
+@pytest.mark.parametrize("second", [never, in_its_own_code, in_the_loop, in_a_request])
+def test_two_interrupts_leave_nothing_to_complain_about(
+    first: Callable[[], None],
+    second: Callable[[], None],
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Wherever they come, all that is raised is ``KeyboardInterrupt``, and asyncio neither warns nor logs."""
+    ended = []
+
+    async def interrupted() -> None:
+        try:
+            first()
+            await asyncio.sleep(60)
+        finally:
+            try:
+                second()
+                await asyncio.sleep(0.01)
+            finally:
+                ended.append("clean-up")
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run_to_end(interrupted())
+    if isinstance(caught.value, CutShortError):
+        assert ended == []
+        caught.value.finish(10)
+    assert ended == ["clean-up"]
+    del caught
+    gc.collect()
+    assert (caplog.record_tuples, capsys.readouterr().err) == ([], "")
+
+
+@needs_signals
+@pytest.mark.filterwarnings("error")
+def test_an_error_in_the_clean_up_after_an_interrupt_is_not_logged_by_asyncio(caplog: pytest.LogCaptureFixture) -> None:
+    """The interrupt is what is raised."""
+
+    async def interrupted() -> None:
+        try:
+            in_the_loop()
+            await asyncio.sleep(60)
+        finally:
+            raise OSError("the engine broke")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_to_end(interrupted())
+    gc.collect()
+    assert caplog.record_tuples == []
+
+
+class InterruptedNotes(Journal):
+    """A journal whose process gets a SIGINT while the backend is left."""
+
+    def note(self, line: str) -> None:
+        super().note(line)
+        if line == "backend leaves":
+            signal.raise_signal(signal.SIGINT)
+
+
+@needs_signals
+@pytest.mark.filterwarnings("error")
+def test_a_second_interrupt_while_the_backend_is_left_costs_no_report(caplog: pytest.LogCaptureFixture) -> None:
+    """The clean-up has ended with it: there is nothing left to finish, and the report is written."""
+    bench = Bench()
+    bench.backend.journal = InterruptedNotes(bench.journal.lines)
+    bench.backend.before_batch = lambda _: signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        bench.runner.run()
+    assert not isinstance(caught.value, CutShortError)
+    del caught
+    gc.collect()
+    assert bench.journal.lines[-3:] == ["backend leaves", "collector leaves", "report"]
+    assert [each for each in caplog.record_tuples if each[0] == "asyncio"] == []
