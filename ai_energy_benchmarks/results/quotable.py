@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
 from attrs import frozen
@@ -92,6 +92,15 @@ def level(document: Document, component: str) -> str:
     """The verdict on a component; that of the run in older documents."""
     verdict = block(document, "verdict")
     return str(block(verdict, "components").get(component) or verdict.get("level") or "unknown")
+
+
+def checks(document: Document, level: str, component: str = "total") -> Iterator[str]:
+    """The names of the checks that came to a level; of one component, those about it or about all."""
+    findings = block(document, "verdict").get("findings")
+    for finding in findings if isinstance(findings, list) else ():
+        about = finding.get("component")
+        if finding.get("level") == level and (component == "total" or about in (None, "", "total", component)):
+            yield str(finding.get("check"))
 
 
 def emitted_tokens(document: Document) -> float | None:

@@ -9,14 +9,19 @@ from ai_energy_benchmarks.safety.marking import masked
 from ai_energy_benchmarks.text.problems import shown
 
 _NOTHING = object()
+_BASE = "base"
 
 
 def labels(cells: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
-    """One label for each cell's settings, such as ``dtype=bfloat16, batch_size=4``; empty if all cells agree."""
+    """One label for each cell's settings, such as ``dtype=bfloat16, batch_size=4``; empty if all cells agree.
+
+    A cell that sets none of the keys in which the others differ is ``base``.
+    """
     keys = varying_keys(cells)
     names = short_keys(keys)
     return tuple(
         ", ".join(f"{names[key]}={_text(masked(cell[key], secret=is_secret(key)))}" for key in keys if key in cell)
+        or (_BASE if keys else "")
         for cell in cells
     )
 

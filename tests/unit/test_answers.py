@@ -145,6 +145,28 @@ def test_what_failed_or_is_withheld_is_not_ranked_and_says_why(tmp_path: Path) -
     assert [cell.name for cell in answer(directory, with_failed=True).ranked] == [names[1], names[0]]
 
 
+def test_without_a_ranked_cell_the_failed_checks_and_a_fix_are_named(tmp_path: Path) -> None:
+    """As counts of cycles, of the component's checks alone; and an unknown control is refused all the same."""
+    findings = [
+        {"level": "FAIL", "check": "other work", "message": "m", "component": None},
+        {"level": "FAIL", "check": "counter", "message": "m", "component": "cpu"},
+        {"level": "WARN", "check": "clocks", "message": "m", "component": None},
+    ]
+    changes = {name: {"verdict__components__gpu": "FAIL", "verdict__findings": findings} for name in FOUR}
+    directory = make(tmp_path / "study", changes=changes, cycles=(1.0, 1.01))
+    found = answer(directory, control="engine=x, batch=1")
+    reason = "the verdict is FAIL in 2 of 2 cycles: other work in 2 of 2 cycles"
+    assert found.unranked == dict.fromkeys(FOUR, reason)
+    text = words.lines(found)
+    assert text[:2] == ("No cell can be ranked.", f"Not ranked: {next(iter(FOUR))}: {reason}")
+    assert text[-1].startswith("fix: measure again while the machine is at rest")
+    assert text[-1].endswith("--with-failed")
+    assert "- fix: measure again" in words.markdown(found)
+    assert words.plain(found)["fix"] == text[-1].removeprefix("fix: ")
+    with pytest.raises(ConfigError, match="has no cell 'nothing'"):
+        answer(directory, control="nothing")
+
+
 def test_work_that_differs_between_cells_is_a_note(tmp_path: Path) -> None:
     """Other prompts, and other numbers of tokens that were emitted."""
     changed_work = {"config__num_samples": 9, "summary__total_completion_tokens": 30.0}
@@ -162,7 +184,7 @@ def test_a_study_without_a_complete_cell_has_no_answer(tmp_path: Path) -> None:
     directory = make(tmp_path / "study", failing=list(FOUR))
     with pytest.raises(ConfigError, match=r"no cell of .* is complete yet"):
         answer(directory)
-    with pytest.raises(ConfigError, match="no ranked cell is called"):
+    with pytest.raises(ConfigError, match="has no cell 'nothing'"):
         answer(make(tmp_path / "other"), control="nothing")
 
 

@@ -93,6 +93,17 @@ def test_a_misspelt_required_key_is_one_problem(tmp_path: Path) -> None:
     assert "missing" not in message
 
 
+def test_the_cell_that_sets_nothing_of_what_varies_is_called_base() -> None:
+    """An alternative without a key that others set is no bare hash; cells that all agree need no label."""
+    quantised = {"backend.options.quantization": {"bits": 8}}
+    cells = expanded(
+        sweep={"loading": [{"backend.options.dtype": "bfloat16"}, {"backend.options.dtype": "bfloat16", **quantised}]}
+    ).cells
+    assert [cell.label for cell in cells] == ["base", "bits=8"]
+    assert cells[0].id.startswith("base-")
+    assert [cell.label for cell in expanded().cells] == [""]
+
+
 def test_a_single_benchmark_is_no_study(tmp_path: Path) -> None:
     """One sentence with the commands that take it, not a list of unknown keys."""
     file = tmp_path / "mine.yaml"

@@ -86,6 +86,8 @@ def answer(
             raise ConfigError(f"there is no figure {name!r}", remedy=f"choose one of {', '.join(FIGURES)}")
     of, front_of = FIGURES[figure], FIGURES[front]
     component, cells = measured_cells(Path(study), of, component)
+    if control is not None:
+        _check_control(study, cells, control)
     unranked = {cell.name: why for cell in cells if (why := _unranked(cell, with_failed=with_failed)) is not None}
     sign = -1 if of.higher_is_better else 1
     ranked = sorted((cell for cell in cells if cell.name not in unranked), key=lambda cell: sign * _mean(cell))
@@ -129,8 +131,17 @@ def _unranked(cell: MeasuredCell, *, with_failed: bool) -> str | None:
     if not cell.values:
         return next(iter(cell.withheld.values()), "not measured yet")
     if cell.failed and not with_failed:
-        return f"the verdict is FAIL in {cell.failed} of {len(cell.verdicts)} cycles"
+        cycles = len(cell.verdicts)
+        failed = "; ".join(f"{check} in {count} of {cycles} cycles" for check, count in cell.failed_checks.items())
+        return f"the verdict is FAIL in {cell.failed} of {cycles} cycles{f': {failed}' if failed else ''}"
     return None
+
+
+def _check_control(study: str | Path, cells: Sequence[MeasuredCell], control: str) -> None:
+    """Refuse the name of a cell that the study does not have, whether or not any cell can be ranked."""
+    if not any(control in (cell.cell.id, cell.cell.label) for cell in cells):
+        names = ", ".join(cell.name for cell in cells[:10])
+        raise ConfigError(f"{study} has no cell {control!r}", remedy=f"choose one of {names}")
 
 
 def _control(ranked: Sequence[MeasuredCell], control: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -19,6 +20,7 @@ from ai_energy_benchmarks.results.quotable import (
     Figure,
     Quoted,
     block,
+    checks,
     counted_devices,
     emitted_tokens,
     level,
@@ -42,6 +44,7 @@ class MeasuredCell:
         estimate: its mean with its intervals; None without a value.
         edge: relative distance from the mean to the farther mean bound of the meter.
         verdicts: cycle → level, of the completed ones.
+        failed_checks: check → in how many cycles it failed, of those with a verdict of FAIL; the most frequent first.
         withheld: cycle → why there is no figure: it did not complete, or the report withholds it.
         others: name of a latency or throughput → mean over the cycles.
         good_share: share of the requests that kept every service-level objective; None where none was set.
@@ -63,6 +66,7 @@ class MeasuredCell:
     work: Mapping[str, str] = field(repr=False, factory=dict)
     devices: frozenset[tuple[str, str]] = frozenset()
     modelled: bool = False
+    failed_checks: Mapping[str, int] = field(factory=dict)
 
     @property
     def name(self) -> str:
@@ -130,7 +134,14 @@ def _measured(
         work=_work(documents),
         devices=counted_devices(documents.values(), component),
         modelled=_modelled(documents, figure, component),
+        failed_checks=_failed_checks(documents.values(), component),
     )
+
+
+def _failed_checks(documents: Iterable[Document], component: str) -> dict[str, int]:
+    failed = (document for document in documents if level(document, component) == "FAIL")
+    counts = Counter(name for document in failed for name in dict.fromkeys(checks(document, "FAIL", component)))
+    return dict(counts.most_common())
 
 
 def _modelled(documents: Mapping[int, Document], figure: Figure, component: str) -> bool:

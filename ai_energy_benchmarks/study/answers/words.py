@@ -21,7 +21,8 @@ _MOST_ROWS = 50
 def lines(answers: Answers) -> tuple[str, ...]:
     """For a terminal: the answers in sentences, then the cells, the pairs and the axes."""
     if not answers.ranked:
-        return (*sentences(answers), *(f"Not ranked: {name}: {why}" for name, why in answers.unranked.items()))
+        reasons = (f"Not ranked: {name}: {why}" for name, why in answers.unranked.items())
+        return (*sentences(answers), *reasons, f"fix: {remedy(answers)}")
     table = [_HEAD, *_rows(answers)]
     widths = [max(len(row[place]) for row in table) for place in range(len(_HEAD))]
     padded = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in table]
@@ -39,7 +40,10 @@ def markdown(answers: Answers) -> str:
         "",
         *table,
     ]
-    return "\n".join([*text, "", *(f"- {safe(detail.strip())}" for detail in _details(answers) if detail.strip()), ""])
+    details = [detail.strip() for detail in _details(answers) if detail.strip()]
+    if not answers.ranked:
+        details.append(f"fix: {remedy(answers)}")
+    return "\n".join([*text, "", *(f"- {safe(detail)}" for detail in details), ""])
 
 
 def plain(answers: Answers) -> dict[str, object]:
@@ -47,6 +51,7 @@ def plain(answers: Answers) -> dict[str, object]:
     return {
         "schema_version": SCHEMA_VERSION,
         "sentences": list(sentences(answers)),
+        "fix": None if answers.ranked else remedy(answers),
         "figure": answers.figure.name,
         "unit": answers.figure.unit,
         "component": answers.component,
@@ -78,6 +83,16 @@ def _cell(cell: MeasuredCell, answers: Answers) -> dict[str, object]:
         "output_tokens_per_request": cell.output_tokens,
         "good_share": cell.good_share,
     }
+
+
+def remedy(answers: Answers) -> str:
+    """How a study in which no cell can be ranked becomes one that has an answer."""
+    if any(cell.failed and cell.values for cell in answers.cells):
+        return (
+            "measure again while the machine is at rest, without what failed these checks; "
+            "or rank the cells all the same with --with-failed"
+        )
+    return "correct what the reasons name, and measure again"
 
 
 def sentences(answers: Answers) -> tuple[str, ...]:

@@ -7,8 +7,15 @@ from statistics import fmean
 
 from ai_energy_benchmarks.analysis.ratio import Ratio
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.results.quotable import J_PER_OUTPUT_TOKEN, J_PER_REQUEST, Figure, emitted_tokens, level
-from ai_energy_benchmarks.study.comparison.sides import Sides, checks
+from ai_energy_benchmarks.results.quotable import (
+    J_PER_OUTPUT_TOKEN,
+    J_PER_REQUEST,
+    Figure,
+    checks,
+    emitted_tokens,
+    level,
+)
+from ai_energy_benchmarks.study.comparison.sides import Sides
 
 # Mean output tokens of a request that differ by more than this are named: a tenth of a percent moves no sign.
 _SAME_TOKENS = 0.001

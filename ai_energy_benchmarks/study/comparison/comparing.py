@@ -9,10 +9,10 @@ from attrs import frozen
 
 from ai_energy_benchmarks.analysis.ratio import Decision, Ratio, decide
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure, emitted_tokens, level
+from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure, checks, emitted_tokens, level
 from ai_energy_benchmarks.study.comparison.cautions import cautions
 from ai_energy_benchmarks.study.comparison.circumstances import circumstances
-from ai_energy_benchmarks.study.comparison.sides import Sides, arm, checks, headline, method
+from ai_energy_benchmarks.study.comparison.sides import Sides, arm, headline, method
 from ai_energy_benchmarks.study.likeness import Difference, Kind, unlike
 from ai_energy_benchmarks.study.stored_runs import StoredRun
 

@@ -109,11 +109,3 @@ def _quoted(runs: Sequence[StoredRun], figure: Figure, component: str) -> Iterat
 def method(document: Document, component: str) -> str:
     """Measured, integrated or modelled; ``absent`` without a figure."""
     return str(block(document, "components", component).get("source", "absent"))
-
-
-def checks(document: Document, level: str) -> Iterator[str]:
-    """The names of the checks that came to a level."""
-    findings = block(document, "verdict").get("findings")
-    for finding in findings if isinstance(findings, list) else ():
-        if finding.get("level") == level:
-            yield str(finding.get("check"))
