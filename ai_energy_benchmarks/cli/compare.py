@@ -82,7 +82,7 @@ def compare(
         if len(first) > 1 or len(second) > 1:
             raise click.UsageError("--run takes one config for A and one for B")
         with redirect_stdout(sys.stderr):  # the comparison alone is the output
-            code, first, second = run_in_turns(Path(first[0]), Path(second[0]), output_dir, cycles)
+            code, first, second = run_in_turns(Path(first[0]), Path(second[0]), output_dir, cycles, allowed)
         if code != DONE:
             return code
     elif cycles is not None or output_dir is not None:
@@ -107,24 +107,27 @@ def compare(
 
 
 def run_in_turns(
-    first: Path, second: Path, output_dir: Path | None, cycles: int | None
+    first: Path, second: Path, output_dir: Path | None, cycles: int | None, allowed: tuple[str, ...]
 ) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
-    """Measure two configs as one study; its exit code, and the cells of both."""
+    """Measure two configs of the same work as one study; its exit code, and the cells of both."""
     from ai_energy_benchmarks.cli.study_run import resume, run_file
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
     from ai_energy_benchmarks.results.writing import write_text
     from ai_energy_benchmarks.study.cells import CELLS, read_cells
+    from ai_energy_benchmarks.study.comparison.beforehand import check_alike
     from ai_energy_benchmarks.study.comparison.together import CYCLES, study_of_two
     from ai_energy_benchmarks.study.manifest import MANIFEST_FILE
 
     directory = output_dir or Path("results") / f"{first.stem}-against-{second.stem}"
     text = study_of_two(first, second, directory, cycles or CYCLES)
+    defaults = read_user_defaults()
+    check_alike(first, second, allow=allowed, defaults=defaults)  # type: ignore[arg-type] # among the choices
     file = directory / "asked.yaml"
     if (directory / MANIFEST_FILE).exists() and file.exists() and file.read_text(encoding="utf-8") == text:
         code = resume.main([str(directory)], standalone_mode=False)  # measured before, or killed on the way
     else:
         write_text(file, text)
-        code = run_file(file, {}, read_user_defaults())
+        code = run_file(file, {}, defaults)
     one, other = (str(directory / CELLS / cell.id) for cell in read_cells(directory))
     return code, (one,), (other,)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ai_energy_benchmarks.cli.compare import compare as compare_command
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.study.comparison.beforehand import check_alike
 from ai_energy_benchmarks.study.comparison.together import study_of_two
 from ai_energy_benchmarks.study.expansion import expand
 from ai_energy_benchmarks.study.file import study_from_mapping
@@ -41,6 +43,25 @@ def test_two_configs_are_measured_in_turns_and_compared(tmp_path: Path) -> None:
     manifest = read_manifest(tmp_path / "results" / "quick-against-slow")
     cells = [attempt.cell for attempt in manifest.attempts]
     assert cells == [cells[0], cells[1], cells[1], cells[0]]
+
+
+def test_configs_of_different_work_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    """With each difference and the option that allows it; options of the engine are no work."""
+    first = config(tmp_path, "one", type="pytorch", model="m")
+    second = tmp_path / "other.yaml"
+    text = yaml.safe_load(first.read_text())
+    scenario = {**text["scenario"], "input_shapes": {"batch_size": 4}}
+    second.write_text(yaml.safe_dump({**text, "scenario": scenario, "backend": {"type": "pytorch", "model": "n"}}))
+    with pytest.raises(ConfigError, match="these configs cannot be compared") as caught:
+        compare_command.main(
+            ["--run", str(first), str(second), "--output-dir", str(tmp_path / "out")], standalone_mode=False
+        )
+    assert "model: model is m in A, n in B" in caught.value.message
+    assert "load: batch_size is 1 in A, 4 in B" in caught.value.message
+    assert str(caught.value.remedy).endswith("--allow model --allow load")
+    assert not (tmp_path / "out").exists()
+    check_alike(first, second, allow=["model", "load"])
+    check_alike(first, config(tmp_path, "typed", type="pytorch", model="m", options={"dtype": "float32"}))
 
 
 def test_the_study_holds_both_configs_in_order(tmp_path: Path) -> None:

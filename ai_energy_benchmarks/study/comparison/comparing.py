@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from statistics import fmean
 
 from attrs import frozen
@@ -92,7 +92,7 @@ def compare(
     compared = FIGURES[figure]
     sides = Sides(first, second, component or headline([*first, *second]))
     differences = (*unlike(first, second), *_methods(sides), *_failed(sides))
-    _refuse([difference for difference in differences if difference.kind not in allow])
+    refuse(differences, allow)
     quotient = sides.ratio(compared)
     decision = None
     if limit is not None:
@@ -113,11 +113,20 @@ def compare(
     )
 
 
-def _refuse(differences: Sequence[Difference]) -> None:
-    if differences:
-        kinds = " ".join(f"--allow {kind}" for kind in dict.fromkeys(each.kind for each in differences))
-        lines = "\n  ".join(map(str, differences))
-        raise ConfigError(f"these results cannot be compared:\n  {lines}", remedy=f"measure the same work, or {kinds}")
+def refuse(differences: Iterable[Difference], allow: Collection[Kind], things: str = "results") -> None:
+    """Refuse what differs in a kind that is not allowed.
+
+    Args:
+        things: what is compared, for the message.
+
+    Raises:
+        ConfigError: with every difference, and the options that would allow it.
+    """
+    refused = [difference for difference in differences if difference.kind not in allow]
+    if refused:
+        kinds = " ".join(f"--allow {kind}" for kind in dict.fromkeys(difference.kind for difference in refused))
+        lines = "\n  ".join(map(str, refused))
+        raise ConfigError(f"these {things} cannot be compared:\n  {lines}", remedy=f"measure the same work, or {kinds}")
 
 
 def _methods(sides: Sides) -> Iterator[Difference]:
