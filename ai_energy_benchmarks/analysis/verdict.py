@@ -113,15 +113,19 @@ def judge(
         samples: the meters' raw series, for what only they can show.
         extra: findings of the caller, sorted in with the others.
     """
+    # Of a run that ended while it loaded or warmed up, such as by Ctrl-C: no request or meter is to blame.
+    ended_before_trials = ending != "completed" and not any(trial.outcomes for trial in trials)
+    judges_energy = metrics_enabled and not ended_before_trials
     findings = chain(
         _ending(ending, trials, planned.trials),
-        _requests(trials),
+        () if ended_before_trials else _requests(trials),
         _tokens(trials, summary),
         empty_answer_findings(trials),
         unknown_end_findings(trials),
-        energy_findings(summary, trials, steps, gpu) if metrics_enabled else _without_meters(),
+        energy_findings(summary, trials, steps, gpu) if judges_energy else (),
+        () if metrics_enabled else _without_meters(),
         gpu_findings(trials, steps, samples, served=served),
-        unknown_findings(summary, gpu_unknown) if metrics_enabled and gpu_unknown is not None else (),
+        unknown_findings(summary, gpu_unknown) if judges_energy and gpu_unknown is not None else (),
         _protocol(planned, tuple(planned.shortened(metrics=metrics_enabled, gpu=gpu))),
         _window_notes(trials),
         serving_findings(trials, engine),

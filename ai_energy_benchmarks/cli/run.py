@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED, VERDICT_FAILED
 from ai_energy_benchmarks.cli.logs import log_options
 from ai_energy_benchmarks.cli.options import as_overrides, output_dir_option, samples_option
 from ai_energy_benchmarks.cli.showing import Showing, showing_options
-from ai_energy_benchmarks.cli.streams import say
+from ai_energy_benchmarks.cli.streams import say, say_at_once
 
 if TYPE_CHECKING:
     from ai_energy_benchmarks.backends.base import Backend
@@ -149,9 +150,10 @@ def measure(
     from ai_energy_benchmarks.runner.interrupts import Interrupts
 
     used, shown = (*findings, defaults_finding(defaults)) if defaults else findings, showing or Showing()
+    interrupts = Interrupts(None if shown.quiet else say_stopping)
     with shown.progress() as progress:
         runner = BenchmarkRunner(
-            shown.reported(config), backend=backend, progress=progress, findings=used, interrupts=Interrupts()
+            shown.reported(config), backend=backend, progress=progress, findings=used, interrupts=interrupts
         )
         with naming_all_engines():
             runner.check()
@@ -168,6 +170,12 @@ def measure(
             for failure in runner.failures:
                 say(f"error: {failure}", err=True)
     return _code(runner, strict)
+
+
+def say_stopping() -> None:
+    """Answer the first Ctrl-C, since the request in flight may take a while to end."""
+    after_the_typed_key = "\n" if sys.stderr.isatty() else ""  # a terminal shows ^C where the cursor is
+    say_at_once(f"{after_the_typed_key}stopping now: the trials that are complete are kept")
 
 
 def defaults_finding(defaults: UserDefaults) -> Finding:

@@ -71,6 +71,17 @@ def say(text: str, *, err: bool = False) -> None:
         give_up(err=err)
 
 
+def say_at_once(line: str) -> None:
+    """Write a line of this package's own on standard error from a signal handler.
+
+    The streams' buffers are not reentrant, so it goes past them.
+    """
+    try:
+        os.write(sys.stderr.fileno(), f"{line}\n".encode())
+    except (OSError, ValueError):  # full, without a reader, closed, or no file of the system's
+        return
+
+
 def give_up(*, err: bool) -> None:
     """Send what is still to come on a stream, and what it has not written yet, to the null device."""
     stream = sys.stderr if err else sys.stdout

@@ -37,8 +37,12 @@ class Interrupts:
     in flight. A second one cuts this waiting short. From then on, or once ``hold`` was called, signals only count:
     the one that came while a completed run was written is handed on after it. In another thread than the main one
     nothing is changed, since Python delivers signals to the main thread alone.
+
+    Attributes:
+        on_first: called in the handler of the first signal that ends measuring, to report that.
     """
 
+    on_first: Callable[[], None] | None = None
     _came: list[int] = field(factory=list)
     _held: bool = False
     _late: int | None = None
@@ -90,4 +94,6 @@ class Interrupts:
             self._late = number
             return
         self._held = len(self._came) > 1
+        if self.on_first is not None and not self._held:
+            self.on_first()
         self._before[number](number, frame)

@@ -41,9 +41,9 @@ def complete_trials(directory: Path) -> int:
     )
 
 
-def started(file: Path, trials: int = 3, **streams: int) -> subprocess.Popen[bytes]:
+def started(file: Path, *options: str, trials: int = 3, **streams: int) -> subprocess.Popen[bytes]:
     """A run of which so many trials are on the disk."""
-    process = subprocess.Popen([*PROGRAM, "run", str(file)], **{"stdout": subprocess.DEVNULL, **streams})  # type: ignore[call-overload] # streams by name
+    process = subprocess.Popen([*PROGRAM, "run", str(file), *options], **{"stdout": subprocess.DEVNULL, **streams})  # type: ignore[call-overload] # streams by name
     for _ in range(6000):
         if complete_trials(file.parent / "result") >= trials or process.poll() is not None:
             break
@@ -65,10 +65,20 @@ def test_a_signal_leaves_a_report(
             time.sleep(0.1)
         _, err = process.communicate(timeout=60)
     assert (process.returncode, b"Traceback" in err) == (code, False), err.decode()
+    assert err.count(b"stopping now: the trials that are complete are kept\n") == 1
     [directory] = (tmp_path / "result" / "runs").iterdir()
     assert {each.name for each in directory.iterdir()} >= {"result.json", "requests.parquet", "timeline.parquet"}
     assert json.loads((directory / "result.json").read_text())["summary"]["successful_prompts"] == 4
     assert not (directory / "journal").exists()
+
+
+def test_a_quiet_run_stops_without_a_line_about_it(server: serving_parts.Bench, tmp_path: Path) -> None:
+    """Ctrl-C under ``--quiet`` leaves the report and one line, that of every interrupted command."""
+    with started(config(server, tmp_path, 100_000), "--quiet", stderr=subprocess.PIPE) as process:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.split()) == (130, [b"interrupted"])
+    assert len(list(tmp_path.glob("result/runs/*/result.json"))) == 1
 
 
 def test_a_kill_costs_one_trial_and_the_report_is_made_afterwards(server: serving_parts.Bench, tmp_path: Path) -> None:

@@ -275,3 +275,17 @@ def test_the_page_of_an_earlier_run_goes_with_it(tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("of the run before")
     bench(asked(tmp_path)).runner.run()
     assert not (tmp_path / "report.html").exists()
+
+
+def test_the_first_signal_alone_is_answered(counting: list[int]) -> None:
+    """One line for the one that ends measuring; none for the second, and none where a completed run is written."""
+    said: list[str] = []
+    with Interrupts(lambda: said.append("stopping")):
+        for _ in range(2):
+            with suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+    assert said == ["stopping"]
+    with suppress(KeyboardInterrupt), Interrupts(lambda: said.append("too late")) as interrupts:
+        interrupts.hold()
+        signal.raise_signal(signal.SIGINT)
+    assert (said, len(counting)) == (["stopping"], 3)

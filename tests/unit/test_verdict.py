@@ -9,6 +9,7 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.verdict import Planned
 from ai_energy_benchmarks.domain.power import Device
+from ai_energy_benchmarks.domain.result import Ending, Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
 from tests.factories import (
     CPU,
@@ -300,11 +301,20 @@ def test_a_governor_that_follows_the_load_is_told():
     assert not [each for each in pinned.findings if each.check == "cpu governor"]
 
 
-def test_a_run_that_never_began_is_judged():
-    """Without engine, trials or steps the verdict is FAIL and no check stumbles."""
-    judged = verdict([], engine=None, ending="stopped", planned=Planned(5))
-    assert judged.level == "FAIL"
-    assert {"ending", "requests", "energy"} <= {each.check for each in judged.findings if each.level == "FAIL"}
+@pytest.mark.parametrize("ending", ["stopped", "interrupted"])
+@pytest.mark.parametrize("trials", [[], [trial(1, reading(), outcomes=[], complete=False)]])
+def test_a_run_that_ended_before_its_first_request_is_blamed_on_nothing_else(ending: Ending, trials: list[Trial]):
+    """The ending alone is FAIL: no server refused a request, and no meter failed."""
+    judged = verdict(trials, engine=None, ending=ending, planned=Planned(5), gpu=True)
+    assert {each.check for each in judged.findings if each.level == "FAIL"} == {"ending"}
+    assert "0 of 5 trials complete" in found(judged, "ending").message
+
+
+def test_a_run_that_stopped_at_failing_requests_names_them():
+    """Requests that were sent are judged, whatever the ending."""
+    broken = trial(1, reading(), outcomes=[failure(0, "connection refused")], complete=False)
+    judged = verdict([broken], ending="stopped", planned=Planned(5))
+    assert "no request succeeded of 1, the last because: connection refused" in found(judged, "requests").message
 
 
 def test_boards_that_nobody_waited_for_are_told() -> None:
