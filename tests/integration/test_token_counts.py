@@ -128,7 +128,8 @@ def test_a_server_that_ignores_the_limit_is_counted_and_fails(tmp_path: Path) ->
     assert result.summary.output_tokens == 160
     assert findings(result)["output limit"] == (
         "FAIL",
-        "8 of 8 answers are longer than their limit: 40 tokens for 8; the server ignores it",
+        "8 of 8 answers are longer than their limit: 40 tokens for 8; the server ignores it; "
+        "fix: use a server that keeps to max_tokens",
     )
 
 
@@ -146,7 +147,8 @@ def test_a_prompt_with_other_tokens_in_another_trial_withholds_what_is_per_promp
     level, message = findings(result)["prompt tokens"]
     assert (level, message) == (
         "FAIL",
-        "trial 2: 4 of 4 answers report 0 prompt tokens, which no prompt has; J per prompt token is withheld",
+        "trial 2: 4 of 4 answers report 0 prompt tokens, which no prompt has; J per prompt token is withheld; "
+        "fix: use a server that counts the prompt tokens that it was sent",
     )
     assert result.summary.tokens_in_doubt is None
     part = reanalyse(tmp_path, Changes(to_s=0.02))

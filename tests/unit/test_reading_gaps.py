@@ -11,7 +11,7 @@ from ai_energy_benchmarks.domain.environment import Disturbance
 from ai_energy_benchmarks.domain.power import Device, Samples, Series
 from tests.factories import trial
 
-GPU = Device("GPU-1", "gpu", "GPU 0")
+GPU = Device("gpu", "GPU-1", "GPU 0")
 
 
 def samples(

@@ -111,4 +111,4 @@ def test_a_loaded_torch_is_in_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     runner = BenchmarkRunner(config_from_mapping({"backend": {"type": "pytorch", "model": "x"}}))
     runner.validate()
     assert [each.check for each in runner._measuring(runner.config).findings] == ["waiting threads"]
-    assert Bench().runner.measure().noticed == ()
+    assert "waiting threads" not in {finding.check for finding in Bench().runner.measure().noticed}
