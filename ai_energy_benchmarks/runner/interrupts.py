@@ -70,6 +70,7 @@ class Interrupts:
     def hold(self) -> None:
         """From here on nothing is cut short."""
         self._held = True
+        self._take_back()
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -78,12 +79,19 @@ class Interrupts:
             yield
             return
         self._deferred = []
+        self._take_back()
         try:
             yield
         finally:
             came, self._deferred = self._deferred, None
             for number in came:
                 self._handle(number, None)
+
+    def _take_back(self) -> None:
+        """Set the handlers again: polars, once it is used, has one below Python's that raises in its own calls."""
+        if threading.current_thread() is threading.main_thread():
+            for number in self._before:
+                signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._deferred is not None:

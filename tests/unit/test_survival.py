@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -289,3 +291,32 @@ def test_the_first_signal_alone_is_answered(counting: list[int]) -> None:
         interrupts.hold()
         signal.raise_signal(signal.SIGINT)
     assert (said, len(counting)) == (["stopping"], 3)
+
+
+_HELD = """
+import os, signal, threading
+from ai_energy_benchmarks.runner.interrupts import Interrupts
+
+came = threading.Event()
+try:
+    with Interrupts() as interrupts:
+        import polars  # sets a handler of its own, as in a run after those of the run
+        numbers = polars.DataFrame({"a": range(300_000)})
+        interrupts.hold()
+        threading.Timer(0.1, lambda: (os.kill(os.getpid(), signal.SIGINT), came.set())).start()
+        while not came.is_set():
+            numbers.lazy().with_columns(b=polars.col("a").hash()).sort("b").collect()
+        print("written")
+except KeyboardInterrupt:
+    print("handed on")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process that is sent SIGINT")
+def test_polars_does_not_cut_writing_short_either(tmp_path: Path, root: Path) -> None:
+    """Its own handler of SIGINT would raise ``KeyboardInterrupt`` in the call that writes a frame."""
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", _HELD], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout.split("\n")[:2], done.stderr) == (["written", "handed on"], "")
