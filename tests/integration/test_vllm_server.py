@@ -166,10 +166,14 @@ def _answering(log: Path, run: subprocess.Popen[str]) -> int:
     for _ in range(1200):
         assert run.poll() is None, run.stdout.read() if run.stdout else ""
         if log.exists() and log.read_text(errors="replace").count("POST /v1/chat/completions") >= wanted:
-            [server] = _children(run.pid)
+            [server] = [child for child in _children(run.pid) if b"vllm" in _command(child)]  # not its watcher
             return server
         time.sleep(0.2)
     pytest.fail("the run did not come to its second trial")
+
+
+def _command(process_id: int) -> bytes:
+    return Path(f"/proc/{process_id}/cmdline").read_bytes()
 
 
 def _children(process_id: int) -> list[int]:
