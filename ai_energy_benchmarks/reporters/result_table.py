@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ai_energy_benchmarks.domain.json_value import JsonValue
-from ai_energy_benchmarks.reporters.figures import component_name, with_half_width
+from ai_energy_benchmarks.reporters.figures import as_known, component_name, with_half_width
 from ai_energy_benchmarks.reporters.tables import Table
 from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure, block, leading, quoted
 
@@ -34,7 +34,14 @@ def quotable(document: Mapping[str, JsonValue], figure: Figure, component: str) 
     derived = leading(document, component)
     figures = {} if isinstance(derived, str) else block(derived, figure.name)
     half_width = figures.get("half_width_95_with_sensor_gain") or figures.get("half_width_95")
+    if is_guess(document, component):
+        return as_known(value.value, guessed=True)
     return with_half_width(value.value, half_width if isinstance(half_width, float) else None)
+
+
+def is_guess(document: Mapping[str, JsonValue], component: str) -> bool:
+    """Whether the figures of a component are good to an order of magnitude only."""
+    return block(document, "components", component).get("order_of_magnitude") is True
 
 
 def headline(document: Mapping[str, JsonValue]) -> str:
@@ -44,7 +51,8 @@ def headline(document: Mapping[str, JsonValue]) -> str:
     text = quotable(document, J_PER_OUTPUT_TOKEN, component)
     if isinstance(quoted(document, J_PER_OUTPUT_TOKEN, component), str):
         return f"no J per output token ({name}): {text}"
-    return f"{text} J per output token, {name}, {block(document, 'components', component).get('source')}"
+    guess = ", an order of magnitude" if is_guess(document, component) else ""
+    return f"{text} J per output token, {name}, {block(document, 'components', component).get('source')}{guess}"
 
 
 def subject(document: Mapping[str, JsonValue]) -> str:

@@ -139,7 +139,9 @@ def answer(rows: Sequence[ReportRow]) -> str:
     energy, best = min(known, key=lambda pair: pair[0].mean)
     text = with_half_width(energy.mean, energy.half_width)
     cycles = "1 cycle" if best.cycles == 1 else f"{best.cycles} cycles"
-    return f"Least energy: {best.label}, {text} J per output token over {cycles}, verdict {best.verdict}"
+    return (
+        f"Least energy: {best.label}, {text} J per output token ({best.method}) over {cycles}, verdict {best.verdict}"
+    )
 
 
 def _controls(rows: Sequence[ReportRow]) -> Iterator[str]:

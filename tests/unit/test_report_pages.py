@@ -154,7 +154,7 @@ def test_a_study_names_the_cheapest_cell_whose_verdict_is_no_fail(tmp_path: Path
     broken = [trial(number, reading(energy_j=1.0), outcomes=[completion(0)]) for number in range(1, 6)]
     written(result(broken, name="c", ending="interrupted"), tmp_path / "c")
     text = study_page(tmp_path)
-    assert "Least energy: b, 10.000 ± 0.050 J per output token over 1 cycle, verdict PASS" in text
+    assert "Least energy: b, 10.000 ± 0.050 J per output token (measured) over 1 cycle, verdict PASS" in text
     assert "of one cycle those bounds alone. The gain of a sensor that all cells share is not in them" in text
     assert "withheld: the run was interrupted" in text
     cells = data_of(text)["cells"]

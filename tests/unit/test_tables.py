@@ -82,6 +82,15 @@ def test_modelled_energy_has_no_interval(tmp_path: Path) -> None:
     assert all("±" not in row[1] for row in table_of(tmp_path).rows)
 
 
+def test_an_order_of_magnitude_has_two_digits_and_says_so() -> None:
+    """Digits that a guess does not have are neither in the table nor in the sentence to paste."""
+    document = json.loads(json.dumps(report_document(result())))
+    document["components"]["gpu"] |= {"source": "modelled", "order_of_magnitude": True}
+    table = result_table(document)
+    assert table.rows[0][1] == "5.0"
+    assert table.caption.startswith("5.0 J per output token, GPU, modelled, an order of magnitude.")
+
+
 def test_a_chart_that_is_not_there_is_refused_with_the_others(tmp_path: Path) -> None:
     """The error lists the names that would do."""
     with pytest.raises(ConfigError) as caught:
