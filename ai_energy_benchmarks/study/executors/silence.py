@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import define, field
@@ -50,13 +52,20 @@ class Silence:
 def _traces(log: Path, directory: Path) -> tuple[float, int]:
     """When a file of the cell was last written, and how large all are."""
     newest_s, size_bytes = 0.0, 0
-    for path in (log, *directory.rglob("*")):
+    for path in (log, *_under(directory)):
         try:
             facts = path.stat()
         except OSError:  # removed meanwhile
             continue
         newest_s, size_bytes = max(newest_s, facts.st_mtime), size_bytes + facts.st_size
     return newest_s, size_bytes
+
+
+def _under(directory: Path) -> Iterator[Path]:
+    """Folders and files below, whichever the child makes or removes meanwhile: walking on skips what has gone."""
+    for folder, _, names in os.walk(directory):
+        yield Path(folder)
+        yield from (Path(folder, name) for name in names)
 
 
 def _processor_time_s(pid: int) -> float:

@@ -1,0 +1,37 @@
+"""Whether a cell is silent is told from its files, which come and go while one looks."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+from ai_energy_benchmarks.study.executors.silence import _traces
+
+
+def test_folders_that_go_while_one_looks_are_no_error(tmp_path: Path) -> None:
+    """A run removes its journal at its end; the study that watches it goes on."""
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            (tmp_path / "runs" / "id").mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(tmp_path / "runs")
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        for _ in range(2_000):
+            _traces(tmp_path / "cell.log", tmp_path)
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_what_is_written_is_seen(tmp_path: Path) -> None:
+    """Every file below counts, at any depth, and the log next to them."""
+    before = _traces(tmp_path / "cell.log", tmp_path)
+    (tmp_path / "runs" / "id").mkdir(parents=True)
+    (tmp_path / "runs" / "id" / "journal.jsonl").write_text("a line")
+    after = _traces(tmp_path / "cell.log", tmp_path)
+    assert after[1] >= before[1] + len("a line")
