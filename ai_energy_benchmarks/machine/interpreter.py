@@ -13,9 +13,18 @@ _RUN = (
     "import runpy, sys; sys.path = [each for each in sys.path if each] + sys.argv[1:2]; module = sys.argv[2]; "
     "del sys.argv[1:3]; runpy.run_module(module, run_name='__main__', alter_sys=True)"
 )
+_RUN_THERE = (
+    "import runpy, sys; sys.path = [each for each in sys.path if each]; module = sys.argv[1]; "
+    "del sys.argv[1:2]; runpy.run_module(module, run_name='__main__', alter_sys=True)"
+)
 _PARENT = str(Path(__file__).parents[2])  # where this package is imported from, in case it is not installed
 
 
 def module_command(module: str, *arguments: str) -> tuple[str, ...]:
     """The command line that runs a module of this package with these arguments."""
     return (sys.executable, "-c", _RUN, _PARENT, module, *arguments)
+
+
+def foreign_command(python: str, module: str, *arguments: str) -> tuple[str, ...]:
+    """The same in another Python, which imports the copy of this package that is installed there."""
+    return (python, "-c", _RUN_THERE, module, *arguments)

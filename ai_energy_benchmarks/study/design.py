@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.study.runners.config import RunnerConfig
 from ai_energy_benchmarks.text.ranges import AtLeast, Count, Index, MoreThan, Seconds
 
 ORDERS = ("shuffle", "interleave", "sequential", "reverse", "latin_square")
@@ -108,6 +110,8 @@ class ExecutionConfig:
         breaker: when to stop trying.
         gpus: UUIDs or indices of the GPUs that the cells may use; all that this process sees if not set. They are
             locked while the study runs.
+        runners: engine → where its cells run: ``process`` (in the environment of the study, the default), a
+            ``venv``, or a ``container``.
     """
 
     isolation: Literal["process", "shared"] = "process"
@@ -116,3 +120,4 @@ class ExecutionConfig:
     budget_s: Annotated[float, MoreThan(0)] | None = None
     breaker: BreakerConfig = field(factory=BreakerConfig)
     gpus: tuple[str | int, ...] | None = None
+    runners: Mapping[str, RunnerConfig] = field(factory=dict)

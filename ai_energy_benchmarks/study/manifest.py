@@ -44,6 +44,8 @@ class Attempt:
         gap_s: how long the machine had rested before it.
         gate: what the thermal gate did before it; empty without one.
         gpus: UUIDs of the GPUs that it could use.
+        runner: where it ran: ``kind`` (``process``, ``venv`` or ``container``) and what names it; empty in manifests
+            of older versions, which knew processes only.
     """
 
     cell: str
@@ -61,6 +63,7 @@ class Attempt:
     gap_s: float = 0.0
     gate: str = ""
     gpus: tuple[str, ...] = ()
+    runner: Mapping[str, str] = field(factory=dict)
 
 
 @frozen
@@ -206,7 +209,12 @@ def _started(event: Mapping[str, object]) -> Attempt:
         gap_s=float(event["gap_s"]),  # type: ignore[arg-type] # a number, else this raises what add() reports
         gate=str(event["gate"]),
         gpus=tuple(map(str, _listed(event["gpus"]))),
+        runner=_texts(event.get("runner")),
     )
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {str(key): str(part) for key, part in value.items()} if isinstance(value, Mapping) else {}
 
 
 def _ended(attempt: Attempt, event: Mapping[str, object]) -> Attempt:

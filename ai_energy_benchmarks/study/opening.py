@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.errors import ConfigError
@@ -23,6 +23,8 @@ from ai_energy_benchmarks.study.file import STUDY_FILE, Study, load_study, study
 from ai_energy_benchmarks.study.manifest import Manifest, has_begun, read_manifest
 from ai_energy_benchmarks.study.order import order_problems
 from ai_energy_benchmarks.study.places import Places, StudyPlaces
+from ai_energy_benchmarks.study.runners.base import CellRunner
+from ai_energy_benchmarks.study.runners.choice import PROCESS, runners_of
 
 _MOST_SHOWN = 10
 
@@ -40,6 +42,7 @@ class OpenStudy:
         manifest: what has happened so far; None for a study that begins.
         environment: fingerprint of the machine now.
         places: where the files of its cells are.
+        runners: engine → where its cells run; those without one run in this environment.
     """
 
     directory: Path
@@ -50,6 +53,11 @@ class OpenStudy:
     manifest: Manifest | None
     environment: Mapping[str, object]
     places: Places
+    runners: Mapping[str, CellRunner] = field(factory=dict)
+
+    def runner(self, cell: Cell) -> CellRunner:
+        """Where a cell runs."""
+        return self.runners.get(cell.engine, PROCESS)
 
 
 def planned(study: Study) -> Expansion:
@@ -86,9 +94,9 @@ def begin(study: Study, expansion: Expansion, environment: Environment) -> OpenS
         seed = secrets.randbelow(2**31)
     write_cells(directory, expansion.cells)
     write_text(directory / STUDY_FILE, study_to_yaml(study.config, seed))
-    places = StudyPlaces(directory, study)
+    places, runners = StudyPlaces(directory, study), runners_of(study.config.execution.runners)
     return OpenStudy(
-        directory, study, expansion.cells, seed, _sha256(directory), None, fingerprint(environment), places
+        directory, study, expansion.cells, seed, _sha256(directory), None, fingerprint(environment), places, runners
     )
 
 
@@ -119,8 +127,8 @@ def resume(directory: Path, environment: Environment, *, accept_drift: bool = Fa
     check_directory(directory)
     done = sum(each.state == "completed" for each in manifest.latest.values())
     check_room(directory, study, len(cells) * study.config.design.max_cycles - done)
-    places = StudyPlaces(directory, study)
-    return OpenStudy(directory, study, cells, manifest.seed, manifest.study_sha256, manifest, now, places)
+    places, runners = StudyPlaces(directory, study), runners_of(study.config.execution.runners)
+    return OpenStudy(directory, study, cells, manifest.seed, manifest.study_sha256, manifest, now, places, runners)
 
 
 def _refuse_secrets(study: Study) -> None:

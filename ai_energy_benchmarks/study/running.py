@@ -10,7 +10,6 @@ from attrs import define, field, frozen
 
 from ai_energy_benchmarks.study.blocks import shared_block
 from ai_energy_benchmarks.study.breaker import Breaker
-from ai_energy_benchmarks.study.commands import cell_command, cell_environment
 from ai_energy_benchmarks.study.cooling import Cooling
 from ai_energy_benchmarks.study.disk import room_left
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, Executor
@@ -19,6 +18,7 @@ from ai_energy_benchmarks.study.judging import Judgement, judge
 from ai_energy_benchmarks.study.leftovers import settle
 from ai_energy_benchmarks.study.manifest import SCHEMA_VERSION, Attempt, CloseReason, ManifestWriter
 from ai_energy_benchmarks.study.opening import OpenStudy
+from ai_energy_benchmarks.study.runners.base import CellWork
 from ai_energy_benchmarks.study.schedule import Schedule, Turn
 from ai_energy_benchmarks.study.stopping import StopRequests
 
@@ -182,22 +182,29 @@ class StudyRun:
         number = before.number + 1 if before else 1
         prepared = opened.places.prepare(turn.cell, turn.cycle, number)
         self._turns[key] = turn, number
+        runner = opened.runner(turn.cell)
         self._manifest.add(
             "started", **_named(turn, number, prepared.directory.relative_to(opened.directory).as_posix()),
             gap_s=round(gap_s, 3), gate=gate, gpus=list(self.gpus.locked),
+            runner=runner.record(),
         )  # fmt: skip
         execution = opened.study.config.execution
+        work = CellWork(prepared.config, prepared.directory, prepared.variables, self.gpus.visible)
+        launch = runner.command(work)
         return CellRun(
             cell=turn.cell.id,
             cycle=turn.cycle,
-            command=cell_command(prepared.config),
+            command=launch.command,
             directory=prepared.directory,
             log=prepared.log,
-            environment={**prepared.variables, **cell_environment(self.gpus.visible)},
+            environment=launch.environment,
             gpus=self.gpus.visible,
             timeout_s=execution.timeout_s,
             silence_s=execution.silence_s,
-            block=shared_block(opened.study, turn.cell),
+            block=shared_block(opened.study, turn.cell) if launch.shared_command else "",
+            unset=launch.unset,
+            shared_command=launch.shared_command,
+            detached=launch.detached,
         )
 
     def _total(self) -> int:

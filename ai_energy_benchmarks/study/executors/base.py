@@ -9,6 +9,8 @@ from typing import Literal, Protocol
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.study.commands import Detached
+
 How = Literal["exited", "timed out", "silent", "interrupted", "lost"]
 
 # The reason of a cell that the user has cut short.
@@ -30,6 +32,10 @@ class CellRun:
         timeout_s: after so long it is ended with all its descendants; None waits.
         silence_s: it is ended if it has neither printed nor written anything for so long; None waits.
         block: cells in a row with the same one may share a process in which the model stays loaded; empty if not.
+        unset: variables that it must not inherit.
+        shared_command: starts the process that the cells of a block share, once the number of the descriptor that it
+            reports to is added.
+        detached: what of it runs outside the process, such as a container; it is ended too. None where nothing does.
     """
 
     cell: str
@@ -42,6 +48,14 @@ class CellRun:
     timeout_s: float | None = None
     silence_s: float | None = None
     block: str = ""
+    unset: tuple[str, ...] = ()
+    shared_command: tuple[str, ...] = ()
+    detached: Detached | None = None
+
+    def variables(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """The whole environment of the process, from the one that it would inherit."""
+        kept = {name: value for name, value in inherited.items() if name not in self.unset}
+        return {**kept, **self.environment}
 
 
 @frozen

@@ -92,7 +92,7 @@ class Child:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, **self.cell.environment, MARK_VARIABLE: self._mark},
+            env={**self.cell.variables(os.environ), MARK_VARIABLE: self._mark},
         )
 
     def _wait(self, process: subprocess.Popen[bytes], stop: Stop, begun_s: float) -> tuple[How, str]:

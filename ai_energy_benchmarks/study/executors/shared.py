@@ -16,7 +16,6 @@ from types import TracebackType
 
 from attrs import define, field
 
-from ai_energy_benchmarks.machine.interpreter import module_command
 from ai_energy_benchmarks.study.executors.base import STOPPED, CellEnd, CellRun, How, Stop
 from ai_energy_benchmarks.study.executors.ending import MARK_VARIABLE
 from ai_energy_benchmarks.study.executors.local import FINISH, LOOK_S, Child, Exit, Limits, end, tell
@@ -91,13 +90,13 @@ class Worker:
         self._report, inner = os.pipe()
         with self.first.log.open("ab", buffering=0) as log:
             self._process = subprocess.Popen(
-                module_command("ai_energy_benchmarks.cli.sharing", str(inner)),
+                [*self.first.shared_command, str(inner)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=(inner,),
                 start_new_session=True,
-                env={**os.environ, **self.first.environment, MARK_VARIABLE: self._mark},
+                env={**self.first.variables(os.environ), MARK_VARIABLE: self._mark},
             )
         os.close(inner)
 
