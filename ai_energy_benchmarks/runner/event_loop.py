@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
-# So seldom that a window does not feel it, so often that nobody presses Ctrl-C a second time.
+# So seldom that a window does not feel it, so often that Ctrl-C is not pressed a second time.
 _TURN_S = 0.5
 
 
@@ -36,116 +36,89 @@ class MonotonicClock:
 
 
 def run_to_end(main: Coroutine[None, None, None]) -> None:
-    """Run ``main`` and return when it has ended, with whatever it raised.
+    """Run ``main`` in a loop and a thread of its own, and return when it has ended, with whatever it raised.
+
+    Python raises Ctrl-C in the main thread, wherever that is. In an event loop this would be anywhere: in a callback of
+    a library that takes every exception for its own, or between taking a task from a queue and running it, and what is
+    lost there is lost for good. The main thread therefore only waits. The same serves a notebook, whose loop is
+    running already, since loops do not nest.
 
     No signal handler is set. After Ctrl-C the coroutine is cancelled, its clean-up runs to its end, and
     ``KeyboardInterrupt`` is raised; after a second one the rest of the clean-up is left to ``CutShortError.finish``.
-    Inside a running loop, ``main`` gets a loop and a thread of its own, since
-    loops do not nest; the caller's loop waits meanwhile.
     """
+    work = _Work(main)
+    work.thread.start()
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        _run_here(main)
-    else:
-        _run_in_thread(main)
-
-
-def _run_here(main: Coroutine[None, None, None]) -> None:
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(main)
-
-    def finish(cap_s: float) -> None:
-        _run_until_done(loop, task, cap_s)
-        if task.done():
-            _close(loop, task)
-
-    try:
-        loop.run_until_complete(task)
-    except KeyboardInterrupt:
+        work.begin()
+        work.wait()
+    except BaseException:  # raised again: whatever a handler of a signal raises
         try:
-            task.cancel()  # of one that Ctrl-C has ended in its own code this changes nothing
-            _run_until_done(loop, task)
+            work.cancel()
+            work.wait()
         except KeyboardInterrupt:
-            if not task.done():
-                raise CutShortError(finish) from None
+            if not work.ended:
+                raise CutShortError(work.wait) from None
         raise
-    finally:
-        if task.done():
-            _close(loop, task)
+    work.result()
 
 
-def _run_until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], cap_s: float = math.inf) -> None:
-    """Let a task go on until it has ended in whatever way, or for so many seconds."""
-    if task.done():
-        return
-    # Not ``asyncio.wait``: where Ctrl-C cuts it short, its coroutine stays behind and is warned about.
-    over = loop.create_future()
+class _Work:
+    """A coroutine in a thread of its own.
 
-    def end(_: object = None) -> None:
-        if not over.done():
-            over.set_result(None)
+    Its methods are for the waiting thread, in which a signal may raise between any two steps. So what the threads tell
+    each other is in plain attributes, and locks only wake: after an interrupted ``Thread.join`` Python 3.11 takes the
+    thread for ended, and an interrupted ``Event`` can keep its lock.
+    """
 
-    task.add_done_callback(end)
-    timer = loop.call_later(cap_s, end) if cap_s < math.inf else None
-    try:
-        loop.run_until_complete(over)
-    finally:
-        task.remove_done_callback(end)
-        if timer is not None:
-            timer.cancel()
+    def __init__(self, main: Coroutine[None, None, None]) -> None:
+        self.ended = False
+        self._loop = asyncio.new_event_loop()
+        self._task = self._loop.create_task(main)
+        self._error: BaseException | None = None
+        self._begun, self._woken = threading.Lock(), threading.Lock()
+        self._begun.acquire()
+        self._woken.acquire()
+        # A daemon: an engine that does not come back must not keep the process alive.
+        self.thread = threading.Thread(target=self._run, name="benchmark", daemon=True)
 
+    def begin(self) -> None:
+        """Let the thread run, which may be called again where the first call was interrupted."""
+        if self._begun.locked():
+            self._begun.release()
 
-def _close(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
-    """Close the loop of a task that has ended; what it raised after Ctrl-C counts as noticed."""
-    _retrieve(task)
-    if not loop.is_closed():
+    def cancel(self) -> None:
+        self.begin()
+        with suppress(RuntimeError):  # the loop is closed: it had just ended
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def wait(self, cap_s: float = math.inf) -> None:
+        """Wait in short turns: Python raises Ctrl-C between two of them, also where the signal woke another thread."""
+        until_s = time.monotonic() + cap_s
+        while not self.ended and (left_s := until_s - time.monotonic()) > 0:
+            self._woken.acquire(timeout=min(_TURN_S, left_s))
+
+    def result(self) -> None:
+        """Raise what the coroutine, or a task next to it, has raised."""
+        if self._error is not None:
+            raise self._error
+        self._task.result()
+
+    def _run(self) -> None:
+        self._begun.acquire()
         try:
-            loop.run_until_complete(loop.shutdown_asyncgens())
+            asyncio.set_event_loop(self._loop)
+            self._until_done()
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
-            loop.close()
+            self._loop.close()
+            self.ended = True
+            self._woken.release()
 
-
-def _retrieve(task: asyncio.Task[None]) -> None:
-    """Take the exception of a task that has ended, since asyncio logs one that is never looked at."""
-    if not task.cancelled():
-        task.exception()
-
-
-def _run_in_thread(main: Coroutine[None, None, None]) -> None:
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(main)
-    # Not ``Thread.join``: after one that a signal has interrupted, Python 3.11 takes the thread for ended.
-    over = threading.Event()
-    # A daemon: an engine that does not come back must not keep the process alive.
-    thread = threading.Thread(target=_until_done, args=(loop, task, over), name="benchmark", daemon=True)
-    try:
-        thread.start()
-        _wait(over)
-    except KeyboardInterrupt:
-        try:
-            with suppress(RuntimeError):  # the loop is closed: it had just ended
-                loop.call_soon_threadsafe(task.cancel)
-            _wait(over)
-        except KeyboardInterrupt:
-            raise CutShortError(lambda cap_s: _wait(over, cap_s)) from None
-        raise
-    task.result()
-
-
-def _wait(over: threading.Event, cap_s: float = math.inf) -> None:
-    """Wait in short turns: Python raises Ctrl-C between two of them, also where the signal woke another thread."""
-    until_s = time.monotonic() + cap_s
-    while not over.wait(max(0.0, min(_TURN_S, until_s - time.monotonic()))) and time.monotonic() < until_s:
-        pass
-
-
-def _until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], over: threading.Event) -> None:
-    try:
-        asyncio.set_event_loop(loop)
-        _run_until_done(loop, task)
-        _retrieve(task)
-        loop.run_until_complete(loop.shutdown_asyncgens())
-    finally:
-        loop.close()
-        over.set()
+    def _until_done(self) -> None:
+        while not self._task.done():
+            try:
+                self._loop.run_until_complete(self._task)
+            except BaseException as error:  # noqa: BLE001 # the task's own is its result; another one ends the task
+                if not self._task.done():
+                    self._error = error
+                    self._task.cancel()

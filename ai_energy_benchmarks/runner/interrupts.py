@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -46,7 +45,6 @@ class Interrupts:
     _came: list[int] = field(factory=list)
     _held: bool = False
     _late: int | None = None
-    _deferred: list[int] | None = None
     _before: dict[int, Callable[[int, FrameType | None], Any]] = field(factory=dict)
 
     def __enter__(self) -> Interrupts:
@@ -70,33 +68,15 @@ class Interrupts:
     def hold(self) -> None:
         """From here on nothing is cut short."""
         self._held = True
-        self._take_back()
+        self.take_back()
 
-    @contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Hand a signal that comes in the block on after it."""
-        if not self._before or self._held:
-            yield
-            return
-        self._deferred = []
-        self._take_back()
-        try:
-            yield
-        finally:
-            came, self._deferred = self._deferred, None
-            for number in came:
-                self._handle(number, None)
-
-    def _take_back(self) -> None:
+    def take_back(self) -> None:
         """Set the handlers again: polars, once it is used, has one below Python's that raises in its own calls."""
         if threading.current_thread() is threading.main_thread():
             for number in self._before:
                 signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._deferred is not None:
-            self._deferred.append(number)
-            return
         self._came.append(number)
         if self._held:
             self._late = number

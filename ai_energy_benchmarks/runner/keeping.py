@@ -1,15 +1,16 @@
-"""The journal of a run under its signals: what is being written is not cut short."""
+"""The journal of a run, which two threads may want to write."""
 
 from __future__ import annotations
 
-from attrs import frozen
+import threading
+
+from attrs import field, frozen
 
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.result import RowFiles
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 from ai_energy_benchmarks.results.journal import Journal
-from ai_energy_benchmarks.runner.interrupts import Interrupts
 from ai_energy_benchmarks.runner.record import Record
 
 
@@ -19,13 +20,14 @@ class Keeper:
 
     config: BenchmarkConfig
     journal: Journal | None = None
-    interrupts: Interrupts = Interrupts()  # noqa: RUF009 # one that was not entered holds nothing
+    # The thread that waits closes the journal where Ctrl-C came twice, and the one that measures may be at work on it.
+    _writing: threading.Lock = field(factory=threading.Lock, init=False)
 
     def keep(self, record: Record, collector: MetricsCollector) -> None:
-        """After each complete trial; a signal that comes meanwhile is handed on afterwards."""
+        """After each complete trial."""
         if self.journal is not None:
             record.samples, record.meter_notes = collector.samples(), collector.notes()
-            with self.interrupts.deferred():
+            with self._writing:
                 self.journal.keep(record, record.row_facts(self.config))
 
     def close(self, record: Record) -> RowFiles | None:
@@ -37,7 +39,8 @@ class Keeper:
         journal = self.journal
         if journal is None:
             return None
-        journal.keep(record, record.row_facts(self.config), ending=record.ending)
+        with self._writing:
+            journal.keep(record, record.row_facts(self.config), ending=record.ending)
         if journal.problem:
             text = f"trials could not be kept on disk as they were completed: {journal.problem}"
             record.findings.append(Finding("WARN", "journal", text))

@@ -110,7 +110,7 @@ class Measuring:
     def measure(self) -> BenchmarkResult:
         """Run the benchmark; nothing is written."""
         with self._gpus_set():
-            return self._measured(self._record(), Keeper(self.config))
+            return self._measured(self._record(), Keeper(self.config), Interrupts())
 
     def run(self, interrupts: Interrupts | None) -> BenchmarkResult:
         """Measure, and hand the result to every reporter."""
@@ -128,8 +128,9 @@ class Measuring:
     def _run(self, interrupts: Interrupts | None) -> BenchmarkResult:
         record, outputs = self._record(), Outputs(self.config, self.reporters)
         with interrupts or nullcontext(Interrupts()) as entered, outputs.keeping(record) as journal:
+            entered.take_back()  # polars, which the journal uses, has set a handler of its own
             try:
-                result = self._measured(record, Keeper(self.config, journal, entered))
+                result = self._measured(record, Keeper(self.config, journal), entered)
             except KeyboardInterrupt as interrupt:
                 self._report(outputs, journal)
                 if isinstance(interrupt, CutShortError):
@@ -149,7 +150,7 @@ class Measuring:
     def _record(self) -> Record:
         return Record(take_snapshot(), findings=[*self.findings, *trust_findings(self.config)])
 
-    def _measured(self, record: Record, keeper: Keeper) -> BenchmarkResult:
+    def _measured(self, record: Record, keeper: Keeper, interrupts: Interrupts) -> BenchmarkResult:
         logger.info("run %s: %s with %s", record.run_id, self.config.backend.model, self.config.backend.type)
         logger.debug("the config as used:\n%s", config_to_yaml(self.config))
         members = self._members(record.environment)
@@ -161,7 +162,7 @@ class Measuring:
                 with running_alone(in_process=in_process):
                     run_to_end(steps.run())
             finally:
-                keeper.interrupts.hold()
+                interrupts.hold()
         except GaveUpError:
             record.ending = "stopped"
         except KeyboardInterrupt:

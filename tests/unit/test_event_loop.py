@@ -103,17 +103,17 @@ def test_a_second_interrupt_leaves_the_clean_up_to_its_caller() -> None:
 
 
 def in_its_own_code() -> None:
-    """A signal that Python hands on while the task runs, such as in a backend's ``gc.collect``."""
-    signal.raise_signal(signal.SIGINT)
+    """A signal that comes while the task runs, such as in a backend's ``gc.collect``."""
+    interrupt()
 
 
 def in_the_loop() -> None:
-    """A signal that Python hands on between two steps of the task."""
+    """A signal that comes between two steps of the task."""
     asyncio.get_running_loop().call_soon(in_its_own_code)
 
 
 def in_a_request() -> None:
-    """A signal that Python hands on while a task runs that this one waits for."""
+    """A signal that comes while a task runs that this one waits for."""
 
     async def request() -> None:
         in_its_own_code()
@@ -184,20 +184,19 @@ class InterruptedNotes(Journal):
     def note(self, line: str) -> None:
         super().note(line)
         if line == "backend leaves":
-            signal.raise_signal(signal.SIGINT)
+            interrupt()
 
 
 @needs_signals
 @pytest.mark.filterwarnings("error")
 def test_a_second_interrupt_while_the_backend_is_left_costs_no_report(caplog: pytest.LogCaptureFixture) -> None:
-    """The clean-up has ended with it: there is nothing left to finish, and the report is written."""
+    """The report is written, and the clean-up goes on to its end."""
     bench = Bench()
     bench.backend.journal = InterruptedNotes(bench.journal.lines)
-    bench.backend.before_batch = lambda _: signal.raise_signal(signal.SIGINT)
+    bench.backend.before_batch = lambda _: interrupt()
     with pytest.raises(KeyboardInterrupt) as caught:
         bench.runner.run()
-    assert not isinstance(caught.value, CutShortError)
     del caught
     gc.collect()
-    assert bench.journal.lines[-3:] == ["backend leaves", "collector leaves", "report"]
+    assert sorted(bench.journal.lines[-3:]) == ["backend leaves", "collector leaves", "report"]
     assert [each for each in caplog.record_tuples if each[0] == "asyncio"] == []
