@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -121,14 +122,24 @@ def in_a_request() -> None:
     asyncio.get_running_loop().create_task(request()).add_done_callback(lambda task: task.exception())
 
 
+def in_a_callback() -> None:
+    """A signal that comes in a callback of a library that takes every exception for its caller's mistake.
+
+    httptools does so: there, a ``KeyboardInterrupt`` would end as a failed request of a run that goes on.
+    """
+    with suppress(BaseException):
+        interrupt()
+        time.sleep(0.01)
+
+
 def never() -> None:
     """No second signal."""
 
 
 @needs_signals
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("first", [in_its_own_code, in_the_loop, in_a_request])
-@pytest.mark.parametrize("second", [never, in_its_own_code, in_the_loop, in_a_request])
+@pytest.mark.parametrize("first", [in_its_own_code, in_the_loop, in_a_request, in_a_callback])
+@pytest.mark.parametrize("second", [never, in_its_own_code, in_the_loop, in_a_request, in_a_callback])
 def test_two_interrupts_leave_nothing_to_complain_about(
     first: Callable[[], None],
     second: Callable[[], None],
