@@ -115,10 +115,14 @@ class _Work:
             self._woken.release()
 
     def _until_done(self) -> None:
+        over = self._loop.create_future()
+        self._task.add_done_callback(lambda _: over.set_result(None))
         while not self._task.done():
             try:
-                self._loop.run_until_complete(self._task)
-            except BaseException as error:  # noqa: BLE001 # the task's own is its result; another one ends the task
-                if not self._task.done():
+                self._loop.run_until_complete(over)
+            except (KeyboardInterrupt, SystemExit) as error:  # asyncio raises these out of the loop
+                if not self._task.done():  # it is of a task next to it, and ends this one
                     self._error = error
                     self._task.cancel()
+        if not self._task.cancelled():
+            self._task.exception()  # fetched, since asyncio logs one that is never looked at
