@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import click
@@ -17,33 +17,15 @@ import yaml
 
 from ai_energy_benchmarks.cli.main import group
 from ai_energy_benchmarks.config.loading import config_from_mapping
-
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PROGRAM = "ai-energy-benchmark"
-
-
-def blocks(*languages: str) -> Iterator[tuple[str, str]]:
-    """The code blocks of all pages in one of the languages, each with its page."""
-    for page in PAGES:
-        found = re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-        yield from ((page.name, text) for language, text in found if language in languages)
-
-
-def command_lines() -> list[tuple[str, str]]:
-    """Every call of the program in a shell block."""
-    lines = []
-    for page, text in blocks("sh", "console", "bash"):
-        for line in text.replace("\\\n", " ").splitlines():
-            for part in re.split(r"&&|;|\|", line):
-                words = part.strip()
-                if words.startswith((f"{PROGRAM} ", f"BENCHMARK_BACKEND=pytorch RESULTS_DIR=/results {PROGRAM} ")):
-                    lines.append((page, words[words.index(PROGRAM) :]))
-    return lines
+from ai_energy_benchmarks.formatters.registry import FormatterRegistry
+from ai_energy_benchmarks.study.file import study_from_mapping
+from ai_energy_benchmarks.study.opening import planned
+from tests.project.manual_pages import PAGES, PROGRAM, ROOT, SHELL, Block, Command, blocks, commands, inline_calls
+from tests.project.manual_table import TABLE, exception
 
 
 def without_running(words: list[str]) -> None:
-    """Parse the arguments of a call as click does, without any of its effects."""
+    """Parse the arguments of a call as click does, without any of its effects; a command may be named alone."""
     command: click.Command = group
     context = click.Context(group, info_name=PROGRAM)
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
@@ -54,16 +36,29 @@ def without_running(words: list[str]) -> None:
     for parameter in command.params:
         if isinstance(parameter.type, click.Path):
             parameter.type.exists = False
-    command.parse_args(context, words)
+    with suppress(click.MissingParameter) if not words else nullcontext():
+        command.parse_args(context, words)
 
 
-@pytest.mark.parametrize(("page", "line"), command_lines(), ids=lambda value: str(value)[:60])
-def test_commands_of_the_manual_exist(page: str, line: str) -> None:
-    """Commands, options and the values of choices are those of the program."""
-    words = shlex.split(line, comments=True)[1:]
+CALLS = (
+    *((command.page, command.text) for command in commands() if command.is_ours),
+    *inline_calls(*PAGES, ROOT / "SKILL.md", ROOT / "PUBLISHING.md", ROOT / "CONTRIBUTING.md"),
+)
+
+
+@pytest.mark.parametrize(("page", "call"), CALLS, ids=lambda value: str(value)[:60])
+def test_commands_of_the_manual_exist(page: str, call: str) -> None:
+    """Commands, options and the values of choices are those of the program, in a sentence too."""
+    words = Command(page, call).words[1:]
     if words in (["--version"], ["--help"]):
         return  # these end the program while it parses
     without_running([word for word in words if word not in ("…", "...")])
+
+
+def test_lines_of_other_programs_call_this_one_as_it_is() -> None:
+    """Those that hand the program to another one name subcommands that exist."""
+    others = [command.text for command in commands() if PROGRAM in command.words and not command.is_ours]
+    assert all(re.search(rf"{PROGRAM} energy_star doctor", text) for text in others), others
 
 
 def test_every_page_is_in_the_site() -> None:
@@ -86,29 +81,61 @@ def test_the_page_of_commands_is_what_help_prints() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize(("page", "text"), list(blocks("yaml")), ids=lambda value: str(value)[:40])
-def test_configs_of_the_manual_have_known_keys(page: str, text: str) -> None:
-    """A whole config loads; a part of one has keys that a config has."""
-    if page.startswith("add-a-"):
-        return  # names a member that the reader writes; its page has a test of its own
-    document = yaml.safe_load(text)
-    if not isinstance(document, dict) or "base" in document or "sweep" in document or "experiments" in document:
-        return  # studies have tests of their own
-    if not {"backend", "scenario", "load", "protocol", "metrics", "reporters"} & document.keys():
+CONFIGS = [block for block in blocks("yaml") if exception(block.page, block.text) is None]
+
+
+@pytest.mark.parametrize("block", CONFIGS, ids=lambda block: f"{block.page} {block.text[:30]}")
+def test_configs_of_the_manual_have_known_keys(block: Block) -> None:
+    """A whole config or study loads; so does a part of one over the keys that a config needs."""
+    document = yaml.safe_load(block.text)
+    if {"base", "sweep", "experiments"} & document.keys():
+        base = {"backend": {"type": "pytorch", "model": "org/name"}}
+        assert planned(study_from_mapping({"base": base, **document})).cells
         return
-    whole = {"backend": {"type": "openai", "model": "m", "endpoint": "http://localhost:8000/v1"}, **document}
-    if whole["backend"].get("type") == "pytorch":
-        whole["backend"].setdefault("model", "org/name")
-    config_from_mapping(whole, source=page)
+    backend = {"type": "openai", "model": "m", "endpoint": "http://localhost:8000/v1"}
+    config_from_mapping({"backend": backend, **document}, source=block.page)
 
 
-@pytest.mark.parametrize(("page", "text"), list(blocks("python")), ids=lambda value: str(value)[:40])
-def test_python_of_the_manual_imports_what_exists(page: str, text: str) -> None:
+def test_the_families_of_the_manual_are_known(tmp_path: Path) -> None:
+    """The file of families on the page of reasoning is read, and its model found."""
+    [text] = [block.text for block in blocks("yaml") if block.text.startswith("families:")]
+    (tmp_path / "families.yaml").write_text(text, encoding="utf-8")
+    formatter = FormatterRegistry(tmp_path / "families.yaml").get_formatter("us/our-model-7b")
+    assert formatter is not None
+
+
+@pytest.mark.parametrize("block", list(blocks("python", "py")), ids=lambda block: f"{block.page} {block.text[:30]}")
+def test_python_of_the_manual_imports_what_exists(block: Block) -> None:
     """Every block is Python, and every name that it imports from this package can be imported."""
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(ast.parse(block.text)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ai_energy_benchmarks"):
             module = importlib.import_module(str(node.module))
             assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+
+
+def test_all_of_the_manual_is_run_or_listed() -> None:
+    """A command is run or has a row with the reason why not; a block is a config, Python, shell, or has such a row."""
+    silent = [
+        f"{command.page}: {command.text}"
+        for command in commands()
+        if not command.is_ours and exception(command.page, command.text) is None
+    ]
+    silent += [
+        f"{block.page}: {block.text[:40]}"
+        for block in blocks()
+        if block.language not in (*SHELL, "yaml", "python") and exception(block.page, block.text) is None
+    ]
+    assert silent == []
+
+
+def test_the_table_of_exceptions_is_true() -> None:
+    """Every row fits something that the manual has, and the test that it names is there."""
+    shown = [(block.page, block.text) for block in blocks() if block.language not in SHELL]
+    shown += [(command.page, command.text) for command in commands()]
+    assert [row for row in TABLE if not any(row.fits(*item) for item in shown)] == []
+    for row in (row for row in TABLE if row.test):
+        file, _, name = row.test.partition("::")
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), row
 
 
 @pytest.mark.heavy
