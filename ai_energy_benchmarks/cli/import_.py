@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from ai_energy_benchmarks.cli.exit_codes import DONE, VERDICT_FAILED
 from ai_energy_benchmarks.cli.streams import say
 
 if TYPE_CHECKING:
+    from ai_energy_benchmarks.domain.bounds import Bounds
     from ai_energy_benchmarks.results.foreign.imported import Imported
 
 
@@ -66,18 +66,17 @@ def import_results(
 
 def _moment(option: str, text: str) -> float:
     from ai_energy_benchmarks.errors import ConfigError
+    from ai_energy_benchmarks.text.moments import unix_seconds
 
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise ConfigError(
-            f"{option} {text!r} is not a time", remedy="write 1764115200.5 or 2025-11-26T00:00:00"
-        ) from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    moment_s = unix_seconds(text)
+    if moment_s is None:
+        raise ConfigError(f"{option} {text!r} is not a time", remedy="write 1764115200.5 or 2025-11-26T00:00:00")
+    return moment_s
+
+
+def _half_width(bounds: Bounds) -> float:
+    """Of the wider side: the lower bound of a mean of few measures is cut off at 0."""
+    return max(bounds.half_width, bounds.high - bounds.best)
 
 
 def _show(imported: Imported) -> None:
@@ -94,8 +93,8 @@ def _show(imported: Imported) -> None:
         rows.append(
             (
                 item.name,
-                with_half_width(energy.best, energy.half_width) if energy else f"withheld: {item.withheld}",
-                with_half_width(per_token.best, per_token.half_width) if per_token else "–",
+                with_half_width(energy.best, _half_width(energy)) if energy else f"withheld: {item.withheld}",
+                with_half_width(per_token.best, _half_width(per_token)) if per_token else "–",
                 figure(energy.best / item.duration_s) if energy and item.duration_s else "–",
                 "yes" if item.counted else "–",
             )

@@ -111,6 +111,7 @@ def _or(value: float | None, other: float) -> float:
 
 
 def _print_group(group: str, rows: Sequence[Rating]) -> None:
+    from ai_energy_benchmarks.reporters.figures import with_bounds
     from ai_energy_benchmarks.results.units import wh
 
     if not rows:
@@ -119,10 +120,10 @@ def _print_group(group: str, rows: Sequence[Rating]) -> None:
     say(f"  band edges, Wh per 1,000 queries: {', '.join(f'{edge:.4g}' for edge in _edges_wh(rows))}")
     width = max(len(row.entry.name) for row in rows)
     for row in rows:
-        interval = f"[{wh(row.entry.low_j):.4g}, {wh(row.entry.high_j):.4g}]"
+        figure = with_bounds(wh(row.entry.energy_j), wh(row.entry.low_j), wh(row.entry.high_j))
         could = "" if row.fewest == row.most else f"  could be {row.fewest} to {row.most}"
         stars = "★" * row.stars + "☆" * (5 - row.stars)
-        say(f"  {stars}  {row.entry.name:{width}}  {wh(row.entry.energy_j):.4g} {interval}{could}")
+        say(f"  {stars}  {row.entry.name:{width}}  {figure}{could}")
 
 
 def _edges_wh(rows: Sequence[Rating]) -> list[float]:

@@ -1,4 +1,8 @@
-"""Numbers as people read them: as many digits as the uncertainty leaves."""
+"""Numbers as people read them: as many digits as the uncertainty leaves.
+
+Every table, page and sentence takes its digits from here: two of the half-width or of the distance of the bounds,
+two of a guess, and four where nothing is known of the scatter.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +31,14 @@ def with_half_width(mean: float, half_width: float | None) -> str:
     """``mean ± half width``, both to two digits of the half width; the mean alone if there is none."""
     if not half_width:
         return figure(mean)
-    decimals = decimals_for(half_width)
-    return f"{fixed(mean, decimals)} ± {fixed(half_width, decimals)}"
+    return f"{fixed(mean, decimals_for(half_width))} {plus_minus(mean, half_width)}"
+
+
+def plus_minus(mean: float, half_width: float) -> str:
+    """``± half width``; in words where it reaches below 0, which no energy, time or speed is."""
+    if half_width >= mean > 0:
+        return "± over 100 %"
+    return f"± {fixed(half_width, decimals_for(half_width))}"
 
 
 def as_known(
@@ -54,6 +64,24 @@ def bounds(low: float, high: float) -> str:
         return ""
     decimals = decimals_for(high - low)
     return f"[{fixed(low, decimals)}, {fixed(high, decimals)}]"
+
+
+def with_bounds(best: float, low: float | None, high: float | None, *, guessed: bool = False) -> str:
+    """``best [low, high]``, all to two digits of the distance of the bounds; the best alone if they are one.
+
+    Args:
+        guessed: whether it is an order of magnitude, which has two digits.
+    """
+    if guessed or low is None or high is None or not low < high:
+        return as_known(best, guessed=guessed)
+    return f"{fixed(best, decimals_for(high - low))} {bounds(low, high)}"
+
+
+def change(ratio: float, low: float | None = None, high: float | None = None) -> str:
+    """How much more or less than 1 a ratio is, in percent: whole ones where its bounds are 10 % or more apart."""
+    known = low is not None and high is not None and high > low
+    decimals = min(1, max(0, decimals_for(high - low) - 2)) if known and low is not None and high is not None else 1
+    return f"{abs(ratio - 1):.{decimals}%} {'more' if ratio >= 1 else 'less'}"
 
 
 def decimals_for(of: float) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from ai_energy_benchmarks.reporters.figures import figure
 from ai_energy_benchmarks.results.writing import replacing, write_text
 
 WIDTH_PIXELS, HEIGHT_PIXELS = 260, 364
@@ -60,7 +61,7 @@ def _body(label: Label) -> Iterator[str]:
     yield _text(maker, 88, 12)
     yield _text(name, 110, _LARGEST_PIXELS, weight="bold")
     yield from (_star(number, filled=number < label.stars) for number in range(_STARS))
-    yield _text(f"{label.wh_per_1000:.3g} Wh", 218, 30, weight="bold")
+    yield _text(f"{figure(label.wh_per_1000, 3)} Wh", 218, 30, weight="bold")
     yield _text("GPU energy of 1,000 queries", 238, 12)
     yield _text(label.group, 266, 12)
     yield _text(f"stars among {label.rated} models", 282, 11)

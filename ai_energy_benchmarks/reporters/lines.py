@@ -22,6 +22,7 @@ from ai_energy_benchmarks.reporters.figures import (
     decimals_for,
     figure,
     fixed,
+    plus_minus,
     with_half_width,
 )
 from ai_energy_benchmarks.results import units
@@ -216,8 +217,8 @@ def _interval(energy: ComponentEnergy, of: Unit) -> str | None:
         return None
     mean, bounds_j = per.mean_j, per.bounds_j
     decimals = decimals_for(half_width_j)
-    token_j, half_j = fixed(mean.mean, decimals), fixed(half_width_j, decimals)
-    parts = [f"{component_name(energy.component)} {token_j} J/{of.one} ± {half_j} (95 %, {_gain(energy, mean)})"]
+    token_j, half = fixed(mean.mean, decimals), plus_minus(mean.mean, half_width_j)
+    parts = [f"{component_name(energy.component)} {token_j} J/{of.one} {half} (95 %, {_gain(energy, mean)})"]
     n = f"n = {mean.n} trials, one process" if mean.n > 1 else "n = 1: from the meter's bounds alone"
     if mean.half_width:
         parts.append(

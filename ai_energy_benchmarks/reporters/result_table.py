@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ai_energy_benchmarks.domain.json_value import JsonValue
 from ai_energy_benchmarks.reporters.figures import as_known, component_name, with_half_width
 from ai_energy_benchmarks.reporters.tables import Table
-from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure, block, leading, quoted
+from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure, block, is_guess, leading, quoted
 
 _COLUMNS = (J_PER_OUTPUT_TOKEN, FIGURES["wh_per_1000_queries"], FIGURES["energy_j"])
 
@@ -27,21 +27,29 @@ def result_table(document: Mapping[str, JsonValue]) -> Table:
 
 
 def quotable(document: Mapping[str, JsonValue], figure: Figure, component: str) -> str:
-    """A figure with its 95 % interval, or the reason why it is withheld."""
+    """A figure with its 95 % interval, or the reason why it is withheld.
+
+    One that has no interval of its own has the digits that the interval of J per output token leaves it.
+    """
     value = quoted(document, figure, component)
     if isinstance(value, str):
         return value
+    if is_guess(document, component):
+        return as_known(value.value, guessed=True)
+    if half_width := _half_width(document, figure, component):
+        return with_half_width(value.value, half_width)
+    per_token = quoted(document, J_PER_OUTPUT_TOKEN, component)
+    relative = 0.0 if isinstance(per_token, str) else _half_width(document, J_PER_OUTPUT_TOKEN, component)
+    share = relative / per_token.value if not isinstance(per_token, str) and per_token.value else 0.0
+    return as_known(value.value, scatter=share * value.value)
+
+
+def _half_width(document: Mapping[str, JsonValue], figure: Figure, component: str) -> float:
+    """Half of the 95 % interval, with the sensor's gain where it is known; 0 where there is none."""
     derived = leading(document, component)
     figures = {} if isinstance(derived, str) else block(derived, figure.name)
     half_width = figures.get("half_width_95_with_sensor_gain") or figures.get("half_width_95")
-    if is_guess(document, component):
-        return as_known(value.value, guessed=True)
-    return with_half_width(value.value, half_width if isinstance(half_width, float) else None)
-
-
-def is_guess(document: Mapping[str, JsonValue], component: str) -> bool:
-    """Whether the figures of a component are good to an order of magnitude only."""
-    return block(document, "components", component).get("order_of_magnitude") is True
+    return half_width if isinstance(half_width, float) else 0.0
 
 
 def headline(document: Mapping[str, JsonValue]) -> str:

@@ -73,6 +73,11 @@ def block(document: Document, *names: str) -> Document:
     return document
 
 
+def is_guess(document: Document, component: str) -> bool:
+    """Whether the figures of a component are good to an order of magnitude only."""
+    return block(document, "components", component).get("order_of_magnitude") is True
+
+
 def leading(document: Document, component: str) -> Document | str:
     """Figures of the steady state under concurrency, else of the whole pass; or why there are none."""
     derived = block(document, "derived", component)

@@ -19,6 +19,7 @@ from ai_energy_benchmarks.results.quotable import (
     Document,
     Figure,
     block,
+    is_guess,
     latency_figure,
     quoted,
 )
@@ -49,9 +50,9 @@ def load_frame(path: str | Path) -> polars.DataFrame:
     study); ``directory``, ``run_id``, ``name``, ``started_utc``, ``ending``, ``verdict``; ``backend.type``,
     ``backend.model`` and every axis by its dotted key (of a study its settings, else the keys in which the configs
     differ); ``component`` that the verdict is about with its
-    ``method`` and ``meter``, ``j_per_output_token`` and its ``…_low`` and ``…_high``, and
-    ``withheld`` where there is none; the figures of each component with its name before them
-    (``gpu.energy_j``); ``output_tokens_per_s``, latencies in ms, counts of requests and tokens.
+    ``method`` and ``meter``, and whether that is good to an ``order_of_magnitude`` only; ``j_per_output_token`` and its
+    ``…_low`` and ``…_high``, and ``withheld`` where there is none; the figures of each component with its name before
+    them (``gpu.energy_j``); ``output_tokens_per_s``, latencies in ms, counts of requests and tokens.
 
     A cycle that did not complete has its row, without figures. Figures that are withheld are null, never 0.
 
@@ -105,6 +106,7 @@ def _row(document: Document, directory: Path, place: Row, axes: Row) -> Row:
         "component": component,
         "method": _scalar(block(document, "components", component).get("source")),
         "meter": _scalar(block(document, "components", component).get("meter")),
+        "order_of_magnitude": is_guess(document, component),
         **headline,
         "withheld": withheld if isinstance(withheld, str) else None,
     }

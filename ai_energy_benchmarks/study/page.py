@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ai_energy_benchmarks.analysis.pareto import Point, pareto_front
 from ai_energy_benchmarks.domain.json_value import JsonValue
-from ai_energy_benchmarks.reporters.figures import figure, with_half_width
 from ai_energy_benchmarks.reporters.html.charts import Chart, specification
 from ai_energy_benchmarks.reporters.html.page import figure as place
 from ai_energy_benchmarks.reporters.html.page import page
@@ -75,8 +74,15 @@ def _front(rows: Sequence[ReportRow], what: str, title: str) -> Chart | None:
     if len(points) < 2:
         return None
     front = pareto_front(points, higher_is_better=what == "output_tokens_per_s")
+    texts = {row.label: row.shown[0] for row in rows}
     values: list[JsonValue] = [
-        {"cell": point.name, "energy_j": point.energy, "other": point.other, "front": point in front}
+        {
+            "cell": point.name,
+            "energy": texts[point.name],
+            "energy_j": point.energy,
+            "other": point.other,
+            "front": point in front,
+        }
         for point in points
     ]
     x: dict[str, JsonValue] = {"field": "other", "type": "quantitative", "title": title, "scale": {"zero": False}}
@@ -103,17 +109,23 @@ def _front(rows: Sequence[ReportRow], what: str, title: str) -> Chart | None:
 
 
 def _tooltip() -> list[JsonValue]:
-    return [{"field": "cell", "title": "cell"}, {"field": "energy_j", "type": "quantitative", "title": "J/token"}]
+    return [{"field": "cell", "title": "cell"}, {"field": "energy", "type": "nominal", "title": "J/token"}]
 
 
 def _energy(row: ReportRow) -> dict[str, JsonValue]:
     energy = row.j_per_output_token
+    text = row.shown[0]
     if energy is None:
-        return {"energy_j": None, "low_j": None, "high_j": None}
+        return {"energy": text, "energy_j": None, "low_j": None, "high_j": None}
     half = energy.half_width
     if half is None:
-        return {"energy_j": energy.mean, "low_j": None, "high_j": None}
-    return {"energy_j": energy.mean, "low_j": energy.mean - half, "high_j": energy.mean + half}
+        return {"energy": text, "energy_j": energy.mean, "low_j": None, "high_j": None}
+    return {
+        "energy": text,
+        "energy_j": energy.mean,
+        "low_j": max(0.0, energy.mean - half),
+        "high_j": energy.mean + half,
+    }
 
 
 def _cells(rows: Sequence[ReportRow]) -> list[JsonValue]:
@@ -133,11 +145,11 @@ def _body(path: Path, rows: Sequence[ReportRow], charts: Sequence[Chart]) -> Ite
 
 def answer(rows: Sequence[ReportRow]) -> str:
     """Which cell without a FAIL takes the least energy, with its interval; or that there is none."""
-    known = [(row.j_per_output_token, row) for row in rows if row.j_per_output_token and row.verdict != "FAIL"]
+    known = [(row.j_per_output_token.mean, row) for row in rows if row.j_per_output_token and row.verdict != "FAIL"]
     if not known:
         return "No cell has a figure that can be quoted; the reasons stand in the table."
-    energy, best = min(known, key=lambda pair: pair[0].mean)
-    text = with_half_width(energy.mean, energy.half_width)
+    _, best = min(known, key=lambda pair: pair[0])
+    text = best.shown[0]
     cycles = "1 cycle" if best.cycles == 1 else f"{best.cycles} cycles"
     return (
         f"Least energy: {best.label}, {text} J per output token ({best.method}) over {cycles}, verdict {best.verdict}"
@@ -176,8 +188,5 @@ def _table(rows: Sequence[ReportRow]) -> str:
 
 
 def _cells_of(number: int, row: ReportRow) -> str:
-    energy = row.j_per_output_token
-    text = with_half_width(energy.mean, energy.half_width) if energy else f"withheld: {row.withheld}"
-    others = (figure(value) if value is not None else "–" for value in (row.latency_ms, row.output_tokens_per_s))
-    cells = "".join(f"<td>{escape(cell)}</td>" for cell in ("", row.label, text, *others, f"{row.cycles}"))
+    cells = "".join(f"<td>{escape(cell)}</td>" for cell in ("", row.label, *row.shown, f"{row.cycles}"))
     return f'<tr data-cell="{number}">{cells}<td>{badge(row.verdict)}</td></tr>'

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.statistics import Estimate, estimate
+from ai_energy_benchmarks.reporters.figures import as_known
 from ai_energy_benchmarks.study.frame import NAMES, load_frame
 
 if TYPE_CHECKING:
     import polars
 
 Axis = str | int | float | bool | None
-_LATENCY = "e2e_p95_ms"
+_LATENCY, _SPEED = "e2e_p95_ms", "output_tokens_per_s"
 
 
 @frozen
@@ -25,7 +26,9 @@ class ReportRow:
     Attributes:
         axes: dotted key → value, of the keys in which the cells differ.
         j_per_output_token: mean over the cycles with the process as the unit of replication; None if withheld.
-        latency_ms, output_tokens_per_s: means over the cycles.
+        guessed: whether the figure is good to an order of magnitude only, in any cycle.
+        latency_ms, output_tokens_per_s: means over the cycles; ``…_deviation`` is the sample standard deviation
+            between these, None of a single one.
         cycles: that gave a figure; ``missing`` did not.
         component, method, meter: of the figure, from the first cycle.
         verdict: the worst of the cycles.
@@ -35,8 +38,11 @@ class ReportRow:
     label: str
     axes: Mapping[str, Axis]
     j_per_output_token: Estimate | None
+    guessed: bool
     latency_ms: float | None
+    latency_ms_deviation: float | None
     output_tokens_per_s: float | None
+    output_tokens_per_s_deviation: float | None
     cycles: int
     missing: int
     component: str
@@ -44,6 +50,22 @@ class ReportRow:
     meter: str
     verdict: str
     withheld: str
+
+    @property
+    def shown(self) -> tuple[str, str, str]:
+        """Energy, latency and speed with as many digits as is known of them; a withheld figure is its reason."""
+        energy = self.j_per_output_token
+        text = (
+            as_known(energy.mean, half_width=energy.half_width, scatter=energy.standard_deviation, guessed=self.guessed)
+            if energy
+            else f"withheld: {self.withheld}"
+        )
+        latency = _measured(self.latency_ms, self.latency_ms_deviation)
+        return text, latency, _measured(self.output_tokens_per_s, self.output_tokens_per_s_deviation)
+
+
+def _measured(value: float | None, deviation: float | None) -> str:
+    return "–" if value is None else as_known(value, scatter=deviation)
 
 
 def report_rows(path: Path) -> tuple[ReportRow, ...]:
@@ -75,8 +97,11 @@ def _row(part: polars.DataFrame, axes: tuple[str, ...]) -> ReportRow:
         label=str(label or part["name"][0] or Path(part["directory"][0]).name),
         axes={name: part[name][0] for name in axes},
         j_per_output_token=_estimate(energies, bounds, modelled=_first(part, "method") == "modelled"),
+        guessed="order_of_magnitude" in known.columns and known["order_of_magnitude"].any(),
         latency_ms=_mean(part, _LATENCY),
-        output_tokens_per_s=_mean(part, "output_tokens_per_s"),
+        latency_ms_deviation=_deviation(part, _LATENCY),
+        output_tokens_per_s=_mean(part, _SPEED),
+        output_tokens_per_s_deviation=_deviation(part, _SPEED),
         cycles=len(energies),
         missing=len(part) - len(energies),
         component=_first(part, "component"),
@@ -92,7 +117,7 @@ def _estimate(values: list[float], bounds: list[tuple[float, float]], *, modelle
     if not values:
         return None
     known = estimate(values, bounds)
-    return Estimate(known.mean, known.n) if modelled else known
+    return Estimate(known.mean, known.n, known.standard_deviation) if modelled else known
 
 
 def _first(part: polars.DataFrame, column: str) -> str:
@@ -102,4 +127,9 @@ def _first(part: polars.DataFrame, column: str) -> str:
 
 def _mean(part: polars.DataFrame, column: str) -> float | None:
     value = part[column].mean() if column in part.columns else None
+    return value if isinstance(value, float) else None
+
+
+def _deviation(part: polars.DataFrame, column: str) -> float | None:
+    value = part[column].std() if column in part.columns else None
     return value if isinstance(value, float) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_energy_benchmarks.reporters.figures import component_name, figure, with_half_width
+from ai_energy_benchmarks.reporters.figures import component_name
 from ai_energy_benchmarks.reporters.tables import Table
 from ai_energy_benchmarks.study.rows import ReportRow
 
@@ -26,7 +26,4 @@ def study_table(rows: Sequence[ReportRow]) -> Table:
 
 
 def _row(row: ReportRow) -> tuple[str, ...]:
-    energy = row.j_per_output_token
-    text = with_half_width(energy.mean, energy.half_width) if energy else f"withheld: {row.withheld}"
-    others = ("–" if value is None else figure(value) for value in (row.latency_ms, row.output_tokens_per_s))
-    return row.label, text, *others, str(row.cycles), component_name(row.component), row.method, row.verdict
+    return row.label, *row.shown, str(row.cycles), component_name(row.component), row.method, row.verdict

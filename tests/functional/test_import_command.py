@@ -37,3 +37,11 @@ def test_a_window_may_be_given_as_dates(tmp_path: Path) -> None:
     assert seconds.returncode == 0, seconds.stderr
     assert seconds.stdout == dates.stdout
     assert "| total |" in seconds.stdout
+
+
+def test_no_interval_holds_negative_energy(tmp_path: Path) -> None:
+    """Two measures that differ by a third have a mean, and no ± that reaches below 0."""
+    file = tmp_path / "benchmark_report.json"
+    file.write_text(json.dumps(report([0.06, 0.08], [0.0684, 0.0684])))
+    [line] = [line for line in imported(file).stdout.splitlines() if line.startswith("| prefill gpu")]
+    assert "± over 100 %" in line

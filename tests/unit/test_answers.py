@@ -64,7 +64,7 @@ def test_the_cheapest_cell_is_named_with_its_interval(tmp_path: Path) -> None:
     found = answer(make(tmp_path / "study"))
     said, gain = words.sentences(found)
     assert said.startswith("engine=x, batch=2 at 2.40")
-    assert gain.startswith("engine=x, batch=2 has 40.0% less J/output token than engine=x, batch=1 (ratio 0.600 [0.")
+    assert gain.startswith("engine=x, batch=2 has 40.0% less J/output token than engine=x, batch=1 (ratio 0.6005 [0.")
     assert gain.endswith("95 %), at +0.0% output tokens/s.")
     assert said.endswith("J/output token is the cheapest (95 %, against all others at once).")
     assert [cell.name for cell in found.ranked] == sorted(MEANS, key=MEANS.__getitem__)

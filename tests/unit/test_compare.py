@@ -309,12 +309,12 @@ def test_text_and_markdown_say_the_same() -> None:
     found = compared(1.1, limit=0.05, **changes)
     first, second, *_ = words.lines(found)
     assert first == "REGRESSION: B is more than 5% worse"
-    assert second.startswith("B has 10.0% more GPU J/output token than A (ratio 1.1000 [1.0")
+    assert second.startswith("B has 10.0% more GPU J/output token than A (ratio 1.100 [1.0")
     page = ComparisonView(found)._repr_markdown_()
     assert page == words.markdown(found)
     assert repr(ComparisonView(found)) == "\n".join(words.lines(found))
     assert page.startswith("### ❌ REGRESSION: B is more than 5% worse\n")
-    assert "| B | &lt;b&gt;a\\|b&lt;/b&gt; @\u200ball | 5 | 5.5 | 0.8% | 4 | 5 × PASS |" in page
+    assert "| B | &lt;b&gt;a\\|b&lt;/b&gt; @\u200ball | 5 | 5.500 | 0.8% | 4 | 5 × PASS |" in page
     assert json.loads(json.dumps(words.plain(found)))["quotient"]["best"] == pytest.approx(1.1)
 
 

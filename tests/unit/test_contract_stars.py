@@ -152,7 +152,7 @@ def test_the_command_prints_stars_edges_and_what_could_change(tmp_path: Path) ->
     assert "band edges, Wh per 1,000 queries: 1, 2, 3, 4, 5, 6" in done.out
     line = next(line for line in done.out.splitlines() if "ours" in line)
     assert "★★★★☆" in line
-    assert "2.5 [2.25, 2.75]" in line
+    assert "2.50 [2.25, 2.75]" in line
     assert "class C: stars need at least two models" in done.out
     parsed = json.loads(command("rate", str(tmp_path / "board.csv"), "--json", cwd=tmp_path).out)
     assert [each["stars"] for each in parsed["groups"]["text_generation, class A"]["models"]] == [5, 1]

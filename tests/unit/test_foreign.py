@@ -11,9 +11,11 @@ import pytest
 
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.foreign.imported import Imported, ImportedFigure
+from ai_energy_benchmarks.results.foreign.optimum import read_report
 from ai_energy_benchmarks.results.foreign.power_logs import read_power_log
 from ai_energy_benchmarks.results.foreign.reading import read_foreign
 from ai_energy_benchmarks.results.foreign.windows import joules_per_token
+from ai_energy_benchmarks.text.moments import unix_seconds
 
 START = 1_764_115_200.0  # 2025-11-26T00:00:00Z
 HEADS = "timestamp, index, power.draw [W]"
@@ -353,3 +355,19 @@ def test_rows_of_ml_energy_are_checked_against_themselves(tmp_path: Path) -> Non
         "power over throughput is 0.5 J/token, the row says 0.8" in message for message in messages(imported, "WARN")
     )
     assert any("energy_per_token_joules is -1" in message for message in messages(imported, "FAIL"))
+
+
+def test_two_measures_that_differ_give_no_interval_below_zero() -> None:
+    """Student's t of two measures reaches below 0 J; the bound is cut off there, and the ± is given in words."""
+    document = report([0.06, 0.08], [0.0684, 0.0684])
+    low, best, high = limits(read_report(document), "prefill gpu")
+    assert low == 0.0
+    assert best == pytest.approx(0.07 * 3.6e6)
+    assert high > 2 * best
+
+
+def test_a_time_is_read_in_one_place() -> None:
+    """Unix seconds, ISO 8601 with and without a zone, and nvidia-smi's form; what is none of these is no time."""
+    texts = ("1764115200", "2025-11-26T00:00:00", "2025-11-26T01:00:00+01:00", "2025/11/26 00:00:00.000")
+    assert {unix_seconds(text) for text in texts} == {START}
+    assert unix_seconds("noon") is None

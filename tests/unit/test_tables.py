@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from ai_energy_benchmarks import compare_results
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.reporters.figures import change, with_bounds, with_half_width
 from ai_energy_benchmarks.reporters.result_table import citation, result_table
 from ai_energy_benchmarks.reporters.tables import Table, comma_separated, latex, markdown
 from ai_energy_benchmarks.results.document.report import report_document
+from ai_energy_benchmarks.study.page import charts_of_study, study_page
 from ai_energy_benchmarks.study.report import table_of, write_picture
+from ai_energy_benchmarks.study.rows import report_rows
 from tests.factories import reading, result, trial
 from tests.unit.test_report_pages import written
 
@@ -63,7 +67,7 @@ def test_a_result_has_one_row_for_each_component(tmp_path: Path) -> None:
     """Figures have as many digits as their intervals allow, next to method and meter; the caption can be pasted."""
     document = json.loads(json.dumps(report_document(result())))
     table = result_table(document)
-    assert table.rows[0] == ("GPU", "5.00 ± 0.29", "5.556", "100.0", "measured", "nvml")
+    assert table.rows[0] == ("GPU", "5.00 ± 0.29", "5.56", "100.0", "measured", "nvml")
     assert table.caption == citation(document)
     assert "verdict PASS" in table.caption
 
@@ -89,6 +93,44 @@ def test_an_order_of_magnitude_has_two_digits_and_says_so() -> None:
     table = result_table(document)
     assert table.rows[0][1] == "5.0"
     assert table.caption.startswith("5.0 J per output token, GPU, modelled, an order of magnitude.")
+
+
+def guessed(directory: Path, energy_j: float) -> Path:
+    """A result whose energy is good to an order of magnitude."""
+    passes = [trial(number, reading(provenance="modelled", meter="modelled", energy_j=energy_j)) for number in (1, 2)]
+    file = written(result(passes, name=directory.name), directory) / "result.json"
+    document = json.loads(file.read_text())
+    document["components"]["gpu"]["order_of_magnitude"] = True
+    file.write_text(json.dumps(document))
+    return directory
+
+
+def test_a_guess_has_two_digits_wherever_cells_are_shown(tmp_path: Path) -> None:
+    """In the tables of a study, on its page with its tooltips, and on both sides of a comparison."""
+    first, second = guessed(tmp_path / "a", 123.456), guessed(tmp_path / "b", 234.567)
+    table, page = table_of(tmp_path), study_page(tmp_path).partition("<tbody>")[2].partition("</tbody>")[0]
+    assert [row[1] for row in table.rows] == ["6.2", "12"]
+    for text in (markdown(table), comma_separated(table), latex(table), page):
+        assert "6.2" in text
+        assert "6.17" not in text
+    values = charts_of_study(report_rows(tmp_path))[-1].spec["data"]
+    assert '"energy": "6.2"' in json.dumps(values)
+    shown = str(compare_results(first, [second]))
+    assert "a: 6.2 J/output token" in shown
+    assert "b: 12 J/output token" in shown
+
+
+def test_digits_follow_the_distance_of_the_bounds() -> None:
+    """Two digits of it, in a ratio and in the percent that it is; a figure above 10,000 has no exponent."""
+    assert with_bounds(1.10049, 1.0862, 1.1143) == "1.100 [1.086, 1.114]"
+    assert with_bounds(0.90049, 0.5, 1.6) == "0.9 [0.5, 1.6]"
+    assert with_bounds(0.90049, None, None) == "0.9005"
+    assert with_bounds(123_456.7, 120_001.0, 127_001.0) == "123,500 [120,000, 127,000]"
+    assert with_half_width(5.1, 0.29) == "5.10 ± 0.29"
+    assert with_half_width(5.1, 12.0) == "5 ± over 100 %"
+    assert change(1.10049, 1.0862, 1.1143) == "10.0% more"
+    assert change(0.90049, 0.5, 1.6) == "10% less"
+    assert change(0.90049) == "10.0% less"
 
 
 def test_a_chart_that_is_not_there_is_refused_with_the_others(tmp_path: Path) -> None:

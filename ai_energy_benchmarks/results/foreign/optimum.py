@@ -105,7 +105,8 @@ def _figure(name: str, values: Sequence[float], published_j: float | None) -> Im
     if values:
         known = estimate(values)
         half = known.half_width or 0.0
-        return ImportedFigure(name, Bounds(known.mean - half, known.mean, known.mean + half))
+        # Student's t of two or three measures may reach below 0, where no energy is.
+        return ImportedFigure(name, Bounds(max(0.0, known.mean - half), known.mean, known.mean + half))
     if published_j is not None and published_j > 0:
         return ImportedFigure(name, Bounds.exact(published_j))
     return ImportedFigure(name, None, withheld="no measure is good" if published_j is None else "it is not positive")

@@ -12,12 +12,12 @@ import math
 import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
 
 from ai_energy_benchmarks.domain.power import Device, Series
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.text.moments import unix_seconds
 
 # Names of columns as the tools write them, in lower case and without their unit in brackets.
 _TIMES = ("timestamp", "time", "time_s", "unix_s")
@@ -120,20 +120,9 @@ def _watts(text: str) -> float | None:
 
 
 def _moment(path: Path, number: int, text: str) -> float:
-    """Unix seconds of a time; one without a zone is taken for UTC, which matters only against other clocks."""
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    for form in ("%Y/%m/%d %H:%M:%S.%f", "%Y/%m/%d %H:%M:%S"):
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=timezone.utc).timestamp()
-        except ValueError:
-            continue
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
+    moment_s = unix_seconds(text)
+    if moment_s is None:
         raise ConfigError(
             f"{path}, line {number}: {text!r} is not a time", remedy="log Unix seconds, or a date and time"
-        ) from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+        )
+    return moment_s

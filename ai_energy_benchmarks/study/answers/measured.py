@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from ai_energy_benchmarks.domain.statistics import Estimate, estimate
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.reporters.figures import as_known
 from ai_energy_benchmarks.results.no_score import number
 from ai_energy_benchmarks.results.quotable import (
     FIGURES,
@@ -23,6 +24,7 @@ from ai_energy_benchmarks.results.quotable import (
     checks,
     counted_devices,
     emitted_tokens,
+    is_guess,
     level,
     quoted,
 )
@@ -51,6 +53,7 @@ class MeasuredCell:
         output_tokens: mean output tokens of a request.
         devices: those that were counted in any cycle.
         modelled: whether the figure is an energy that a model gave in any cycle; it then has no interval.
+        guessed: whether it is an energy that is good to an order of magnitude only.
         work: what was asked of the model, by its name, in the first completed cycle.
     """
 
@@ -66,12 +69,22 @@ class MeasuredCell:
     work: Mapping[str, str] = field(repr=False, factory=dict)
     devices: frozenset[tuple[str, str]] = frozenset()
     modelled: bool = False
+    guessed: bool = False
     failed_checks: Mapping[str, int] = field(factory=dict)
 
     @property
     def name(self) -> str:
         """What the cell is called."""
         return self.cell.label or self.cell.id
+
+    @property
+    def shown(self) -> str:
+        """The mean with its interval, in as many digits as is known of it; empty without a value."""
+        known = self.estimate
+        if known is None:
+            return ""
+        width, scatter = known.leading_half_width, known.standard_deviation
+        return as_known(known.mean, half_width=width, scatter=scatter, guessed=self.guessed)
 
     @property
     def failed(self) -> int:
@@ -134,6 +147,7 @@ def _measured(
         work=_work(documents),
         devices=counted_devices(documents.values(), component),
         modelled=_modelled(documents, figure, component),
+        guessed=figure.kind == "energy" and any(is_guess(of, component) for of in documents.values()),
         failed_checks=_failed_checks(documents.values(), component),
     )
 

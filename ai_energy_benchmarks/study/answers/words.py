@@ -8,6 +8,7 @@ from attrs import asdict
 
 from ai_energy_benchmarks.analysis.groups import Candidate
 from ai_energy_benchmarks.analysis.ratio import Ratio
+from ai_energy_benchmarks.reporters.figures import change, plus_minus, with_bounds
 from ai_energy_benchmarks.results.quotable import OUTPUT_TOKENS_PER_S
 from ai_energy_benchmarks.study.answers.answering import GOOD_SHARE, Answers
 from ai_energy_benchmarks.study.answers.measured import MeasuredCell
@@ -115,14 +116,14 @@ def _against_reference(answers: Answers) -> Iterator[str]:
     pair = answers.reference
     if pair is None or pair.ratio.low is None or pair.ratio.high is None:
         return
-    change = f"{abs(pair.ratio.best - 1):.1%} {'less' if pair.ratio.best < 1 else 'more'}"
-    interval = f"ratio {pair.ratio.best:.3f} [{pair.ratio.low:.3f}, {pair.ratio.high:.3f}]"
+    ends = (pair.ratio.best, pair.ratio.low, pair.ratio.high)
     speeds = [cell.others.get(OUTPUT_TOKENS_PER_S.name) for name in (pair.first, pair.second)
               for cell in answers.ranked if cell.name == name]  # fmt: skip
     speed = ""
     if answers.figure.kind == "energy" and speeds[0] and speeds[1]:
         speed = f", at {speeds[1] / speeds[0] - 1:+.1%} output tokens/s"
-    yield f"{pair.second} has {change} {answers.figure.unit} than {pair.first} ({interval}, 95 %){speed}."
+    interval = f"(ratio {with_bounds(*ends)}, 95 %)"
+    yield f"{pair.second} has {change(*ends)} {answers.figure.unit} than {pair.first} {interval}{speed}."
 
 
 _ADJECTIVES = {"energy": "cheapest", "latency": "fastest", "throughput": "fastest"}
@@ -133,7 +134,7 @@ def _best(answers: Answers, among: Sequence[MeasuredCell], candidates: Sequence[
     if not among:
         return "No cell can be ranked."
     best, adjective = among[0], _ADJECTIVES[answers.figure.kind]
-    said = f"{best.name} at {_value(best)} {answers.figure.unit}"
+    said = f"{best.name} at {best.shown} {answers.figure.unit}"
     if len(among) == 1:
         return f"{said} is the only one."
     if not candidates:
@@ -143,13 +144,6 @@ def _best(answers: Answers, among: Sequence[MeasuredCell], candidates: Sequence[
         more = f" and {len(rivals) - 3} more" if len(rivals) > 3 else ""
         return f"{said} has the best mean; {', '.join(rivals[:3])}{more} cannot be excluded as the {adjective}."
     return f"{said} is the {adjective} (95 %, against all others at once)."
-
-
-def _value(cell: MeasuredCell) -> str:
-    estimate = cell.estimate
-    assert estimate is not None, "a ranked cell has values"
-    width = estimate.leading_half_width
-    return f"{estimate.mean:.4g}" if width is None else f"{estimate.mean:.4g} ± {width:.2g}"
 
 
 def _rows(answers: Answers) -> list[tuple[str, ...]]:
@@ -165,8 +159,8 @@ def _rows(answers: Answers) -> list[tuple[str, ...]]:
         scatter = "–" if estimate.cv is None else f"{estimate.cv:.1%}"
         levels = list(cell.verdicts.values())
         verdict = ", ".join(f"{levels.count(level)} × {level}" for level in dict.fromkeys(levels))
-        intervals = ["–" if width is None else f"{width:.2g}" for width in widths]
-        row = (cell.name, str(estimate.n), f"{estimate.mean:.4g}", *intervals, scatter)
+        intervals = ["–" if not width else plus_minus(estimate.mean, width)[2:] for width in widths]
+        row = (cell.name, str(estimate.n), cell.shown.partition(" ")[0], *intervals, scatter)
         rows.append((*row, against_best.get(cell.name, "–"), verdict))
     return rows
 
@@ -195,8 +189,7 @@ def _details(answers: Answers) -> Iterator[str]:
 
 
 def _ratio(ratio: Ratio) -> str:
-    ends = "" if ratio.low is None or ratio.high is None else f" [{ratio.low:.4f}, {ratio.high:.4f}]"
-    return f"{ratio.best:.4f}{ends}"
+    return with_bounds(ratio.best, ratio.low, ratio.high)
 
 
 def _unit(answers: Answers) -> str:

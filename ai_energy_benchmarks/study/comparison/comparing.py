@@ -9,7 +9,16 @@ from attrs import frozen
 
 from ai_energy_benchmarks.analysis.ratio import Decision, Ratio, decide
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure, checks, emitted_tokens, level
+from ai_energy_benchmarks.reporters.figures import as_known
+from ai_energy_benchmarks.results.quotable import (
+    FIGURES,
+    J_PER_OUTPUT_TOKEN,
+    Figure,
+    checks,
+    emitted_tokens,
+    is_guess,
+    level,
+)
 from ai_energy_benchmarks.study.comparison.cautions import cautions
 from ai_energy_benchmarks.study.comparison.circumstances import circumstances
 from ai_energy_benchmarks.study.comparison.sides import Sides, arm, headline, method
@@ -24,6 +33,7 @@ class Side:
     Attributes:
         label: what its results are called.
         mean: of the figure over its processes.
+        shown: the mean in as many digits as is known of it.
         cv: standard deviation between processes over their mean; None with a single process.
         output_tokens: mean output tokens of a request; None where they are not known.
         verdicts: the level of each run, of the component compared.
@@ -32,6 +42,7 @@ class Side:
     label: str
     processes: int
     mean: float
+    shown: str
     cv: float | None
     output_tokens: float | None
     verdicts: tuple[str, ...]
@@ -148,10 +159,13 @@ def _failed(sides: Sides) -> Iterator[Difference]:
 def _side(runs: Sequence[StoredRun], figure: Figure, component: str) -> Side:
     of = arm(runs, figure, component)
     tokens = [count for run in runs if (count := emitted_tokens(run.document)) is not None]
+    mean, scatter = fmean(of.values), of.trial_deviation if of.cv is None else of.cv
+    guessed = figure.kind == "energy" and any(is_guess(run.document, component) for run in runs)
     return Side(
         label=" and ".join(dict.fromkeys(str(run.document.get("name")) for run in runs)),
         processes=len(runs),
-        mean=fmean(of.values),
+        mean=mean,
+        shown=as_known(mean, scatter=None if scatter is None else scatter * mean, guessed=guessed),
         cv=of.cv,
         output_tokens=fmean(tokens) if tokens else None,
         verdicts=tuple(level(run.document, component) for run in runs),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from attrs import asdict
 
 from ai_energy_benchmarks.analysis.ratio import Ratio
+from ai_energy_benchmarks.reporters.figures import amount, change, with_bounds
 from ai_energy_benchmarks.study.comparison.comparing import Comparison, Side
 from ai_energy_benchmarks.study.markdown_text import safe
 
@@ -70,16 +71,12 @@ def sentence(comparison: Comparison) -> str:
     """How much more or less B has, with the interval."""
     quotient, what = comparison.quotient, comparison.unit
     subject = f"{comparison.component.upper()} {what}" if comparison.component and "J" in what else what
-    change = f"B has {_percent(quotient.best)} {subject} than A"
+    ends = (quotient.best, quotient.low, quotient.high)
+    than = f"B has {change(*ends)} {subject} than A"
     if quotient.low is None or quotient.high is None:
-        return f"{change} (ratio {quotient.best:.4f}, no interval)"
-    interval = f"ratio {quotient.best:.4f} [{quotient.low:.4f}, {quotient.high:.4f}], 95 %"
+        return f"{than} (ratio {with_bounds(*ends)}, no interval)"
     sides = "" if _differs(quotient) else "; the interval includes no difference"
-    return f"{change} ({interval}, {_method(quotient)}){sides}"
-
-
-def _percent(value: float) -> str:
-    return f"{abs(value - 1):.1%} {'more' if value >= 1 else 'less'}"
+    return f"{than} (ratio {with_bounds(*ends)}, 95 %, {_method(quotient)}){sides}"
 
 
 def _differs(quotient: Ratio) -> bool:
@@ -93,7 +90,7 @@ def _method(quotient: Ratio) -> str:
 def _shown(side: Side, unit: str) -> str:
     scatter = "" if side.cv is None else f", CV {side.cv:.1%}"
     count = "1 process" if side.processes == 1 else f"{side.processes} processes"
-    return f"{side.label}: {side.mean:.4g} {unit} ({count}{scatter}; verdict {_verdicts(side)})"
+    return f"{side.label}: {side.shown} {unit} ({count}{scatter}; verdict {_verdicts(side)})"
 
 
 def _verdicts(side: Side) -> str:
@@ -102,8 +99,8 @@ def _verdicts(side: Side) -> str:
 
 def _row(name: str, side: Side) -> str:
     scatter = "–" if side.cv is None else f"{side.cv:.1%}"
-    tokens = "–" if side.output_tokens is None else f"{side.output_tokens:.4g}"
-    cells = (name, side.label, str(side.processes), f"{side.mean:.4g}", scatter, tokens, _verdicts(side))
+    tokens = "–" if side.output_tokens is None else amount(side.output_tokens)
+    cells = (name, side.label, str(side.processes), side.shown, scatter, tokens, _verdicts(side))
     return f"| {' | '.join(map(safe, cells))} |"
 
 
