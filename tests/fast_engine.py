@@ -109,10 +109,11 @@ QUICK = {
 }
 
 
-def install(directory: Path) -> None:
-    """Write the distribution."""
+def install(directory: Path, *aliases: str) -> None:
+    """Write the distribution; further names are engines of their own to a study."""
     record = directory / "aeb_test_fast-1.0.dist-info"
     record.mkdir(parents=True)
     (directory / "aeb_test_fast.py").write_text(_MODULE)
     (record / "METADATA").write_text("Metadata-Version: 2.1\nName: aeb-test-fast\nVersion: 1.0\n")
-    (record / "entry_points.txt").write_text(_ENTRY_POINTS)
+    further = "".join(f"{alias} = aeb_test_fast:FastBackend\n" for alias in aliases)
+    (record / "entry_points.txt").write_text(_ENTRY_POINTS + further)

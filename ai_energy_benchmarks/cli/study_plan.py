@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,11 @@ def plan(file: Path, overrides: tuple[str, ...], seed: int | None, everything: b
 
 def show(study: Study, *, everything: bool = False) -> None:
     """Print what a study would do; ``everything`` lists all cells."""
+    from ai_energy_benchmarks.environment.snapshot import take_snapshot
     from ai_energy_benchmarks.study.disk import shown_bytes
     from ai_energy_benchmarks.study.opening import planned
     from ai_energy_benchmarks.study.plan import estimate, first_order, funnel
+    from ai_energy_benchmarks.study.preflight import look
 
     expansion, design = planned(study), study.config.design
     for line in funnel(expansion, design.max_cycles):
@@ -57,6 +60,13 @@ def show(study: Study, *, everything: bool = False) -> None:
     say(f"Time: {duration(takes.fixed_s)} of idle power and gaps, and what loading, warming up and generating at most "
         f"{takes.output_tokens:,} output tokens takes")  # fmt: skip
     say(f"Disk: about {shown_bytes(takes.disk_bytes)} in {study.directory}, which has {shown_bytes(takes.free_bytes)}")
+    preflight = look(study, expansion.cells, take_snapshot())
+    for warning in preflight.warnings:
+        say(f"Warning: {warning}")
+    if preflight.obstacles:
+        say("This machine cannot run it as it is:")
+    for obstacle in preflight.obstacles:
+        say(textwrap.indent(str(obstacle), "  "))
 
 
 def duration(seconds: float) -> str:

@@ -16,7 +16,6 @@ from ai_energy_benchmarks.cli.streams import say
 
 if TYPE_CHECKING:
     from ai_energy_benchmarks.config.user_defaults import UserDefaults
-    from ai_energy_benchmarks.domain.environment import Environment
     from ai_energy_benchmarks.study.judging import Judgement
     from ai_energy_benchmarks.study.manifest import CloseReason
     from ai_energy_benchmarks.study.opening import OpenStudy
@@ -43,9 +42,10 @@ def resume(*, directory: Path, accept_drift: bool) -> int:
     """
     from ai_energy_benchmarks.environment.snapshot import take_snapshot
     from ai_energy_benchmarks.study.opening import resume as resumed
+    from ai_energy_benchmarks.study.preflight import look
 
     environment = take_snapshot()
-    return _run(resumed(directory, environment, accept_drift=accept_drift), environment)
+    return _run(resumed(directory, environment, accept_drift=accept_drift, look=look))
 
 
 def run_file(file: Path, overrides: Mapping[str, object], defaults: UserDefaults | None) -> int:
@@ -54,25 +54,27 @@ def run_file(file: Path, overrides: Mapping[str, object], defaults: UserDefaults
     from ai_energy_benchmarks.study.file import load_study
     from ai_energy_benchmarks.study.opening import begin, planned
     from ai_energy_benchmarks.study.plan import funnel
+    from ai_energy_benchmarks.study.preflight import look
 
     study = load_study(file, overrides, defaults=defaults)
     expansion = planned(study)
     for line in funnel(expansion, study.config.design.max_cycles):
         say(line)
-    environment = take_snapshot()
-    return _run(begin(study, expansion, environment), environment)
+    return _run(begin(study, expansion, take_snapshot(), look))
 
 
-def _run(opened: OpenStudy, environment: Environment) -> int:
+def _run(opened: OpenStudy) -> int:
     from ai_energy_benchmarks.study.cooling import Cooling
     from ai_energy_benchmarks.study.executors.local import LocalExecutor
     from ai_energy_benchmarks.study.executors.shared import SharedExecutor
-    from ai_energy_benchmarks.study.gpus import study_gpus, temperatures_celsius
+    from ai_energy_benchmarks.study.gpus import temperatures_celsius
     from ai_energy_benchmarks.study.locks import locked
     from ai_energy_benchmarks.study.running import StudyRun
     from ai_energy_benchmarks.study.stopping import StopRequests
 
-    gpus = study_gpus(opened.study.config.execution.gpus, environment.boards)
+    for warning in opened.preflight.warnings:
+        say(f"warning: {warning}", err=True)
+    gpus = opened.preflight.gpus
     gate = opened.study.config.design.cooling
     cooling = Cooling(gate, lambda: temperatures_celsius(gpus.locked)) if gate else None
     stop = StopRequests(lambda: say("finishing the trial; Ctrl-C again stops now", err=True))

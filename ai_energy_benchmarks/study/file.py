@@ -17,9 +17,10 @@ from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.study.axes import Axis, read_axes
 from ai_energy_benchmarks.study.design import DesignConfig, ExecutionConfig
+from ai_energy_benchmarks.study.runners.config import with_whole_paths
 from ai_energy_benchmarks.text import yaml_text
 from ai_energy_benchmarks.text.converter import plain_converter
-from ai_energy_benchmarks.text.problems import InvalidError, Path, Place, Problem, refusal
+from ai_energy_benchmarks.text.problems import InvalidError, Path, Place, Problem, nearest, refusal
 from ai_energy_benchmarks.text.ranges import Text
 
 STUDY_FILE = "study.yaml"
@@ -150,9 +151,11 @@ def study_to_yaml(config: StudyConfig, seed: int) -> str:
 
 
 def _listed(value: object) -> object:
-    """Lists for tuples, which YAML does not have; keys that are not set are absent."""
+    """Lists for tuples and text for paths, which YAML does not have; keys that are not set are absent."""
     if isinstance(value, Mapping):
         return {key: _listed(each) for key, each in value.items() if each is not None}
+    if isinstance(value, File):
+        return str(value)
     return [_listed(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
@@ -175,12 +178,24 @@ def _study(
         axes, wrong = read_axes({str(key): value for key, value in sweep.items()})
         problems += wrong
     problems += _contradictions(mapping)
+    problems += _unknown_engines(config)
     if problems or config is None:
         raise refusal(source, problems, place, remedy=_REMEDY)
     if config.execution.isolation == "shared":
         config = evolve(config, design=evolve(config.design, blocks=True))
     base = laid_under(laid_under(_CELL_DEFAULTS, defaults), config.base)
-    return Study(evolve(config, base=base), axes, source, place)
+    execution = evolve(config.execution, runners=with_whole_paths(config.execution.runners))
+    return Study(evolve(config, base=base, execution=execution), axes, source, place)
+
+
+def _unknown_engines(config: StudyConfig | None) -> list[Problem]:
+    known = registry.names("backends")
+    named = config.execution.runners if config is not None else {}
+    return [
+        Problem(("execution", "runners", name), f"is no engine{nearest(name, known)}; known: {', '.join(known)}")
+        for name in named
+        if name not in known
+    ]
 
 
 def _contradictions(mapping: Mapping[str, object]) -> list[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -23,9 +23,11 @@ from ai_energy_benchmarks.study.file import STUDY_FILE, Study, load_study, study
 from ai_energy_benchmarks.study.manifest import Manifest, has_begun, read_manifest
 from ai_energy_benchmarks.study.order import order_problems
 from ai_energy_benchmarks.study.places import Places, StudyPlaces
+from ai_energy_benchmarks.study.preflight import Preflight
 from ai_energy_benchmarks.study.runners.base import CellRunner
 from ai_energy_benchmarks.study.runners.choice import PROCESS, runners_of
 
+Look = Callable[[Study, Sequence[Cell], Environment], Preflight]
 _MOST_SHOWN = 10
 
 
@@ -42,7 +44,7 @@ class OpenStudy:
         manifest: what has happened so far; None for a study that begins.
         environment: fingerprint of the machine now.
         places: where the files of its cells are.
-        runners: engine → where its cells run; those without one run in this environment.
+        preflight: what was found before the first cell, with the runners of its engines.
     """
 
     directory: Path
@@ -53,11 +55,11 @@ class OpenStudy:
     manifest: Manifest | None
     environment: Mapping[str, object]
     places: Places
-    runners: Mapping[str, CellRunner] = field(factory=dict)
+    preflight: Preflight = field(factory=Preflight)
 
     def runner(self, cell: Cell) -> CellRunner:
         """Where a cell runs."""
-        return self.runners.get(cell.engine, PROCESS)
+        return self.preflight.runners.get(cell.engine, PROCESS)
 
 
 def planned(study: Study) -> Expansion:
@@ -73,11 +75,19 @@ def planned(study: Study) -> Expansion:
     return expansion
 
 
-def begin(study: Study, expansion: Expansion, environment: Environment) -> OpenStudy:
+def _unseen(study: Study, cells: Sequence[Cell], environment: Environment) -> Preflight:
+    """Runners that were not asked anything."""
+    return Preflight(runners_of(study.config.execution.runners))
+
+
+def begin(study: Study, expansion: Expansion, environment: Environment, look: Look = _unseen) -> OpenStudy:
     """Write the files of a new study.
 
+    Args:
+        look: asks the environments of the runners (``study.preflight.look``).
+
     Raises:
-        ConfigError: its directory holds a study already.
+        ConfigError: its directory holds a study already, or cells cannot run.
         ReporterError: it cannot be written, or has too little room.
     """
     directory = study.directory
@@ -87,6 +97,8 @@ def begin(study: Study, expansion: Expansion, environment: Environment) -> OpenS
             remedy=f"`ai-energy-benchmark study resume {directory}` goes on with it; or choose another output_dir",
         )
     _refuse_secrets(study)
+    preflight = look(study, expansion.cells, environment)
+    preflight.refuse()
     check_directory(directory)
     check_room(directory, study, len(expansion.cells) * study.config.design.max_cycles)
     seed = study.config.design.seed
@@ -94,21 +106,20 @@ def begin(study: Study, expansion: Expansion, environment: Environment) -> OpenS
         seed = secrets.randbelow(2**31)
     write_cells(directory, expansion.cells)
     write_text(directory / STUDY_FILE, study_to_yaml(study.config, seed))
-    places, runners = StudyPlaces(directory, study), runners_of(study.config.execution.runners)
-    return OpenStudy(
-        directory, study, expansion.cells, seed, _sha256(directory), None, fingerprint(environment), places, runners
-    )
+    facts, places = {**fingerprint(environment), **preflight.facts}, StudyPlaces(directory, study)
+    return OpenStudy(directory, study, expansion.cells, seed, _sha256(directory), None, facts, places, preflight)
 
 
-def resume(directory: Path, environment: Environment, *, accept_drift: bool = False) -> OpenStudy:
+def resume(directory: Path, environment: Environment, *, accept_drift: bool = False, look: Look = _unseen) -> OpenStudy:
     """Read the files of a study that was begun.
 
     Args:
         accept_drift: go on although the machine or its software is not what it was.
+        look: as of ``begin``.
 
     Raises:
-        ConfigError: there is none, its files do not belong together, or the environment has drifted; with what
-            has changed.
+        ConfigError: there is none, its files do not belong together, cells cannot run, or the environment has
+            drifted; with what has changed.
         ReporterError: the directory has become read-only, or has too little room.
     """
     manifest = read_manifest(directory)
@@ -121,14 +132,16 @@ def resume(directory: Path, environment: Environment, *, accept_drift: bool = Fa
     cells = read_cells(directory)
     if _hides_something(directory):
         cells = planned(study).cells
-    now = fingerprint(environment)
+    preflight = look(study, cells, environment)
+    preflight.refuse()
+    now = {**fingerprint(environment), **preflight.facts}
     if (changes := drift(manifest.environment, now)) and not accept_drift:
         raise ConfigError(_drifted(directory, changes), remedy="undo that, or go on all the same with --accept-drift")
     check_directory(directory)
     done = sum(each.state == "completed" for each in manifest.latest.values())
     check_room(directory, study, len(cells) * study.config.design.max_cycles - done)
-    places, runners = StudyPlaces(directory, study), runners_of(study.config.execution.runners)
-    return OpenStudy(directory, study, cells, manifest.seed, manifest.study_sha256, manifest, now, places, runners)
+    places = StudyPlaces(directory, study)
+    return OpenStudy(directory, study, cells, manifest.seed, manifest.study_sha256, manifest, now, places, preflight)
 
 
 def _refuse_secrets(study: Study) -> None:

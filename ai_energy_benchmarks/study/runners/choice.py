@@ -15,12 +15,15 @@ PROCESS = ProcessRunner()
 
 def runners_of(configs: Mapping[str, RunnerConfig]) -> dict[str, CellRunner]:
     """Engine → its runner, as far as its config says; engines without one run in this environment."""
-    return {engine: _runner(config) for engine, config in configs.items()}
+    together: dict[RunnerConfig, tuple[str, ...]] = {}
+    for engine, config in configs.items():
+        together[config] = (*together.get(config, ()), engine)
+    return {engine: _runner(config, together[config]) for engine, config in configs.items()}
 
 
-def _runner(config: RunnerConfig) -> CellRunner:
+def _runner(config: RunnerConfig, engines: tuple[str, ...]) -> CellRunner:
     if isinstance(config, VenvConfig):
-        return VenvRunner(config.venv)
+        return VenvRunner(config.venv, engines)
     if config != "process":
         raise ConfigError("containers cannot run cells yet", remedy="use a venv")
     return PROCESS

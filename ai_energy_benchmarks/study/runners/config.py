@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ai_energy_benchmarks.text.ranges import Text
 
+SIF = ".sif"
 Share = Literal["network", "pid", "ipc"]
 
 
@@ -49,3 +52,16 @@ class ContainerConfig:
 
 
 RunnerConfig = Literal["process"] | VenvConfig | ContainerConfig
+
+
+def with_whole_paths(runners: Mapping[str, RunnerConfig]) -> dict[str, RunnerConfig]:
+    """The same with paths that hold wherever the study is resumed; links are kept, since venvs are made of them."""
+    return {engine: _whole(config) for engine, config in runners.items()}
+
+
+def _whole(config: RunnerConfig) -> RunnerConfig:
+    if isinstance(config, VenvConfig):
+        return VenvConfig(Path(os.path.abspath(config.venv.expanduser())))
+    if isinstance(config, ContainerConfig) and config.container.endswith(SIF):
+        return evolve(config, container=os.path.abspath(os.path.expanduser(config.container)))
+    return config
