@@ -133,6 +133,8 @@ class Measuring:
                 result = self._measured(record, Keeper(self.config, journal), entered)
             except KeyboardInterrupt as interrupt:
                 self._report(outputs, journal)
+                if journal is not None and self.result is None and not record.trials:
+                    journal.reported = True  # nothing was measured yet, so that there is nothing to recover
                 if isinstance(interrupt, CutShortError):
                     interrupt.finish(_CLEAN_UP_CAP_S)
                 raise

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 from attrs import frozen
 
 _HERE = Path(__file__).parent
-_MODELS = "link,downloads,class,task,reasoning_state,chat_template\n"
+TRIALS = 6
+REQUESTS = 4
+WARMUP = 1
 _CONFIG = """
 backend: {{{backend}}}
 scenario: {{num_samples: {requests}, repeat: true, generate_kwargs: {{max_new_tokens: 3}}}}
@@ -23,47 +26,51 @@ class Kind:
     """One kind.
 
     Attributes:
-        longest_s: the latest instant of a kill after the start.
-        many: trials of a run that is killed; more than it has time for.
-        requests: of one trial.
-        counted: whether the requests are those of our own server, which counts its answers.
+        name: of it.
+        counted: whether its requests reach a server that counts them.
+        models: how many runs it makes, one after the other.
+        modules: what takes long to import and is imported before it is started.
     """
 
     name: str
-    longest_s: float
-    many: int = 100_000
-    requests: int = 4
-    warmup: int = 1
-    counted: bool = False
+    counted: bool = True
+    models: int = 1
+    modules: tuple[str, ...] = ()
 
 
+_TRANSFORMERS = (
+    "torch", "transformers", "transformers.modeling_utils", "transformers.modeling_layers",
+    "transformers.models.llama.modeling_llama", "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto", "transformers.generation", "transformers.activations",
+    "ai_energy_benchmarks.backends.pytorch.backend",
+)  # fmt: skip
 KINDS = (
-    Kind("server", 3.0, counted=True),
-    Kind("launched", 5.0),
-    Kind("batch", 5.0, counted=True),
-    Kind("pytorch", 9.0),
+    Kind("server"),
+    Kind("launched"),
+    Kind("batch", models=2),
+    Kind("pytorch", counted=False, modules=_TRANSFORMERS),
 )
 
 
-def configure(kind: Kind, directory: Path, port: int, *, trials: int) -> tuple[list[str], Path]:
-    """Write what the run needs; returns its command line and where its results go."""
+def configure(kind: Kind, directory: Path, port: int, *, trials: int) -> list[str]:
+    """Write what the run needs; returns its command line. Its results go to ``out`` in the directory."""
     out = directory / "out"
     if kind.name == "batch":
-        return _batch(kind, directory, port, trials), out
+        return _batch(directory, port, trials)
     backend = {
         "server": f"type: openai, model: m, endpoint: 'http://127.0.0.1:{port}/v1'",
         "launched": f"type: vllm, model: {_model_files(directory)}, device: cpu, launch: true, "
         f"options: {{python: {_program(directory)}}}",
-        "pytorch": f"type: pytorch, model: {directory / 'tiny'}, device: cpu",
+        "pytorch": f"type: pytorch, model: {directory / 'tiny'}, device: cpu, options: {{threads: 1}}",
     }[kind.name]
     if kind.name == "pytorch":
         _tiny_model(directory / "tiny")
     file = directory / "b.yaml"
-    file.write_text(_CONFIG.format(backend=backend, requests=kind.requests, trials=trials, out=out))
-    return ["run", str(file)], out
+    file.write_text(_CONFIG.format(backend=backend, requests=REQUESTS, trials=trials, out=out))
+    return ["run", str(file), "--log-file", str(directory / "log")]
 
 
-def _batch(kind: Kind, directory: Path, port: int, trials: int) -> list[str]:
+def _batch(directory: Path, port: int, trials: int) -> list[str]:
     """Two models, so that the kill may fall between them."""
     sys.path.insert(0, str(_HERE.parents[1]))
     from tests.unit.test_contract_batch import HEADER
@@ -75,7 +82,7 @@ def _batch(kind: Kind, directory: Path, port: int, trials: int) -> list[str]:
         "protocol.resident_idle_s": "0", "protocol.warmup.requests": "1", "scenario.generate_kwargs.max_new_tokens": 3,
     }  # fmt: skip
     options = [word for name, value in changes.items() for word in ("-o", f"{name}={value}")]
-    return ["batch", "models.csv", "--output-dir", "out", "--backend", "openai", "-n", str(kind.requests), *options]
+    return ["batch", "models.csv", "--output-dir", "out", "--backend", "openai", "-n", str(REQUESTS), *options]
 
 
 def _model_files(directory: Path) -> Path:
@@ -95,8 +102,12 @@ def _program(directory: Path) -> Path:
 
 
 def _tiny_model(directory: Path) -> None:
-    if not directory.exists():
+    """A copy of one that is made once, since making it takes longer than all the rest."""
+    once = directory.parents[1] / "tiny"
+    if not once.exists():
         sys.path.insert(0, str(_HERE.parents[1]))
         from tests.tiny_model import save_tiny_model
 
-        save_tiny_model(directory, end_ids=[1])
+        save_tiny_model(once, end_ids=[1])
+    if not directory.exists():
+        shutil.copytree(once, directory)

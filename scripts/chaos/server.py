@@ -1,15 +1,23 @@
 """A small server of the OpenAI protocol: three tokens an answer, some milliseconds apart.
 
 Started with ``--port``, as vLLM is, it has workers too: one in a session of its own that ignores requests to end.
+With ``--port 0`` it has none, chooses a port and prints it. What it answers is counted in the file that the variable
+``AEB_CHAOS_COUNTS`` names.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Lock
+from typing import ClassVar
+
+from counts import Counts
 
 PACE_S = 0.002
 _STUBBORN = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)"
@@ -24,7 +32,8 @@ class Handler(BaseHTTPRequestHandler):
     """Answers every POST alike; knows whether it is healthy, and one model."""
 
     protocol_version = "HTTP/1.1"
-    answered = 0
+    counts: ClassVar[Counts]
+    lock: ClassVar[Lock] = Lock()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -37,6 +46,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Stream the events."""
+        with self.lock:
+            self.counts.arrived += 1
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -47,7 +58,8 @@ class Handler(BaseHTTPRequestHandler):
             data = f"data: {event}\n\n".encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
         self.wfile.write(b"0\r\n\r\n")
-        type(self).answered += 1
+        with self.lock:
+            self.counts.answered += 1
 
 
 class Server(ThreadingHTTPServer):
@@ -59,7 +71,17 @@ class Server(ThreadingHTTPServer):
         """Say nothing."""
 
 
+def main() -> None:
+    """Serve until the process is ended."""
+    port = int(sys.argv[sys.argv.index("--port") + 1])
+    Handler.counts = Counts(Path(os.environ["AEB_CHAOS_COUNTS"]))
+    if port:
+        subprocess.Popen([sys.executable, "-c", _STUBBORN])
+        subprocess.Popen([sys.executable, "-c", _STUBBORN], start_new_session=True)
+    with Server(("127.0.0.1", port), Handler) as server:
+        print(server.server_port, flush=True)
+        server.serve_forever()
+
+
 if __name__ == "__main__":
-    subprocess.Popen([sys.executable, "-c", _STUBBORN])
-    subprocess.Popen([sys.executable, "-c", _STUBBORN], start_new_session=True)
-    Server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Handler).serve_forever()
+    main()

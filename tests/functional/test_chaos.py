@@ -21,12 +21,12 @@ def chaos(root: Path, *arguments: str) -> None:
 
 def test_a_kill_at_a_random_instant_breaks_no_promise(root: Path) -> None:
     """No process is left, one trial is lost at most, every file is whole, and the next run works."""
-    chaos(root, "--each", "1", "--signals", "SIGKILL,SIGTERM", "server")
+    chaos(root, "--kills", "2", "--signals", "KILL,TERM", "--phases", "trial", "server")
 
 
 @pytest.mark.heavy
 @pytest.mark.timeout(4000)
 @pytest.mark.parametrize("kind", ["server", "launched", "batch", "pytorch"])
 def test_many_kills_break_no_promise(root: Path, kind: str) -> None:
-    """Each kind of run, with each signal."""
-    chaos(root, "--each", "13", kind)
+    """Each kind of run, with each signal, in each phase."""
+    chaos(root, "--kills", "30", kind)

@@ -29,6 +29,7 @@ from ai_energy_benchmarks.results.run_directory import held, left_journals, left
 from ai_energy_benchmarks.runner.interrupts import Interrupts
 from ai_energy_benchmarks.runner.recovering import recover
 from ai_energy_benchmarks.runner.reporting import aside, write_reports
+from ai_energy_benchmarks.testing import FakeBackend
 from tests.factories import completion, result, trial
 from tests.unit.test_runner_order import Bench, config
 
@@ -219,6 +220,28 @@ def test_a_value_that_no_file_holds_costs_its_field(tmp_path: Path) -> None:
     odd = evolve(found, engine=evolve(found.engine, settings={"odd": object()}))
     file, _ = JsonReporter.from_settings(ReporterSettings(tmp_path)).report(odd)
     assert json.loads(file.read_text())["backend_info"]["settings"] == {"odd": None}
+
+
+class Stopped(FakeBackend):
+    """Ctrl-C comes as soon as a run has begun its journal."""
+
+    @property
+    def needs_endpoint(self) -> bool:
+        if (Path("out") / "runs").exists():
+            raise KeyboardInterrupt
+        return False
+
+
+def test_a_run_that_is_interrupted_before_its_first_step_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No journal either: there is nothing to recover."""
+    monkeypatch.chdir(tmp_path)
+    made = bench(asked(Path("out")))
+    made.runner.backend = Stopped(made.journal, made.clock)
+    with pytest.raises(KeyboardInterrupt):
+        made.runner.run()
+    assert list(tmp_path.rglob("*.*")) == []
 
 
 @pytest.fixture
