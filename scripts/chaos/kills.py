@@ -213,6 +213,9 @@ def main() -> int:
     parser.add_argument("--phases", default=",".join(PHASES))
     parser.add_argument("--json", type=Path, default=None, help="write every kill to this file")
     options = parser.parse_args()
+    # ``nohup`` and a shell's background jobs ignore these, and so would every run that is started here.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     seed = random.randrange(2**32) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
     kills: list[Kill] = []
