@@ -28,44 +28,54 @@ _LOOKS = 3
 
 @frozen
 class Launched:
-    """What was started with ``MARKER=mark`` in its environment.
+    """What was started with a mark in its environment, under the name ``variable``.
 
     Attributes:
+        mark: a value that no other process has there.
         first: the first process, which leads its process group; None if it never started.
         group: a control group of theirs.
+        variable: another name where what is started may itself start something that it marks.
     """
 
     mark: str
     first: int | None = None
     group: Path | None = None
+    variable: str = MARKER
 
     def members(self) -> frozenset[int]:
         """Those that live; without ``/proc``, none but by the control group."""
         alive = processes()
-        marked = {pid for pid in alive if environment_of(pid).get(MARKER) == self.mark}
+        marked = {pid for pid in alive if environment_of(pid).get(self.variable) == self.mark}
         roots = marked | group_members(self.group)
         roots |= {each.pid for each in alive.values() if self.first in (each.pid, each.session)}
         below = tree(roots, alive)
         return frozenset(pid for pid in below if pid in alive and pid != os.getpid() and not alive[pid].ended)
 
-    def end(self, patience_s: float) -> None:
-        """Ask all to end, wait, then kill until none is left."""
+    def end(self, patience_s: float) -> frozenset[int]:
+        """Ask all to end, wait, then kill until none is left; with no patience they are killed at once.
+
+        Returns:
+            Those that were killed.
+        """
         limit_s = time.monotonic() + patience_s
         asked: set[int] = set()
         while (members := self.members()) and time.monotonic() < limit_s:
             _send(members - asked, signal.SIGTERM)
             asked |= members
             time.sleep(_LOOK_S)
+        killed: set[int] = set()
         limit_s, looks = time.monotonic() + _KILL_PATIENCE_S, 0
         while looks < _LOOKS and time.monotonic() < limit_s:
             members = self.members()
             looks = 0 if members else looks + 1
             _send(members, signal.SIGKILL)
+            killed |= members
             time.sleep(_LOOK_S)
         if self.first is not None:
             with suppress(OSError):
                 os.killpg(self.first, signal.SIGKILL)  # where there is no /proc
         remove_group(self.group)
+        return frozenset(killed)
 
 
 def _send(pids: frozenset[int] | set[int], number: signal.Signals) -> None:

@@ -11,6 +11,8 @@ from tests.architecture.source import MODULES, Module
 
 # Import → the room that alone has it.
 OWNERS = {"pynvml": "machine", "yaml": "text", "psutil": "machine"}
+# The one module that ends whatever was started here with all that this has started.
+ENDING = "machine/launched.py"
 
 
 def strays(module: Module) -> list[str]:
@@ -27,6 +29,20 @@ def strays(module: Module) -> list[str]:
         if module.room != "machine" and node.value.startswith("/proc")
     ]
     return found
+
+
+def kills(module: Module) -> list[str]:
+    """Where a process is killed: by ``signal.SIGKILL``, and by calls of ``kill()`` and ``terminate()``."""
+    calls = [node.func for node in ast.walk(module.tree) if isinstance(node, ast.Call) and not node.args]
+    names = [node for node in ast.walk(module.tree) if isinstance(node, ast.Attribute) and node.attr == "SIGKILL"]
+    names += [each for each in calls if isinstance(each, ast.Attribute) and each.attr in ("kill", "terminate")]
+    return [module.where(node) for node in names]
+
+
+def test_processes_are_killed_in_one_place() -> None:
+    """Whoever ends what was started here ends the whole tree, also what has cut itself loose."""
+    assert [line for module in MODULES if str(module.path) != ENDING for line in kills(module)] == []
+    assert kills(Module(Path("x.py"), "import os, signal\nos.kill(1, signal.SIGKILL)\nprocess.kill()"))
 
 
 def test_the_machine_and_text_have_one_owner_each() -> None:

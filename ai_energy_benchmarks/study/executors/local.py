@@ -14,10 +14,12 @@ from typing import IO
 
 from attrs import define, field
 
+from ai_energy_benchmarks.machine.launched import Launched
 from ai_energy_benchmarks.study.executors.base import STOPPED, CellEnd, CellRun, How, Stop
-from ai_energy_benchmarks.study.executors.ending import MARK_VARIABLE, kill_tree, marked
 from ai_energy_benchmarks.study.executors.silence import Silence
 
+# In the environment of every process of one cell; a server that a cell launches has a mark of its own besides.
+MARK_VARIABLE = "AEB_CELL_MARK"
 # What a child reads as "finish the trial and stop"; the end of its standard input means "stop now".
 FINISH = b"finish\n"
 # How often a limit or a wish of the user is looked for; the end of a child is noticed at once.
@@ -112,12 +114,13 @@ def end(process: subprocess.Popen[bytes], mark: str, grace_s: float) -> int:
     assert process.stdin is not None
     with suppress(OSError):  # it has just ended, with what was written to it unread
         process.stdin.close()
+    started = Launched(mark, process.pid, variable=MARK_VARIABLE)
     try:
         process.wait(grace_s)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):  # a further Ctrl-C waits for nothing
-        kill_tree(process.pid, mark)
+        started.end(patience_s=0.0)
         process.wait()
-    return len(kill_tree(process.pid, mark)) if marked(mark) else 0
+    return len(started.end(patience_s=0.0)) if started.members() else 0
 
 
 def tell(process: subprocess.Popen[bytes], line: bytes) -> None:

@@ -17,8 +17,7 @@ from types import TracebackType
 from attrs import define, field
 
 from ai_energy_benchmarks.study.executors.base import STOPPED, CellEnd, CellRun, How, Stop
-from ai_energy_benchmarks.study.executors.ending import MARK_VARIABLE
-from ai_energy_benchmarks.study.executors.local import FINISH, LOOK_S, Child, Exit, Limits, end, tell
+from ai_energy_benchmarks.study.executors.local import FINISH, LOOK_S, MARK_VARIABLE, Child, Exit, Limits, end, tell
 
 _GRACE_S = 30.0
 
