@@ -6,12 +6,14 @@ A call that waits for one of these threads waits for ever (fork(2), and the fram
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from attrs import define
 
-# The frame library's pool begins with the first frame; names of threads have at most 15 characters (proc(5), comm).
-_POOL = "polars-"
+# The frame library's pool begins with the first frame; its threads are numbered. Importing polars 2.1 begins one that
+# is not of the pool (``polars-ooc-cleaner``), and frames of a fork after that are well.
+_POOL = re.compile(r"polars-\d")
 _TASKS = Path("/proc/self/task")
 
 
@@ -39,7 +41,7 @@ def _in_child() -> None:
 
 def _pool_runs() -> bool:
     try:
-        return any((task / "comm").read_text().startswith(_POOL) for task in _TASKS.iterdir())
+        return any(_POOL.match((task / "comm").read_text()) for task in _TASKS.iterdir())
     except OSError:
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -174,6 +175,27 @@ def _checked(answers: object) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are seen in /proc")
+def test_a_fork_after_nothing_but_an_import_is_none_of_ours(tmp_path: Path) -> None:
+    """The frame library's threads of that moment are not those that a frame waits for."""
+    code = """
+import multiprocessing, sys
+import polars
+from ai_energy_benchmarks.machine.forks import forked_with_threads
+
+def write():
+    polars.DataFrame({"a": range(1000)}).write_parquet(sys.argv[1])
+    assert polars.scan_parquet(sys.argv[1]).filter(polars.col("a") > 1).collect().height == 998
+    assert not forked_with_threads()
+
+child = multiprocessing.get_context("fork").Process(target=write)
+child.start()
+child.join(60)
+sys.exit(child.exitcode)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x")], check=False, timeout=120)
+    assert done.returncode == 0
+
+
 def test_a_fork_of_a_process_with_frames_is_refused() -> None:
     """Its first Parquet file would never be written; the parent goes on."""
     import polars
