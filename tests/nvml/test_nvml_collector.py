@@ -194,6 +194,21 @@ def test_a_mig_slice_is_reported_as_its_shared_board(
     assert any(note.startswith("shared_board") for note in measurement.notes)
 
 
+def test_a_gpu_with_slices_is_shared_though_no_slice_is_named(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA takes the first slice where MIG is on: the energy of the others is in the figure, and that is said."""
+    simulate(Board(A, tick_s=0.01, slices=("MIG-11112222-3333", "MIG-99992222-3333")), Board(B, tick_s=0.01))
+    notes = {}
+    for visible in (A, B):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        with NvmlCollector() as collector:
+            notes[visible] = [note for note in measure(collector, 0.05).notes if note.startswith("shared_board")]
+    assert len(notes[A]) == 1
+    assert "a MIG slice" in notes[A][0]
+    assert notes[B] == []
+
+
 def test_the_boards_of_the_engine_count(simulate: Simulate) -> None:
     """Named boards count; the others are listed apart."""
     simulate(Board(A, tick_s=0.01), Board(B, tick_s=0.01))

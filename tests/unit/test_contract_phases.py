@@ -47,6 +47,14 @@ def test_one_request_after_another() -> None:
     assert shares.thinking is shares.answer is None
 
 
+def test_a_last_token_behind_the_end_of_the_window_takes_no_time_from_outside() -> None:
+    """1 s to the first token and 10 s for the rest, in a window of 10 s: parts of 11 s, and nothing is outside."""
+    shares = time_shares([window(done(0.0, (1.0, 11.0)))])
+    assert isinstance(shares, TimeShares)
+    assert (shares.outside, shares.prefill, shares.decode) == pytest.approx((0.0, 1 / 11, 10 / 11))
+    assert shares.outside == 0.0
+
+
 def test_thinking_ends_with_its_last_token() -> None:
     """Two of the three tokens are thinking: 2 s of the 6 s of decode."""
     shares = time_shares([window(done(1.0, (3.0, 5.0, 9.0), thinking=2))])

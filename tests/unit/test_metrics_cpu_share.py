@@ -16,7 +16,8 @@ from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Device, Mark, Reading, Workload, WorkloadShare
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.errors import CollectorError
-from ai_energy_benchmarks.metrics.cpu.share import CpuShareCollector, CpuShareOptions
+from ai_energy_benchmarks.metrics.cpu.share import CpuShareCollector, CpuShareOptions, share_of
+from ai_energy_benchmarks.metrics.cpu.time import CgroupTime
 from tests.factories import CPU, reading, trial, verdict
 from tests.unit.test_metrics_modelled import burn, start_burning
 
@@ -79,6 +80,23 @@ def test_a_control_group_stands_for_processes_that_cannot_be_seen(tmp_path: Path
         stat.write_text("usage_usec 1000000\nuser_usec 900000\n")
         (idle,) = collector.read(start, collector.mark()).shares
     assert idle.share.best == pytest.approx(0.0, abs=0.01)
+
+
+def test_the_time_of_a_control_group_is_its_whole_usage(tmp_path: Path) -> None:
+    """Of lines that grow at different rates, ``usage_usec`` is what all of its processes used, wherever it stands."""
+    stat = tmp_path / "cpu.stat"
+    stat.write_text("nr_periods 7\nusage_usec 1500000\nuser_usec 900000\nsystem_usec 600000\n")
+    group = CgroupTime(tmp_path)
+    assert group.read_s() == pytest.approx(1.5)
+    stat.write_text("nr_periods 700000\nusage_usec 3500000\nuser_usec 1900000\nsystem_usec 1600000\n")
+    assert group.read_s() == pytest.approx(3.5)
+
+
+def test_no_share_is_above_all_of_the_work() -> None:
+    """Bounds go crosswise, and a part that a coarser clock shows as more than the whole is all of it."""
+    assert share_of(Bounds(1.0, 2.0, 3.0), Bounds(4.0, 5.0, 8.0)) == Bounds(0.125, 0.4, 0.75)
+    assert share_of(Bounds(1.0, 2.1, 3.0), Bounds(0.0, 2.0, 4.0)) == Bounds(0.25, 1.0, 1.0)
+    assert share_of(Bounds(1.0, 2.0, 3.1), Bounds(3.0, 4.0, 5.0)) == Bounds(0.2, 0.5, 1.0)
 
 
 def test_a_control_group_that_ends_takes_the_share_with_it(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ai_energy_benchmarks.analysis.derived import derive
 from ai_energy_benchmarks.analysis.latency import Pool, pooled
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.analysis.trend import t_two_sided_p, trend
+from ai_energy_benchmarks.analysis.windows import IdlePower, idle_power
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from tests.factories import CPU, DRAM, GPU, OTHER_GPU, completion, failure, reading, step, trial
@@ -145,6 +146,13 @@ def test_bare_idle_and_baselines_of_other_devices_are_no_baseline():
     """Idle without the model, or of two boards where one is used, is not subtracted."""
     steps = [step("bare idle", reading()), step("resident idle", reading(), reading(OTHER_GPU))]
     assert component(summarise([trial(1, reading())], steps), "gpu").net_energy_j is None
+
+
+def test_bare_idle_that_saw_more_gpus_has_the_power_of_those_that_count():
+    """Before the model is loaded it is not known which GPUs count: 300 J of 10 s are the counted one's."""
+    steps = [step("bare idle", reading(GPU, 300), reading(OTHER_GPU, 500)), step("bare idle", reading(OTHER_GPU, 500))]
+    idle = idle_power(steps, ("gpu",), frozenset({GPU}), ("bare idle",))
+    assert idle == IdlePower(30.0, None)
 
 
 def test_a_component_missing_once_is_absent_with_the_meters_reason():

@@ -286,6 +286,17 @@ def test_a_component_lost_in_the_middle_of_the_run_fails(lost: Device):
     assert "it was unplugged" in found(judged, "energy").message
 
 
+def test_a_component_that_a_meter_saw_at_rest_alone_fails():
+    """Its meter worked under the model, but in none of the trials; before the model was loaded does not count."""
+    trials = [trial(number, reading(GPU), absent={"cpu": "rapl: gone"}) for number in (1, 2)]
+    judged = verdict(trials, [step("resident idle", reading(GPU, 20), reading(CPU, 20))])
+    assert (found(judged, "energy").level, found(judged, "energy").component) == ("FAIL", "cpu")
+    said = "CPU energy is missing, though a meter saw it in a part of the run: rapl: gone; fix: "
+    assert found(judged, "energy").message.startswith(said)
+    bare = verdict(trials, [step("bare idle", reading(GPU, 20), reading(CPU, 20))])
+    assert not [each for each in bare.findings if each.check == "energy"]
+
+
 def test_a_board_seen_before_the_model_is_not_missed():
     """The bare machine has boards; that this engine uses none is known only once it is there."""
     bare = step("bare idle", reading(GPU, 20), reading(CPU, 20))

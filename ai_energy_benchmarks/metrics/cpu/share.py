@@ -117,14 +117,14 @@ class CpuShareCollector:
         if absent is not None:
             note = f"no CPU share: {absent}"
             return Measurement(start.time_s, stop.time_s, (), component_notes={"cpu": (note,)})
-        low_s, own_s, high_s = self._watch.follow(self._watch.recipe(start, stop, 1.0)).bounds_j
-        if (doubt := self._watch.doubt(start, stop, own_s)) is not None:
+        own_s = self._watch.follow(self._watch.recipe(start, stop, 1.0)).bounds_j
+        if (doubt := self._watch.doubt(start, stop, own_s.best)) is not None:
             return Measurement(start.time_s, stop.time_s, (), component_notes={"cpu": (f"no CPU share: {doubt}",)})
-        least_s, busy_s, most_s = self._busy(start.time_s, stop.time_s)
-        if busy_s <= 0:
+        busy_s = self._busy(start.time_s, stop.time_s)
+        if busy_s.best <= 0:
             return Measurement(start.time_s, stop.time_s, ())
-        share = Bounds(low_s / most_s, min(1.0, own_s / busy_s), _at_most_one(high_s, least_s))
-        return Measurement(start.time_s, stop.time_s, (), shares=(WorkloadShare("cpu", share),))
+        share = WorkloadShare("cpu", share_of(own_s, busy_s))
+        return Measurement(start.time_s, stop.time_s, (), shares=(share,))
 
     def _busy(self, start_s: float, stop_s: float) -> Bounds:
         low_s, best_s, high_s = self._rise(self._machine_series, start_s, stop_s)
@@ -140,6 +140,14 @@ class CpuShareCollector:
 
     def notes(self) -> tuple[str, ...]:
         return self._watch.said()
+
+
+def share_of(own_s: Bounds, busy_s: Bounds) -> Bounds:
+    """The workload's part of the work of all processors, which is above zero.
+
+    At most all of it: the kernel counts the two by different clocks, so that a part can look larger than the whole.
+    """
+    return Bounds(own_s.low / busy_s.high, _at_most_one(own_s.best, busy_s.best), _at_most_one(own_s.high, busy_s.low))
 
 
 def _at_most_one(part: float, whole: float) -> float:
