@@ -3,7 +3,11 @@
 #
 #   scripts/mutation.sh [--sample 200] [--seed 1] [--report mutation.md]
 #
-# Works in a copy of the last commit. Uses cosmic-ray, in .venv-mutation; the tests run in .venv (make it by scripts/test.sh).
+#   --covering FILE   which tests run which line, measured by an earlier run (otherwise measured first, in minutes)
+#   --done FILE       what an interrupted run tried, to go on
+#
+# Works in a copy of the last commit, one mutant at a time. Uses cosmic-ray, in .venv-mutation; the tests run in .venv (make
+# it by scripts/test.sh). Half an hour to an hour on one core of a quiet machine.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -23,4 +27,4 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 git clone --quiet --shared "$root" "$copy/repository"
 cd "$copy/repository"
-"$tool/bin/python" scripts/mutation.py --python "$tests_python" --root "$root" "$@"
+"$tool/bin/python" scripts/mutation/mutants.py --python "$tests_python" --root "$root" "$@"
