@@ -30,7 +30,7 @@ def doctor(as_json: bool) -> None:
 
     console = Console(highlight=False)
     for part, lines in report.items():
-        print_states(console, part, map(_shown, lines))
+        print_states(console, part.replace("_", " "), map(_shown, lines))
 
 
 def _shown(line: Line) -> Shown:

@@ -40,6 +40,7 @@ class Environment:
         container: kind of container, if any.
         variables: environment variable that can change clocks, speed or which GPUs are used → its value, where set;
             launched engines inherit them, servers that ran already have their own.
+        image: ``NAME@DIGEST`` of the container image; None outside of containers that a study has started.
     """
 
     platform: str
@@ -58,6 +59,7 @@ class Environment:
     cgroup_cpus: float | None = None
     cuda_version: str | None = None
     variables: Mapping[str, str] = field(factory=dict)
+    image: str | None = None
 
 
 @frozen

@@ -13,6 +13,7 @@ from ai_energy_benchmarks.environment.lines import Line
 from ai_energy_benchmarks.environment.package_hints import package_hints
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
 from ai_energy_benchmarks.machine import hardware
+from ai_energy_benchmarks.machine.container_engines import engines_readiness
 
 
 @frozen
@@ -23,12 +24,14 @@ class DoctorReport:
         hardware: processor, memory, container and GPUs.
         meters: what can be seen of energy.
         engines: what can generate.
+        container_engines: what can run the cells of a study in containers.
         hints: packages that disturb one another.
     """
 
     hardware: tuple[Line, ...]
     meters: tuple[Line, ...]
     engines: tuple[Line, ...]
+    container_engines: tuple[Line, ...]
     hints: tuple[Line, ...]
 
 
@@ -43,6 +46,7 @@ def examine(root: Path = hardware.ROOT) -> DoctorReport:
         hardware=hardware_lines(root, boards),
         meters=member_lines("collectors", environment),
         engines=member_lines("backends", environment),
+        container_engines=container_lines(boards),
         hints=package_hints(boards),
     )
 
@@ -51,6 +55,12 @@ def member_lines(kind: registry.Kind, environment: Environment) -> tuple[Line, .
     """One line per member of the registry, plugins included."""
     found = ((name, registry.readiness(kind, name, environment)) for name in registry.names(kind))
     return tuple(Line(name, ready.state, ready.detail, ready.remedy) for name, ready in found)
+
+
+def container_lines(seen: Boards) -> tuple[Line, ...]:
+    """One line per container engine; a study needs one of them only where its file names a container."""
+    found = engines_readiness(gpus=bool(seen.boards))
+    return tuple(Line(name, ready.state, ready.detail, ready.remedy) for name, ready in found.items())
 
 
 def hardware_lines(root: Path, seen: Boards) -> tuple[Line, ...]:

@@ -36,4 +36,5 @@ def take_snapshot(root: Path = hardware.ROOT) -> Environment:
         cgroup_cpus=hardware.cgroup_cpus(root),
         cuda_version=seen.cuda_version,
         variables=software.variables(),
+        image=software.image(),
     )

@@ -28,6 +28,8 @@ VARIABLES = (
     *("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_LAUNCH_BLOCKING", "HSA_OVERRIDE_GFX_VERSION"),
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS", *openmp.VARIABLES, "VLLM_ATTENTION_BACKEND"),
 )
+# Which image this process runs in, as whoever started the container says: nothing inside shows it.
+IMAGE_VARIABLE = "AEB_CONTAINER_IMAGE"
 # A value with anything else in it, such as a path, is not repeated in a report.
 _PLAIN = re.compile(r"[\w.,:;%+=\[\] -]{0,200}")
 
@@ -40,6 +42,11 @@ def library_versions() -> dict[str, str]:
 def variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Name → value of those in ``VARIABLES`` that are set; only ``set`` where the value is no plain setting."""
     return {name: value if _PLAIN.fullmatch(value) else "set" for name in VARIABLES if (value := environ.get(name))}
+
+
+def image(environ: Mapping[str, str] = os.environ) -> str | None:
+    """``NAME@DIGEST`` of the container image that this process runs in, where a study has started it."""
+    return environ.get(IMAGE_VARIABLE) or None
 
 
 def package_version() -> str:

@@ -10,6 +10,8 @@ from ai_energy_benchmarks.config.user_defaults import SWITCH
 
 # A process of this package's own command, which ends when whoever started it does; the config follows.
 ATTENDED = ("ai_energy_benchmarks.cli.attended", "run", "-v")
+# In the environment of every process of one cell; a server that a cell launches has a mark of its own besides.
+MARK_VARIABLE = "AEB_CELL_MARK"
 # A process in which several cells run; the number of the descriptor that it reports to follows.
 SHARED = "ai_energy_benchmarks.cli.sharing"
 

@@ -77,7 +77,7 @@ def planned(study: Study) -> Expansion:
 
 def _unseen(study: Study, cells: Sequence[Cell], environment: Environment) -> Preflight:
     """Runners that were not asked anything."""
-    return Preflight(runners_of(study.config.execution.runners))
+    return Preflight(runners_of(study.config.execution.runners, has_gpus=bool(environment.boards)))
 
 
 def begin(study: Study, expansion: Expansion, environment: Environment, look: Look = _unseen) -> OpenStudy:

@@ -88,7 +88,7 @@ def look(study: Study, cells: Sequence[Cell], environment: Environment) -> Prefl
     except ConfigError as error:
         obstacles.append(Obstacle("", error.message, error.remedy or ""))
     engines = {cell.engine: None for cell in cells}
-    runners = runners_of(study.config.execution.runners)
+    runners = runners_of(study.config.execution.runners, has_gpus=bool(environment.boards))
     found = _Findings({}, {}, obstacles, [])
     for runner, some in _grouped({engine: runners.get(engine, PROCESS) for engine in engines}).items():
         _look_at(runner, some, _enquiry(study, cells, some, gpus), found)

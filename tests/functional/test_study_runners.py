@@ -13,6 +13,8 @@ import yaml
 from ai_energy_benchmarks.registry import PLUGINS_VARIABLE
 from ai_energy_benchmarks.study.locks import DIRECTORY_VARIABLE
 from ai_energy_benchmarks.study.manifest import read_manifest
+from tests.container_stand_in import DIGEST, IMAGE_ID, StandIn, values_of
+from tests.container_stand_in import install as install_engine
 from tests.fast_engine import QUICK, install
 from tests.functional.commands import Done, command
 from tests.unit.test_runners import HERE, ROOT, make_venv
@@ -99,3 +101,47 @@ def test_cells_of_a_block_share_a_process_of_their_venv(engines: Engines) -> Non
         settings = document["backend_info"]["settings"]
         shared.setdefault(attempt.runner["kind"], set()).add(settings["process"])
     assert {kind: len(processes) for kind, processes in shared.items()} == {"process": 1, "venv": 1}
+
+
+def in_containers(engines: Engines) -> StandIn:
+    """A stand-in for docker first on ``PATH``, in whose image is the venv."""
+    stand_in = install_engine(engines.directory / "docker", "docker", engines.venv / "bin" / "python")
+    engines.environment["PATH"] = os.pathsep.join([str(stand_in.bin), os.environ["PATH"]])
+    return stand_in
+
+
+def test_a_study_runs_an_engine_in_a_container(engines: Engines) -> None:
+    """By the image's own id; the report has the image with its digest, and nothing of the environment leaks into it."""
+    stand_in = in_containers(engines)
+    engines.environment["MY_SECRET"] = "hush-hush-hush"
+    file = engines.write({"container": "vllm:1", "variables": ["MY_SECRET"]})
+    done = engines.run("run", file)
+    assert (done.code, done.err) == (0, ""), done.out + done.err
+    attempt = read_manifest(engines.study).attempts[1]
+    assert attempt.runner == {
+        "kind": "container", "image": "vllm:1", "engine": "docker", "digest": DIGEST, "id": IMAGE_ID,
+    }  # fmt: skip
+    environment = engines.documents()["there"]["environment"]
+    assert environment["image"] == f"vllm:1@{DIGEST}"
+    assert environment["libraries"]["zeus"] == "1.0"
+    assert engines.documents()["here"]["environment"]["image"] is None
+    asked, ran = stand_in.calls("run")
+    assert f"{engines.study / attempt.directory}:{engines.study / attempt.directory}" in values_of(ran, "--volume")
+    assert "hush" not in stand_in.journal.read_text()
+    assert asked[-1] == "ai_energy_benchmarks.cli.handshake"
+    assert stand_in.calls("kill") == []
+
+
+def test_a_container_that_takes_too_long_is_killed(engines: Engines) -> None:
+    """Its command is no parent of what runs in it, so the engine is told to end it."""
+    stand_in = in_containers(engines)
+    file = engines.write({"container": "vllm:1"}, timeout_s=5)
+    study = yaml.safe_load(file.read_text())
+    study["sweep"] = {"backend.type": [THERE]}
+    study["base"]["backend"]["options"] = {"hangs": True}
+    file.write_text(yaml.safe_dump(study))
+    assert engines.run("run", file).code == 1
+    (attempt,) = read_manifest(engines.study).attempts
+    assert attempt.state == "timed out"
+    (killed,) = stand_in.calls("kill")
+    assert killed[1] == values_of(stand_in.calls("run")[-1], "--name")[0]

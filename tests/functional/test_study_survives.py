@@ -18,7 +18,7 @@ import yaml
 
 from ai_energy_benchmarks.machine.processes import processes
 from ai_energy_benchmarks.registry import PLUGINS_VARIABLE
-from ai_energy_benchmarks.study.executors.local import MARK_VARIABLE
+from ai_energy_benchmarks.study.commands import MARK_VARIABLE
 from ai_energy_benchmarks.study.locks import DIRECTORY_VARIABLE
 from ai_energy_benchmarks.study.manifest import MANIFEST_FILE, read_manifest
 from tests.fast_engine import QUICK, install

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks.errors import ReporterError
+from ai_energy_benchmarks.study.commands import MARK_VARIABLE
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun
-from ai_energy_benchmarks.study.executors.local import MARK_VARIABLE, LocalExecutor
+from ai_energy_benchmarks.study.executors.local import LocalExecutor
 from ai_energy_benchmarks.study.locks import DIRECTORY_VARIABLE, locked
 from ai_energy_benchmarks.study.stopping import StopRequests
 
@@ -86,7 +87,8 @@ def test_a_child_ends_when_its_study_is_killed(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
 from ai_energy_benchmarks.study.executors.base import CellRun
-from ai_energy_benchmarks.study.executors.local import MARK_VARIABLE, LocalExecutor
+from ai_energy_benchmarks.study.commands import MARK_VARIABLE
+from ai_energy_benchmarks.study.executors.local import LocalExecutor
 from ai_energy_benchmarks.study.stopping import StopRequests
 import sys
 child = "import os, sys; print(os.getpid(), flush=True); sys.stdin.read()"

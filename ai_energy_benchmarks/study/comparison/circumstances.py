@@ -77,6 +77,7 @@ _NAMED: tuple[tuple[str, Callable[[Mapping[str, object]], object]], ...] = (
     ("CPU", lambda document: block(document, "environment").get("cpu_model")),
     ("CPU governor", lambda document: block(document, "environment").get("cpu_governor")),
     ("container", lambda document: block(document, "environment").get("container")),
+    ("container image", lambda document: block(document, "environment").get("image")),
     ("platform", lambda document: block(document, "environment").get("platform")),
     ("ai_energy_benchmarks", lambda document: block(document, "environment").get("package_version")),
     ("meters", _meters),

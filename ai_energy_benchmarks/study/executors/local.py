@@ -15,11 +15,11 @@ from typing import IO
 from attrs import define, field
 
 from ai_energy_benchmarks.machine.launched import Launched
+from ai_energy_benchmarks.study.commands import MARK_VARIABLE
 from ai_energy_benchmarks.study.executors.base import STOPPED, CellEnd, CellRun, How, Stop
+from ai_energy_benchmarks.study.executors.outside import end_detached
 from ai_energy_benchmarks.study.executors.silence import Silence
 
-# In the environment of every process of one cell; a server that a cell launches has a mark of its own besides.
-MARK_VARIABLE = "AEB_CELL_MARK"
 # What a child reads as "finish the trial and stop"; the end of its standard input means "stop now".
 FINISH = b"finish\n"
 # How often a limit or a wish of the user is looked for; the end of a child is noticed at once.
@@ -81,6 +81,8 @@ class Child:
                 self.interrupt, how, reason = interrupt, "interrupted", STOPPED
             finally:
                 left = end(process, self._mark, self.grace_s)
+                if how != "exited" or process.returncode:  # else the container has ended with its command
+                    end_detached(self.cell.detached)
         if how == "exited" and left:
             reason = f"{left} processes that it had started were still running and were killed"
         if how == "exited" and self._asked and process.returncode:

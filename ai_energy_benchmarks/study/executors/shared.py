@@ -16,8 +16,9 @@ from types import TracebackType
 
 from attrs import define, field
 
+from ai_energy_benchmarks.study.commands import MARK_VARIABLE
 from ai_energy_benchmarks.study.executors.base import STOPPED, CellEnd, CellRun, How, Stop
-from ai_energy_benchmarks.study.executors.local import FINISH, LOOK_S, MARK_VARIABLE, Child, Exit, Limits, end, tell
+from ai_energy_benchmarks.study.executors.local import FINISH, LOOK_S, Child, Exit, Limits, end, tell
 
 _GRACE_S = 30.0
 

@@ -11,6 +11,7 @@ from attrs import define, field
 
 from ai_energy_benchmarks.machine.processes import cpu_time_s, tree
 from ai_energy_benchmarks.study.executors.base import CellRun
+from ai_energy_benchmarks.study.executors.outside import first_process
 
 # A process that uses less than this share of a processor, prints nothing and writes nothing does nothing.
 _BUSY_SHARE = 0.01
@@ -40,13 +41,17 @@ class Silence:
         quiet_s = now_s - self._since_s
         if quiet_s < limit_s:
             return False
-        if _processor_time_s(self.pid) - self._used_s >= _BUSY_SHARE * quiet_s:
+        if self._processor_time_s() - self._used_s >= _BUSY_SHARE * quiet_s:
             self._begin_again(now_s, traces)
             return False
         return True
 
     def _begin_again(self, now_s: float, traces: tuple[float, int]) -> None:
-        self._since_s, self._traces, self._used_s = now_s, traces, _processor_time_s(self.pid)
+        self._since_s, self._traces, self._used_s = now_s, traces, self._processor_time_s()
+
+    def _processor_time_s(self) -> float:
+        roots = {self.pid, first_process(self.cell.detached) or self.pid}
+        return sum(cpu_time_s(each) or 0.0 for each in tree(roots))
 
 
 def _traces(log: Path, directory: Path) -> tuple[float, int]:
@@ -66,7 +71,3 @@ def _under(directory: Path) -> Iterator[Path]:
     for folder, _, names in os.walk(directory):
         yield Path(folder)
         yield from (Path(folder, name) for name in names)
-
-
-def _processor_time_s(pid: int) -> float:
-    return sum(cpu_time_s(each) or 0.0 for each in tree([pid]))

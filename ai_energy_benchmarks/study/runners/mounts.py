@@ -1,0 +1,92 @@
+"""What of the host a container sees: every path is the same inside, so that configs and reports mean the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.text import yaml_text
+
+# Of the kernel: the container has its own.
+_KERNEL = ("/proc", "/sys", "/dev")
+
+
+@frozen
+class Mount:
+    """One path of the host.
+
+    Attributes:
+        target: where the container has it.
+        writable: whether it may change it.
+    """
+
+    source: str
+    target: str
+    writable: bool = False
+
+    def argument(self) -> str:
+        """``SOURCE:TARGET`` or ``SOURCE:TARGET:ro``, as all three engines read it."""
+        return f"{self.source}:{self.target}" if self.writable else f"{self.source}:{self.target}:ro"
+
+
+def same(path: Path, *, writable: bool = False) -> Mount:
+    """A path at its own place.
+
+    Raises:
+        ConfigError: it has a colon, which separates paths in the arguments of container engines.
+    """
+    whole = os.path.abspath(path)
+    if ":" in whole:
+        raise ConfigError(f"{whole} cannot be mounted into a container: it has a colon", remedy="rename it")
+    return Mount(whole, whole, writable)
+
+
+def mounts_of(config: str) -> Iterator[Mount]:
+    """The files and directories of this machine that a config names: model, dataset, options, recordings.
+
+    Args:
+        config: its text.
+
+    Raises:
+        ConfigError: one begins with ``~``, which is another directory in a container.
+    """
+    value = yaml_text.parse(config, "the config of a cell").value
+    for key, text in _texts(value):
+        if text.startswith("~"):
+            raise ConfigError(f"{key}: {text} is another path in a container", remedy="write the whole path")
+        if os.path.isabs(text) or os.sep in text or key in ("scenario.dataset_name", "backend.model"):
+            path = Path(text)
+            if not os.path.abspath(path).startswith(_KERNEL) and path.parent != path and _exists(path):
+                yield same(path)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long for a path, or with a NUL character
+        return False
+
+
+def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted key and text of every text in the blocks that name files."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if key or name in ("backend", "scenario", "metrics"):
+                yield from _texts(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item, key)
+    elif isinstance(value, str):
+        yield key, value
+
+
+def hub_home() -> Path:
+    """Where Hugging Face libraries keep models and the user's token (huggingface_hub, "Environment variables")."""
+    if home := os.environ.get("HF_HOME"):
+        return Path(home).expanduser()
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(cache) / "huggingface"
