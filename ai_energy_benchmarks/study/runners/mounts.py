@@ -9,10 +9,11 @@ from pathlib import Path
 from attrs import frozen
 
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.machine.processes import PROC
 from ai_energy_benchmarks.text import yaml_text
 
 # Of the kernel: the container has its own.
-_KERNEL = ("/proc", "/sys", "/dev")
+_KERNEL = (str(PROC), "/sys", "/dev")
 
 
 @frozen
