@@ -6,16 +6,21 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 
 from ai_energy_benchmarks.environment.boards import Boards
+from ai_energy_benchmarks.environment.conflicts import RequirementsOf, engine_conflicts, installed_requirements
 from ai_energy_benchmarks.environment.lines import Line
 from ai_energy_benchmarks.machine.packages import VersionOf, installed_version
 
 
-def package_hints(seen: Boards, version_of: VersionOf = installed_version) -> tuple[Line, ...]:
+def package_hints(
+    seen: Boards,
+    version_of: VersionOf = installed_version,
+    requirements_of: RequirementsOf = installed_requirements,
+) -> tuple[Line, ...]:
     """Packages that are installed and disturb a measurement."""
-    return tuple(_hints(seen, version_of))
+    return tuple(_hints(seen, version_of, requirements_of))
 
 
-def _hints(seen: Boards, version_of: VersionOf) -> Iterator[Line]:
+def _hints(seen: Boards, version_of: VersionOf, requirements_of: RequirementsOf) -> Iterator[Line]:
     if pynvml_shadows():
         yield Line(
             "pynvml",
@@ -31,13 +36,7 @@ def _hints(seen: Boards, version_of: VersionOf) -> Iterator[Line]:
             f"torch {torch} is a build without CUDA, so the {len(seen.boards)} NVIDIA GPU(s) stay idle",
             "pip install --force-reinstall torch from the index for your CUDA version (see pytorch.org)",
         )
-    if version_of("vllm") and version_of("tensorrt-llm"):
-        yield Line(
-            "vllm",
-            "limited",
-            "vllm and tensorrt-llm are both installed, but they need different versions of torch and transformers",
-            "keep each in a virtual environment of its own",
-        )
+    yield from engine_conflicts(version_of, requirements_of)
     if torch and version_of("transformers") and not version_of("accelerate"):
         yield Line(
             "accelerate",

@@ -23,12 +23,14 @@ class Package:
         names: the names under which it may be installed, the usual one first.
         extra: the extra of this package that installs it.
         lowest: the lowest version that works; any, if empty.
+        excludes: distributions that pin other versions of what it needs, so that both cannot share an environment.
     """
 
     module: str
     names: tuple[str, ...]
     extra: str
     lowest: str = ""
+    excludes: tuple[str, ...] = ()
 
     @property
     def install(self) -> str:
@@ -68,8 +70,16 @@ def packages_readiness(packages: Sequence[Package], version_of: VersionOf = inst
         if version_numbers(installed[1]) < version_numbers(package.lowest):
             old.append(f"{package.names[0]} {package.lowest}")
     if gaps:
-        return Readiness("missing", f"{' and '.join(gaps)} not installed", packages[0].install)
+        return Readiness("missing", f"{' and '.join(gaps)} not installed", _install_line(packages[0], version_of))
     if old:
         detail = f"{', '.join(present)}; at least {' and '.join(old)} is required"
         return Readiness("missing", detail, packages[0].install.replace("install", "install --upgrade"))
     return Readiness("ready", ", ".join(present))
+
+
+def _install_line(package: Package, version_of: VersionOf) -> str:
+    """The command that installs a distribution; next to one that it excludes it would break both."""
+    rival = next((name for name in package.excludes if version_of(name)), None)
+    if rival is None:
+        return package.install
+    return f"{package.install} in a virtual environment of its own, for {rival} is installed in this one"

