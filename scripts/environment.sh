@@ -97,3 +97,12 @@ prepare() {
     rmdir "$unfinished"
     say "installed in $((SECONDS - started)) s"
 }
+
+# prepare_rehearsal: what releases are tried with, twine and a local index, in an environment of its own.
+prepare_rehearsal() {
+    venv=${AEB_VENV:-$root/.venv-rehearsal}
+    "$venv/bin/python" -c 'import attrs, build, packaging, pypiserver, twine' 2>/dev/null && return
+    make_venv
+    say "build, twine and a local index"
+    pip_install attrs build packaging pypiserver twine
+}

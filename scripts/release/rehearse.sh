@@ -8,12 +8,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
-AEB_VENV=${AEB_VENV:-$root/.venv-rehearsal}
 source scripts/environment.sh
 
-if ! "$venv/bin/python" -c 'import attrs, build, packaging, pypiserver, twine' 2>/dev/null; then
-    make_venv
-    say "build, twine and a local index"
-    pip_install attrs build packaging pypiserver twine
-fi
+prepare_rehearsal
 exec "$venv/bin/python" scripts/release/rehearse.py

@@ -21,13 +21,30 @@ NAME = "ai_energy_benchmarks"
 TOOLS = {"pip", "setuptools", "wheel"}
 
 
+# Run by the interpreter that is inspected: its own packages, without those of a base environment. pip inspect would do,
+# but that of pip before 24.3 leaves out the field License-Expression.
+_READ = """
+import json, sysconfig
+from importlib.metadata import distributions
+
+places = list(dict.fromkeys(map(sysconfig.get_path, ("purelib", "platlib"))))
+fields = {"name": "Name", "version": "Version", "license": "License", "license_expression": "License-Expression"}
+lists = {"requires_dist": "Requires-Dist", "classifier": "Classifier"}
+found = {}
+for distribution in distributions(path=places):
+    data = distribution.metadata
+    entry = {key: data.get(name) for key, name in fields.items() if data.get(name)}
+    entry.update({key: data.get_all(name) for key, name in lists.items() if data.get_all(name)})
+    found.setdefault(entry["name"], entry)
+print(json.dumps(list(found.values())))
+"""
+
+
 def inspect(python: str) -> list[dict[str, Any]]:
-    """The metadata of every distribution that an interpreter sees, as ``pip inspect`` prints it."""
-    done = subprocess.run(
-        [python, "-m", "pip", "inspect", "--local", "--disable-pip-version-check"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return [each["metadata"] for each in json.loads(done.stdout)["installed"]]
+    """The metadata of every distribution that is installed for an interpreter."""
+    done = subprocess.run([python, "-I", "-c", _READ], capture_output=True, text=True, check=True)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
 
 
 def normal(name: str) -> str:
