@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -90,7 +91,9 @@ def try_extra(wheel: Path, python: str, extra: str, constraints: Sequence[str] =
 def _problem(command: Sequence[str | Path], cwd: Path | None = None) -> str | None:
     """What a program said last before it failed; None if it did not."""
     try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+        done = subprocess.run(
+            command, cwd=cwd, env=_environment(), capture_output=True, text=True, check=False, timeout=LIMIT_S
+        )
     except subprocess.TimeoutExpired:
         return f"not done after {LIMIT_S / 60:.0f} minutes"
     if done.returncode == 0:
@@ -98,6 +101,11 @@ def _problem(command: Sequence[str | Path], cwd: Path | None = None) -> str | No
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     errors = [line for line in lines if line.lstrip().lower().startswith("error")]
     return (errors or lines or [f"exit code {done.returncode}"])[-1].strip()
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without paths to packages, which pip would take for installed ones."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def _children_s() -> float:

@@ -307,6 +307,7 @@ def main() -> None:
     os.environ["AEB_REPOSITORY_URL"] = "https://example.org/rehearsal"
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ |= QUIET
+    os.environ.pop("PYTHONPATH", None)  # pip would take what lies there for installed
     table = Table()
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rehearsal-")))

@@ -19,37 +19,15 @@ import pytest
 import wheel_contents
 from packaging.requirements import Requirement
 
+from tests.project.built import build_wheel, tracked
+
 PACKAGE = "ai_energy_benchmarks"
-
-
-def tracked(root: Path) -> list[Path]:
-    """The files of the repository, new ones included, ignored ones not; relative to ``root``."""
-    listing = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=root, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return [Path(line) for line in listing.stdout.splitlines() if (root / line).is_file()]
 
 
 @pytest.fixture(scope="module")
 def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that build_wheel.sh makes from a copy of the repository, called from another directory."""
-    copy = tmp_path_factory.mktemp("a copy")
-    for path in tracked(root):
-        (copy / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(root / path, copy / path)
-    path_with_tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = os.environ | {
-        "PATH": path_with_tools,
-        "SOURCE_DATE_EPOCH": "1700000000",
-        "AEB_REPOSITORY_URL": "https://example.org/repository",
-    }
-    done = subprocess.run(
-        [copy / "build_wheel.sh"], cwd="/", env=environment, capture_output=True, text=True, timeout=280, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    [line] = done.stdout.splitlines()
-    return Path(line)
+    """The wheel of the working tree."""
+    return build_wheel(root, tmp_path_factory.mktemp("a copy"))
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +158,9 @@ def make_environment(directory: Path, *packages: str | Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
     python = directory / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]  # ours: a copy takes seconds
-    subprocess.run([*pip, *packages], check=True, capture_output=True)
+    # With a path to this repository pip would take the package for installed.
+    paths = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([*pip, *packages], check=True, capture_output=True, env=paths)
     return python
 
 
