@@ -230,6 +230,7 @@ def main() -> int:
                 ):
                     if options.only in (None, number):
                         kills.append(killer.kill(number, name, phase))
+                        print(f"{kind.name} {number}: {name} in {kills[-1].phase}", file=sys.stderr, flush=True)
                 usual = ", ".join(f"{phase} {seconds:.3f} s" for phase, seconds in killer.usual_s.items())
                 print(f"{kind.name}: {time.monotonic() - began_s:.0f} s; {usual}", flush=True)
             if options.json:

@@ -96,7 +96,8 @@ def _model_files(directory: Path) -> Path:
 def _program(directory: Path) -> Path:
     """In the place of an interpreter that has vLLM."""
     program = directory / "python"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} {_HERE / "server.py"} "$@"\n')
+    # The package starts servers with PYTHONSAFEPATH, so that what stands next to the script has to be named.
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={_HERE} exec {sys.executable} {_HERE / "server.py"} "$@"\n')
     program.chmod(0o755)
     return program
 
