@@ -11,7 +11,7 @@ import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, INCONCLUSIVE, REGRESSION
 from ai_energy_benchmarks.cli.logs import log_options
-from ai_energy_benchmarks.cli.streams import say
+from ai_energy_benchmarks.cli.streams import say_lines
 from ai_energy_benchmarks.domain.components import COMPONENTS
 
 _CODES = {None: DONE, "pass": DONE, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}
@@ -69,7 +69,7 @@ def compare(
     some run failed.
     """
     from ai_energy_benchmarks.results.writing import write_text
-    from ai_energy_benchmarks.safety.printable import printable
+    from ai_energy_benchmarks.safety.printable import one_line
     from ai_energy_benchmarks.study.comparison import words
     from ai_energy_benchmarks.study.comparison.comparing import compare as compare_runs
     from ai_energy_benchmarks.study.stored_runs import read_runs
@@ -98,9 +98,9 @@ def compare(
     if form == "json":
         text = json.dumps(words.plain(comparison), ensure_ascii=False, indent=2)
     else:
-        text = words.markdown(comparison) if form == "markdown" else printable("\n".join(words.lines(comparison)))
+        text = words.markdown(comparison) if form == "markdown" else "\n".join(map(one_line, words.lines(comparison)))
     if output is None:
-        say(text)
+        say_lines(text)
     else:
         write_text(output, f"{text}\n")
     return _CODES[comparison.decision]

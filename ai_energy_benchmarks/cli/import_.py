@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, VERDICT_FAILED
-from ai_energy_benchmarks.cli.streams import say
+from ai_energy_benchmarks.cli.streams import say, say_lines
 
 if TYPE_CHECKING:
     from ai_energy_benchmarks.domain.bounds import Bounds
@@ -101,4 +101,4 @@ def _show(imported: Imported) -> None:
         )
     heads = ("figure", "energy (J)", "J per output token", "mean power (W)", "counted")
     say("")
-    say(markdown(Table(heads, tuple(rows), "", frozenset({1, 2, 3}))).rstrip())
+    say_lines(markdown(Table(heads, tuple(rows), "", frozenset({1, 2, 3}))).rstrip())

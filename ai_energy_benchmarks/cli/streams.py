@@ -12,7 +12,7 @@ from typing import TextIO, cast
 
 import click
 
-from ai_energy_benchmarks.safety.printable import printable
+from ai_energy_benchmarks.safety.printable import one_line, printable
 from ai_energy_benchmarks.safety.secrets import blanked
 
 
@@ -62,11 +62,22 @@ _MARGIN = re.compile(r"\n(?=\S)")
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line without secrets and control characters, if anyone can still read it."""
+    """Print a line without secrets and control characters, if anyone can still read it.
+
+    An error may have several lines, of which only the first one begins at the margin. On standard output line ends
+    become spaces. So no text of a file or a server passes for a line of its own.
+    """
+    _echo(_MARGIN.sub("\n  ", printable(text)) if err else one_line(text), err=err)
+
+
+def say_lines(text: str) -> None:
+    """The same with several lines, for text whose lines were made here and hold none of another's line ends."""
+    _echo(printable(text), err=False)
+
+
+def _echo(shown: str, *, err: bool) -> None:
     try:
-        shown = printable(text)
-        # Only the first line of an error begins at the margin, so that no text in it passes for a line of its own.
-        click.echo(_MARGIN.sub("\n  ", shown) if err else shown, err=err)
+        click.echo(shown, err=err)
     except (OSError, ValueError):  # full, without a reader, or closed
         give_up(err=err)
 

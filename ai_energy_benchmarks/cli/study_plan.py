@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ai_energy_benchmarks.cli.logs import log_options
-from ai_energy_benchmarks.cli.streams import say
+from ai_energy_benchmarks.cli.streams import say, say_lines
 
 if TYPE_CHECKING:
     from ai_energy_benchmarks.study.file import Study
@@ -66,7 +66,7 @@ def show(study: Study, *, everything: bool = False) -> None:
     if preflight.obstacles:
         say("This machine cannot run it as it is:")
     for obstacle in preflight.obstacles:
-        say(textwrap.indent(str(obstacle), "  "))
+        say_lines(textwrap.indent(str(obstacle), "  "))
 
 
 def duration(seconds: float) -> str:

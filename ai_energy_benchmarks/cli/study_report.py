@@ -9,7 +9,7 @@ import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED
 from ai_energy_benchmarks.cli.logs import log_options
-from ai_energy_benchmarks.cli.streams import say
+from ai_energy_benchmarks.cli.streams import say_lines
 from ai_energy_benchmarks.domain.components import COMPONENTS
 
 
@@ -44,7 +44,7 @@ def report(
     Exit codes: 0 some cell is ranked, 1 none is, 2 the study cannot be read.
     """
     from ai_energy_benchmarks.results.writing import write_text
-    from ai_energy_benchmarks.safety.printable import printable
+    from ai_energy_benchmarks.safety.printable import one_line
     from ai_energy_benchmarks.study.answers import words
     from ai_energy_benchmarks.study.answers.answering import answer
 
@@ -54,9 +54,9 @@ def report(
     if form == "json":
         text = json.dumps(words.plain(answers), ensure_ascii=False, indent=2)
     else:
-        text = words.markdown(answers) if form == "markdown" else printable("\n".join(words.lines(answers)))
+        text = words.markdown(answers) if form == "markdown" else "\n".join(map(one_line, words.lines(answers)))
     if output is None:
-        say(text)
+        say_lines(text)
     else:
         write_text(output, f"{text}\n")
     return DONE if answers.ranked else RUN_FAILED

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import frozen
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
@@ -26,6 +26,7 @@ from ai_energy_benchmarks.results import units
 from ai_energy_benchmarks.safety.printable import one_line, printable
 
 _NARROWEST = 80
+_INDENT = "  "
 _STYLES: dict[Level, str] = {"FAIL": "bold red", "WARN": "yellow", "INFO": "cyan", "PASS": "green"}
 
 
@@ -57,10 +58,28 @@ class ConsoleReporter:
         return ()
 
 
+@frozen
+class Hanging:
+    """A text of which only the first line begins at the margin, where the lines of a report begin.
+
+    A name that is longer than the terminal is wide could otherwise break so that the rest passes for a verdict.
+    """
+
+    text: Text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        lines = self.text.wrap(console, options.max_width)
+        if len(lines) > 1:
+            lines = self.text.wrap(console, options.max_width - len(_INDENT))
+        yield lines[0]
+        for line in lines[1:]:
+            yield Text.assemble(_INDENT, line)
+
+
 def _parts(result: BenchmarkResult) -> Iterator[RenderableType]:
     summary = result.summary
-    yield Text(one_line(sentence(result)), style="bold")
-    yield Text(one_line(_headline(result)))
+    yield Hanging(Text(one_line(sentence(result)), style="bold"))
+    yield Hanging(Text(one_line(_headline(result))))
     yield _verdict(result.verdict)
     yield _findings(result)
     yield Text()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from attrs import frozen
 
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.stored_frames import read_frame
 
 if TYPE_CHECKING:
     import polars
@@ -54,8 +55,8 @@ def load_pictures(directory: Path) -> Pictures:
     import polars
 
     try:
-        timeline = polars.read_parquet(directory / TIMELINE_FILE)
-        requests = polars.read_parquet(directory / REQUESTS_FILE)
+        timeline = read_frame(directory / TIMELINE_FILE)
+        requests = read_frame(directory / REQUESTS_FILE)
         return pictures(timeline, requests)
     except (OSError, polars.exceptions.PolarsError) as error:
         raise ConfigError(

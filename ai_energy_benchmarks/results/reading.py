@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ai_energy_benchmarks.domain.result import SCHEMA_VERSION
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.run_directory import RUNS
-from ai_energy_benchmarks.safety.files import refuse_special
+from ai_energy_benchmarks.safety.files import files_below
+from ai_energy_benchmarks.text.json_text import read_json
 
 RESULT_FILE = "result.json"
 PAGE_FILE = "report.html"
@@ -37,7 +37,7 @@ def result_files(path: str | Path) -> tuple[Path, ...]:
         ConfigError: there is none.
     """
     place = Path(path)
-    files = _completed(sorted(place.rglob(RESULT_FILE))) if place.is_dir() else [place]
+    files = _completed(sorted(files_below(place, RESULT_FILE))) if place.is_dir() else [place]
     if not files:
         raise ConfigError(
             f"{place} holds no {RESULT_FILE}",
@@ -63,18 +63,17 @@ def load_document(file: Path) -> dict[str, Any]:
         ConfigError: the file cannot be read, or a newer version of this package wrote it.
     """
     try:
-        refuse_special(file)
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = read_json(file)
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror or error}", remedy=_REMEDY) from error
     except ValueError as error:
         raise ConfigError(f"{file} is not JSON: {error}", remedy="run the benchmark again") from error
     version = document.get("schema_version") if isinstance(document, dict) else None
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+    if not isinstance(document, dict) or not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ConfigError(f"{file} is not a report document: its schema_version is {version!r}")
     if version > SCHEMA_VERSION:
         raise ConfigError(
             f"{file} has schema_version {version}; this package knows versions up to {SCHEMA_VERSION}",
             remedy="pip install --upgrade ai_energy_benchmarks",
         )
-    return dict(document)
+    return document

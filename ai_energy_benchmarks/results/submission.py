@@ -104,7 +104,8 @@ def _changed(directory: Path) -> Iterator[str]:
     file = directory / SUMS_FILE
     if not file.is_file():
         raise ConfigError(f"{directory} has no {SUMS_FILE}", remedy="give a directory that submit wrote")
-    sums = dict(line.split("  ", 1)[::-1] for line in file.read_text(encoding="utf-8").splitlines() if "  " in line)
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    sums = dict(line.split("  ", 1)[::-1] for line in lines if "  " in line)
     for name in NEEDED:
         if name not in sums:
             yield f"{name} is not among the hashes"

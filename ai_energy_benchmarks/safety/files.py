@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -35,3 +37,13 @@ def refuse_special(path: Path) -> None:
     """
     if (kind := special_kind(path)) is not None:
         raise OSError(errno.EINVAL, f"it is {kind}, which may never end", str(path))
+
+
+def files_below(directory: Path, name: str) -> Iterator[Path]:
+    """Whatever has this name in a directory and those below it.
+
+    Runs may go on there meanwhile: a directory that is removed while it is looked at has no such file.
+    """
+    for folder, _, names in os.walk(directory):
+        if name in names:
+            yield Path(folder, name)

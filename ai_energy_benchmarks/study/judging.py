@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from attrs import frozen
 from ai_energy_benchmarks.results.reading import RESULT_FILE
 from ai_energy_benchmarks.study.executors.base import CellEnd
 from ai_energy_benchmarks.study.manifest import CellState
+from ai_energy_benchmarks.text.json_text import read_json
 
 _INTERRUPTED = (130, 143, 129)  # the exit codes of `run` after SIGINT, SIGTERM and SIGHUP
 
@@ -41,7 +41,7 @@ def judge(end: CellEnd) -> Judgement:
 def completed_document(directory: Path) -> Mapping[str, object] | None:
     """The report of a run that came to its end; None where there is none."""
     try:
-        document = json.loads((directory / RESULT_FILE).read_text(encoding="utf-8"))
+        document = read_json(directory / RESULT_FILE)
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) and document.get("ending") == "completed" else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+# In the year 5138; what is larger is in milliseconds or is no time at all.
+_LATEST_S = 1e11
 # Those of nvidia-smi, with and without milliseconds.
 _FORMS = ("%Y/%m/%d %H:%M:%S.%f", "%Y/%m/%d %H:%M:%S")
 
@@ -17,7 +19,8 @@ def unix_seconds(text: str) -> float | None:
         None if it is no time.
     """
     try:
-        return float(text)
+        seconds = float(text)
+        return seconds if abs(seconds) <= _LATEST_S else None  # which not-a-number is not either
     except ValueError:
         pass
     for form in _FORMS:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from itertools import count
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from ai_energy_benchmarks.cli.streams import say
+from ai_energy_benchmarks.reporters.console import ConsoleReporter
 from ai_energy_benchmarks.results.scores import read_scores
 from ai_energy_benchmarks.safety.cells import guarded, unguarded
 from ai_energy_benchmarks.study.master_table import failed_row, write_master
 from ai_energy_benchmarks.study.model_list import read_model_list
+from tests.factories import result
 from tests.functional.commands import command
 from tests.servers import Exchange, delta, running, usage
 from tests.unit.test_contract_batch import HEADER
@@ -32,6 +37,23 @@ def assert_tame(text: str, *, verdicts: int = 1) -> None:
     assert [char for char in text if not char.isprintable() and char != "\n"] == []
     assert sum(line.lstrip().startswith("Verdict:") for line in text.splitlines()) <= verdicts
     assert not any(line.startswith("Verdict: PASS") for line in text.splitlines())
+
+
+def test_a_line_on_standard_output_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever text of a file or a server stands in it."""
+    say(f"note: {EVIL}")
+    assert_tame(capsys.readouterr().out, verdicts=0)
+
+
+def test_a_name_that_is_wider_than_the_terminal_forges_no_line() -> None:
+    """What is broken off from the name is indented, however many spaces precede it."""
+    stream = io.StringIO()
+    name = f"name{' ' * 74}Verdict: PASS {' ' * 66}Verdict: PASS"
+    report = result(name=name)
+    ConsoleReporter(Console(file=stream, width=80)).report(report)
+    lines = stream.getvalue().splitlines()
+    assert sum(line.startswith("Verdict:") for line in lines) == 1  # its own
+    assert any(line.startswith("  Verdict: PASS") for line in lines)
 
 
 def test_a_server_reaches_neither_the_terminal_nor_the_log(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.text.json_text import read_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -131,7 +131,7 @@ def _listed(value: object) -> list[object]:
 
 def _config(directory: Path) -> Mapping[str, object]:
     try:
-        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        config = read_json(directory / "config.json")
     except (OSError, ValueError):
         return {}  # loading the model says what is wrong with the file
     return config if isinstance(config, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from ai_energy_benchmarks.backends.base import BackendSettings
 from ai_energy_benchmarks.backends.model.files import name_problems
 from ai_energy_benchmarks.backends.model.hub import cached_snapshot
 from ai_energy_benchmarks.domain.prompts import Generation
+from ai_energy_benchmarks.text.json_text import read_json
 
 # transformers calls both max_position_embeddings once the config is loaded (``attribute_map`` of its GPT-2).
 _KEYS = ("max_position_embeddings", "n_positions")
@@ -66,7 +66,7 @@ def directory_at_hand(model: str, revision: str | None = None) -> Path | None:
 def read_config(directory: Path) -> Mapping[str, object] | None:
     """The config.json of a directory; None where it is missing or no JSON object."""
     try:
-        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        config = read_json(directory / "config.json")
     except (OSError, ValueError):
         return None
     return config if isinstance(config, dict) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from ai_energy_benchmarks.backends.visible_gpus import too_few_gpus
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.prompts import Batch, Generation
 from ai_energy_benchmarks.machine.packages import Package
+from ai_energy_benchmarks.text.json_text import read_json
 
 if TYPE_CHECKING:
     from tensorrt_llm import LLM, SamplingParams
@@ -159,7 +159,7 @@ def _quantization(directory: Path) -> str | None:
 def _positions(directory: Path) -> int | None:
     """The longest sequence that the model's own config allows; None if it does not say."""
     try:
-        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        config = read_json(directory / "config.json")
     except (OSError, ValueError):
         return None
     found = config.get("max_position_embeddings") if isinstance(config, dict) else None

@@ -10,6 +10,7 @@ from ai_energy_benchmarks.domain.statistics import estimate
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.foreign.imported import Imported, ImportedFigure, judged
+from ai_energy_benchmarks.results.foreign.numbers import number
 
 SOURCE = "optimum-benchmark report"
 _COMPONENTS = ("gpu", "cpu", "ram")
@@ -39,12 +40,12 @@ def read_report(document: Mapping[str, object]) -> Imported:
             factor = _factor(name, energy)
             measures = [measure for measure in phase.get("measures") or () if isinstance(measure, Mapping)]
             bad = dict(_bad(measures))
-            findings += [Finding("FAIL", "measures", f"{name}: measure {number}: {why}") for number, why in bad.items()]
+            findings += [Finding("FAIL", "measures", f"{name}: measure {place}: {why}") for place, why in bad.items()]
             findings += _sums(name, measures)
-            good = [measure for number, measure in enumerate(measures, start=1) if number not in bad]
+            good = [measure for place, measure in enumerate(measures, start=1) if place not in bad]
             for component in _COMPONENTS:
-                values = [value * factor for measure in good if (value := _number(measure.get(component)))]
-                published = _number(energy.get(component))
+                values = [value * factor for measure in good if (value := number(measure.get(component)))]
+                published = number(energy.get(component))
                 whole = None if measures or published is None else published * factor
                 figures.append(_figure(f"{name} {component}", values, whole))
                 if measures and _usual(measures, component) is None:
@@ -64,40 +65,38 @@ def _factor(phase: str, energy: Mapping[str, object]) -> float:
 
 def _bad(measures: Sequence[Mapping[str, object]]) -> Iterator[tuple[int, str]]:
     """Numbers (from 1) of the measures that cannot be the energy of one pass, with the reason."""
-    for number, measure in enumerate(measures, start=1):
-        values = {component: _number(measure.get(component)) for component in _COMPONENTS}
+    for place, measure in enumerate(measures, start=1):
+        values = {component: number(measure.get(component)) for component in _COMPONENTS}
         unit = measure.get("unit", "")
         for component, value in values.items():
             usual = _usual(measures, component)
             if value is None:
-                yield number, f"{component} has no number"
+                yield place, f"{component} has no number"
             elif value < 0:
-                yield number, f"{component} is {value:.3f} {unit}, and energy is never negative"
+                yield place, f"{component} is {value:.3f} {unit}, and energy is never negative"
             elif value == 0 and usual:
-                yield number, f"{component} is 0, where the others are about {usual:.3g} {unit}"
+                yield place, f"{component} is 0, where the others are about {usual:.3g} {unit}"
             elif usual and not _LEAST * usual <= value <= _MOST * usual:
-                yield number, f"{component} is {value:.3f} {unit}, {value / usual:.2f} times the median"
+                yield place, f"{component} is {value:.3f} {unit}, {value / usual:.2f} times the median"
             else:
                 continue
             break  # one reason a measure
 
 
 def _usual(measures: Sequence[Mapping[str, object]], component: str) -> float | None:
-    positive = [value for measure in measures if (value := _number(measure.get(component))) is not None and value > 0]
+    positive = [value for measure in measures if (value := number(measure.get(component))) is not None and value > 0]
     return median(positive) if positive else None
 
 
 def _sums(phase: str, measures: Sequence[Mapping[str, object]]) -> Iterator[Finding]:
-    for number, measure in enumerate(measures, start=1):
-        parts = [_number(measure.get(component)) for component in _COMPONENTS]
-        total = _number(measure.get("total"))
+    for place, measure in enumerate(measures, start=1):
+        parts = [number(measure.get(component)) for component in _COMPONENTS]
+        total = number(measure.get("total"))
         if total is None or any(part is None for part in parts):
             continue
         whole = sum(part for part in parts if part is not None)
         if abs(whole - total) > _SUM_TOLERANCE * max(abs(whole), abs(total), 1e-12):
-            yield Finding(
-                "WARN", "sums", f"{phase}: measure {number}: the parts are {whole:.6g}, the total {total:.6g}"
-            )
+            yield Finding("WARN", "sums", f"{phase}: measure {place}: the parts are {whole:.6g}, the total {total:.6g}")
 
 
 def _figure(name: str, values: Sequence[float], published_j: float | None) -> ImportedFigure:
@@ -116,8 +115,8 @@ def _shift(
     phase: str, component: str, energy: Mapping[str, object], good: Sequence[Mapping[str, object]]
 ) -> Iterator[Finding]:
     """How far the published mean is from that of the good measures."""
-    values = [value for measure in good if (value := _number(measure.get(component))) is not None]
-    published = _number(energy.get(component))
+    values = [value for measure in good if (value := number(measure.get(component))) is not None]
+    published = number(energy.get(component))
     if not values or published is None or not fmean(values):
         return
     shift = published / fmean(values) - 1
@@ -126,7 +125,3 @@ def _shift(
         yield Finding(
             "FAIL", "mean", f"{phase}: the published mean of {component} is {100 * abs(shift):.1f} % too {where}"
         )
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

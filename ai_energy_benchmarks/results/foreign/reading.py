@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from ai_energy_benchmarks.results.foreign.imported import Imported, judged
 from ai_energy_benchmarks.results.foreign.power_logs import read_power_log
 from ai_energy_benchmarks.results.foreign.requests import ForeignLoad, read_aiperf
 from ai_energy_benchmarks.results.foreign.windows import energy_of_window
+from ai_energy_benchmarks.safety.files import refuse_special
+from ai_energy_benchmarks.text.json_text import read_json
 
 
 def read_foreign(
@@ -30,8 +31,10 @@ def read_foreign(
         gpus: of a power log, those that count.
 
     Raises:
-        ConfigError: the file is of no known kind, or a power log has no window.
+        ConfigError: the file is of no known kind, cannot be read, or is a power log without a window.
     """
+    for file in (path, *([requests] if requests is not None else ())):
+        _refuse_special(file)
     document = _json(path)
     if optimum.is_report(document):
         assert isinstance(document, dict)
@@ -72,12 +75,19 @@ def _of_log(
     return judged(imported.source, imported.figures, (*imported.findings[:-1], *load.findings)) if load else imported
 
 
+def _refuse_special(path: Path) -> None:
+    try:
+        refuse_special(path)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", remedy="give a file") from error
+
+
 def _json(path: Path) -> object:
     """The document of a JSON file; None for a file of another kind."""
     if path.suffix.lower() != ".json":
         return None
     try:
-        document: object = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read {path}: {error}", remedy="give a whole JSON file") from error
     return document if document is not None else {}

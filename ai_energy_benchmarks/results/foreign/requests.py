@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.foreign.numbers import number
+from ai_energy_benchmarks.text.json_text import parsed
 
 _NS = 1e-9
+_LATEST_NS = 10**19
 
 
 @frozen
@@ -35,22 +38,22 @@ def read_aiperf(path: Path) -> ForeignLoad:
         ConfigError: the file cannot be read, or holds no finished request of the profiling phase.
     """
     starts, stops, tokens, failed, uncounted = [], [], 0, 0, 0
-    for number, line in enumerate(_lines(path), start=1):
-        record = _record(path, number, line)
+    for place, line in enumerate(_lines(path), start=1):
+        record = _record(path, place, line)
         metadata, metrics = record.get("metadata"), record.get("metrics")
         if not isinstance(metadata, dict) or not isinstance(metrics, dict):
             raise ConfigError(
-                f"{path}, line {number}: no metadata and metrics", remedy="give aiperf's profile_export.jsonl"
+                f"{path}, line {place}: no metadata and metrics", remedy="give aiperf's profile_export.jsonl"
             )
         if metadata.get("benchmark_phase", metadata.get("credit_phase", "profiling")) != "profiling":
             continue
-        start, stop = metadata.get("request_start_ns"), metadata.get("request_end_ns")
-        if not isinstance(start, int) or not isinstance(stop, int):
+        start, stop = (_seconds(metadata.get(name)) for name in ("request_start_ns", "request_end_ns"))
+        if start is None or stop is None:
             raise ConfigError(
-                f"{path}, line {number}: no request_start_ns and request_end_ns", remedy="use aiperf 0.2 or newer"
+                f"{path}, line {place}: no request_start_ns and request_end_ns", remedy="use aiperf 0.2 or newer"
             )
-        starts.append(start * _NS)
-        stops.append(stop * _NS)
+        starts.append(start)
+        stops.append(stop)
         if record.get("error") or metadata.get("was_cancelled"):
             failed += 1
         elif (count := _count(metrics)) is None:
@@ -69,19 +72,25 @@ def read_aiperf(path: Path) -> ForeignLoad:
     return ForeignLoad(min(starts), max(stops), None if uncounted else tokens, tuple(findings))
 
 
-def _lines(path: Path) -> list[str]:
+def _seconds(value: object) -> float | None:
+    """Unix seconds of a whole number of nanoseconds, which has 19 digits until the year 2286."""
+    return value * _NS if isinstance(value, int) and 0 <= value < _LATEST_NS else None
+
+
+def _lines(path: Path) -> Iterator[str]:
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        with path.open(encoding="utf-8") as file:
+            yield from (line for line in file if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}", remedy="give aiperf's profile_export.jsonl") from error
 
 
-def _record(path: Path, number: int, line: str) -> dict[str, object]:
+def _record(path: Path, place: int, line: str) -> dict[str, object]:
     try:
-        record = json.loads(line)
+        record = parsed(line)
     except ValueError as error:
         raise ConfigError(
-            f"{path}, line {number} is not JSON: {error}", remedy="give a file that was written to its end"
+            f"{path}, line {place} is not JSON: {error}", remedy="give a file that was written to its end"
         ) from error
     return record if isinstance(record, dict) else {}
 
@@ -90,7 +99,7 @@ def _count(metrics: dict[str, object]) -> int | None:
     """Output tokens, the thinking among them: aiperf's sequence length has both, its token count has not."""
     for name in ("output_sequence_length", "output_token_count"):
         metric = metrics.get(name)
-        value = metric.get("value") if isinstance(metric, dict) else None
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = number(metric.get("value")) if isinstance(metric, dict) else None
+        if value is not None and value >= 0:
             return int(value)
     return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.foreign.imported import Imported, ImportedFigure, judged
+from ai_energy_benchmarks.results.foreign.numbers import number
 from ai_energy_benchmarks.results.units import J_PER_WH
 
 OLDER, ML_ENERGY = "ai_energy_benchmarks 0.0.x CSV", "ML.ENERGY rows"
@@ -30,7 +30,10 @@ _TOLERANCE = 0.05
 def is_older_csv(path: Path) -> bool:
     """Whether the heads are those that version 0.0.x wrote."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        heads = next(csv.reader(file), [])
+        try:
+            heads = next(csv.reader(file), [])
+        except csv.Error:  # a cell that is longer than any of that version's
+            return False
     return any(head in _OLDER_ENERGIES for head in heads)
 
 
@@ -46,19 +49,19 @@ def read_older_csv(path: Path) -> Imported:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"cannot read {path}: {error}", remedy="give the CSV file of a run") from error
     heads, findings, figures = rows[0], [], []
-    for number, row in enumerate(rows[1:], start=2):
+    for line, row in enumerate(rows[1:], start=2):
         if len(row) != len(heads):
-            message = f"line {number} has {len(row)} cells under {len(heads)} heads: another version wrote it"
+            message = f"line {line} has {len(row)} cells under {len(heads)} heads: another version wrote it"
             findings.append(Finding("FAIL", "columns", message))
             continue
         cells = dict(zip(heads, row, strict=True))
-        tokens = _number(cells.get(_TOKENS))
-        duration_s = _number(cells.get("energy_duration_seconds") or cells.get("summary_total_duration_seconds"))
+        tokens = number(cells.get(_TOKENS))
+        duration_s = number(cells.get("energy_duration_seconds") or cells.get("summary_total_duration_seconds"))
         for name in _OLDER_ENERGIES:
-            energy_wh = _number(cells.get(name))
+            energy_wh = number(cells.get(name))
             if energy_wh is None:
                 continue
-            label = f"line {number} {name.removeprefix('energy_').removesuffix('_wh')}"
+            label = f"line {line} {name.removeprefix('energy_').removesuffix('_wh')}"
             if energy_wh <= 0:
                 why = "0.0.x wrote 0 where no meter saw it" if energy_wh == 0 else "energy is never negative"
                 findings.append(Finding("FAIL", "energy", f"{label} is {energy_wh:g} Wh: {why}"))
@@ -82,7 +85,7 @@ def read_ml_energy(document: object) -> Imported:
     for row in _rows(document):
         label = " ".join(str(row[key]) for key in ("model_id", "task", "gpu_model", "max_num_seqs") if key in row)
         per_token, power, throughput = (
-            _number(row.get(key))
+            number(row.get(key))
             for key in ("energy_per_token_joules", "avg_power_watts", "output_throughput_tokens_per_sec")
         )
         if per_token is None or per_token <= 0:
@@ -105,11 +108,3 @@ def _rows(document: object) -> Iterator[Mapping[str, object]]:
     for row in rows if isinstance(rows, list) else ():
         if isinstance(row, Mapping) and "energy_per_token_joules" in row:
             yield row
-
-
-def _number(value: object) -> float | None:
-    try:
-        number = float(str(value))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

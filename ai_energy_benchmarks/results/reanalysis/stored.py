@@ -28,6 +28,8 @@ from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
 from ai_energy_benchmarks.results.request_columns import outcome
 from ai_energy_benchmarks.results.requests import FILLERS_FILE
 from ai_energy_benchmarks.results.run_id import run_id_of, without_run_id
+from ai_energy_benchmarks.results.stored_frames import read_frame
+from ai_energy_benchmarks.safety.files import refuse_special
 
 if TYPE_CHECKING:
     import polars
@@ -129,6 +131,7 @@ def _one_run(directory: Path, ids: Mapping[str, set[str | None]]) -> str:
 
 def _text(file: Path) -> str:
     try:
+        refuse_special(file)
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {file}: {error}", remedy=_REMEDY) from error
@@ -138,7 +141,7 @@ def _table(file: Path, needed: str) -> polars.DataFrame:
     import polars
 
     try:
-        frame = polars.read_parquet(file, glob=False)
+        frame = read_frame(file)
     except (OSError, polars.exceptions.PolarsError) as error:
         raise ConfigError(f"cannot read {file}: {error}", remedy=_REMEDY) from error
     if needed not in frame.columns:

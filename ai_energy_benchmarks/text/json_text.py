@@ -1,0 +1,40 @@
+"""JSON of files that anyone may have written: nested without end, larger than the memory, or a pipe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ai_energy_benchmarks.safety.files import refuse_special
+
+# A report document has some 10 kB and 1 kB a trial, and a report of optimum-benchmark some MB; parsed, JSON takes up to
+# ten times its size in memory.
+LARGEST_JSON_BYTES = 256 * 10**6
+
+
+def parsed(text: str | bytes) -> object:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: it is none, or it is nested deeper than Python follows.
+    """
+    try:
+        value: object = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return value
+
+
+def read_json(file: Path) -> object:
+    """The value of a JSON file.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe or a device.
+        ValueError: it is not JSON in UTF-8, is nested deeper than Python follows, or is larger than any such file.
+    """
+    refuse_special(file)
+    with file.open("rb") as opened:
+        content = opened.read(LARGEST_JSON_BYTES + 1)
+    if len(content) > LARGEST_JSON_BYTES:
+        raise ValueError(f"it has more than {LARGEST_JSON_BYTES / 1e6:g} MB")
+    return parsed(content.decode("utf-8"))

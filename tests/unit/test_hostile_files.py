@@ -1,0 +1,185 @@
+"""Files that anyone may have written are read or refused in one error: pipes, deep nesting, numbers without bound."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from ai_energy_benchmarks.backends.model.context import read_config
+from ai_energy_benchmarks.config.model import ReporterConfig
+from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.foreign.reading import read_foreign
+from ai_energy_benchmarks.results.pictures import load_pictures
+from ai_energy_benchmarks.results.reading import load_document, result_files
+from ai_energy_benchmarks.results.reanalysis.recompute import reanalyse
+from ai_energy_benchmarks.results.submission import verify
+from ai_energy_benchmarks.study.judging import completed_document
+from ai_energy_benchmarks.study.view import open_result
+from ai_energy_benchmarks.text import json_text
+from ai_energy_benchmarks.text.moments import unix_seconds
+from tests.unit.test_runner_order import Bench, config
+
+DEEP = '{"a":' * 100_000 + "1" + "}" * 100_000
+LOG = "timestamp,index,power.draw\n" + "".join(f"{second},0,100\n" for second in range(1, 10))
+RECORD = (
+    '{{"metadata": {{"request_start_ns": {start}, "request_end_ns": {end}}}, '
+    '"metrics": {{"output_sequence_length": {{"value": {count}}}}}}}\n'
+)
+
+
+def saved(directory: Path) -> Path:
+    """A result on fakes with all its files."""
+    wanted = evolve(
+        config(), output_dir=directory / "result", reporters=tuple(map(ReporterConfig, ("json", "parquet")))
+    )
+    bench = Bench(wanted)
+    bench.runner._reporters = None
+    bench.runner.run()
+    return directory / "result"
+
+
+def written(file: Path, text: str) -> Path:
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes as files here")
+@pytest.mark.parametrize("name", ["report.json", "log.csv", "log"])
+def test_a_pipe_is_refused(tmp_path: Path, name: str) -> None:
+    """As the file to import and as the requests beside it; nothing waits for a writer."""
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ConfigError, match="it is a pipe"):
+        read_foreign(tmp_path / name)
+    with pytest.raises(ConfigError, match="it is a pipe"):
+        read_foreign(written(tmp_path / "power.csv", LOG), requests=tmp_path / name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /dev/zero")
+def test_a_device_is_refused() -> None:
+    """It has no end."""
+    with pytest.raises(ConfigError, match="it is a device"):
+        read_foreign(Path("/dev/zero"))
+
+
+def test_deep_nesting_is_one_error(tmp_path: Path) -> None:
+    """Wherever JSON is read: reports of other tools, requests, documents, configs of models."""
+    deep = written(tmp_path / "result.json", DEEP)
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        read_foreign(deep)
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        read_foreign(written(tmp_path / "power.csv", LOG), requests=deep)
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        load_document(deep)
+    assert completed_document(tmp_path) is None
+    written(tmp_path / "config.json", DEEP)
+    assert read_config(tmp_path) is None
+
+
+def test_json_that_is_larger_than_any_report_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is parsed, which takes ten times its size."""
+    monkeypatch.setattr(json_text, "LARGEST_JSON_BYTES", 1000)
+    with pytest.raises(ConfigError, match="it has more than"):
+        load_document(written(tmp_path / "result.json", json.dumps("x" * 1000)))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f'timestamp,index,power.draw\n"{"x" * 99_000}\n{"x" * 99_000}",0,1\n', "field larger than field limit"),
+        ("x" * 200_000, "a line of more than 100,000 characters"),
+        ("timestamp,index,power.draw\n1,0,1e308\n", "'1e308' is not a power"),
+        ("timestamp,index,power.draw\n1e300,0,1\n", "'1e300' is not a time"),
+        ("timestamp,index,power.draw\nnan,0,1\n", "'nan' is not a time"),
+    ],
+)
+def test_a_log_that_no_tool_wrote_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    """By what is wrong with it."""
+    with pytest.raises(ConfigError, match=reason):
+        read_foreign(written(tmp_path / "log.csv", text))
+
+
+def test_a_row_with_numbers_that_nothing_has_gives_no_figure(tmp_path: Path) -> None:
+    """In CSV files of 0.0.x, where it once overflowed in joules."""
+    file = written(tmp_path / "old.csv", "energy_energy_wh,summary_total_completion_tokens\n1e305,1\n2,1\n")
+    assert [figure.name for figure in read_foreign(file).figures] == ["line 3 energy"]
+
+
+@pytest.mark.parametrize("count", ["1e400", "NaN", "-5", '"x"', "true"])
+def test_a_count_that_is_none_leaves_the_tokens_unknown(tmp_path: Path, count: str) -> None:
+    """As one that is missing."""
+    record = RECORD.format(start=2 * 10**9, end=7 * 10**9, count=count)
+    imported = read_foreign(
+        written(tmp_path / "log.csv", LOG), requests=written(tmp_path / "profile_export.jsonl", record)
+    )
+    assert "1 requests have no count of output tokens" in {finding.message for finding in imported.findings}
+    assert all(figure.output_tokens is None for figure in imported.figures)
+
+
+def test_a_time_of_hundreds_of_digits_is_none(tmp_path: Path) -> None:
+    """It is no whole number of nanoseconds of this age."""
+    record = RECORD.format(start=10**400, end=10**400, count=1)
+    with pytest.raises(ConfigError, match="no request_start_ns and request_end_ns"):
+        read_foreign(written(tmp_path / "log.csv", LOG), requests=written(tmp_path / "r.jsonl", record))
+
+
+def test_times_are_finite() -> None:
+    """As numbers too."""
+    assert [unix_seconds(text) for text in ("nan", "inf", "1e400", "12.5")] == [None, None, None, 12.5]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes as files here")
+@pytest.mark.parametrize("name", ["requests.parquet", "timeline.parquet", "config.yaml"])
+def test_a_pipe_in_a_result_is_refused(tmp_path: Path, name: str) -> None:
+    """By whoever recomputes it, draws it or opens it in a notebook."""
+    result = saved(tmp_path)
+    (result / name).unlink()
+    os.mkfifo(result / name)
+    with pytest.raises(ConfigError, match=f"{name}.*it is a pipe|it is a pipe.*{name}"):
+        reanalyse(result)
+    if name != "config.yaml":
+        with pytest.raises(ConfigError, match="it is a pipe"):
+            load_pictures(result)
+        with pytest.raises(ConfigError, match="it is a pipe"):
+            open_result(result)
+
+
+def test_a_damaged_table_is_one_error(tmp_path: Path) -> None:
+    """Also where the frame library ends with what is no ``Exception``."""
+    result = saved(tmp_path)
+    whole, refused = (result / "requests.parquet").read_bytes(), 0
+    for place in range(4, len(whole), 97):
+        damaged = bytes([*whole[:place], whole[place] ^ 0x55, *whole[place + 1 :]])
+        (result / "requests.parquet").write_bytes(damaged)
+        try:
+            load_pictures(result)
+        except ConfigError:
+            refused += 1
+    assert refused
+
+
+def test_hashes_that_are_no_text_fit_no_file(tmp_path: Path) -> None:
+    """What is not UTF-8 in SHA256SUMS names nothing that is there."""
+    result = saved(tmp_path)
+    (result / "SHA256SUMS").write_bytes(b"\xff\xfe  result.json\n")
+    assert not verify(result, "0").holds
+
+
+def test_results_are_found_while_runs_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that is removed while they are looked for costs nothing."""
+    result = saved(tmp_path)
+    for number in range(3):
+        (tmp_path / "runs" / str(number)).mkdir(parents=True)
+    scandir = os.scandir
+
+    def removing(path: str) -> object:
+        if str(path).endswith("1"):
+            Path(path).rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", removing)
+    assert result_files(tmp_path) == (result / "result.json",)
