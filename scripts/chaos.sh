@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Tries what is promised in docs/reliability.md: kills at random instants, bad replies, planted secrets, foreign work trees.
 #
-#   --heavy   50 kills of each kind of run with each signal; takes hours. Otherwise one of each.
+#   --heavy   60 kills of each kind of run, in each of its phases with each signal; takes some 15 minutes on two idle
+#             cores. Otherwise 5 of each kind.
 #
-# Further arguments go to scripts/chaos/kills.py, such as --seed N or the kinds: server launched batch pytorch.
+# Further arguments go to scripts/chaos/kills.py, such as --seed N, --json FILE or the kinds: server launched batch
+# pytorch.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 source scripts/environment.sh
 
-each=1
+kills=5
 if [[ ${1:-} == --heavy ]]; then
-    each=50
+    kills=60
     shift
 fi
 
@@ -23,4 +25,4 @@ say "bad replies, planted secrets, limits, foreign work trees, and what is left 
     tests/unit/test_secrets.py tests/unit/test_input_limits.py tests/functional/test_foreign_work_tree.py \
     tests/functional/test_nothing_left.py tests/functional/test_endings.py
 say "kills"
-exec "$venv/bin/python" scripts/chaos/kills.py --each "$each" "$@"
+exec "$venv/bin/python" scripts/chaos/kills.py --kills "$kills" "$@"

@@ -202,6 +202,12 @@ def plan(kills: int, names: list[str], phases: list[str], seed: int, kind: Kind)
     return [(number, *pairs[number % len(pairs)]) for number in range(kills)]
 
 
+def write(file: Path | None, seed: int, kills: list[Kill]) -> None:
+    """All kills so far, so that a run which is stopped keeps them."""
+    if file is not None:
+        file.write_text(json.dumps({"seed": seed, "kills": [asdict(kill) for kill in kills]}, indent=1) + "\n")
+
+
 def main() -> int:
     """Return 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -231,11 +237,9 @@ def main() -> int:
                     if options.only in (None, number):
                         kills.append(killer.kill(number, name, phase))
                         print(f"{kind.name} {number}: {name} in {kills[-1].phase}", file=sys.stderr, flush=True)
+                        write(options.json, seed, kills)
                 usual = ", ".join(f"{phase} {seconds:.3f} s" for phase, seconds in killer.usual_s.items())
                 print(f"{kind.name}: {time.monotonic() - began_s:.0f} s; {usual}", flush=True)
-            if options.json:
-                rows = {"seed": seed, "kills": [asdict(kill) for kill in kills]}
-                options.json.write_text(json.dumps(rows, indent=1) + "\n")
     print(as_table([asdict(kill) for kill in kills]))
     return 1 if any(kill.wrong for kill in kills) else 0
 

@@ -1,4 +1,7 @@
-"""The kills as a table in Markdown: kind and signal by phase. ``python table.py FILE.json`` prints it again."""
+"""The kills as a table in Markdown: kind and signal by phase.
+
+``python table.py FILE.json …`` prints it again, of several runs as one.
+"""
 
 from __future__ import annotations
 
@@ -29,4 +32,4 @@ def as_table(kills: Sequence[Mapping[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    print(as_table(json.loads(Path(sys.argv[1]).read_text())["kills"]))
+    print(as_table([kill for file in sys.argv[1:] for kill in json.loads(Path(file).read_text())["kills"]]))
