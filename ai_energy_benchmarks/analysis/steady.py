@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from ai_energy_benchmarks.analysis.filler_prompts import filler_prompts
@@ -53,13 +53,6 @@ def steady_span(outcomes: Sequence[Outcome], concurrency: int) -> tuple[float, f
     return opens_s, closes_s
 
 
-def _begun_s(outcome: Outcome) -> float:
-    """When a request had its first token, or had ended without one."""
-    if isinstance(outcome, Completion) and len(outcome.token_times_s):
-        return outcome.token_times_s[0]
-    return outcome.finished_s
-
-
 def in_flight_mean(trial: Trial, part: Trial | None = None) -> float:
     """Mean number of requests in flight over the whole window, or over that of a part of it; fillers included."""
     window = part or trial
@@ -94,13 +87,6 @@ def steady_trial(trial: Trial, window: SteadyWindow) -> SteadyTrial:
 
 def _completions(trial: Trial) -> Iterator[Completion]:
     return (each for each in chain(trial.outcomes, trial.fillers) if isinstance(each, Completion))
-
-
-def sent_within(outcomes: Iterable[Outcome], window: SteadyWindow) -> Iterator[Completion]:
-    """The completions whose requests were sent within the window."""
-    for each in outcomes:
-        if isinstance(each, Completion) and in_window(each, window):
-            yield each
 
 
 def in_window(outcome: Outcome, window: SteadyWindow) -> bool:

@@ -105,6 +105,10 @@ class Covering:
         self._tests = document["tests"]
         self._lines = document["lines"]
 
+    def all_tests(self) -> list[str]:
+        """Every test that was measured."""
+        return [test for test, _ in self._tests]
+
     def tests_of(self, module: str, source: str, line: int, budget_s: float) -> list[str]:
         """The tests of a line that together take at most so many seconds of processor time.
 

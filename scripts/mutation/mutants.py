@@ -160,10 +160,10 @@ def main() -> int:
     subprocess.run(
         [chosen.python, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", PACKAGE], cwd=ROOT, check=True
     )
-    tests = Tests(chosen.python, Covering(json.loads(covering.read_text(encoding="utf-8"))))
     order = draw(chosen.seed)
     accepted = Accepted.read(chosen.root)
-    found = list(trials(order, chosen.sample, accepted, tests, done))
+    with Tests(chosen.python, Covering(json.loads(covering.read_text(encoding="utf-8")))) as tests:
+        found = list(trials(order, chosen.sample, accepted, tests, done))
     text, share = report(found, len(order), chosen.seed)
     (chosen.root / chosen.report).write_text(text, encoding="utf-8")
     print(text)

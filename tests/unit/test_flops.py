@@ -78,6 +78,18 @@ def test_parameters_are_those_published(name: str) -> None:
     assert abs(counted - published.parameters) <= published.rounding
 
 
+def test_parameters_are_exact() -> None:
+    """Elements in the checkpoints' own files; a router chooses among experts, and a lone one has none."""
+    # model.safetensors.index.json of mistralai/Mixtral-8x7B-v0.1: 93,405,585,408 bytes in bfloat16.
+    assert flops.parameters(MIXTRAL) == 93_405_585_408 // 2
+    # model.safetensors.index.json of meta-llama/Meta-Llama-3-8B: 16,060,522,496 bytes in bfloat16.
+    assert flops.parameters(LLAMA_3_8B) == 16_060_522_496 // 2
+    # "124,439,808 parameters": transformers' GPT2Model documentation and OpenAI's checkpoint.
+    assert flops.parameters(GPT2) == 124_439_808
+    # Safetensors' count on the model card of Qwen/Qwen2.5-0.5B.
+    assert flops.parameters(QWEN_2_5) == 494_032_768
+
+
 def test_training_of_gpt3_took_what_its_makers_published() -> None:
     """Brown et al. 2020, table D.1: 3.14e23 operations for 300 billion tokens, backward twice forward, no attention."""
     forward = flops.per_token(GPT3, 0.0, output=True)
@@ -117,6 +129,15 @@ def test_a_window_limits_what_a_token_looks_at() -> None:
 def test_a_request_without_output_did_no_known_work() -> None:
     """Nothing is claimed for it."""
     assert flops.request(LLAMA_3_8B, 10, 0).total == 0.0
+
+
+@pytest.mark.parametrize(("share", "doubted"), [(0.0, False), (0.0099, False), (-0.0099, False), (0.0101, True)])
+def test_weights_are_doubted_from_one_percent_on(share: float, doubted: bool) -> None:
+    """A vocabulary that is padded a little is the same model; both counts are named."""
+    counted = flops.parameters(QWEN_2_5)
+    why = flops.doubt(QWEN_2_5, round(counted / (1 + share)))
+    assert (why is not None) is doubted
+    assert why is None or why.startswith(f"the config makes {counted:,} weights, the engine has ")
 
 
 @pytest.mark.parametrize(("engine", "says"), [(None, "does not report"), (6_000_000_000, "6,000,000,000")])

@@ -90,6 +90,19 @@ def test_the_rate_is_that_of_one_pass() -> None:
     assert goodput(passes, None) is None
 
 
+def test_a_pass_of_no_length_or_no_request_has_no_rate() -> None:
+    """Nothing is divided by nothing; what was counted stays, and a rate that is known is used."""
+    empty = goodput([([], 1.0)], KEPT)
+    assert empty is not None
+    assert (empty.good_requests, empty.requests_per_s, empty.share) == (0, None, None)
+    at_once = goodput([([completion()], 0.0)], KEPT)
+    assert at_once is not None
+    assert (at_once.good_requests, at_once.requests_per_s, at_once.share) == (1, None, None)
+    given = goodput([([completion(), failure()], 2.0)], KEPT, 8.0)
+    assert given is not None
+    assert (given.requests_per_s, given.share) == (4.0, 0.5)
+
+
 @pytest.mark.parametrize(("block", "words"), [("{}", "names no limit"), ("{ttft_s: 0}", "ttft_s")])
 def test_an_objective_that_asks_nothing_is_refused(tmp_path: Path, block: str, words: str) -> None:
     """An empty block, and a limit that nothing can keep."""

@@ -183,7 +183,7 @@ def test_a_gpu_that_worked_uncounted_is_said(
     """It fails a served model if it is the engine's, or if no counted GPU worked."""
     trials, steps = run([(a_w, 650)] * 2, counted=(A,), choice=GpuChoice("device_ids", engine_gpus))
     [finding] = found("uncounted GPU worked", trials, steps, served=served)
-    assert finding.level == level
+    assert (finding.level, finding.component) == (level, "gpu" if level == "FAIL" else None)
     assert "B (GPU-B) worked in the trials" in finding.message
 
 

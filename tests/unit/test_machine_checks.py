@@ -83,6 +83,16 @@ def test_the_services_of_a_quiet_machine_are_no_other_work() -> None:
     assert "0.05 processors" in finding.message
 
 
+def test_without_the_number_of_processors_none_is_called_quiet() -> None:
+    """A share of 0.6 % of the machine may be many processors of a large one; against the workload's it is a half."""
+    seen = [trial(Disturbance(0.0, None, 0.06, 0.06))]
+    (unknown,) = machine_findings(evolve(MACHINE, cpu_threads=None), seen)
+    assert unknown.level == "WARN"
+    assert "50.0%" in unknown.message
+    assert [each.level for each in machine_findings(evolve(MACHINE, cpu_threads=8), seen)] == ["PASS"]
+    assert [each.level for each in machine_findings(evolve(MACHINE, cpu_threads=32), seen)] == ["WARN"]
+
+
 @pytest.mark.parametrize(("others_s", "level"), [(0.49, "PASS"), (0.51, "WARN")])
 def test_older_results_know_other_work_as_a_share_of_the_machine(others_s: float, level: str) -> None:
     """They do not have the workload's."""

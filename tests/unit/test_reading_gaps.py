@@ -47,3 +47,14 @@ def test_a_pause_is_reported_once_and_never_from_thinned_readings() -> None:
     seen = samples(0.1, 20.0, (5.0, 8.0))
     assert levels(seen, paused_s=3.0) == []
     assert levels(seen, notes=("old readings of GPU-1 were thinned to save memory",)) == []
+
+
+def test_a_trial_without_a_new_pause_hides_none_of_later_trials() -> None:
+    """The first trial's pause is known to the client, the second has none; the third's is found, with its number."""
+    windows = [
+        evolve(trial(1), start_s=0.0, stop_s=20.0, machine=Disturbance(0.0, None, paused_s=3.0)),
+        evolve(trial(2), start_s=20.0, stop_s=40.0),
+        evolve(trial(3), start_s=40.0, stop_s=60.0),
+    ]
+    (found,) = gap_findings(samples(0.1, 60.0, (45.0, 48.0)), windows, ())
+    assert "for 3.0 s in trial 3" in found.message

@@ -11,7 +11,7 @@ from ai_energy_benchmarks.config.carbon import tariff_for
 from ai_energy_benchmarks.config.loading import config_from_yaml, config_to_yaml
 from ai_energy_benchmarks.config.model import CarbonConfig, CostConfig, MetricsConfig
 from ai_energy_benchmarks.domain.environment import Board
-from ai_energy_benchmarks.domain.power import Samples
+from ai_energy_benchmarks.domain.power import Samples, WindowEdges
 from ai_energy_benchmarks.domain.result import Carbon, Tariff
 from ai_energy_benchmarks.domain.verdict import Finding, Verdict
 from ai_energy_benchmarks.results.document.report import report_document
@@ -97,6 +97,16 @@ def test_memory_is_called_ram():
     """What the meters call DRAM stands under ``ram`` as AI Energy Score expects."""
     energy = report_document(result([trial(1, reading(DRAM, 7200))]))["energy"]
     assert (energy["ram_energy_wh"], energy["ram_energy_source"]) == (2, "measured")
+
+
+def test_a_device_whose_energy_is_not_resolved_has_its_bounds_alone():
+    """As its component: 10 J within 30 J are no figure, nor is one of which a rest was none."""
+    loose, restless = reading(GPU, 10, 30), evolve(reading(CPU, 10, 1), edges=WindowEdges("unsettled", 1.0, 1.0, 0.0))
+    first, second = report_document(result([trial(1, loose, restless, reading(DRAM, 10, 1))]))["metrics_metadata"][
+        "devices"
+    ][:2]
+    assert [first[f"energy{end}_j"] for end in ("", "_low", "_high")] == [None, -20, 40]
+    assert [second[f"energy{end}_j"] for end in ("", "_low", "_high")] == [None, 9, 11]
 
 
 def test_an_unresolved_window_writes_its_estimate_for_the_score_and_null_elsewhere():

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.derived import derive
-from ai_energy_benchmarks.analysis.prompt_caches import cache_use
+from ai_energy_benchmarks.analysis.prompt_caches import cache_use, cache_was_hit
 from ai_energy_benchmarks.analysis.serving_checks import serving_findings, token_doubt
 from ai_energy_benchmarks.analysis.steady import in_flight_mean
 from ai_energy_benchmarks.analysis.summary import summarise
@@ -113,6 +113,13 @@ def test_concurrency_is_counted_over_the_whole_pass() -> None:
     assert in_flight_mean(filled) == pytest.approx(2)
 
 
+def test_a_window_of_no_length_has_nothing_in_flight() -> None:
+    """Neither the pass nor a part of it."""
+    assert in_flight_mean(trial(stop_s=0)) == 0.0
+    assert in_flight_mean(trial(), trial(start_s=5, stop_s=5)) == 0.0
+    assert in_flight_mean(trial(), trial(start_s=4, stop_s=6)) == 2.0
+
+
 def test_a_client_at_its_limit_is_said() -> None:
     """CPU and event loop have limits for WARN and FAIL."""
     assert levels(trial(client=ClientLoad(2, 8.0, 0.02))) | {} == levels(trial()) | {
@@ -129,6 +136,21 @@ def test_prompts_from_a_cache_fail() -> None:
     assert levels(trial(server=None, outcomes=told))["prefix cache"] == "FAIL"
     untold = (completion(0, 0, 5, cached=None), completion(1, 5, 10, cached=None))
     assert levels(trial(server=None, outcomes=untold))["prefix cache"] == "INFO"
+
+
+@pytest.mark.parametrize(
+    ("cached", "hits", "hit"),
+    [(0, 0, False), (0, None, False), (None, None, False), (50, 0, True), (0, 40, True), (None, 40, True)],
+)
+def test_a_cache_was_hit_where_an_answer_or_the_server_counts_a_hit(
+    cached: int | None, hits: int | None, hit: bool
+) -> None:
+    """Either of them is enough, and none of none."""
+    outcomes = tuple(evolve(each, cached_prompt_tokens=cached) for each in trial().completions)
+    one = trial(outcomes=outcomes, server=ServerCounters(prefix_cache_hit_tokens=hits))
+    assert cache_was_hit([one]) is hit
+    assert cache_was_hit([evolve(one, server=None)]) is bool(cached)
+    assert cache_was_hit([]) is False
 
 
 @pytest.mark.parametrize("counters", [ServerCounters(400, 128, preemptions=0), ServerCounters(output_tokens=128)])

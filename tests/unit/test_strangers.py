@@ -173,6 +173,13 @@ def test_a_meter_without_process_lists_cannot_check() -> None:
     assert message.endswith("on GPU gpu-0 could not be checked: zeus has no list of processes")
 
 
+def test_a_gpu_that_is_not_the_workload_s_needs_no_check() -> None:
+    """Nor do processors, of which the same meter reports the energy."""
+    gpu = Reading(Device("gpu", "gpu-0"), Bounds.exact(1.0), "measured", "zeus", "exact", counted=False)
+    cpu = Reading(Device("cpu", "cpu-0"), Bounds.exact(1.0), "measured", "zeus", "exact")
+    assert list(stranger_findings([Trial(1, 0.0, 1.0, evolve(WINDOW, readings=(gpu, cpu)), ())], (), Samples())) == []
+
+
 def test_power_and_utilization_at_rest_are_second_witnesses() -> None:
     """Where the processes could not be checked."""
     device = Device("gpu", "GPU-a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import time
 from array import array
@@ -15,7 +16,8 @@ from ai_energy_benchmarks.analysis.derived import derive
 from ai_energy_benchmarks.analysis.latency import Pool, pooled
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.analysis.trend import t_two_sided_p, trend
-from ai_energy_benchmarks.analysis.windows import IdlePower, idle_power
+from ai_energy_benchmarks.analysis.windows import IdlePower, idle_power, is_resolved
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from tests.factories import CPU, DRAM, GPU, OTHER_GPU, completion, failure, reading, step, trial
@@ -126,6 +128,21 @@ def test_a_window_is_resolved_up_to_a_fifth():
     assert component(summarise([trial(1, reading(energy_j=100, half_width_j=20))], []), "gpu").resolved
     assert not component(summarise([trial(1, reading(energy_j=100, half_width_j=20.1))], []), "gpu").resolved
     assert not component(summarise([trial(1, reading(energy_j=0, half_width_j=0))], []), "gpu").resolved
+
+
+@pytest.mark.parametrize(
+    ("bounds", "resolved"),
+    [((0.45, 0.5, 0.55), True), ((0.3, 0.5, 0.7), False), ((0.0, 0.0, 0.0), False), ((-1.1, -1.0, -0.9), False)],
+)
+def test_a_small_energy_is_resolved_as_a_large_one_is(bounds: tuple[float, float, float], resolved: bool):
+    """Half a joule to within 10 % is a figure; no energy and less than none are not."""
+    assert is_resolved(Bounds(*bounds)) is resolved
+
+
+def test_energy_that_may_be_nothing_gives_tokens_per_joule_without_a_limit():
+    """20 tokens for 10 J, or for anything from none to 20 J: 2 a joule, one at least, and no most."""
+    summary = summarise([trial(1, reading(energy_j=10, half_width_j=10))], [])
+    assert derive(summary, component(summary, "gpu")).output_tokens_per_j == Bounds(1.0, 2.0, math.inf)
 
 
 def test_net_energy_is_signed():
