@@ -187,8 +187,6 @@ def _held(series: Series | None, start_s: float, stop_s: float) -> Iterator[tupl
 
 def _deviation_w(power: Series | None, rests: Iterable[Step]) -> float:
     """Standard deviation of the power readings about the mean of their own rest."""
-    if power is None:
-        return 0.0
     deviations_w = [
         stdev(values)
         for rest in rests

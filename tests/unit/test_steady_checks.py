@@ -1,0 +1,129 @@
+"""What the verdict says of a steady window: by hand, two requests in flight whose answers take two seconds each."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+
+from ai_energy_benchmarks.analysis.steady_checks import steady_findings
+from ai_energy_benchmarks.analysis.summary import summarise
+from ai_energy_benchmarks.domain.completions import Outcome
+from ai_energy_benchmarks.domain.power import Measurement
+from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.steady import SteadyWindow
+from tests.factories import completion, failure, measurement, reading, trial
+
+
+def window_of(start_s: float, stop_s: float, energy_j: float) -> Measurement:
+    """The energy of a part of the pass, exactly."""
+    return measurement(reading(energy_j=energy_j, half_width_j=0), start_s=start_s, duration_s=stop_s - start_s)
+
+
+def steady_pass(
+    requests: int = 64,
+    halves_j: tuple[float, float] = (3000.0, 3000.0),
+    fillers: tuple[Outcome, ...] = (),
+    *,
+    times: int = 1,
+) -> Trial:
+    """A pass of two slots: each request has twenty tokens, the first after 0.1 s and the last after 2 s; or more."""
+    outcomes = [
+        completion(n, sent_s=2.0 * times * (n // 2), output_tokens=20 * times, step_s=0.1) for n in range(requests)
+    ]
+    # Half a step before the first tokens and after the last ones, so that no token lies on an edge.
+    start_s, stop_s = 0.05, times * requests + 0.05
+    middle_s = (start_s + stop_s) / 2
+    window = SteadyWindow(
+        start_s,
+        stop_s,
+        2,
+        window_of(start_s, stop_s, sum(halves_j)),
+        window_of(start_s, middle_s, halves_j[0]),
+        window_of(middle_s, stop_s, halves_j[1]),
+    )
+    whole = trial(1, outcomes=outcomes, duration_s=times * requests + 1.0)
+    seen = window_of(0.0, times * requests + 1.0, sum(halves_j))
+    return evolve(whole, start_s=0.0, stop_s=times * requests + 1.0, measurement=seen, steady=window, fillers=fillers)
+
+
+def found(*trials: Trial, check: str = "steady state") -> list[tuple[str, str]]:
+    """Levels and messages of one check."""
+    findings = steady_findings(trials, summarise(trials, []))
+    return [(each.level, each.message) for each in findings if each.check == check]
+
+
+def test_an_even_window_passes_with_its_length() -> None:
+    """The shortest of the trials is named."""
+    expected = [("PASS", "at least 64 s and 10 requests for each in flight, even")]
+    assert found(steady_pass(), evolve(steady_pass(70), number=2)) == expected
+    assert found(evolve(steady_pass(70), number=1), evolve(steady_pass(), number=2)) == expected
+
+
+@pytest.mark.parametrize(
+    ("halves_j", "shift"),
+    [((3000, 3057), None), ((3057, 3000), None), ((3000, 3074), "+2.5%"), ((3000, 2926), "-2.5%")],
+)
+def test_halves_may_differ_by_two_percent(halves_j: tuple[float, float], shift: str | None) -> None:
+    """In either direction; by chance it falls with the root of the requests, so that 64 × (2.467 / 2)² would do."""
+    (finding,) = found(steady_pass(halves_j=halves_j))
+    if shift is None:
+        assert finding[0] == "PASS"
+    else:
+        message = f"the second half of the steady window costs {shift} J per output token against the first in trial 1"
+        assert finding == ("WARN", f"{message}; fix: scenario.num_samples: 98 would do")
+
+
+def test_the_trial_with_the_largest_difference_is_named() -> None:
+    """And the number of samples is the one that it needs: 64 × (4 / 2)², in two digits."""
+    trials = [steady_pass(halves_j=(3000, 3075)), evolve(steady_pass(halves_j=(3000, 2880)), number=2)]
+    ((level, message),) = found(*trials)
+    assert (level, "costs -4.0% J per output token" in message, "in trial 2" in message) == ("WARN", True, True)
+    assert message.endswith("scenario.num_samples: 260 would do")
+
+
+def test_halves_of_which_one_was_not_measured_are_not_compared() -> None:
+    """Nor is a half without energy, of which no share can be told."""
+    whole = steady_pass(halves_j=(3000, 4000))
+    assert whole.steady is not None
+    for half in ("first_half", "second_half"):
+        assert found(evolve(whole, steady=evolve(whole.steady, **{half: None})))[0][0] == "PASS"
+    assert found(steady_pass(halves_j=(0.0, 6000.0)))[0][0] == "PASS"
+
+
+def test_a_short_window_needs_more_samples() -> None:
+    """Of 59 requests in 59 s one more would do where 60 s are required."""
+    message = "the steady window is 59.0 s long, less than 60 s or 3 × the p95 of E2E (2 s)"
+    assert found(steady_pass(59)) == [("WARN", f"{message}; fix: scenario.num_samples: 60 would do")]
+    assert found(steady_pass(60))[0][0] == "PASS"
+
+
+def test_long_answers_need_a_longer_window() -> None:
+    """Three times the 95th percentile of their time, here of 40 s."""
+    ((level, message),) = found(steady_pass(20, times=20))
+    assert level == "PASS"
+    ((level, message),) = found(steady_pass(4, times=20))
+    assert level == "WARN"
+    assert "the steady window is 80.0 s long, less than 60 s or 3 × the p95 of E2E (40 s)" in message
+
+
+def test_few_requests_need_more_samples() -> None:
+    """Ten are required for each of two in flight."""
+    message = "18 requests are fewer than 10 × the 2 in flight; fix: scenario.num_samples: 20 would do"
+    assert found(steady_pass(18, times=4))[0] == ("WARN", message)
+    assert found(steady_pass(20, times=4))[0][0] == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("failed", "well", "level"),
+    [(1, 99, "INFO"), (9, 900, "INFO"), (10, 2000, "WARN"), (2, 100, "WARN"), (1, 0, "WARN")],
+)
+def test_failed_fillers_warn_where_they_are_many(failed: int, well: int, level: str) -> None:
+    """Ten of them, or more than 1 % of all requests; fewer are an accident, which is said."""
+    fillers = (*(completion(64 + n) for n in range(well)), *(failure(64 + well + n, "gone") for n in range(failed)))
+    ((seen, message),) = found(steady_pass(fillers=fillers), check="filler requests")
+    assert seen == level
+    assert message.startswith(f"{failed} of {failed + well} filler requests failed, ")
+    assert message.endswith("the last because: gone; fix: check the server's log and its settings") or message.endswith(
+        "the last because: gone"
+    )
+    assert found(steady_pass(fillers=fillers[:well]), check="filler requests") == []
