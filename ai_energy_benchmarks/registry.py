@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ai_energy_benchmarks.domain.readiness import Readiness
     from ai_energy_benchmarks.machine.packages import Package
 
-Kind = Literal["backends", "collectors", "datasets", "reporters"]
+Kind = Literal["backends", "collectors", "datasets", "reporters", "executors"]
 
 BUILTIN: dict[Kind, dict[str, str]] = {
     "backends": {
@@ -54,6 +54,11 @@ BUILTIN: dict[Kind, dict[str, str]] = {
         "html": "ai_energy_benchmarks.reporters.html.reporter:HtmlReporter",
         "aienergyscore": "ai_energy_benchmarks.reporters.aienergyscore:AIEnergyScoreReporter",
     },
+    "executors": {
+        "local": "ai_energy_benchmarks.study.executors.local:LocalExecutor",
+        "ray": "ai_energy_benchmarks.study.executors.ray:RayExecutor",
+        "slurm": "ai_energy_benchmarks.study.executors.slurm:SlurmExecutor",
+    },
 }
 
 
@@ -61,6 +66,7 @@ BUILTIN: dict[Kind, dict[str, str]] = {
 _READINESS: dict[Kind, str] = {
     "backends": "ai_energy_benchmarks.backends.readiness:readiness",
     "collectors": "ai_energy_benchmarks.metrics.readiness:readiness",
+    "executors": "ai_energy_benchmarks.study.executors.readiness:readiness",
 }
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 BY_SHAPE = ("local", "huggingface")  # chosen by what a dataset's name looks like, never by these words

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from ai_energy_benchmarks.registry import Kind
 
 
-@click.command("list", short_help="List backends, meters, datasets, reporters.")
+@click.command("list", short_help="List backends, meters, datasets, reporters, executors.")
 def list_members() -> None:
-    """List backends, collectors (meters), datasets and reporters, and whether each works here, as doctor finds it."""
+    """List backends, collectors (meters), datasets, reporters and executors, and whether each works here."""
     from rich.console import Console
 
     from ai_energy_benchmarks import registry

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,7 @@ def run_file(file: Path, overrides: Mapping[str, object], defaults: UserDefaults
 
 def _run(opened: OpenStudy) -> int:
     from ai_energy_benchmarks.study.cooling import Cooling
-    from ai_energy_benchmarks.study.executors.local import LocalExecutor
-    from ai_energy_benchmarks.study.executors.shared import SharedExecutor
+    from ai_energy_benchmarks.study.executors.choosing import distributed, executor_for
     from ai_energy_benchmarks.study.gpus import temperatures_celsius
     from ai_energy_benchmarks.study.locks import locked
     from ai_energy_benchmarks.study.running import StudyRun
@@ -75,13 +75,15 @@ def _run(opened: OpenStudy) -> int:
     for warning in opened.preflight.warnings:
         say(f"warning: {warning}", err=True)
     gpus = opened.preflight.gpus
+    elsewhere = distributed(opened.study)
     gate = opened.study.config.design.cooling
     cooling = Cooling(gate, lambda: temperatures_celsius(gpus.locked)) if gate else None
-    stop = StopRequests(lambda: say("finishing the trial; Ctrl-C again stops now", err=True))
-    observer = Lines(begun_s=time.monotonic())
-    shared = opened.study.config.execution.isolation == "shared"
-    executor = SharedExecutor() if shared else LocalExecutor()
-    with locked(gpus.locked, opened.directory), stop:
+    running = "the cells that run" if elsewhere else "the trial"
+    stop = StopRequests(lambda: say(f"finishing {running}; Ctrl-C again stops now", err=True))
+    observer = Lines(begun_s=time.monotonic(), elsewhere=elsewhere)
+    executor = executor_for(opened.study, opened.directory)
+    # On other machines, each node locks its own GPUs.
+    with nullcontext() if elsewhere else locked(gpus.locked, opened.directory), stop:
         try:
             reason = StudyRun(opened, executor, stop, gpus, observer, cooling).run()
         except KeyboardInterrupt:
@@ -104,24 +106,33 @@ class Lines:
     """One line for each cell that begins and that ends, outside every window of the cells.
 
     Attributes:
-        failed: how many did not complete.
+        elsewhere: cells run on other machines, several at a time, so each line names its cell.
     """
 
     begun_s: float
-    failed: int = 0
-    _number: int = field(default=0)
+    elsewhere: bool = False
+    _failed: set[tuple[str, int]] = field(factory=set)
+
+    @property
+    def failed(self) -> int:
+        """How many cells and cycles did not complete, also when they were tried again."""
+        return len(self._failed)
 
     def begins(self, turn: Turn, done: int, total: int) -> None:
-        self._number = done + 1
-        say(f"[{done + 1}/{total}] cycle {turn.cycle}  {turn.cell.label or turn.cell.id}")
+        say(f"{'hands over' if self.elsewhere else f'[{done + 1}/{total}]'} {_named(turn)}")
 
     def ended(self, turn: Turn, judgement: Judgement, wall_s: float) -> None:
         reason = f": {judgement.reason.splitlines()[0]}" if judgement.reason else ""
-        self.failed += judgement.state != "completed"
-        say(f"        {judgement.state} {judgement.verdict}{' ' if judgement.verdict else ''}in {wall_s:.1f} s{reason}")
+        (self._failed.discard if judgement.state == "completed" else self._failed.add)((turn.cell.id, turn.cycle))
+        which = f"{_named(turn)}: " if self.elsewhere else "        "
+        say(f"{which}{judgement.state} {judgement.verdict}{' ' if judgement.verdict else ''}in {wall_s:.1f} s{reason}")
 
     def settled(self, turn: Turn, judgement: Judgement) -> None:
         return
 
     def waits(self, seconds: float, why: str) -> None:
         say(f"        rests {seconds:g} s: {why}")
+
+
+def _named(turn: Turn) -> str:
+    return f"cycle {turn.cycle}  {turn.cell.label or turn.cell.id}"

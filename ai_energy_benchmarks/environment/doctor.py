@@ -25,6 +25,7 @@ class DoctorReport:
         meters: what can be seen of energy.
         engines: what can generate.
         container_engines: what can run the cells of a study in containers.
+        executors: what can run the cells of a study.
         hints: packages that disturb one another.
     """
 
@@ -32,6 +33,7 @@ class DoctorReport:
     meters: tuple[Line, ...]
     engines: tuple[Line, ...]
     container_engines: tuple[Line, ...]
+    executors: tuple[Line, ...]
     hints: tuple[Line, ...]
 
 
@@ -47,6 +49,7 @@ def examine(root: Path = hardware.ROOT) -> DoctorReport:
         meters=member_lines("collectors", environment),
         engines=member_lines("backends", environment),
         container_engines=container_lines(boards),
+        executors=member_lines("executors", environment),
         hints=package_hints(boards),
     )
 

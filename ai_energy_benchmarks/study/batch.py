@@ -174,7 +174,7 @@ class BatchPlaces:
         document = _document_of(self.batch.run_directory(row), text)
         return None if document is None else Judgement("completed", verdict_of(document))
 
-    def prepare(self, cell: Cell, cycle: int, attempt: int) -> Prepared:
+    def prepare(self, cell: Cell, cycle: int, last: Attempt | None) -> Prepared:
         row = self.rows[cell.id]
         directory, log = self.batch.run_directory(row), self.batch.log(row)
         (directory / RESULT_FILE).unlink(missing_ok=True)  # of another config, or of a run that was cut short

@@ -43,6 +43,16 @@ class Cell:
         """Where the results of one cycle are: an ordinary result directory."""
         return study / CELLS / self.id / str(cycle)
 
+    def fresh_directory(self, study: Path, cycle: int, attempt: int) -> Path:
+        """Where an attempt writes after one that was lost with its node, which may still be writing."""
+        return study / CELLS / self.id / f"{cycle}.{attempt}"
+
+    def run_directories(self, study: Path, cycle: int) -> tuple[Path, ...]:
+        """All places where results of one cycle may be, the latest attempt's first."""
+        first = self.run_directory(study, cycle)
+        fresh = first.parent.glob(f"{cycle}.*") if first.parent.is_dir() else ()
+        return (*sorted(fresh, key=lambda path: int(path.suffix[1:]), reverse=True), first)
+
 
 def cell_id(label: str, config_sha256: str) -> str:
     """A name for a directory: what differs, shortened, and the beginning of the config's hash."""

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.study.clusters import LOCAL, RayConfig, SlurmConfig
 from ai_energy_benchmarks.study.runners.config import RunnerConfig
-from ai_energy_benchmarks.text.ranges import AtLeast, Count, Index, MoreThan, Seconds
+from ai_energy_benchmarks.text.ranges import AtLeast, Count, Index, MoreThan, Seconds, Text
 
 ORDERS = ("shuffle", "interleave", "sequential", "reverse", "latin_square")
 Order = Literal["shuffle", "interleave", "sequential", "reverse", "latin_square"]
@@ -112,6 +113,12 @@ class ExecutionConfig:
             locked while the study runs.
         runners: engine → where its cells run: ``process`` (in the environment of the study, the default), a
             ``venv``, or a ``container``.
+        executor: ``local`` runs cells on this machine, ``ray`` on a Ray cluster, ``slurm`` as jobs of Slurm.
+        placement: with ``ray`` and ``slurm``: ``cycle`` runs all cells of a cycle one after the other on the same node,
+            in their order; ``cell`` lets each go to whichever node is free.
+        retries: how often a cell that was lost with its node, or preempted, is tried again.
+        ray: how cells run there.
+        slurm: how cells run there.
     """
 
     isolation: Literal["process", "shared"] = "process"
@@ -121,3 +128,8 @@ class ExecutionConfig:
     breaker: BreakerConfig = field(factory=BreakerConfig)
     gpus: tuple[str | int, ...] | None = None
     runners: Mapping[str, RunnerConfig] = field(factory=dict)
+    executor: Text = LOCAL
+    placement: Literal["cycle", "cell"] = "cycle"
+    retries: Index = 1
+    ray: RayConfig | None = None
+    slurm: SlurmConfig | None = None

@@ -35,6 +35,11 @@ def fingerprint(environment: Environment) -> dict[str, object]:
     return facts
 
 
+def fingerprint_of_driver(environment: Environment) -> dict[str, object]:
+    """What of a machine counts that only hands cells over to others; each of these has a fingerprint of its own."""
+    return {name: getattr(environment, name) for name in ("python", "package_version")}
+
+
 def drift(before: Mapping[str, object], now: Mapping[str, object]) -> tuple[str, ...]:
     """What has changed, one sentence each, in the order of the names."""
     changed = (name for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name))

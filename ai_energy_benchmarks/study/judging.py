@@ -32,7 +32,7 @@ def judge(end: CellEnd) -> Judgement:
     if end.how == "exited" and end.exit_code in _INTERRUPTED:
         return Judgement("interrupted", reason="the process was interrupted")
     if end.how == "lost":
-        return Judgement("failed", reason=end.reason or "the process was lost with the machine that ran it")
+        return Judgement("lost", reason=end.reason or "the process was lost with the machine that ran it")
     if end.how == "exited":
         return Judgement("failed", reason=failure(end.run.log, end.exit_code))
     return Judgement(end.how, reason=end.reason)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
-from io import FileIO
 from pathlib import Path
 from typing import Literal
 
 from attrs import define, evolve, field, frozen
 
-from ai_energy_benchmarks.errors import ConfigError, ReporterError
-from ai_energy_benchmarks.results.run_directory import try_lock
-from ai_energy_benchmarks.results.writing import sync_directory, write_errors
+from ai_energy_benchmarks.errors import ConfigError
 
 MANIFEST_FILE = "manifest.jsonl"
-# 1: the first.
-SCHEMA_VERSION = 1
+# 1: the first. 2: executors of several nodes: the state "lost", the events "submitted" and "node", "host" of "ended".
+SCHEMA_VERSION = 2
 
-CellState = Literal["completed", "failed", "timed out", "silent", "interrupted"]
+CellState = Literal["completed", "failed", "timed out", "silent", "interrupted", "lost"]
 CloseReason = Literal["completed", "interrupted", "budget", "failing", "disk"]
 _REMEDY = "give the directory of a study, which holds study.yaml and manifest.jsonl"
 _MOST_NAMED = 3
@@ -46,6 +40,8 @@ class Attempt:
         gpus: UUIDs of the GPUs that it could use.
         runner: where it ran: ``kind`` (``process``, ``venv`` or ``container``) and what names it; empty in manifests
             of older versions, which knew processes only.
+        host: the node that it ran on; empty for the machine that runs the study.
+        job: of the scheduler that it was handed over to; empty without one.
     """
 
     cell: str
@@ -64,6 +60,8 @@ class Attempt:
     gate: str = ""
     gpus: tuple[str, ...] = ()
     runner: Mapping[str, str] = field(factory=dict)
+    host: str = ""
+    job: str = ""
 
 
 @frozen
@@ -76,6 +74,7 @@ class Manifest:
         order_seeds: cycle → the seed that shuffled them.
         environment: what the machine was when the study began.
         closed: why the last process left the study; None while it runs, or where it was killed.
+        nodes: host → what a node was when a cell last ran on it; empty where all ran on the study's machine.
     """
 
     study_sha256: str
@@ -85,6 +84,7 @@ class Manifest:
     orders: Mapping[int, tuple[str, ...]]
     order_seeds: Mapping[int, int | None]
     closed: CloseReason | None
+    nodes: Mapping[str, Mapping[str, object]] = field(factory=dict)
 
     @property
     def latest(self) -> dict[tuple[str, int], Attempt]:
@@ -144,6 +144,7 @@ class _Reading:
     attempts: dict[tuple[str, int, int], Attempt] = field(factory=dict)
     orders: dict[int, tuple[str, ...]] = field(factory=dict)
     seeds: dict[int, int | None] = field(factory=dict)
+    nodes: dict[str, Mapping[str, object]] = field(factory=dict)
 
     def add(self, number: int, line: bytes) -> None:
         try:
@@ -169,6 +170,12 @@ class _Reading:
             case "started":
                 attempt = _started(event)
                 self.attempts[attempt.cell, attempt.cycle, attempt.number] = attempt
+            case "submitted":
+                key = str(event["cell"]), _whole(event["cycle"]), _whole(event["attempt"])
+                self.attempts[key] = evolve(self.attempts[key], job=str(event["job"]))
+            case "node":
+                facts = event["environment"]
+                self.nodes[str(event["host"])] = facts if isinstance(facts, Mapping) else {}
             case "ended":
                 key = str(event["cell"]), _whole(event["cycle"]), _whole(event["attempt"])
                 self.attempts[key] = _ended(self.attempts[key], event)
@@ -195,6 +202,7 @@ class _Reading:
             orders=self.orders,
             order_seeds=self.seeds,
             closed=self.closed,
+            nodes=self.nodes,
         )
 
 
@@ -206,7 +214,7 @@ def _started(event: Mapping[str, object]) -> Attempt:
         number=_whole(event["attempt"]),
         directory=str(event["directory"]),
         started_utc=str(event["at_utc"]),
-        gap_s=float(event["gap_s"]),  # type: ignore[arg-type] # a number, else this raises what add() reports
+        gap_s=_number(event["gap_s"]),
         gate=str(event["gate"]),
         gpus=tuple(map(str, _listed(event["gpus"]))),
         runner=_texts(event.get("runner")),
@@ -226,7 +234,15 @@ def _ended(attempt: Attempt, event: Mapping[str, object]) -> Attempt:
         exit_code=None if event["exit_code"] is None else _whole(event["exit_code"]),
         wall_s=None if event["wall_s"] is None else float(event["wall_s"]),  # type: ignore[arg-type] # as in _started
         ended_utc=str(event["at_utc"]),
+        host=str(event.get("host", "")),
+        # Only the node knows them; they are as at the start where the cell ran on the machine of the study.
+        gap_s=_number(event["gap_s"]) if "host" in event else attempt.gap_s,
+        gpus=tuple(map(str, _listed(event["gpus"]))) if "host" in event else attempt.gpus,
     )
+
+
+def _number(value: object) -> float:
+    return float(value)  # type: ignore[arg-type] # a number, else this raises what add() reports
 
 
 def _whole(value: object) -> int:
@@ -239,62 +255,3 @@ def _listed(value: object) -> Sequence[object]:
     if not isinstance(value, list):
         raise TypeError(f"{value!r} is not a list")
     return value
-
-
-@define
-class ManifestWriter:
-    """``with`` around a process of a study: adds events, each on the disk when ``add`` returns.
-
-    Only one process writes a manifest at a time, which a lock on the file ensures.
-    """
-
-    directory: Path
-    _file: FileIO | None = None
-
-    def __enter__(self) -> ManifestWriter:
-        path = self.directory / MANIFEST_FILE
-        with write_errors(path):
-            self.directory.mkdir(parents=True, exist_ok=True)
-            file = path.open("ab+", buffering=0)
-            if not try_lock(file):
-                file.close()
-                raise ReporterError(
-                    f"the study in {self.directory} is running already", remedy="wait until it has ended"
-                )
-            self._file = file
-            _cut_torn_line(file)
-            sync_directory(self.directory)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def add(self, event: str, **details: object) -> None:
-        """Add one event.
-
-        Raises:
-            ReporterError: the disk refuses it.
-        """
-        assert self._file is not None, "the manifest is entered"
-        at_utc = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        line = json.dumps({"event": event, "at_utc": at_utc, **details}, ensure_ascii=False)
-        content = line.encode("utf-8", errors="replace") + b"\n"
-        with write_errors(self.directory / MANIFEST_FILE):
-            size_bytes = os.fstat(self._file.fileno()).st_size
-            try:
-                if self._file.write(content) != len(content):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(self._file.fileno())
-            except OSError:
-                self._file.truncate(size_bytes)  # a full disk may take a part of a line, which is no event
-                raise
-
-
-def _cut_torn_line(file: FileIO) -> None:
-    """Remove what a crash left of a line: it is no event, and the next one must begin a line of its own."""
-    file.seek(0)
-    content = file.read()
-    if content and not content.endswith(b"\n"):
-        file.truncate(content.rfind(b"\n") + 1)
-        os.fsync(file.fileno())

@@ -16,8 +16,10 @@ from ai_energy_benchmarks.results.writing import check_directory, write_text
 from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.safety.urls import HIDDEN
 from ai_energy_benchmarks.study.cells import CELLS_FILE, Cell, read_cells, write_cells
+from ai_energy_benchmarks.study.cluster_problems import executor_problems
+from ai_energy_benchmarks.study.clusters import LOCAL
 from ai_energy_benchmarks.study.disk import check_room
-from ai_energy_benchmarks.study.drift import drift, fingerprint
+from ai_energy_benchmarks.study.drift import drift, fingerprint, fingerprint_of_driver
 from ai_energy_benchmarks.study.expansion import Expansion, expand
 from ai_energy_benchmarks.study.file import STUDY_FILE, Study, load_study, study_to_yaml
 from ai_energy_benchmarks.study.manifest import Manifest, has_begun, read_manifest
@@ -69,7 +71,7 @@ def planned(study: Study) -> Expansion:
         ConfigError: with all problems of the file.
     """
     expansion = expand(study)
-    problems = order_problems(study.config.design, len(expansion.cells))
+    problems = executor_problems(study.config) + order_problems(study.config.design, len(expansion.cells))
     if problems:
         raise study.refuse([*problems])
     return expansion
@@ -106,7 +108,7 @@ def begin(study: Study, expansion: Expansion, environment: Environment, look: Lo
         seed = secrets.randbelow(2**31)
     write_cells(directory, expansion.cells)
     write_text(directory / STUDY_FILE, study_to_yaml(study.config, seed))
-    facts, places = {**fingerprint(environment), **preflight.facts}, StudyPlaces(directory, study)
+    facts, places = {**_facts(study, environment), **preflight.facts}, StudyPlaces(directory, study)
     return OpenStudy(directory, study, expansion.cells, seed, _sha256(directory), None, facts, places, preflight)
 
 
@@ -134,7 +136,7 @@ def resume(directory: Path, environment: Environment, *, accept_drift: bool = Fa
         cells = planned(study).cells
     preflight = look(study, cells, environment)
     preflight.refuse()
-    now = {**fingerprint(environment), **preflight.facts}
+    now = {**_facts(study, environment), **preflight.facts}
     if (changes := drift(manifest.environment, now)) and not accept_drift:
         raise ConfigError(_drifted(directory, changes), remedy="undo that, or go on all the same with --accept-drift")
     check_directory(directory)
@@ -142,6 +144,12 @@ def resume(directory: Path, environment: Environment, *, accept_drift: bool = Fa
     check_room(directory, study, len(cells) * study.config.design.max_cycles - done)
     places = StudyPlaces(directory, study)
     return OpenStudy(directory, study, cells, manifest.seed, manifest.study_sha256, manifest, now, places, preflight)
+
+
+def _facts(study: Study, environment: Environment) -> dict[str, object]:
+    """What may not drift of this machine: all of it where cells run here."""
+    here = study.config.execution.executor == LOCAL
+    return fingerprint(environment) if here else fingerprint_of_driver(environment)
 
 
 def _refuse_secrets(study: Study) -> None:

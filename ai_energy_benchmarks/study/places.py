@@ -35,14 +35,19 @@ class Prepared:
     variables: Mapping[str, str]
 
 
+def log_of(directory: Path, attempt: int) -> Path:
+    """Where an attempt of a study's cell prints to."""
+    return directory / ("cell.log" if attempt == 1 else f"cell.{attempt}.log")
+
+
 class Places(Protocol):
     """Decides this for a study, or for a batch of models."""
 
     def settled(self, cell: Cell, cycle: int, last: Attempt | None) -> Judgement | None:
         """What is known of a cell that need not run: that it is complete, or cannot be run; None if it has to."""
 
-    def prepare(self, cell: Cell, cycle: int, attempt: int) -> Prepared:
-        """Write its config.
+    def prepare(self, cell: Cell, cycle: int, last: Attempt | None) -> Prepared:
+        """Write its config for the attempt after ``last``.
 
         Raises:
             ReporterError: it cannot be written.
@@ -59,17 +64,20 @@ class StudyPlaces:
     def settled(self, cell: Cell, cycle: int, last: Attempt | None) -> Judgement | None:
         if last is None or last.state != "completed":
             return None
-        if not (cell.run_directory(self.directory, cycle) / RESULT_FILE).exists():
+        if not (self.directory / last.directory / RESULT_FILE).exists():
             return None
         return Judgement("completed", last.verdict)
 
-    def prepare(self, cell: Cell, cycle: int, attempt: int) -> Prepared:
-        directory = cell.run_directory(self.directory, cycle)
+    def prepare(self, cell: Cell, cycle: int, last: Attempt | None) -> Prepared:
+        attempt = last.number + 1 if last else 1
+        directory = self.directory / last.directory if last else cell.run_directory(self.directory, cycle)
+        if last is not None and last.state == "lost":
+            directory = cell.fresh_directory(self.directory, cycle, attempt)
         mapping = cell_mapping(self.study, cell, directory, f"{self.study.config.name} {cell.id}")
         named, secrets = handed_over(mapping)
         config = directory / "cell.yaml"
         write_text(config, dump(named))
         # A log for each attempt, so that what one says is not taken for what another did.
-        log = directory / ("cell.log" if attempt == 1 else f"cell.{attempt}.log")
+        log = log_of(directory, attempt)
         log.unlink(missing_ok=True)
         return Prepared(config, directory, log, secrets)

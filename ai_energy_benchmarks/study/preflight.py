@@ -12,6 +12,7 @@ from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.safety.marking import masked
 from ai_energy_benchmarks.study.cells import Cell
+from ai_energy_benchmarks.study.clusters import LOCAL
 from ai_energy_benchmarks.study.file import Study
 from ai_energy_benchmarks.study.gpus import StudyGpus, study_gpus
 from ai_energy_benchmarks.study.runners.base import CellRunner, Enquiry
@@ -78,9 +79,13 @@ class Preflight:
 def look(study: Study, cells: Sequence[Cell], environment: Environment) -> Preflight:
     """Ask the environment of every runner; nothing is loaded and no server is contacted.
 
+    Where cells run on other machines, nothing is asked here.
+
     Args:
         environment: of this machine.
     """
+    if study.config.execution.executor != LOCAL:  # the nodes have what counts, and check it themselves
+        return Preflight(runners_of(study.config.execution.runners, has_gpus=False))
     obstacles: list[Obstacle] = []
     gpus = StudyGpus()
     try:

@@ -2,58 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from ai_energy_benchmarks.study.blocks import shared_block
 from ai_energy_benchmarks.study.breaker import Breaker
 from ai_energy_benchmarks.study.cooling import Cooling
 from ai_energy_benchmarks.study.disk import room_left
-from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, Executor
+from ai_energy_benchmarks.study.drift import drift
+from ai_energy_benchmarks.study.executors.base import CellEnd, CellJob, CellRun, Distributed, Executor, NodeFacts, Stop
 from ai_energy_benchmarks.study.gpus import StudyGpus
 from ai_energy_benchmarks.study.judging import Judgement, judge
 from ai_energy_benchmarks.study.leftovers import settle
-from ai_energy_benchmarks.study.manifest import SCHEMA_VERSION, Attempt, CloseReason, ManifestWriter
+from ai_energy_benchmarks.study.manifest import SCHEMA_VERSION, Attempt, CloseReason
+from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
+from ai_energy_benchmarks.study.observer import Observer, Unobserved
 from ai_energy_benchmarks.study.opening import OpenStudy
+from ai_energy_benchmarks.study.places import log_of
 from ai_energy_benchmarks.study.runners.base import CellWork
 from ai_energy_benchmarks.study.schedule import Schedule, Turn
 from ai_energy_benchmarks.study.stopping import StopRequests
 
-
-class Observer(Protocol):
-    """Whoever wants to know how far a study has come."""
-
-    def begins(self, turn: Turn, done: int, total: int) -> None:
-        """A cell is about to run; so many of the cells and cycles are complete."""
-
-    def ended(self, turn: Turn, judgement: Judgement, wall_s: float) -> None:
-        """A cell has ended."""
-
-    def settled(self, turn: Turn, judgement: Judgement) -> None:
-        """A cell need not run."""
-
-    def waits(self, seconds: float, why: str) -> None:
-        """The study rests."""
-
-
-@frozen
-class Unobserved:
-    """An observer that keeps silent."""
-
-    def begins(self, turn: Turn, done: int, total: int) -> None:
-        return
-
-    def ended(self, turn: Turn, judgement: Judgement, wall_s: float) -> None:
-        return
-
-    def settled(self, turn: Turn, judgement: Judgement) -> None:
-        return
-
-    def waits(self, seconds: float, why: str) -> None:
-        return
+logger = logging.getLogger(__name__)
 
 
 @define
@@ -80,6 +53,7 @@ class StudyRun:
     _begun_s: float = field(factory=time.monotonic)
     _breaker: Breaker = field(init=False)
     _rested: bool = False
+    _nodes: dict[str, Mapping[str, object]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self._manifest = ManifestWriter(self.opened.directory)
@@ -108,11 +82,12 @@ class StudyRun:
                            environment=opened.environment)  # fmt: skip
         if opened.manifest is None:
             return
-        self._latest = opened.manifest.latest
-        for key, attempt in opened.manifest.latest.items():
+        self._latest, self._nodes = opened.manifest.latest, dict(opened.manifest.nodes)
+        self._adopt([attempt for attempt in self._latest.values() if attempt.state is None and attempt.job])
+        for key, attempt in list(self._latest.items()):
             if attempt.state is None:
                 judgement = settle(opened.directory / attempt.directory)
-                self._latest[key] = self._ended(attempt, judgement, None, None)
+                self._latest[key] = self._ended(attempt, judgement, None)
         completed = [each for each in self._latest.values() if each.state == "completed"]
         self._done, self._wall_s = len(completed), sum(each.wall_s or 0.0 for each in completed)
 
@@ -122,15 +97,44 @@ class StudyRun:
             for order in schedule.new_orders:
                 self._manifest.add("cycle", cycle=order.cycle, seed=order.seed, order=list(order.cells))
             schedule.new_orders.clear()
-            for end in self.executor.run(self._due(turns), self.stop):
-                self._note(end)
+            self._execute(turns)
+            for _ in range(self.opened.study.config.execution.retries):
+                lost = [turn for turn in turns if (last := self._last(turn)) is not None and last.state == "lost"]
+                if lost and self._closing == "completed":
+                    self._execute(lost)
         if self.stop.finish and self._closing == "completed" and schedule.next_turns():
             self._closing = "interrupted"
 
-    def _due(self, turns: tuple[Turn, ...]) -> Iterator[CellRun]:
+    def _execute(self, turns: Sequence[Turn]) -> None:
+        stop: Stop = _Ending(self) if isinstance(self.executor, Distributed) else self.stop
+        for event in self.executor.run(self._due(turns), stop):
+            if isinstance(event, CellJob):
+                turn, number = self._turns[event.run.cell, event.run.cycle]
+                self._manifest.add("submitted", cell=turn.cell.id, cycle=turn.cycle, attempt=number, job=event.job)
+            else:
+                self._note(event)
+
+    def _adopt(self, unfinished: Sequence[Attempt]) -> None:
+        """Wait for what a process that was killed had handed over to a scheduler."""
+        if not isinstance(self.executor, Distributed):
+            return
+        cells, jobs = {cell.id: cell for cell in self.opened.cells}, []
+        for attempt in unfinished:
+            turn = Turn(cells[attempt.cell], attempt.cycle, attempt.position)
+            self._turns[attempt.cell, attempt.cycle] = turn, attempt.number
+            directory = self.opened.directory / attempt.directory
+            run = CellRun(attempt.cell, attempt.cycle, (), directory, log_of(directory, attempt.number))
+            jobs.append(CellJob(run, attempt.job))
+        for end in self.executor.adopt(jobs, self.stop):
+            self._note(end)
+
+    def _last(self, turn: Turn) -> Attempt | None:
+        return self._latest.get((turn.cell.id, turn.cycle))
+
+    def _due(self, turns: Sequence[Turn]) -> Iterator[CellRun]:
         """The cells that are to run, each with its rest before it; ends early if the study has to."""
         for turn in turns:
-            settled = self.opened.places.settled(turn.cell, turn.cycle, self._latest.get((turn.cell.id, turn.cycle)))
+            settled = self.opened.places.settled(turn.cell, turn.cycle, self._last(turn))
             if settled is not None:
                 self.observer.settled(turn, settled)
                 continue
@@ -146,6 +150,8 @@ class StudyRun:
     def _why_not(self, turn: Turn) -> CloseReason | None:
         """Why the study has to leave off before a cell."""
         execution = self.opened.study.config.execution
+        if self._breaker.open and isinstance(self.executor, Distributed):
+            return "failing"  # a rest here would rest no node
         if self._breaker.open and not self.stop.finish:
             failures, cooldown_s = self._breaker.failures, execution.breaker.cooldown_s
             if not self._breaker.trip():
@@ -156,13 +162,30 @@ class StudyRun:
             self.stop.wait(cooldown_s)
         if self.stop.finish:
             return "interrupted"
-        usual_s = self._wall_s / self._done if self._done else 0.0
-        if execution.budget_s is not None and time.monotonic() - self._begun_s + usual_s > execution.budget_s:
+        if self._over_budget():
             return "budget"
         return None if room_left(self.opened.directory, self.opened.study, turn.cell) else "disk"
 
+    def _over_budget(self) -> bool:
+        budget_s = self.opened.study.config.execution.budget_s
+        usual_s = self._wall_s / self._done if self._done else 0.0
+        return budget_s is not None and time.monotonic() - self._begun_s + usual_s > budget_s
+
+    def ends_early(self) -> bool:
+        """Whether an executor of several nodes is to hand over no further cell; the reason is kept."""
+        if self._closing == "completed" and self._over_budget():
+            self._closing = "budget"
+        if self._closing == "completed" and self._breaker.open:
+            self._closing = "failing"
+        return self.stop.finish or self._closing != "completed"
+
     def _rest(self) -> tuple[float, str]:
-        """The gap and the thermal gate between two cells: how long the machine rested, and what the gate did."""
+        """The gap and the thermal gate between two cells: how long the machine rested, and what the gate did.
+
+        Where several nodes run cells, each rests by itself.
+        """
+        if isinstance(self.executor, Distributed):
+            return 0.0, ""
         if self.cooling is not None and not self._rested:
             self.cooling.remember()
         if not self._rested:
@@ -180,7 +203,7 @@ class StudyRun:
         self.observer.begins(turn, self._done, self._total())
         before = self._latest.get(key)
         number = before.number + 1 if before else 1
-        prepared = opened.places.prepare(turn.cell, turn.cycle, number)
+        prepared = opened.places.prepare(turn.cell, turn.cycle, before)
         self._turns[key] = turn, number
         runner = opened.runner(turn.cell)
         self._manifest.add(
@@ -215,25 +238,57 @@ class StudyRun:
         judgement = judge(end)
         directory = end.run.directory.relative_to(self.opened.directory).as_posix()
         attempt = Attempt(end.run.cell, end.run.cycle, turn.position, number, directory, "")
-        self._latest[end.run.cell, end.run.cycle] = self._ended(attempt, judgement, end.exit_code, end.wall_s)
+        self._latest[end.run.cell, end.run.cycle] = self._ended(attempt, judgement, end)
         if judgement.state == "completed":
             self._done, self._wall_s = self._done + 1, self._wall_s + end.wall_s
         if judgement.state == "interrupted":
             self._closing = "interrupted" if self.stop.finish else self._closing
-        else:
+        elif judgement.state != "lost":  # which says something of its node, and nothing of the cell
             self._breaker.note(failed=judgement.state != "completed")
         self.observer.ended(turn, judgement, end.wall_s)
 
-    def _ended(self, attempt: Attempt, judgement: Judgement, code: int | None, wall_s: float | None) -> Attempt:
+    def _ended(self, attempt: Attempt, judgement: Judgement, end: CellEnd | None) -> Attempt:
+        code, wall_s = (end.exit_code, end.wall_s) if end else (None, None)
+        node = end.node if end else None
+        if node is not None:
+            self._note_node(node)
         self._manifest.add(
             "ended", cell=attempt.cell, cycle=attempt.cycle, position=attempt.position, attempt=attempt.number,
             directory=attempt.directory, state=judgement.state, verdict=judgement.verdict, reason=judgement.reason,
-            exit_code=code, wall_s=None if wall_s is None else round(wall_s, 3),
+            exit_code=code, wall_s=None if wall_s is None else round(wall_s, 3), **_where(node),
         )  # fmt: skip
-        return Attempt(
-            attempt.cell, attempt.cycle, attempt.position, attempt.number, attempt.directory, attempt.started_utc,
-            judgement.state, judgement.verdict, judgement.reason, code, wall_s,
+        return evolve(
+            attempt, state=judgement.state, verdict=judgement.verdict, reason=judgement.reason, exit_code=code,
+            wall_s=wall_s, host=node.host if node else "",
         )  # fmt: skip
+
+    def _note_node(self, node: NodeFacts) -> None:
+        """Write down what a node is when a cell first ran on it, and again when that has changed."""
+        before = self._nodes.get(node.host)
+        if before == node.environment:
+            return
+        if before is not None:
+            logger.warning("node %s is not what it was: %s", node.host, "; ".join(drift(before, node.environment)))
+        self._nodes[node.host] = node.environment
+        self._manifest.add("node", host=node.host, environment=dict(node.environment))
+
+
+@frozen
+class _Ending:
+    """What an executor of several nodes asks instead of the user alone: limits end a study while cells run."""
+
+    study: StudyRun
+
+    @property
+    def finish(self) -> bool:
+        return self.study.ends_early()
+
+
+def _where(node: NodeFacts | None) -> Mapping[str, object]:
+    if node is None:
+        return {}
+    return {"host": node.host, "gpus": list(node.gpus), "gap_s": round(node.gap_s, 3), "began_utc": node.started_utc,
+            "scheduler": dict(node.scheduler)}  # fmt: skip
 
 
 def _named(turn: Turn, number: int, directory: str) -> Mapping[str, object]:

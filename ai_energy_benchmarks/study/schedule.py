@@ -90,10 +90,15 @@ def half_widths(directory: Path, cells: tuple[Cell, ...], cycles: int) -> Mappin
     """Cell → relative half-width of its J per output token over the cycles that completed."""
     found = {}
     for cell in cells:
-        documents = (completed_document(cell.run_directory(directory, cycle)) for cycle in range(1, cycles + 1))
+        documents = (_document(cell, directory, cycle) for cycle in range(1, cycles + 1))
         values = (headline_j_per_token(document) for document in documents if document is not None)
         found[cell.id] = relative_half_width([value for value in values if value is not None])
     return found
+
+
+def _document(cell: Cell, study: Path, cycle: int) -> Mapping[str, object] | None:
+    documents = map(completed_document, cell.run_directories(study, cycle))
+    return next((document for document in documents if document is not None), None)
 
 
 def _turns(cells: tuple[Cell, ...], orders: Mapping[int, tuple[str, ...]], *, by_cell: bool) -> Iterator[Turn]:

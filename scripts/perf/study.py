@@ -29,7 +29,7 @@ from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, Stop
 from ai_energy_benchmarks.study.executors.local import LocalExecutor
 from ai_energy_benchmarks.study.file import Study, study_from_mapping
 from ai_energy_benchmarks.study.frame import load_frame
-from ai_energy_benchmarks.study.manifest import ManifestWriter
+from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
 from ai_energy_benchmarks.study.opening import OpenStudy, begin, planned, resume
 from ai_energy_benchmarks.study.running import StudyRun
 from ai_energy_benchmarks.study.stopping import StopRequests

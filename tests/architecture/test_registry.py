@@ -25,6 +25,7 @@ NEEDED = {
     },
     "datasets": {"from_settings", "prompts"},
     "reporters": {"from_settings", "report"},
+    "executors": {"run"},
 }
 
 

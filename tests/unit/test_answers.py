@@ -15,7 +15,7 @@ from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.study.answers import words
 from ai_energy_benchmarks.study.answers.answering import answer
 from ai_energy_benchmarks.study.cells import Cell, write_cells
-from ai_energy_benchmarks.study.manifest import ManifestWriter
+from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
 from ai_energy_benchmarks.study.report import charts_of, page_of, table_of
 from tests.unit.test_compare import BASE, changed
 

@@ -41,7 +41,7 @@ def by_subject(lines: tuple[Line, ...]) -> dict[str, Line]:
 def test_a_report_is_plain_data() -> None:
     """The report of this machine survives JSON; there is always a processor, and a meter that models it."""
     report = json.loads(json.dumps(attrs.asdict(examine())))
-    assert set(report) == {"hardware", "meters", "engines", "container_engines", "hints"}
+    assert set(report) == {"hardware", "meters", "engines", "container_engines", "executors", "hints"}
     assert "CPU" in {line["subject"] for line in report["hardware"]}
     assert {line["subject"]: line["state"] for line in report["meters"]}["modelled"] == "ready"
 

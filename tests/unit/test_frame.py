@@ -11,7 +11,7 @@ import pytest
 from ai_energy_benchmarks import load_frame
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.study.cells import Cell, write_cells
-from ai_energy_benchmarks.study.manifest import ManifestWriter
+from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
 from ai_energy_benchmarks.study.stored_runs import read_runs
 from tests.unit.test_compare import BASE, changed
 

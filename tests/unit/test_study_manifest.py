@@ -10,7 +10,8 @@ import pytest
 
 from ai_energy_benchmarks.errors import ConfigError, ReporterError
 from ai_energy_benchmarks.study.cells import Cell, cell_id, config_hash, read_cells, write_cells
-from ai_energy_benchmarks.study.manifest import MANIFEST_FILE, ManifestWriter, has_begun, read_manifest
+from ai_energy_benchmarks.study.manifest import MANIFEST_FILE, has_begun, read_manifest
+from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
 
 OPENED = {"schema_version": 1, "study_sha256": "ab", "seed": 7, "environment": {"python": "3"}}
 
@@ -69,7 +70,7 @@ def test_a_full_disk_leaves_no_part_of_an_event(tmp_path: Path) -> None:
 import resource, signal
 from pathlib import Path
 from ai_energy_benchmarks.errors import ReporterError
-from ai_energy_benchmarks.study.manifest import ManifestWriter
+from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with ManifestWriter(Path({str(tmp_path)!r})) as writer:
     writer.add("opened", schema_version=1, study_sha256="ab", seed=7, environment={{}})

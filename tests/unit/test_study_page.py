@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from ai_energy_benchmarks.study.clusters import RayConfig, SlurmConfig
 from ai_energy_benchmarks.study.design import (
     BreakerConfig,
     CoolingConfig,
@@ -26,6 +27,8 @@ BLOCKS: dict[str, type] = {
     "design.thermal_gate": CoolingConfig,
     "execution": ExecutionConfig,
     "execution.breaker": BreakerConfig,
+    "execution.ray": RayConfig,
+    "execution.slurm": SlurmConfig,
 }
 BODY = ("base", "sweep", "experiments", "exclude", "constraints", "design", "execution")
 
@@ -34,7 +37,7 @@ def keys() -> Iterator[tuple[str, object]]:
     yield from ((each.name, None) for each in attrs.fields(StudyConfig) if each.name not in BODY)
     for prefix, block in BLOCKS.items():
         for each in attrs.fields(block):
-            if f"{prefix}.{each.name}" not in BLOCKS or each.name == "thermal_gate":
+            if f"{prefix}.{each.name}" not in BLOCKS or each.name in ("thermal_gate", "ray", "slurm"):
                 yield f"{prefix}.{each.name}", each.default
 
 
@@ -60,4 +63,4 @@ def test_every_word_of_the_manifest_is_described(page: str) -> None:
     """Its states and the reasons to leave off."""
     for word in (*CellState.__args__, *CloseReason.__args__):  # type: ignore[attr-defined] # of Literal
         assert f"`{word}`" in page
-    assert set(How.__args__) - set(CellState.__args__) == {"exited", "lost"}  # type: ignore[attr-defined] # the same
+    assert set(How.__args__) - set(CellState.__args__) == {"exited"}  # type: ignore[attr-defined] # the same

@@ -120,7 +120,7 @@ def test_how_cells_end(tmp_path: Path) -> None:
         return CellEnd(run, how, code, 1.0, reason)
 
     opened = begun(make_study(tmp_path, 8, design={"cycles": 1, "order": "interleave"},
-                              execution={"breaker": {"failures": 0}}))  # fmt: skip
+                              execution={"breaker": {"failures": 0}, "retries": 0}))  # fmt: skip
     assert run(opened, FakeExecutor(act)) == "completed"
     found = [(each.state, each.verdict, each.reason) for each in read_manifest(opened.directory).attempts]
     assert found == [
@@ -129,7 +129,7 @@ def test_how_cells_end(tmp_path: Path) -> None:
         ("timed out", "", "it took longer"),
         ("silent", "", "it did nothing"),
         ("interrupted", "", "the process was interrupted"),
-        ("failed", "", "the process was lost with the machine that ran it"),
+        ("lost", "", "the process was lost with the machine that ran it"),
         ("failed", "", f"signal 11; see {opened.directory / 'cells'}/{read_cells(opened.directory)[6].id}/1/cell.log"),
         ("failed", "", "exit code 1: the model is not there"),
     ]

@@ -12,6 +12,7 @@ from ai_energy_benchmarks.analysis.main_effects import AxisValue, Effect, main_e
 from ai_energy_benchmarks.analysis.pareto import Point, pareto_front
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure
+from ai_energy_benchmarks.study.answers.hardware import findings
 from ai_energy_benchmarks.study.answers.measured import MeasuredCell, measured_cells
 
 # So many of the best cells are held against one another; pairs of more than that fill no one's screen usefully.
@@ -40,6 +41,7 @@ class Answers:
         front: names on the Pareto front of the figure against ``front_figure``.
         meeting: names of the ranked cells that keep the service-level objectives; None where none were set.
         meeting_candidates: each of these against the best of the others among them.
+        findings: what limits all of this, in sentences: hardware that differs.
     """
 
     figure: Figure
@@ -58,6 +60,7 @@ class Answers:
     meeting: tuple[str, ...] | None
     meeting_candidates: tuple[Candidate, ...]
     notes: tuple[str, ...]
+    findings: tuple[str, ...] = ()
 
 
 def answer(
@@ -112,6 +115,7 @@ def answer(
         meeting=meeting,
         meeting_candidates=_among(fitted, meeting or (), lowest=lowest),
         notes=tuple(_notes(ranked)),
+        findings=tuple(findings([(cell.name, cell.hardware) for cell in ranked])),
     )
 
 

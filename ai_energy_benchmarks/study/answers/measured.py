@@ -29,6 +29,7 @@ from ai_energy_benchmarks.results.quotable import (
     quoted,
 )
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_document
+from ai_energy_benchmarks.study.answers.hardware import hardware_of
 from ai_energy_benchmarks.study.cells import Cell, read_cells
 from ai_energy_benchmarks.study.likeness import work
 from ai_energy_benchmarks.study.manifest import Manifest, read_manifest
@@ -46,6 +47,7 @@ class MeasuredCell:
         estimate: its mean with its intervals; None without a value.
         edge: relative distance from the mean to the farther mean bound of the meter.
         verdicts: cycle → level, of the completed ones.
+        hardware: cycle → the kind of machine that it ran on, where there is a figure.
         failed_checks: check → in how many cycles it failed, of those with a verdict of FAIL; the most frequent first.
         withheld: cycle → why there is no figure: it did not complete, or the report withholds it.
         others: name of a latency or throughput → mean over the cycles.
@@ -71,6 +73,7 @@ class MeasuredCell:
     modelled: bool = False
     guessed: bool = False
     failed_checks: Mapping[str, int] = field(factory=dict)
+    hardware: Mapping[int, str] = field(factory=dict)
 
     @property
     def name(self) -> str:
@@ -149,6 +152,7 @@ def _measured(
         modelled=_modelled(documents, figure, component),
         guessed=figure.kind == "energy" and any(is_guess(of, component) for of in documents.values()),
         failed_checks=_failed_checks(documents.values(), component),
+        hardware={cycle: hardware_of(documents[cycle]) for cycle in values},
     )
 
 

@@ -66,6 +66,7 @@ def plain(answers: Answers) -> dict[str, object]:
         "pareto_front": {"against": answers.front_figure.name, "cells": list(answers.front)},
         "meets_objectives": None if answers.meeting is None else list(answers.meeting),
         "notes": list(answers.notes),
+        "findings": list(answers.findings),
     }
 
 
@@ -108,7 +109,7 @@ def sentences(answers: Answers) -> tuple[str, ...]:
             closest = max(answers.ranked, key=lambda cell: cell.good_share or 0.0)
             best = f"the closest, {closest.name}, has {closest.good_share or 0.0:.1%}"
             found.append(f"None meets the objectives: no cell has {share}; {best}.")
-    return tuple(found)
+    return (*found, *answers.findings)
 
 
 def _against_reference(answers: Answers) -> Iterator[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
@@ -36,6 +36,7 @@ class CellRun:
         shared_command: starts the process that the cells of a block share, once the number of the descriptor that it
             reports to is added.
         detached: what of it runs outside the process, such as a container; it is ended too. None where nothing does.
+        working_directory: where the process starts; that of the study if None.
     """
 
     cell: str
@@ -51,11 +52,33 @@ class CellRun:
     unset: tuple[str, ...] = ()
     shared_command: tuple[str, ...] = ()
     detached: Detached | None = None
+    working_directory: Path | None = None
 
     def variables(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """The whole environment of the process, from the one that it would inherit."""
         kept = {name: value for name, value in inherited.items() if name not in self.unset}
         return {**kept, **self.environment}
+
+
+@frozen
+class NodeFacts:
+    """Where a cell ran, if it was not this machine.
+
+    Attributes:
+        host: name of the node.
+        gpus: UUIDs of the GPUs that the scheduler gave.
+        started_utc: when its process was started there.
+        gap_s: how long the node had rested before.
+        environment: fingerprint of the node, see ``study.drift``.
+        scheduler: what the scheduler says of it: its job, its node's id.
+    """
+
+    host: str
+    gpus: tuple[str, ...] = ()
+    started_utc: str = ""
+    gap_s: float = 0.0
+    environment: Mapping[str, object] = field(factory=dict)
+    scheduler: Mapping[str, str] = field(factory=dict)
 
 
 @frozen
@@ -66,6 +89,7 @@ class CellEnd:
         how: ``exited`` by itself, ended by a limit or by the user, or ``lost`` with the machine that ran it.
         exit_code: of the process; None where there is none. Negative is the number of a signal.
         reason: what the executor knows beyond that, in a sentence.
+        node: where it ran; None for this machine.
     """
 
     run: CellRun
@@ -73,6 +97,15 @@ class CellEnd:
     exit_code: int | None
     wall_s: float
     reason: str = ""
+    node: NodeFacts | None = None
+
+
+@frozen
+class CellJob:
+    """A cell was handed over to a scheduler, as a job that may outlive this process."""
+
+    run: CellRun
+    job: str
 
 
 class Stop(Protocol):
@@ -91,10 +124,22 @@ class Executor(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def run(self, cells: Iterator[CellRun], stop: Stop) -> Iterator[CellEnd]:
-        """Run cells and yield how each ended, in whichever order they do.
+    def run(self, cells: Iterator[CellRun], stop: Stop) -> Iterator[CellEnd | CellJob]:
+        """Run cells and yield how each ended, in whichever order they do; before that, which job it became.
 
         The next of ``cells`` is taken when there is room for it: taking it rests the machine as the design says and
         notes the start, so an executor with one place takes one, runs it, yields, and takes the next. One that hands
         over a cycle at once, such as a scheduler's job array, takes them all. ``KeyboardInterrupt`` stops now.
         """
+
+
+@runtime_checkable
+class Distributed(Protocol):
+    """What an executor of several nodes does in addition.
+
+    It runs many cells at a time. Once ``stop.finish`` is true it hands over no further cell, and those that it has
+    handed over and that have not begun come back as interrupted.
+    """
+
+    def adopt(self, jobs: Sequence[CellJob], stop: Stop) -> Iterator[CellEnd]:
+        """Wait for the jobs of a process that was killed; ends other jobs that it had handed over."""

@@ -96,6 +96,7 @@ class Child:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            cwd=self.cell.working_directory,
             env={**self.cell.variables(os.environ), MARK_VARIABLE: self._mark},
         )
 

@@ -1,0 +1,43 @@
+"""What runs in a job of Slurm: the cells of one lane, one after the other."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from pathlib import Path
+from types import FrameType
+
+from ai_energy_benchmarks.study.executors.node import run_order
+from ai_energy_benchmarks.study.executors.orders import read_order, write_end
+
+logger = logging.getLogger("submitit")  # which writes to the log of the job
+
+# A file with this suffix next to that of a lane: no further cell of it begins.
+FINISH_SUFFIX = ".finish"
+
+
+def run_lane(file: str) -> int:
+    """Run the cells whose orders stand in a file, until one of them is interrupted; how many ran.
+
+    ``submitit`` would requeue a job at a preemption, and raise where its time is nearly up: both are undone here,
+    since a cell begins again in a directory of its own only, and what it has measured is written first.
+    """
+    signal.signal(signal.SIGUSR2, _interrupt)
+    lane = Path(file)
+    ran = 0
+    for line in lane.read_text(encoding="utf-8").splitlines():
+        if lane.with_suffix(FINISH_SUFFIX).exists():
+            break
+        order = read_order(line)
+        end, _ = run_order(order)
+        write_end(order.end_file, end)
+        ran += 1
+        logger.info("%s %s: %s %s %s", order.cell, order.cycle, end.how, end.exit_code, end.reason)
+        if end.how == "interrupted":
+            break
+    return ran
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """The time of the job is nearly up."""
+    raise KeyboardInterrupt
