@@ -38,7 +38,7 @@ def keys() -> Iterator[tuple[str, object]]:
     for prefix, block in BLOCKS.items():
         for each in attrs.fields(block):
             if f"{prefix}.{each.name}" not in BLOCKS or each.name in ("thermal_gate", "ray", "slurm"):
-                yield f"{prefix}.{each.name}", each.default
+                yield f"{prefix}.{each.name}{'.ENGINE' if each.name == 'runners' else ''}", each.default
 
 
 @pytest.fixture(scope="module")
