@@ -17,8 +17,8 @@ from attrs import define, field
 from ai_energy_benchmarks.machine.launched import Launched
 from ai_energy_benchmarks.study.commands import MARK_VARIABLE
 from ai_energy_benchmarks.study.executors.base import STOPPED, CellEnd, CellRun, How, Stop
-from ai_energy_benchmarks.study.executors.outside import end_detached
 from ai_energy_benchmarks.study.executors.silence import Silence
+from ai_energy_benchmarks.study.outside import end_detached
 
 # What a child reads as "finish the trial and stop"; the end of its standard input means "stop now".
 FINISH = b"finish\n"

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from ai_energy_benchmarks.machine.processes import cpu_time_s, tree
 from ai_energy_benchmarks.study.executors.base import CellRun
-from ai_energy_benchmarks.study.executors.outside import first_process
+from ai_energy_benchmarks.study.outside import first_process
 
 # A process that uses less than this share of a processor, prints nothing and writes nothing does nothing.
 _BUSY_SHARE = 0.01

@@ -12,6 +12,8 @@ from attrs import evolve, frozen
 
 from ai_energy_benchmarks.domain.result import SCHEMA_VERSION
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.study.commands import Detached
+from ai_energy_benchmarks.study.outside import end_detached
 from ai_energy_benchmarks.study.runners.base import Enquiry
 from ai_energy_benchmarks.study.runners.handshake import Answer, Obstacle, read_answer
 
@@ -31,12 +33,14 @@ class Question:
         variables: its whole environment.
         where: names the environment in messages.
         install: the command that installs this version of this package there.
+        detached: what of it runs outside the process that is started.
     """
 
     command: tuple[str, ...]
     variables: Mapping[str, str]
     where: str
     install: str
+    detached: Detached | None = None
 
 
 def ask(question: Question, enquiry: Enquiry) -> Answer:
@@ -53,6 +57,7 @@ def ask(question: Question, enquiry: Enquiry) -> Answer:
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise ConfigError(f"{question.where} cannot be started: {error}", remedy=question.install) from error
     except subprocess.TimeoutExpired as error:
+        end_detached(question.detached)
         raise ConfigError(f"{question.where} has not answered within {_ANSWER_CAP_S:g} s") from error
     reply = read_answer(done.stdout)
     if reply is None:

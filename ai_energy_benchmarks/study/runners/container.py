@@ -85,7 +85,11 @@ class ContainerRunner:
         run = self._run(self._inner(MODULE), mounts, changes, texts)
         install = "build the image with this version of the package: docker/build.sh"
         question = Question(
-            command_line(self._in_use, run), inherited(UNSET, changes), f"image {self.config.container}", install
+            command_line(self._in_use, run),
+            inherited(UNSET, changes),
+            f"image {self.config.container}",
+            install,
+            detached(self._in_use, run.name),
         )
         return ask(question, enquiry)
 
