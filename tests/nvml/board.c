@@ -292,6 +292,7 @@ static void set(Board *b, const char *key, char *rest)
     else if (!strcmp(key, "lag_s")) b->lag_s = v;
     else if (!strcmp(key, "counts_shown")) b->counts_shown = (int)v;
     else if (!strcmp(key, "counts_violations")) b->counts_violations = (int)v;
+    else if (!strcmp(key, "call_s")) b->call_s = v;
     else if (!strcmp(key, "module_w")) b->module_w = v;
     else if (!strcmp(key, "limit_w")) b->limit_w = v;
     else if (!strcmp(key, "default_limit_w")) b->default_limit_w = v;

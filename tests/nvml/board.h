@@ -20,6 +20,7 @@ struct Board {
     int magic; /* tells a board's handle from a slice's */
     char uuid[96], name[96];
     double tick_s, jitter, phase_s, delay_s, delay_jitter_s, offset_mj, average_s, gain, noise_w, duty, lag_s, module_w, limit_w, temperature;
+    double call_s; /* how long a call of the energy counter takes */
     double default_limit_w, min_limit_w, max_limit_w; /* 0: as limit_w, which is the limit when the driver is loaded */
     int max_clock_mhz, persistence, settable; /* whether settings outlive the last user; whether there are any */
     double utilization, work_w; /* percent at rest; watts that it draws more while it works */

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 int nvmlInitWithFlags(unsigned flags)
 {
@@ -101,6 +102,7 @@ int nvmlDeviceGetTotalEnergyConsumption(Board *b, unsigned long long *out)
 {
     ASK(b);
     if (!b->counter) return NOT_SUPPORTED;
+    if (b->call_s > 0) usleep((useconds_t)(b->call_s * 1e6));
     *out = counter_mj(b, 0);
     return SUCCESS;
 }

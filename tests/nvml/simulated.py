@@ -97,6 +97,7 @@ class Board:
         max_clock_mhz: its highest SM clock; the others are 15 MHz apart, down to 210.
         persistence: whether settings outlive the last user of the driver.
         settable: whether it has a limit and clocks that can be set.
+        call_s: how long a call of the energy counter takes (an H200: 3 to 17 ms).
         module_w: what the rest of the module draws, seen by fields of module scope.
         reachable: false for a board that has fallen off the bus: it is listed, but there is no handle for it.
         counter, instant, power: whether it has an energy counter, the newer power fields, any power at all.
@@ -123,6 +124,7 @@ class Board:
     shown: Trace = ()
     counts_shown: bool = False
     module_w: float = 0.0
+    call_s: float = 0.0
     limit_w: float = 700.0
     default_limit_w: float = 0.0
     min_limit_w: float = 0.0
@@ -178,6 +180,7 @@ class Board:
             "utilization",
             "work_w",
             "module_w",
+            "call_s",
             "limit_w",
             "default_limit_w",
             "min_limit_w",

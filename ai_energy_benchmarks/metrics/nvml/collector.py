@@ -21,7 +21,7 @@ from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
 from ai_energy_benchmarks.metrics.nvml.board import METER, GpuFigure, RestLimits, WatchedBoard
 from ai_energy_benchmarks.metrics.nvml.library import board_at
-from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, poll_due
+from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, WakeUps, poll_due, shortest_tick_s
 from ai_energy_benchmarks.metrics.nvml.process import RemoteSampler
 from ai_energy_benchmarks.metrics.nvml.strangers import Strangers
 from ai_energy_benchmarks.metrics.nvml.visible import visible, whole_gpus
@@ -164,12 +164,13 @@ class NvmlCollector:
 
     def _keep_reading(self, pollers: Sequence[BoardPoller]) -> None:
         """Read here; where this process is too busy for that, in a child."""
+        wakes = WakeUps()
         while not self._leaving:
-            poll_due(pollers)
+            poll_due(pollers, wakes)
             if self._remote is not None and self._remote.ready():
                 self._forward(self._remote)
                 self._remote = None
-            elif self._may_move and any(poller.starved() for poller in pollers):
+            elif self._may_move and wakes.starved(shortest_tick_s(pollers)):
                 self._may_move = False
                 readable = {watched.board.device.id: watched for watched in self._boards if watched.lost is None}
                 self._remote = RemoteSampler(readable, self._options.poll_s)

@@ -20,8 +20,9 @@ _GAUGES_EVERY_S, _SLOW_GAUGES_EVERY_S = 0.1, 0.5
 _LONGEST_SLEEP_S = 0.05
 # Waking up costs more than a reading, so whoever is due very soon is read too.
 _EARLY_S = 0.0003
-_JUDGED_READINGS = 100
-_STARVED_S, _STARVED_PER_TICK = 0.005, 0.25
+_JUDGED_WAKES = 100
+# A thread that holds the interpreter gives it up after 5 ms (sys.getswitchinterval).
+_STARVED_S, _STARVED_PER_TICK = 0.004, 0.25
 
 
 class Sink(Protocol):
@@ -60,17 +61,20 @@ class BoardPoller:
         self._cadence = Cadence(poll_s, self.due_s)
         self._energy_j = math.nan
         self._refusing_since_s: float | None = None
-        self._lateness_s: deque[float] = deque(maxlen=_JUDGED_READINGS)
+
+    @property
+    def tick_s(self) -> float | None:
+        """The counter's tick, once it is known."""
+        return self._cadence.tick_s
 
     def poll(self) -> None:
         """Read what is due."""
-        board, was_due_s, now_s = self._board, self.due_s, time.perf_counter()
+        board, now_s = self._board, time.perf_counter()
         self.due_s = now_s + self._poll_s
         gauges = now_s >= self._gauges_due_s
         if board.counter_problem is None:
             free = self._poll_counter(now_s)
             gauges = gauges and (free or now_s >= self._gauges_due_s + _GAUGES_EVERY_S)
-            self._lateness_s.append(time.perf_counter() - was_due_s)
         if board.power_problem is None and (gauges or board.counter_problem is not None):
             self._read("power_w", board.power_w)
         if gauges:
@@ -116,19 +120,49 @@ class BoardPoller:
             self.due_s = math.inf
             self._sink.gone(reason)
 
-    def starved(self) -> bool:
-        """Whether one reading in twenty came too late to be of use: others hold this process's interpreter."""
-        if len(self._lateness_s) < _JUDGED_READINGS or self._cadence.tick_s is None:
+
+class WakeUps:
+    """How late the thread that reads wakes from its sleep.
+
+    It waits for this process's interpreter or for a processor then. A driver that takes long to answer (an H200 takes
+    3 to 17 ms for its energy counter) delays readings too, but does so in every process.
+
+    Args:
+        clock, sleep: those of the time module.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.perf_counter, sleep: Callable[[float], object] = time.sleep
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._late_s: deque[float] = deque(maxlen=_JUDGED_WAKES)
+
+    def sleep_until(self, due_s: float) -> None:
+        """Sleep until then, or for the longest sleep."""
+        begin_s = self._clock()
+        seconds = min(max(0.0, due_s - begin_s), _LONGEST_SLEEP_S)
+        self._sleep(seconds)
+        if seconds > 0:
+            self._late_s.append(self._clock() - begin_s - seconds)
+
+    def starved(self, tick_s: float | None) -> bool:
+        """Whether one wake-up in twenty came too late to be of use for a counter of this tick; never if it is None."""
+        if len(self._late_s) < _JUDGED_WAKES or tick_s is None:
             return False
-        late_s = sorted(self._lateness_s)[int(0.95 * len(self._lateness_s))]
-        self._lateness_s.clear()
-        return late_s > min(_STARVED_S, self._cadence.tick_s * _STARVED_PER_TICK)
+        late_s = sorted(self._late_s)[int(0.95 * len(self._late_s))]
+        self._late_s.clear()
+        return late_s > min(_STARVED_S, tick_s * _STARVED_PER_TICK)
 
 
-def poll_due(pollers: Sequence[BoardPoller]) -> None:
+def poll_due(pollers: Sequence[BoardPoller], wakes: WakeUps) -> None:
     """Read every board that is due, then sleep until the next one is."""
     for poller in pollers:
         if poller.due_s <= time.perf_counter() + _EARLY_S:
             poller.poll()
-    due_s = min(poller.due_s for poller in pollers)
-    time.sleep(min(max(0.0, due_s - time.perf_counter()), _LONGEST_SLEEP_S))
+    wakes.sleep_until(min(poller.due_s for poller in pollers))
+
+
+def shortest_tick_s(pollers: Sequence[BoardPoller]) -> float | None:
+    """The shortest tick of their counters; None while none is known."""
+    return min((poller.tick_s for poller in pollers if poller.tick_s is not None), default=None)

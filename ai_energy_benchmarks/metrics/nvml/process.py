@@ -18,7 +18,7 @@ from ai_energy_benchmarks.domain.power import Quantity
 from ai_energy_benchmarks.machine.interpreter import module_command
 from ai_energy_benchmarks.machine.nvml import open_nvml, shut_down
 from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard
-from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, Sink, poll_due
+from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, Sink, WakeUps, poll_due
 
 
 class RemoteSampler:
@@ -105,8 +105,9 @@ def main(poll_s: float, board_ids: Sequence[str]) -> None:
     with open(1, "w", encoding="utf-8", closefd=False) as lines:
         boards = [NvmlBoard(nvml, nvml.nvmlDeviceGetHandleByUUID(board_id)) for board_id in board_ids]
         pollers = [BoardPoller(nvml, board, poll_s, _LineSink(board.device.id, lines)) for board in boards]
+        wakes = WakeUps()
         while not over.is_set():
-            poll_due(pollers)
+            poll_due(pollers, wakes)
     shut_down(nvml)
 
 
