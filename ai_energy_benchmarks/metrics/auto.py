@@ -16,7 +16,7 @@ from ai_energy_benchmarks.errors import CollectorError, ConfigError
 from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector
 from ai_energy_benchmarks.metrics.combined import CombinedCollector
 
-# Their absence is always explained; other components appear where a meter of them does.
+_SEES_NOTHING = "it does not see it"
 
 
 @frozen
@@ -49,9 +49,15 @@ class AutoCollector:
     def __enter__(self) -> AutoCollector:
         with ExitStack() as stack:
             found: dict[str, MetricsCollector] = {}
+            opened: dict[str, ExitStack] = {}
             refused: dict[str, str] = {}
             self._order = _order()
-            picked = {component: self._pick(component, found, refused, stack) for component in self._order}
+            picked = {component: self._pick(component, found, refused, opened, stack) for component in self._order}
+            for name in found.keys() - set(picked.values()):
+                # It would go on reading the devices, and report them, for nothing.
+                opened[name].close()
+                refused[name] = _SEES_NOTHING
+                del found[name]
             self._absent = {
                 component: "; ".join(f"{name}: {refused[name]}" for name in self._order[component] if name in refused)
                 or "no meter of this machine sees it"
@@ -74,14 +80,21 @@ class AutoCollector:
         return self
 
     def _pick(
-        self, component: Component, found: dict[str, MetricsCollector], refused: dict[str, str], stack: ExitStack
+        self,
+        component: Component,
+        found: dict[str, MetricsCollector],
+        refused: dict[str, str],
+        opened: dict[str, ExitStack],
+        stack: ExitStack,
     ) -> str | None:
+        """The first meter that sees it, each opened once and in a stack of its own."""
         for name in self._order[component]:
             if name not in found and name not in refused:
                 kind = cast("type[MetricsCollector]", registry.load("collectors", name))
                 meter = kind.from_settings(evolve(self._settings, options=kind.Options()))
+                opened[name] = stack.enter_context(ExitStack())
                 try:
-                    found[name] = stack.enter_context(meter)
+                    found[name] = opened[name].enter_context(meter)
                 except CollectorError as error:
                     refused[name] = error.message
             if name in found and component in found[name].components():
@@ -151,5 +164,5 @@ def _place(row: tuple[int, str]) -> int:
 def _note(component: Component, name: str, order: Sequence[str], refused: Mapping[str, str]) -> str:
     """Which meter was picked, and why each earlier one was not."""
     earlier = order[: order.index(name)]
-    passed_over = "".join(f"; not {each}: {refused.get(each, 'it does not see it')}" for each in earlier)
+    passed_over = "".join(f"; not {each}: {refused.get(each, _SEES_NOTHING)}" for each in earlier)
     return f"auto picked {name} for {component.upper()}{passed_over}"

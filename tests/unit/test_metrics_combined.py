@@ -95,6 +95,23 @@ def test_auto_counts_each_component_by_the_meter_that_it_picked(monkeypatch: pyt
     assert any(note.startswith("auto picked rapl for CPU") for note in notes)
 
 
+def test_auto_closes_a_meter_that_it_picked_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A meter that opens and sees none of the components for which it was tried reads nothing and reports nothing."""
+    register(
+        monkeypatch,
+        nvml=seeing("nvml", "gpu", auto={"gpu": 10}),
+        zeus=seeing("zeus", "gpu", auto={"gpu": 20, "cpu": 20, "dram": 20}),
+        modelled=seeing("modelled", "cpu", auto={"cpu": 90}),
+    )
+    with AutoCollector(SETTINGS) as collector:
+        start = collector.mark()
+        measurement = collector.read(start, collector.mark())
+        notes = collector.notes()
+    assert {each.meter for each in measurement.readings} == {"nvml", "modelled"}
+    assert measurement.absent["dram"] == "zeus: it does not see it"
+    assert "auto picked modelled for CPU; not zeus: it does not see it" in notes
+
+
 def test_auto_picks_a_plugin_that_states_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """A meter of another distribution is picked where the more trusted ones do not open; one without a place never."""
     register(
