@@ -10,6 +10,8 @@ from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 CHECK = "window edges"
+# Ticks of 20 ms (A100) to 100 ms (H200) have been recorded: "Recordings of real GPUs" in docs/validation.md.
+_LONGEST_TICK_MS = 100.0
 _BY_STATE: Mapping[EdgeState, Level] = {"unsettled": "FAIL", "late": "WARN", "raised": "WARN", "flat": "PASS"}
 
 
@@ -30,6 +32,15 @@ def edge_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
                 message = f"{name}: {_message(state, those)} ({number} of {len(seen)} trials)"
                 yield Finding(level, CHECK, message, device.component)
         yield from _apparent(name, device, seen)
+
+
+def _lag(milliseconds: float | None) -> str:
+    """How late or early; by more than the longest known tick a counter cannot be early, so the work was uneven."""
+    if milliseconds is None:
+        return "at an unknown time"
+    if milliseconds < -_LONGEST_TICK_MS:
+        return "at a time that is not known, since its power was not even there"
+    return f"{abs(milliseconds):.0f} ms {'late' if milliseconds >= 0 else 'early'}"
 
 
 def _message(state: EdgeState, seen: Sequence[WindowEdges]) -> str:
@@ -54,9 +65,7 @@ def _apparent(name: str, device: Device, seen: Sequence[WindowEdges]) -> Iterato
     rise, fall = (_median_ms(values) for values in ((edge.rise_s for edge in seen), (edge.fall_s for edge in seen)))
     if rise is None and fall is None:
         return
-    begin = "an unknown time" if rise is None else f"{rise:.0f} ms"
-    end = "an unknown time" if fall is None else f"{fall:.0f} ms"
-    message = f"{name}: its counter seems to follow the begin of the work after {begin} and its end after {end}"
+    message = f"{name}: its counter seems to show the begin of the work {_lag(rise)} and its end {_lag(fall)}"
     yield Finding("INFO", "apparent delay", f"{message} (medians)", device.component)
 
 

@@ -163,6 +163,15 @@ def test_an_older_recipe_gives_its_older_figure() -> None:
     assert (older.bounds_j.low, older.bounds_j.high) == found.tick_bounds_j
 
 
+def test_a_delay_is_named_only_where_it_can_be_one() -> None:
+    """A counter that seems early by a part of a tick is called so; by more, the work's power was not even there."""
+    edges = WindowEdges("flat", 0.055, 400.0, 0.0, -0.063, 0.018)
+    for rise_s, text in ((-0.063, "the begin of the work 63 ms early and its end 18 ms late"), (-3.961, "not even")):
+        reading_ = evolve(reading(), edges=evolve(edges, rise_s=rise_s))
+        findings = verdict([trial(1, reading_), trial(2, reading_)]).findings
+        assert text in next(each.message for each in findings if each.check == "apparent delay")
+
+
 def judged(*states: EdgeState) -> dict[str, Finding]:
     """The findings on one GPU whose trials ended so, by check and level."""
     edges = [WindowEdges(state, 0.3, 400.0, 25.0, 0.06, 0.08) for state in states]
