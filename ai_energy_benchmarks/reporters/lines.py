@@ -172,7 +172,7 @@ def _work(result: BenchmarkResult) -> Lines:
         for name, flop_per_j in found["flop_per_j"].items()
         if name != "total"
     ]
-    parts += [f"{used['share_of_peak']:.1%} of the GPUs' peak"] if used else []
+    parts += [f"{figure(100 * used['share_of_peak'], 2)}% of the GPUs' peak"] if used else []
     yield "Work", "; ".join(parts)
 
 
