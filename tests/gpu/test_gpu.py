@@ -78,6 +78,34 @@ def test_generating_draws_energy(backend: PyTorchBackend) -> None:
         assert 0 < each.bounds_j.low <= each.energy_j <= each.bounds_j.high
 
 
+def test_a_slow_driver_needs_no_child_process() -> None:
+    """A call of the energy counter takes milliseconds; that is no reason to call this process too busy."""
+    with NvmlCollector() as collector:
+        time.sleep(6.0)
+        assert not any("child process" in note for note in collector.notes())
+
+
+def test_the_counter_agrees_with_the_driver_s_average_power() -> None:
+    """Under steady work the counter grows as fast as the driver's mean over the last second says, within 3 %."""
+    matrix = torch.randn(8192, 8192, dtype=torch.bfloat16, device="cuda")
+    with NvmlCollector() as collector:
+        begin_s = time.perf_counter()
+        start = None
+        while time.perf_counter() < begin_s + 5.0:
+            torch.mm(matrix, matrix)
+            torch.cuda.synchronize()
+            if start is None and time.perf_counter() > begin_s + 2.0:
+                start = collector.mark()
+        stop = collector.mark()
+        assert start is not None
+        (reading,) = collector.read(start, stop).readings
+        averages = next(each for each in collector.samples().series if each.quantity == "average_power_w")
+    rows = zip(averages.before_s, averages.values, strict=True)
+    powers_w = [value for time_s, value in rows if start.time_s < time_s < stop.time_s]
+    seconds = stop.time_s - start.time_s
+    assert reading.energy_j / seconds == pytest.approx(sum(powers_w) / len(powers_w), rel=0.03)
+
+
 def test_a_batch_that_does_not_fit_leaves_the_rest_alive(backend: PyTorchBackend) -> None:
     """Its requests fail with the reason, and the next batch is generated as if nothing had happened."""
     total_bytes = torch.cuda.get_device_properties(0).total_memory
