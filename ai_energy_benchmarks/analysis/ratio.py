@@ -58,6 +58,7 @@ class Ratio:
     """The second arm's figure over the first's.
 
     Attributes:
+        method: by which the interval was made.
         best: ratio of the geometric means.
         low, high: 95 % interval; None where there is none.
         degrees: degrees of freedom of Student's t; None where t is not used.

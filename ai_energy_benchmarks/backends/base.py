@@ -26,6 +26,9 @@ class BackendSettings:
     """What every backend is built from; each backend may refuse what it cannot honour.
 
     Attributes:
+        device: ``auto``, ``cpu`` or ``cuda``.
+        endpoint: address of a server; None for an engine in process.
+        task: what the model does; ``text-generation``.
         model: hub id, directory or file.
         device_ids: GPUs to use; GPU 0 where the config names none.
         options: the engine's own frozen options class, already structured.
@@ -49,7 +52,11 @@ class BackendSettings:
     progress: Progress = field(factory=Silent)
 
     def chosen(self, kind: type[_Options]) -> _Options:
-        """The options as this class; its defaults where a library user gave none."""
+        """The options as this class; its defaults where a library user gave none.
+
+        Args:
+            kind: the options class of the backend.
+        """
         return self.options if isinstance(self.options, kind) else kind()
 
 
@@ -58,6 +65,7 @@ class Demand:
     """What a backend will be asked to do, for it to say what it cannot.
 
     Attributes:
+        generation: how tokens are chosen.
         batch_size: requests generated together.
         concurrency: batches in flight at once.
         sample: a request in the form that all will have; None if that is not known yet.
@@ -82,7 +90,9 @@ class Backend(Protocol):
     tokenizer: Tokenizer | None
 
     @classmethod
-    def from_settings(cls, settings: BackendSettings) -> Backend: ...
+    def from_settings(cls, settings: BackendSettings) -> Backend:
+        """A backend of these settings; nothing is opened or loaded yet."""
+        ...
 
     def problems(self, demand: Demand) -> tuple[str, ...]:
         """What stands in the way before anything is loaded: missing packages, devices, settings not honoured."""

@@ -38,7 +38,11 @@ class KnownBlocks:
         self.hooks = {name: partial(self._structure, name, kind) for name, kind in hints.items()}
 
     def identity(self, config: BenchmarkConfig) -> tuple[int, ...]:
-        """The same for two configs that were made by ``hooks`` and agree in all but name and output directory."""
+        """The same for two configs that were made by ``hooks`` and agree in all but name and output directory.
+
+        Args:
+            config: made by ``hooks``.
+        """
         return tuple(self._number(name, getattr(config, name)) for name in _COMPARED)
 
     def _structure(self, name: str, kind: type, value: object) -> object:

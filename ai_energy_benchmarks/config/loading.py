@@ -48,6 +48,7 @@ def load_config(
     """Read a YAML file.
 
     Args:
+        path: of the file.
         overrides: nested mappings or dotted keys, laid over the file (``{"scenario.num_samples": 3}``).
         profile: a name of ``config.profiles``, whose settings are laid under the file.
         defaults: of ``config.user_defaults``, laid under all of these.
@@ -62,6 +63,9 @@ def load_config(
 def mapping_from_file(path: str | File) -> Mapping[str, object]:
     """The plain mapping in a YAML file, before any of its keys is checked.
 
+    Args:
+        path: of the file.
+
     Raises:
         ConfigError: the file cannot be read, is not YAML, or has problems as YAML.
     """
@@ -75,6 +79,8 @@ def config_from_yaml(text: str, source: str = "YAML text", *, stored: bool = Fal
     """The config in a YAML text; ``source`` names it in messages.
 
     Args:
+        text: YAML.
+        source: names the text in messages.
         stored: whether the text is the ``config.yaml`` of a result: a reference ``${NAME}`` in it stands for a secret,
             and becomes ``***``; keys that were renamed since are read.
 
@@ -90,6 +96,10 @@ def config_from_yaml(text: str, source: str = "YAML text", *, stored: bool = Fal
 def config_from_mapping(mapping: Mapping[str, object], source: str = "the config") -> BenchmarkConfig:
     """The config in plain mappings, lists and scalars. Text is taken as it is: ``${NAME}`` is replaced in files only.
 
+    Args:
+        mapping: blocks and keys as a file has them.
+        source: names the mapping in messages.
+
     Raises:
         ConfigError: with all problems.
     """
@@ -97,7 +107,11 @@ def config_from_mapping(mapping: Mapping[str, object], source: str = "the config
 
 
 def config_to_mapping(config: BenchmarkConfig) -> dict[str, object]:
-    """Plain mappings, lists and scalars, defaults included, from which the same config can be made."""
+    """Plain mappings, lists and scalars, defaults included, from which the same config can be made.
+
+    Args:
+        config: as it was loaded.
+    """
 
     def plain(_: object, __: object, value: object) -> object:
         if isinstance(value, tuple):
@@ -108,12 +122,20 @@ def config_to_mapping(config: BenchmarkConfig) -> dict[str, object]:
 
 
 def config_to_yaml(config: BenchmarkConfig) -> str:
-    """YAML text from which the same config can be read, but for secrets: they are ``${NAME}`` or ``***``."""
+    """YAML text from which the same config can be read, but for secrets: they are ``${NAME}`` or ``***``.
+
+    Args:
+        config: as it was loaded.
+    """
     return yaml_text.dump(marked(config_to_mapping(config)))
 
 
 def learn_secrets(config: BenchmarkConfig) -> None:
-    """Know the secrets of a config and of the environment, so that nothing that is written later holds them."""
+    """Know the secrets of a config and of the environment, so that nothing that is written later holds them.
+
+    Args:
+        config: as it was loaded.
+    """
     learn_environment()
     marked(config_to_mapping(config))
 
@@ -174,6 +196,7 @@ def checked_mapping(
     """Structure and check a config without raising.
 
     Args:
+        mapping: blocks and keys as a file has them.
         known: problems of the text that held it. Of a path that they name nothing further is reported.
         blocks: what configs that were checked before share with this one.
 

@@ -56,6 +56,7 @@ class BackendConfig:
     """Which engine runs which model.
 
     Attributes:
+        type: name of one of the backends.
         device: ``auto`` takes CUDA if there is a GPU, else the CPU. For a server ``cpu`` says that it uses no GPU; one
             that is launched then sees none.
         device_ids: GPUs to use, by index as this process sees them; for a server, the GPUs that it runs on. Unset, an

@@ -44,7 +44,11 @@ class UserDefaults:
         return name if isinstance(name, str) else None
 
     def under(self, mapping: Mapping[str, object]) -> dict[str, object]:
-        """What ``mapping`` says, and the defaults where it says nothing."""
+        """What ``mapping`` says, and the defaults where it says nothing.
+
+        Args:
+            mapping: a config, none of it checked yet.
+        """
         return laid_under(self.mapping, mapping)
 
 

@@ -30,7 +30,9 @@ class Dataset(Protocol):
     """A source of prompts; constructing one reads nothing."""
 
     @classmethod
-    def from_settings(cls, settings: DatasetSettings) -> Dataset: ...
+    def from_settings(cls, settings: DatasetSettings) -> Dataset:
+        """A dataset of these settings; nothing is opened or loaded yet."""
+        ...
 
     def prompts(self, count: int, tokenizer: Tokenizer | None) -> tuple[Prompt, ...]:
         """The first ``count`` prompts, fewer if there are no more.

@@ -10,6 +10,9 @@ class Architecture:
     """A decoder of equal layers, each attention and feed-forward.
 
     Attributes:
+        layers: number of transformer blocks.
+        hidden_size: width of the residual stream.
+        heads: query heads of one layer.
         family: the model type in its config (``llama``, ``gpt2`` …).
         head_size: dimensions of one attention head.
         kv_heads: heads of keys and values; fewer than ``heads`` with grouped-query attention.

@@ -13,6 +13,11 @@ class Bounds:
     """A best estimate and the limits between which the truth lies, all in the unit that the holder's name gives.
 
     ``low, best, high = bounds`` takes one apart.
+
+    Attributes:
+        low: the lower limit.
+        best: the best estimate; between the limits.
+        high: the upper limit.
     """
 
     low: float
@@ -21,18 +26,30 @@ class Bounds:
 
     @classmethod
     def exact(cls, value: float) -> Bounds:
-        """A value without a doubt."""
+        """A value without a doubt.
+
+        Args:
+            value: all three.
+        """
         return cls(value, value, value)
 
     @classmethod
     def total(cls, parts: Iterable[Bounds]) -> Bounds:
-        """The sum of any number: bounds add linearly, since nothing says that errors cancel."""
+        """The sum of any number: bounds add linearly, since nothing says that errors cancel.
+
+        Args:
+            parts: in one unit; none gives 0.
+        """
         known = tuple(parts)
         return cls(sum(part.low for part in known), sum(part.best for part in known), sum(part.high for part in known))
 
     @classmethod
     def mean(cls, values: Sequence[Bounds]) -> Bounds:
-        """The mean of at least one, side by side: a common error does not shrink with their number."""
+        """The mean of at least one, side by side: a common error does not shrink with their number.
+
+        Args:
+            values: at least one, in one unit.
+        """
         return cls(
             fmean(value.low for value in values),
             fmean(value.best for value in values),
@@ -54,7 +71,11 @@ class Bounds:
         return Bounds(self.low / amount, self.best / amount, self.high / amount)
 
     def per(self, amount: Bounds) -> Bounds:
-        """The quotient with a positive amount that has bounds too."""
+        """The quotient with a positive amount that has bounds too.
+
+        Args:
+            amount: positive, bounds included.
+        """
         return Bounds(self.low / amount.high, self.best / amount.best, self.high / amount.low)
 
     @property

@@ -119,6 +119,8 @@ class FailedCompletion:
     """A request that did not finish. Its energy stays in the window; its tokens are not counted.
 
     Attributes:
+        number: the request's number in the pass.
+        sent_s, finished_s: when it was sent and when it failed, in seconds on the monotonic clock.
         reason: one sentence for the user, on one line, without secrets and control characters.
         backend_dead: nothing further can succeed; the runner stops.
     """

@@ -22,13 +22,18 @@ _LONGEST_TICK_S = 1.0
 
 @frozen
 class Delay:
-    """How long after it was sampled a value becomes visible: somewhere in ``[low_s, high_s]``."""
+    """How long after it was sampled a value becomes visible: somewhere in ``[low_s, high_s]``.
+
+    Attributes:
+        low_s, high_s: the shortest and the longest delay.
+    """
 
     low_s: float
     high_s: float
 
     @property
     def middle_s(self) -> float:
+        """The mean of both."""
         return (self.low_s + self.high_s) / 2
 
 

@@ -16,6 +16,7 @@ class EngineFacts:
     """Facts of a loaded engine, known only after loading.
 
     Attributes:
+        dtype: type of the weights, such as ``bfloat16``; None if the engine does not say.
         backend: the name in the config (``pytorch`` …).
         engine: library and version.
         model: what the user asked for.

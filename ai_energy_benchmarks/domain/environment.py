@@ -12,6 +12,11 @@ class Board:
     """One accelerator as its driver describes it; None where the driver does not say.
 
     Attributes:
+        id: its UUID.
+        index: as NVML counts.
+        name: of the product.
+        memory_bytes: of the GPU; None if it does not say.
+        has_energy_counter: whether it counts energy; None if that is not known.
         power_limit_w: in force now.
         default_power_limit_w: as the maker ships it.
         graphics_clock_max_hz, memory_clock_max_hz: highest clocks of the GPU.
@@ -33,6 +38,15 @@ class Environment:
     """A snapshot of hardware and software; None where the machine does not report it.
 
     Attributes:
+        platform: operating system and its version.
+        python: version of Python.
+        package_version: version of this package.
+        cpu_model: name of the processor; None if it is not known.
+        cpu_threads: hardware threads of the machine.
+        cpu_governor: how the kernel chooses the clock; None if it does not say.
+        memory_bytes: of the machine.
+        driver_version: of the NVIDIA driver; None without one.
+        boards: the GPUs, as NVML reports them.
         cgroup_memory_bytes, cgroup_cpus: limits of the control group (of a container, say); None without one.
         cuda_version: newest CUDA that the driver runs.
         libraries: installed version of each library that can change the figure.
@@ -85,7 +99,11 @@ class Disturbance:
     paused_s: float | None = None
 
     def since(self, earlier: Disturbance) -> Disturbance:
-        """What lies between two sums; a longest time is no sum, and is not in it."""
+        """What lies between two sums; a longest time is no sum, and is not in it.
+
+        Args:
+            earlier: the same, at the begin of the time in question.
+        """
         return Disturbance(
             self.asleep_s - earlier.asleep_s,
             _between(earlier.stolen_s, self.stolen_s),

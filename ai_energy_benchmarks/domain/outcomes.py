@@ -34,13 +34,18 @@ class Outcomes(Sequence[Outcome], ABC):
 
     @abstractmethod
     def extend(self, outcomes: Iterable[Outcome]) -> None:
-        """Add outcomes at the end."""
+        """Add outcomes at the end.
+
+        Args:
+            outcomes: in order of sending.
+        """
 
     @abstractmethod
     def finish(self, finished: Callable[[Outcome], Outcome], sources: Collection[TokenSource] | None = None) -> None:
         """Order the outcomes by their numbers, and put in the place of each what ``finished`` makes of it.
 
         Args:
+            finished: makes the final outcome of each.
             sources: only completions whose tokens come from these can change; None for all.
         """
 
@@ -51,7 +56,12 @@ class Outcomes(Sequence[Outcome], ABC):
 
     @abstractmethod
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What ``make`` gives for these outcomes, made once: nothing that follows from them changes any more."""
+        """What ``make`` gives for these outcomes, made once: nothing that follows from them changes any more.
+
+        Args:
+            key: what names the value.
+            make: computes it the first time.
+        """
 
     def spans_s(self) -> Iterator[tuple[float, float, float]]:
         """Of each when it was sent, when its first token came (or its end, if none was seen), and when it ended."""

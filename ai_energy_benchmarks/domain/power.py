@@ -97,6 +97,7 @@ class Recipe:
     """How the energy of a reading follows from the raw series of its device; re-analysis follows it again.
 
     Attributes:
+        quantity: of the series; it names the unit.
         rule: ``latched`` and ``fresh`` are the two kinds of counters of ``domain/edges.py``, ``integral`` is power
             over time.
         series_id: device id of the series.
@@ -148,6 +149,7 @@ class Reading:
     The bounds are of the meter's own ideal integral: timing, not the sensor's gain.
 
     Attributes:
+        device: whose energy it is.
         bounds_j: the energy, gross.
         provenance: ``measured`` (a counter), ``integrated`` (power over time) or ``modelled``.
         meter: which collector says so.
@@ -184,6 +186,7 @@ class WorkloadShare:
     """The part of a component's busy time that was the workload's; its energy is divided so by convention only.
 
     Attributes:
+        component: that is shared.
         share: between 0 and 1.
     """
 
@@ -220,6 +223,7 @@ class Measurement:
 
     @property
     def duration_s(self) -> float:
+        """Seconds between the edges of the window."""
         return self.stop_s - self.start_s
 
     @property
@@ -233,6 +237,9 @@ class Series:
     """Raw readings of one quantity of one device, in order of time.
 
     Attributes:
+        device: whose readings they are.
+        quantity: what was read; it names the unit.
+        meter: which collector read it.
         before_s, after_s: the clock before and after each call that read the value.
         values: the values, in the unit that ``quantity`` names.
     """
@@ -247,7 +254,11 @@ class Series:
 
 @frozen(eq=False)
 class Samples:
-    """All raw series of a collector, for the timeline."""
+    """All raw series of a collector, for the timeline.
+
+    Attributes:
+        series: one for each quantity of each device.
+    """
 
     series: tuple[Series, ...] = ()
 

@@ -12,10 +12,17 @@ class Progress(Protocol):
     """Called between windows only, so that nothing is drawn while a window is open."""
 
     def begin(self, stage: str, total: int | None = None) -> None:
-        """A stage starts; ``total`` is its length in the units of ``advance``, None if unknown."""
+        """A stage starts; ``total`` is its length in the units of ``advance``, None if unknown.
+
+        Args:
+            stage: what is shown.
+            total: its length; None if unknown.
+        """
         ...
 
-    def advance(self, amount: int = 1) -> None: ...
+    def advance(self, amount: int = 1) -> None:
+        """So much more of the stage is done."""
+        ...
 
     def end(self) -> None:
         """The stage is over."""

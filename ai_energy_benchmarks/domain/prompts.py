@@ -12,7 +12,12 @@ TemplateValue = str | int | float | bool | None
 
 @frozen
 class Message:
-    """One turn of a chat."""
+    """One turn of a chat.
+
+    Attributes:
+        role: ``system``, ``user`` or ``assistant``.
+        content: the text of the turn.
+    """
 
     role: str
     content: str
@@ -70,6 +75,11 @@ class Generation:
     None means "not set": the engine's own default, which it reports back.
 
     Attributes:
+        temperature: below 1 likelier tokens become likelier still.
+        top_k: draw from so many likeliest tokens only.
+        top_p: draw from the likeliest tokens that together have this probability.
+        min_p: skip tokens with less than this share of the likeliest one's probability.
+        repetition_penalty: above 1 tokens that have come already become less likely.
         max_new_tokens: maximum number of output tokens of one request.
         min_new_tokens: fewest; end tokens are suppressed until then.
         do_sample: draw from the distribution instead of taking the most likely token.
@@ -92,6 +102,8 @@ class Batch:
     """Requests that are generated together, and how.
 
     Attributes:
+        requests: what to generate, in order.
+        generation: how tokens are chosen.
         truncation: cut the end of prompts that do not fit the context less ``max_new_tokens``; if
             False such a request fails with its reason.
         salt: changes with every trial, so that no server's prefix cache carries one trial into the next.
@@ -110,6 +122,10 @@ class Batch:
 class Tokenizer(Protocol):
     """The little that datasets and formatters need of a model's tokenizer."""
 
-    def encode(self, text: str) -> list[int]: ...
+    def encode(self, text: str) -> list[int]:
+        """The token ids of a text."""
+        ...
 
-    def decode(self, token_ids: list[int]) -> str: ...
+    def decode(self, token_ids: list[int]) -> str:
+        """The text of token ids."""
+        ...

@@ -28,7 +28,14 @@ StepName = Literal["bare idle", "load", "settle", "resident idle", "warm-up", "t
 
 @frozen
 class Step:
-    """A step of the protocol outside the trials: its duration and energy are rows of their own."""
+    """A step of the protocol outside the trials: its duration and energy are rows of their own.
+
+    Attributes:
+        name: which step it is.
+        start_s: begin, in seconds on the monotonic clock.
+        stop_s: end, on the same clock.
+        measurement: energy of the step; None if metrics are disabled.
+    """
 
     name: StepName
     start_s: float
@@ -37,6 +44,7 @@ class Step:
 
     @property
     def duration_s(self) -> float:
+        """Seconds between begin and end."""
         return self.stop_s - self.start_s
 
 
@@ -45,6 +53,7 @@ class Trial:
     """One measured pass.
 
     Attributes:
+        start_s, stop_s: the window, in seconds on the monotonic clock.
         number: from 1.
         measurement: None if metrics are disabled.
         outcomes: one per request that was attempted, in order of sending; any sequence may be given.
@@ -76,28 +85,39 @@ class Trial:
 
     @property
     def duration_s(self) -> float:
+        """Seconds between the edges of the window."""
         return self.stop_s - self.start_s
 
     @property
     def completions(self) -> Sequence[Completion]:
+        """The requests that finished."""
         return self.outcomes.completions
 
     @property
     def failures(self) -> tuple[FailedCompletion, ...]:
+        """The requests that did not."""
         return self.outcomes.failures
 
     @property
     def output_tokens(self) -> int:
+        """Output tokens of the requests that finished."""
         return sum(each.output_tokens for each in self.completions)
 
     @property
     def prompt_tokens(self) -> int:
+        """Prompt tokens of the requests that finished."""
         return sum(each.prompt_tokens for each in self.completions)
 
 
 @frozen
 class Carbon:
-    """What emissions are computed from; ``source`` is quoted next to the figure."""
+    """What emissions are computed from; ``source`` is quoted next to the figure.
+
+    Attributes:
+        intensity_g_per_kwh: grams of CO2 equivalent per kWh at the site.
+        pue: energy of the whole site over that of its computers; at least 1.
+        source: where the intensity comes from.
+    """
 
     intensity_g_per_kwh: float
     pue: float
@@ -106,7 +126,13 @@ class Carbon:
 
 @frozen
 class Tariff:
-    """What cost is computed from; ``pue`` is 1 unless the price is what the whole site pays."""
+    """What cost is computed from; ``pue`` is 1 unless the price is what the whole site pays.
+
+    Attributes:
+        price_per_kwh: in ``currency``.
+        currency: its code or sign, shown as it is.
+        pue: energy of the whole site over that of its computers.
+    """
 
     price_per_kwh: float
     currency: str
@@ -118,6 +144,13 @@ class Subject:
     """What was measured: the engine by its own facts, the rest as the config named it.
 
     Attributes:
+        name: what the result is called.
+        dataset: name or path of the prompts.
+        num_samples: prompts of one pass.
+        batch_size: requests generated together.
+        device_ids: indices of the GPUs that the config names.
+        project_name: for meters that keep records of their own.
+        country, region: where the machine stands, for emissions; empty if not stated.
         backend, model: as the config names them where nothing was loaded.
         sampling: which prompts of the dataset were taken.
         dataset_options: settings of the dataset by their dotted names, defaults included.
@@ -162,7 +195,12 @@ class Reasoning:
 
 @frozen
 class RowFiles:
-    """Rows of requests and of filler requests in Parquet files, in the order of the trials."""
+    """Rows of requests and of filler requests in Parquet files, in the order of the trials.
+
+    Attributes:
+        requests: one file for each trial.
+        fillers: the same of filler requests; empty where there were none.
+    """
 
     requests: tuple[Path, ...]
     fillers: tuple[Path, ...] = ()
@@ -173,6 +211,18 @@ class BenchmarkResult:
     """Everything that one benchmark saw.
 
     Attributes:
+        subject: what was measured.
+        steps: the steps of the protocol outside the trials, in order.
+        trials: the measured passes, in order; incomplete ones are among them.
+        summary: one pass over the prompts: means over the complete trials.
+        verdict: what stands against the figures.
+        environment: the machine and its software.
+        engine: what the engine says of itself; None if none was loaded.
+        carbon: intensity from which emissions are computed; None if none was configured.
+        tariff: price from which cost is computed; None if none was configured.
+        wall_factor: wall power over the power of the metered components, as the user states it; None if not stated.
+        reasoning: what was asked of the model's thinking and what was sent; None if that was not looked at.
+        schema_version: of the report document.
         config_yaml: the config as resolved, as YAML text.
         started_utc: ISO 8601.
         ending: ``stopped`` if the runner gave up, ``interrupted`` if the user did.

@@ -25,6 +25,8 @@ class ServerCounters:
     """Counters of a server, summed over its engines; None where it does not report it.
 
     Attributes:
+        prompt_tokens: prompt tokens that the server processed.
+        output_tokens: output tokens that it made.
         prefix_cache_queries_tokens: prompt tokens that were looked up in the prefix cache.
         prefix_cache_hit_tokens: those that were found there.
         preemptions: requests preempted to make room and recomputed.
@@ -41,6 +43,9 @@ class ServerCounters:
 
         A counter that was not on the page before has not grown until then: the Prometheus client library shows a
         counter with labels from its first event on.
+
+        Args:
+            earlier: the counters at the begin of the time in question.
         """
         before = asdict(earlier)
         grown = {
@@ -70,6 +75,9 @@ class ServerLoad:
     """Several ``ServerGauges`` of one window together.
 
     Attributes:
+        running_mean, running_most: requests in the batch; mean and maximum of the readings, None without one.
+        waiting_mean, waiting_most: requests in the queue, the same.
+        kv_cache_mean_share, kv_cache_most_share: used part of the cache of keys and values, between 0 and 1, the same.
         readings: how many.
     """
 
@@ -84,7 +92,13 @@ class ServerLoad:
 
 @frozen
 class Slo:
-    """Service-level objectives of one request; None asks nothing."""
+    """Service-level objectives of one request; None asks nothing.
+
+    Attributes:
+        ttft_s: longest time to the first token; None for no objective.
+        tpot_s: longest mean time per further token.
+        e2e_s: longest time to the end of the answer.
+    """
 
     ttft_s: float | None = None
     tpot_s: float | None = None
@@ -101,6 +115,8 @@ class Goodput:
     """How many requests of one pass kept all objectives.
 
     Attributes:
+        slo: the objectives.
+        requests_per_s: requests per second that kept all objectives; None if that is not known.
         good_requests: those that did.
         unknown_requests: those of which it is not known; with any of them there is no rate.
         share: of all requests, failed ones included.

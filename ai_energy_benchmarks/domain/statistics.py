@@ -44,6 +44,7 @@ class Estimate:
     """A mean over trials, in the unit of the field that holds it.
 
     Attributes:
+        mean: arithmetic mean.
         n: how many values; at 1 there is no scatter, and ``half_width`` comes from the meter's bounds alone.
         standard_deviation: sample standard deviation; None at n = 1.
         half_width: half the 95 % interval from the scatter of the trials and the meter's bounds, called
@@ -122,7 +123,13 @@ def _farther_bound(mean: float, bounds: Sequence[tuple[float, float]]) -> float:
 
 @frozen
 class Distribution:
-    """Mean and percentiles of pooled values, in the unit of the field that holds it."""
+    """Mean and percentiles of pooled values, in the unit of the field that holds it.
+
+    Attributes:
+        n: how many values.
+        mean: their arithmetic mean.
+        p50, p90, p95, p99: percentiles, by linear interpolation between closest ranks.
+    """
 
     n: int
     mean: float

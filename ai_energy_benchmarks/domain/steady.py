@@ -10,7 +10,13 @@ from ai_energy_benchmarks.domain.serving import ServerLoad
 
 @frozen
 class SliceEnergies:
-    """The energy of one device in each slice of a steady window, in joules, as one meter saw it."""
+    """The energy of one device in each slice of a steady window, in joules, as one meter saw it.
+
+    Attributes:
+        device_id: of the device.
+        meter: which collector saw it.
+        energies_j: one for each slice, in order.
+    """
 
     device_id: str
     meter: str
@@ -58,8 +64,10 @@ class SteadyWindow:
 
     @property
     def duration_s(self) -> float:
+        """Seconds between its edges."""
         return self.stop_s - self.start_s
 
     @property
     def middle_s(self) -> float:
+        """The moment halfway, on the monotonic clock."""
         return (self.start_s + self.stop_s) / 2

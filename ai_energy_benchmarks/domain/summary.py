@@ -33,6 +33,8 @@ class ComponentEnergy:
     """Energy of one component over one pass: the mean over trials.
 
     Attributes:
+        provenance: how the energy was obtained: ``measured``, ``integrated`` or ``modelled``.
+        meter: which collector the figure comes from.
         component: ``total`` is the sum, trial by trial, of the components that ``Summary.total_components`` names.
         bounds_j: gross energy of the counted devices, with the meter's bounds averaged over trials.
         resolved: False if the bounds are too far apart for a bare number to be quoted.
@@ -80,7 +82,11 @@ class ComponentEnergy:
         return self.bounds_j.best
 
     def per(self, unit: Unit) -> PerUnit | None:
-        """Energy per unit of work; None where there is none of it, or it is in doubt."""
+        """Energy per unit of work; None where there is none of it, or it is in doubt.
+
+        Args:
+            unit: a unit of work.
+        """
         if unit.name != OUTPUT_TOKENS:
             return self.per_amount_j.get(unit.name)
         mean_j, bounds_j = self.per_output_token_j, self.per_output_token_bounds_j
@@ -92,6 +98,7 @@ class SteadyTrial:
     """The steady window of one trial in figures.
 
     Attributes:
+        duration_s: of the window.
         number: of the trial.
         bounds_tokens: output tokens seen within the window, the fillers' too; the bounds differ where answers
             came without token events.
@@ -146,6 +153,7 @@ class SteadyState:
     """The steady state of a pass under concurrency: means over trials, without ramp and drain.
 
     Attributes:
+        output_tokens_per_s: output tokens per second of the steady windows.
         trials: one for each trial that the means are over.
         concurrency: requests in flight (N).
         duration_s, output_tokens: means over the trials.
@@ -181,6 +189,12 @@ class Summary:
     """One pass over ``num_samples``: means over the complete trials (over all, if none is complete).
 
     Attributes:
+        succeeded, failed: requests of one pass that did and did not finish.
+        duration_s: of one pass.
+        prompt_tokens: of one pass, templates included.
+        output_tokens: of one pass.
+        output_tokens_per_s: output tokens over the duration of the whole pass.
+        reasoning_tokens: part of the output that is thinking; None if it cannot be distinguished.
         trials: how many trials the means are over.
         requests: requests of one pass.
         components: one entry per component that a meter could see.
@@ -255,7 +269,11 @@ class Summary:
         return {OUTPUT_TOKENS: self.whole_output_tokens, **self.amounts}
 
     def units_per_s(self, name: str) -> float:
-        """How much of a unit was produced each second."""
+        """How much of a unit was produced each second.
+
+        Args:
+            name: of a unit of work, such as ``output_token`` or ``image``.
+        """
         return self.work[name] / self.duration_s if self.duration_s > 0 else 0.0
 
     @property

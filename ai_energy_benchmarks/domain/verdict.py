@@ -18,6 +18,7 @@ class Finding:
     """One line of the verdict.
 
     Attributes:
+        level: ``FAIL``, ``WARN``, ``INFO`` or ``PASS``.
         check: short name of the check, the same in every run.
         message: one sentence with the figure in it, on one line, without secrets and control characters.
         component: the component whose energy it is about; None if it is about the whole run.

@@ -19,6 +19,8 @@ class CollectorSettings:
     """What every collector is built from.
 
     Attributes:
+        project_name: for meters that keep records of their own.
+        region: for meters that compute carbon themselves.
         options: the collector's own frozen options class, already structured.
         output_dir: where a meter that writes files of its own puts them.
         environment: what this machine is; a modelled meter finds its rated power by it.
@@ -47,7 +49,9 @@ class MetricsCollector(Protocol):
     Options: ClassVar[type]
 
     @classmethod
-    def from_settings(cls, settings: CollectorSettings) -> MetricsCollector: ...
+    def from_settings(cls, settings: CollectorSettings) -> MetricsCollector:
+        """A collector of these settings; nothing is opened or loaded yet."""
+        ...
 
     def __enter__(self) -> MetricsCollector: ...
 

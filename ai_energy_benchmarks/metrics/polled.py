@@ -33,6 +33,8 @@ class Counter:
     """One counter.
 
     Attributes:
+        device: that it counts the energy of.
+        provenance: ``measured`` for a counter in the hardware, ``modelled`` for a computed one.
         delay: how long after it was sampled a value becomes visible; None for a counter that is nearly up to date
             whenever it is read.
         stale_s: how old a value of such a counter may be.

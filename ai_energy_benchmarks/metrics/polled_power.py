@@ -30,6 +30,7 @@ class PowerSensor:
     """One device that reports its power.
 
     Attributes:
+        device: whose power it reads.
         hold_s: how long it shows one value before it measures again, as its maker states it; a second for many plugs
             and controllers. Its readings are never taken to be closer than they were made.
         delay: how long after it was sampled a value becomes visible.

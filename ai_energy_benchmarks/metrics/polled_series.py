@@ -95,7 +95,11 @@ class PolledSeries(ABC):
         return tuple(dict.fromkeys(device.component for device in self._devices))
 
     def attach(self, workload: Workload) -> None:
-        """Choose the GPUs that count, by the rule of all meters."""
+        """Choose the GPUs that count, by the rule of all meters.
+
+        Args:
+            workload: whose energy counts.
+        """
         self._absent = workload.elsewhere
         self._workload, self._counted = workload, Counted()
         self._choose()
@@ -143,7 +147,11 @@ class PolledSeries(ABC):
         self._latest_s[device_id] = before_s
 
     def keep_readings(self, times_s: Sequence[float]) -> None:
-        """Leave the readings around these moments when older ones are thinned."""
+        """Leave the readings around these moments when older ones are thinned.
+
+        Args:
+            times_s: moments next to which every reading is kept, on the monotonic clock.
+        """
         keep_at(self._series.values(), times_s)
 
     def mark(self) -> Mark:
@@ -157,6 +165,10 @@ class PolledSeries(ABC):
 
         A component of which one device has no figure has none: a sum of the others would pass for the whole. A GPU
         that does not count is only missing itself.
+
+        Args:
+            start: one edge of the window.
+            stop: the other.
 
         Raises:
             CollectorError: the sources cannot be read any more.

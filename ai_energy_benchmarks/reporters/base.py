@@ -28,7 +28,9 @@ class Reporter(Protocol):
     """Writes or shows a result."""
 
     @classmethod
-    def from_settings(cls, settings: ReporterSettings) -> Reporter: ...
+    def from_settings(cls, settings: ReporterSettings) -> Reporter:
+        """A reporter of these settings; nothing is opened or loaded yet."""
+        ...
 
     def report(self, result: BenchmarkResult) -> tuple[Path, ...]:
         """Write the result and return the files written.

@@ -228,7 +228,7 @@ def create_benchmark(
         overrides: nested mappings or dotted keys, such as ``{"scenario.num_samples": 3}``.
         progress: True for bars in a notebook and lines on standard error elsewhere; a function that takes a line of
             text for each step, such as ``print``; or a ``Progress`` of your own.
-        members: ``backend``, ``collector``, ``reporters`` or ``dataset``, made by hand.
+        **members: ``backend``, ``collector``, ``reporters`` or ``dataset``, made by hand.
 
     Raises:
         ConfigError: the file or the mapping cannot be used, or neither or both were given.
@@ -271,6 +271,13 @@ def run_benchmark_from_config(config_path: str | Path, overrides: Mapping[str, o
     """Run the benchmark of a YAML file and return its report document.
 
     Args:
+        config_path: the YAML file.
         overrides: nested mappings or dotted keys, such as ``{"scenario.num_samples": 3}``.
+
+    Returns:
+        The report document as ``result.json`` has it; energy is in J, Wh and kWh as its keys say.
+
+    Raises:
+        BenchmarkError: one of its five kinds, as ``create_benchmark`` and ``BenchmarkRunner.run`` raise them.
     """
     return create_benchmark(config_path, overrides=overrides).run()

@@ -56,6 +56,9 @@ def load_frame(path: str | Path) -> polars.DataFrame:
 
     A cycle that did not complete has its row, without figures. Figures that are withheld are null, never 0.
 
+    Args:
+        path: a study, or a directory with results somewhere under it.
+
     Raises:
         ConfigError: there is no result, a file cannot be read, or a newer version of this package wrote it.
     """

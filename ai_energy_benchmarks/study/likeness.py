@@ -24,6 +24,8 @@ class Difference:
     """One thing that is not the same on both sides, or on one.
 
     Attributes:
+        kind: what ``--allow`` calls it.
+        name: of the setting.
         first, second: what each side has, in words.
     """
 

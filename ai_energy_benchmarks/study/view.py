@@ -49,6 +49,9 @@ class Plot:
     def save(self, target: str | Path) -> Path:
         """Write the chart as SVG, PNG or PDF, by the ending of ``target``, and return the path.
 
+        Args:
+            target: path of the picture.
+
         Raises:
             ConfigError: the ending is another one, or the extra ``report`` is not installed.
         """
@@ -110,6 +113,9 @@ class ResultView:
     def plot(self, name: str | None = None) -> Plot:
         """One chart: power over time unless another is named.
 
+        Args:
+            name: of one of ``plots``; the first by default.
+
         Raises:
             ConfigError: there is no such chart; the message lists those that there are.
         """
@@ -149,6 +155,9 @@ class StudyView:
     def plot(self, name: str | None = None) -> Plot:
         """One chart: energy along the first axis unless another is named.
 
+        Args:
+            name: of one of ``plots``; the first by default.
+
         Raises:
             ConfigError: there is no such chart; the message lists those that there are.
         """
@@ -186,6 +195,9 @@ def open_result(source: BenchmarkResult | str | Path) -> ResultView:
 
 def open_study(path: str | Path) -> StudyView:
     """A study, or every result under a directory, as a frame, charts and a page.
+
+    Args:
+        path: a study, or a directory with results somewhere under it.
 
     Raises:
         ConfigError: there is no result under the path.

@@ -41,6 +41,7 @@ class Job:
     """One request in the engine.
 
     Attributes:
+        prompt_tokens, output_tokens: its lengths.
         done: called when its last token is there.
         first_step: index of the step that made its first token; None while it waits.
         dropped: whether its client has left.
@@ -58,6 +59,7 @@ class Engine:
     """Steps, their times and their energy.
 
     Attributes:
+        running: requests in the batch now.
         most_running: requests in one batch at most; others wait.
         most_prefill_tokens: prompt tokens in one step at most, unless a single prompt has more.
         seconds, watts: of a step, by batch, tokens of context and tokens of prefill.
@@ -92,11 +94,19 @@ class Engine:
         return sum(not job.dropped for job in self._waiting)
 
     def submit(self, job: Job) -> None:
-        """Take a request into the queue."""
+        """Take a request into the queue.
+
+        Args:
+            job: the request.
+        """
         self._waiting.append(job)
 
     def drop(self, job: Job) -> None:
-        """Forget a request, as a server does when its client has left."""
+        """Forget a request, as a server does when its client has left.
+
+        Args:
+            job: the request.
+        """
         if not job.dropped and job.first_step is not None:
             self._leave(job)
         job.dropped = True
@@ -106,7 +116,11 @@ class Engine:
         return self.running > 0 or self.waiting > 0
 
     def begin(self, now_s: float) -> float:
-        """Begin a step; returns how long it takes in seconds."""
+        """Begin a step; returns how long it takes in seconds.
+
+        Args:
+            now_s: the time in seconds.
+        """
         self.note(now_s)
         prefill_tokens = self._admit()
         load = self.running, float(self._context_tokens), prefill_tokens
@@ -114,7 +128,11 @@ class Engine:
         return self.seconds(*load)
 
     def complete(self, now_s: float) -> bool:
-        """End the step, and hand on the requests that have their last token; whether there were any."""
+        """End the step, and hand on the requests that have their last token; whether there were any.
+
+        Args:
+            now_s: the time in seconds.
+        """
         self.note(now_s)
         self._power_w = self.idle_w
         self.step_s.append(now_s)
@@ -123,7 +141,11 @@ class Engine:
         return self._finish()
 
     def note(self, now_s: float) -> None:
-        """Note the energy until now; at rest as often as a counter that goes on ticking."""
+        """Note the energy until now; at rest as often as a counter that goes on ticking.
+
+        Args:
+            now_s: the time in seconds.
+        """
         resting = self._power_w == self.idle_w
         while resting and self.knots_s[-1] + _IDLE_KNOT_S < now_s:
             self._add_knot(self.knots_s[-1] + _IDLE_KNOT_S)
@@ -136,7 +158,11 @@ class Engine:
             self.knots_s.append(time_s)
 
     def generated(self, job: Job) -> int:
-        """Tokens of a request so far."""
+        """Tokens of a request so far.
+
+        Args:
+            job: the request.
+        """
         return 0 if job.first_step is None else min(job.output_tokens, len(self.step_s) - job.first_step)
 
     def _admit(self) -> int:

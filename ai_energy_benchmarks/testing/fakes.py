@@ -42,26 +42,41 @@ from ai_energy_benchmarks.metrics.base import CollectorSettings
 
 @define
 class Journal:
-    """What happened, in order, one line each."""
+    """What happened, in order, one line each.
+
+    Attributes:
+        lines: what happened so far.
+    """
 
     lines: list[str] = field(factory=list)
 
     def note(self, line: str) -> None:
-        """Add a line."""
+        """Add a line.
+
+        Args:
+            line: what happened.
+        """
         self.lines.append(line)
 
 
 @define
 class FakeClock:
-    """A clock that moves only when something sleeps on it."""
+    """A clock that moves only when something sleeps on it.
+
+    Attributes:
+        journal: that sleeping is noted in.
+        time_s: what the clock shows.
+    """
 
     journal: Journal
     time_s: float = 0.0
 
     def now_s(self) -> float:
+        """Seconds that the clock shows."""
         return self.time_s
 
     async def sleep(self, seconds: float) -> None:
+        """Note the sleep, and move the clock on at once."""
         self.journal.note(f"sleep {seconds:g} s")
         self.time_s += seconds
 
@@ -72,6 +87,9 @@ class VirtualClock:
 
     An hour of load from a hundred clients passes in seconds. Only sleeping on this clock takes time; code that waits
     for anything else, such as a socket or ``asyncio.sleep``, waits in real time, while this clock stands still.
+
+    Attributes:
+        time_s: what the clock shows.
     """
 
     time_s: float = 0.0
@@ -80,9 +98,11 @@ class VirtualClock:
     _turning: asyncio.AbstractEventLoop | None = None
 
     def now_s(self) -> float:
+        """Seconds that the clock shows."""
         return self.time_s
 
     async def sleep(self, seconds: float) -> None:
+        """Wait until the clock has moved on by so many seconds."""
         loop = asyncio.get_running_loop()
         sleeper = loop.create_future()
         heapq.heappush(self._sleepers, (self.time_s + max(0.0, seconds), next(self._number), sleeper))
@@ -120,6 +140,12 @@ class FakeBackend:
     """Generates ``output_tokens`` per request at ``seconds_per_token``, on a simulated clock.
 
     Attributes:
+        journal: that every call is noted in.
+        clock: that generating moves.
+        output_tokens: of each request.
+        prompt_tokens: of each request.
+        seconds_per_token: of the clock.
+        tokenizer: for datasets and formatters that need one.
         failure: called for each request; the reason why it fails, or None.
         dead: failures also say that the backend is dead.
         before_batch: called before each batch, to interrupt or break things.
@@ -194,6 +220,11 @@ class FakeCollector:
     """One device at constant power, so that the energy of a window is ``power_w`` times its duration.
 
     Attributes:
+        journal: that every call is noted in.
+        clock: that it reads.
+        power_w: constant power of its device.
+        component: what kind of device it is.
+        quiet_s: what ``guard_s`` returns.
         further_s: what ``further_rest_s`` returns, one call after another; 0 when it is empty.
         rests_s: how long the workload had rested at each of these calls.
         lost: ``read`` raises ``CollectorError``, as a meter does that was unplugged.
@@ -268,7 +299,12 @@ class FakeCollector:
 
 @define
 class FakeReporter:
-    """Keeps the results that it was given."""
+    """Keeps the results that it was given.
+
+    Attributes:
+        journal: that every call is noted in.
+        results: that it was given, in order.
+    """
 
     journal: Journal
     results: list[BenchmarkResult] = field(factory=list)

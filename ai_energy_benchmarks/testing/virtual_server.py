@@ -41,6 +41,9 @@ class VirtualServer:
     """A backend that streams from an ``Engine``.
 
     Attributes:
+        clock: on which it works.
+        engine: that makes the tokens.
+        tokenizer: for datasets and formatters that need one.
         output_tokens: length of a request's output; 0 stands for ``max_new_tokens``.
         prompt_tokens: length of its prompt.
         shows_load: whether it has gauges and counters.
@@ -161,7 +164,12 @@ class VirtualServer:
 
 @define(eq=False)
 class VirtualCollector:
-    """Sees the energy of an engine as it is, at any moment."""
+    """Sees the energy of an engine as it is, at any moment.
+
+    Attributes:
+        clock: that it reads.
+        engine: whose energy it sees.
+    """
 
     Options: ClassVar[type] = FakeOptions
 

@@ -50,7 +50,11 @@ class Problem:
     near: str = ""
 
     def below(self, *parent: str | int) -> Problem:
-        """The same problem, seen from further up."""
+        """The same problem, seen from further up.
+
+        Args:
+            parent: keys and indices that lead to the block that holds it.
+        """
         return evolve(self, path=(*parent, *self.path))
 
     def __str__(self) -> str:

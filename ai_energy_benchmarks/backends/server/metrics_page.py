@@ -19,6 +19,7 @@ class MetricsPage:
     """Where a server has its page, and what stands on it under which names.
 
     Attributes:
+        path: of the page, from the server's root.
         counters: field of ``ServerCounters`` → the server's name, the newest version's first.
         gauges: field of ``ServerGauges`` → the same.
     """
@@ -28,14 +29,22 @@ class MetricsPage:
     gauges: Names = field(factory=dict)
 
     def read_counters(self, page: str) -> ServerCounters | None:
-        """The counters on a page, summed over their labels, which tell engines apart. None if it has none of them."""
+        """The counters on a page, summed over their labels, which tell engines apart. None if it has none of them.
+
+        Args:
+            page: its text.
+        """
         found = _samples(page, self.counters)
         if not found:
             return None
         return ServerCounters(**{ours: round(sum(values)) for ours, values in found.items()})
 
     def read_gauges(self, page: str) -> ServerGauges | None:
-        """How the server stands; requests are summed over engines, shares averaged. None if it reports nothing."""
+        """How the server stands; requests are summed over engines, shares averaged. None if it reports nothing.
+
+        Args:
+            page: its text.
+        """
         found = _samples(page, self.gauges)
         if not found:
             return None

@@ -30,6 +30,14 @@ class BackendConfig:
 
     ``endpoint`` left at its default means nothing to an engine in process, and ``device_ids`` left at its default
     nothing to a server.
+
+    Attributes:
+        type: ``vllm`` or ``pytorch``, or another name of a backend.
+        device: ``cuda``, ``cpu`` or ``auto``.
+        device_ids: GPUs to use, from 0.
+        model: hub id or directory; of a server, the name under which it serves the model.
+        endpoint: address of the server.
+        task: ``text-generation``.
     """
 
     type: str = "vllm"
@@ -42,7 +50,18 @@ class BackendConfig:
 
 @define
 class ScenarioConfig:
-    """What is asked of the model."""
+    """What is asked of the model.
+
+    Attributes:
+        dataset_name: a dataset on the hub, or a file.
+        text_column_name: column of the prompts.
+        num_samples: prompts of the pass.
+        truncation: cut prompts that do not fit.
+        reasoning: thinking on or off; None leaves the model its own default.
+        reasoning_params: values of the switch of the model's family.
+        input_shapes: ``batch_size``.
+        generate_kwargs: ``max_new_tokens``, ``min_new_tokens`` and sampling.
+    """
 
     dataset_name: str = "AIEnergyScore/text_generation"
     text_column_name: str = "text"
@@ -56,7 +75,16 @@ class ScenarioConfig:
 
 @define
 class MetricsConfig:
-    """Which meter watches."""
+    """Which meter watches.
+
+    Attributes:
+        type: name of one of the meters.
+        enabled: whether energy is measured.
+        project_name: of records that CodeCarbon keeps.
+        output_dir: where it keeps them.
+        country_iso_code: three letters, for emissions.
+        region: within the country.
+    """
 
     type: str = "codecarbon"
     enabled: bool = True
@@ -68,7 +96,12 @@ class MetricsConfig:
 
 @define
 class ReporterConfig:
-    """Where the row of results goes."""
+    """Where the row of results goes.
+
+    Attributes:
+        type: name of one of the reporters.
+        output_file: of the row.
+    """
 
     type: str = "csv"
     output_file: str | None = "./results/benchmark_results.csv"
@@ -76,7 +109,16 @@ class ReporterConfig:
 
 @define
 class BenchmarkConfig:
-    """One benchmark of one trial."""
+    """One benchmark of one trial.
+
+    Attributes:
+        name: what the result is called.
+        backend: engine and model.
+        scenario: prompts and lengths.
+        metrics: the meter.
+        reporter: where the row goes.
+        output_dir: the result directory.
+    """
 
     name: str = "benchmark"
     backend: BackendConfig = field(factory=BackendConfig)
@@ -101,6 +143,9 @@ class ConfigParser:
     def load_config(config_path: str | File) -> BenchmarkConfig:
         """The config in a YAML file, with the contract's defaults for what it leaves out.
 
+        Args:
+            config_path: of the file.
+
         Raises:
             ConfigError: the file cannot be read, or has keys that this form does not have.
         """
@@ -111,6 +156,10 @@ class ConfigParser:
         config_path: str | File, overrides: Mapping[str, Any] | None = None
     ) -> BenchmarkConfig:
         """The same, with nested mappings or dotted keys laid over the file.
+
+        Args:
+            config_path: of the file.
+            overrides: nested mappings or dotted keys.
 
         Raises:
             ConfigError: as ``load_config``.
@@ -128,6 +177,9 @@ class ConfigParser:
     @staticmethod
     def validate_config(config: BenchmarkConfig) -> bool:
         """True if backend, endpoint and number of samples can be right; the runner's check looks at all else.
+
+        Args:
+            config: to check.
 
         Raises:
             ConfigError: which is a ``ValueError``, with everything that is wrong.

@@ -31,6 +31,7 @@ class Side:
     """One side of a comparison.
 
     Attributes:
+        processes: how many results it has.
         label: what its results are called.
         mean: of the figure over its processes.
         shown: the mean in as many digits as is known of it.
@@ -53,6 +54,9 @@ class Comparison:
     """B over A.
 
     Attributes:
+        unit: of the figure.
+        higher_is_better: of a throughput; of energy and latency the lower is.
+        first, second: A and B.
         figure: name of the figure compared.
         component: whose energy it is.
         quotient: B over A.
