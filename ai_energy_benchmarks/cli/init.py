@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ai_energy_benchmarks.cli.options import as_overrides, output_dir_option, samples_option
+from ai_energy_benchmarks.cli.options import as_overrides, name_for, output_dir_option, samples_option
 from ai_energy_benchmarks.cli.streams import say
 from ai_energy_benchmarks.errors import ConfigError
 
@@ -93,7 +93,7 @@ def starting_point(file: Path, found: DoctorReport) -> str:
     boards = [line for line in found.hardware if line.subject.startswith("GPU ")]
     return _TEMPLATE.format(
         file=file.name,
-        name=file.stem if file.stem.replace("-", "").replace("_", "").isalpha() else "benchmark",
+        name=name_for(file, "benchmark"),
         engine=_engine({line.subject: line for line in found.engines}),
         device=_device(boards),
         meters="\n".join(f"  # {_one_line(line)}" for line in found.meters),

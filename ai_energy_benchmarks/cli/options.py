@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,6 +49,16 @@ def output_dir_option(default: str) -> Callable[[_Command], _Command]:
     """
     kind = click.Path(file_okay=False, path_type=Path)
     return click.option("--output-dir", type=kind, help=f"The result directory (output_dir).  [default: {default}]")
+
+
+def name_for(file: Path, otherwise: str) -> str:
+    """What is written into a new file is called after it, so that results lie where its name makes one look.
+
+    Args:
+        otherwise: where the file's name cannot stand in YAML without quotes.
+    """
+    plain = re.fullmatch(r"[A-Za-z][\w-]*", file.stem) and file.stem.lower() not in ("null", "true", "false")
+    return file.stem if plain else otherwise
 
 
 def as_overrides(samples: int | None, output_dir: Path | None) -> dict[str, object]:

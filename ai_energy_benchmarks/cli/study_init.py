@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
+from ai_energy_benchmarks.cli.options import name_for
 from ai_energy_benchmarks.cli.streams import say
 from ai_energy_benchmarks.errors import ConfigError
 
@@ -38,7 +40,7 @@ def init(
     shown: bool,
     force: bool,
 ) -> None:
-    """Write a commented study to FILE (study.yaml), to be edited, planned and run.
+    """Write a commented study to FILE (study.yaml), to be edited, planned and run. It is called after FILE.
 
     Recipes: cheapest-under-slo, power-cap, batch-curve, quantization, engines.
     """
@@ -58,5 +60,15 @@ def init(
         return
     if file.exists() and not force:
         raise ConfigError(f"{file} is there already", remedy="name another file, or write over it with --force")
+    if file.name != _FILE:
+        text = _called_after(file, text)
     write_text(file, text.replace("FILE", file.name))
     say(f"{file} is written. What it would do: ai-energy-benchmark study plan {file}")
+
+
+def _called_after(file: Path, text: str) -> str:
+    """The study under the name of its file, where its results are then looked for."""
+    found = re.search(r"^name: (.+)$", text, re.MULTILINE)
+    assert found is not None, "every example has a name"
+    name = name_for(file, found[1])
+    return text.replace(found[0], f"name: {name}", 1).replace(f"results/{found[1]}", f"results/{name}")

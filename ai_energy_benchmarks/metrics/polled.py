@@ -50,6 +50,12 @@ class PolledCounters(PolledSeries):
     """Counters that grow with the energy; the arguments are those of ``PolledSeries``.
 
     Args:
+        meter: what readings call this collector.
+        counters: at least one.
+        unseen: why other components have no figure.
+        poll_s: time between two readings.
+        gpus: what is known of the GPUs among the devices; by default their ids alone.
+        visible: device id at each index as this process counts GPUs; by default ``gpus`` in their order.
         read_j: energy of each counter by the id of its device.
     """
 

@@ -50,6 +50,12 @@ class PolledPower(PolledSeries):
     """Powers that are integrated; the arguments are those of ``PolledSeries``.
 
     Args:
+        meter: what readings call this collector.
+        sensors: at least one.
+        unseen: why other components have no figure.
+        poll_s: time between two readings.
+        gpus: what is known of the GPUs among the devices; by default their ids alone.
+        visible: device id at each index as this process counts GPUs; by default ``gpus`` in their order.
         read_w: power of each sensor by the id of its device, in W, never negative.
         patience_s: how long an answer after a window is waited for, in addition to what the sensors themselves take.
     """

@@ -33,6 +33,8 @@ class PolledSeries(ABC):
     """Reads all sources together, every ``poll_s`` seconds and right after each mark.
 
     Args:
+        meter: what readings call this collector.
+        poll_s: time between two readings.
         sources: at least one.
         unseen: why other components have no figure.
         read: the value of each source by the id of its device; a device that is missing has no new value. It raises

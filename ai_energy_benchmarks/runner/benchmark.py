@@ -35,8 +35,11 @@ class BenchmarkRunner:
     Args:
         config: from ``load_config``, or the façade classes of ``config.parser``, which stay mutable until
             the run begins.
-        backend, collector, reporters, dataset: members made by hand; what is not given is made from the config. The
-            report names a backend by its own ``facts()``.
+        backend: made by hand, like the three that follow; what is not given is made from the config. The report names a
+            backend by its own ``facts()``.
+        collector: the meter.
+        reporters: what writes the result.
+        dataset: the prompts.
         clock: for tests; the monotonic clock otherwise.
         progress: told how far the steps have come, never inside a window.
         findings: what the caller knows of this run and the verdict should say too.

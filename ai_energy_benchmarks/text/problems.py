@@ -76,6 +76,9 @@ class InvalidError(Exception):
     """A value that does not fit its type; carries every problem found in it.
 
     The room that reads the file turns it into one error for its user (``refusal``).
+
+    Args:
+        problems: at least one; it carries them as ``problems``.
     """
 
     def __init__(self, *problems: Problem) -> None:

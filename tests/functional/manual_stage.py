@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.functional.commands import command_here
 from tests.unit.test_foreign import DECODE, PREFILL, START, aiperf, report, request, smi, steady
 
+ROOT = Path(__file__).parents[2]
 MODELS = ("Qwen/Qwen3-0.6B", "HuggingFaceTB/SmolLM2-135M-Instruct")
 # Laid under every config by the command line: nothing here waits for a machine to come to rest.
 DEFAULTS = """
@@ -57,6 +58,9 @@ def lay_out(directory: Path, page: str, model: Path, finished: Path, *, whole: b
     made = MADE.get(page, ()) if whole else ()
     for place in (place for place in RESULTS.get(page, ()) if place not in made):
         _result(finished, directory / place)
+    if page == "servers.md":
+        (directory / "configs").mkdir(exist_ok=True)
+        shutil.copy(ROOT / "configs" / "server.yaml", directory / "configs")
     for name in ("config.yaml", "benchmark_config.yaml", "configs/quickstart.yaml"):
         (directory / name).parent.mkdir(exist_ok=True)
         (directory / name).write_text(TINY.replace("NAME", Path(name).stem))

@@ -153,3 +153,20 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No issues found" in done.stdout + done.stderr
+    assert "griffe: " not in done.stdout + done.stderr
+
+
+def test_figures_of_the_comparison_are_those_of_the_scripts() -> None:
+    """Every percentage of docs/comparison.md stands in the tables that scripts/perf writes into docs/validation.md."""
+    page, tables = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("comparison.md", "validation.md"))
+    shown = [figure for figure in re.findall(r"\d[\d.,]* %", page) if figure != "95 %"]
+    assert len(shown) >= 7
+    assert [figure for figure in shown if f"| {figure} |" not in tables] == []
+
+
+def test_every_source_of_the_comparison_is_used() -> None:
+    """Numbers in brackets and the list of sources are the same, and each source has a commit or a version."""
+    page, _, sources = (ROOT / "docs/comparison.md").read_text(encoding="utf-8").partition("## Sources")
+    listed = re.findall(r"^(\d)\. (.*(?:\n   .*)*)", sources, re.MULTILINE)
+    assert {number for number, _ in listed} == set(re.findall(r"\[(\d)\]", page))
+    assert all(re.search(r"at commit [0-9a-f]{7}|version \d", text) for _, text in listed)

@@ -1,7 +1,8 @@
-"""The package as a typed library: a user's file under ``mypy --strict``, and a list of public names that is true."""
+"""The package as a typed library: a user's file under mypy and pyright, and a list of public names that is true."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,37 @@ def test_a_users_file_is_typed(tmp_path: Path) -> None:
     wrong = mypy(WRONG, tmp_path)
     assert 'incompatible type "int"' in wrong.stdout
     assert 'has no attribute "rows"' in wrong.stdout
+
+
+def pyright(text: str, directory: Path, program: Path) -> list[str]:
+    """The errors that pyright's strict mode finds in a user's file."""
+    (directory / "user.py").write_text(text)
+    settings = {"typeCheckingMode": "strict", "extraPaths": [str(Path(ai_energy_benchmarks.__file__).parents[1])]}
+    (directory / "pyrightconfig.json").write_text(json.dumps(settings))
+    command = [program, "--pythonpath", sys.executable, "--outputjson", "user.py"]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout)
+    assert found["summary"]["filesAnalyzed"] == 1, done.stdout
+    return [finding["message"] for finding in found["generalDiagnostics"] if finding["severity"] == "error"]
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(900)
+def test_a_users_file_is_typed_for_pyright_too(tmp_path: Path) -> None:
+    """The same program in pyright's strict mode, which editors run."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv/bin/python"
+    # It brings Node.js along; where neither can be downloaded nothing can be checked.
+    install = [python, "-m", "pip", "install", "-q", "pyright[nodejs]==1.1.414"]
+    program = tmp_path / "venv/bin/pyright"
+    for command in (install, [program, "--version"]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"pyright cannot be installed here: {(done.stderr or done.stdout).strip()[-200:]}")
+    assert pyright(USER, tmp_path, program) == []
+    wrong = "\n".join(pyright(WRONG, tmp_path, program))
+    assert 'parameter "config_path"' in wrong
+    assert 'Cannot access attribute "rows"' in wrong
 
 
 def test_the_list_of_public_names_is_true() -> None:

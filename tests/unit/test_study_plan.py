@@ -97,3 +97,18 @@ def test_estimates_add_up(tmp_path: Path) -> None:
 def test_durations(seconds: float, text: str) -> None:
     """In the two largest units."""
     assert duration(seconds) == text
+
+
+def test_a_study_is_called_after_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its results lie under that name, for an example and a recipe; by the usual name it keeps its own."""
+    monkeypatch.chdir(tmp_path)
+    for arguments, name in (
+        (["mine.yaml"], "mine"),
+        (["caps-2.yaml", "--recipe", "power-cap"], "caps-2"),
+        (["study.yaml"], "starter"),
+        (["3.yaml"], "starter"),
+    ):
+        assert exit_code(["study", "init", *arguments]) == 0
+        study = load_study(tmp_path / arguments[0])
+        assert (study.config.name, study.directory) == (name, Path("results") / name)
+    assert "study report results/caps-2" in (tmp_path / "caps-2.yaml").read_text()

@@ -51,7 +51,11 @@ class _TooLargeError(Exception):
 
 
 class PyTorchBackend(InProcessBackend):
-    """A transformers model in this process."""
+    """A transformers model in this process.
+
+    Args:
+        settings: of the config's block ``backend``.
+    """
 
     Options: ClassVar[type] = PyTorchOptions
     NAME: ClassVar[str] = "pytorch"

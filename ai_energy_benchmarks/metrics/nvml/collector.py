@@ -59,6 +59,7 @@ class NvmlCollector:
     """The energy counters of NVIDIA GPUs, or their power where there are none.
 
     Args:
+        options: its settings; the defaults where none are given.
         hidden_gpus: read those too that ``CUDA_VISIBLE_DEVICES`` hides from this process.
     """
 

@@ -46,7 +46,8 @@ def compare_results(
     """Compare the results B, ``second``, with the results A, ``first``, as ``ai-energy-benchmark compare`` does.
 
     Args:
-        first, second: result directories, directories of them, or cells of a study (``STUDY:CELL``).
+        first: A: result directories, directories of them, or cells of a study (``STUDY:CELL``).
+        second: B: the same.
         figure: what is compared, such as ``j_per_output_token``; an unknown name lists all.
         component: ``gpu``, ``cpu``, ``dram`` or ``total``; the one that the verdicts are about by default.
         limit: by how much B may be worse, as a share, such as 0.05.
