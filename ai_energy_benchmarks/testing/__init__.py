@@ -8,8 +8,8 @@ from ai_energy_benchmarks.testing.fakes import (
     FakeOptions,
     FakeReporter,
     Journal,
-    VirtualClock,
 )
+from ai_energy_benchmarks.testing.virtual_clock import VirtualClock
 from ai_energy_benchmarks.testing.virtual_server import VirtualCollector, VirtualServer
 
 __all__ = [

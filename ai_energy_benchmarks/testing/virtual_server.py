@@ -27,7 +27,8 @@ from ai_energy_benchmarks.domain.recipes import follow
 from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.testing.engine import Engine, Job
-from ai_energy_benchmarks.testing.fakes import FakeOptions, VirtualClock
+from ai_energy_benchmarks.testing.fakes import FakeOptions
+from ai_energy_benchmarks.testing.virtual_clock import VirtualClock
 
 _GPU = Device("gpu", "virtual-gpu", "GPU in virtual time")
 
