@@ -36,6 +36,14 @@ TABLE = (
     Row("tutorial.md", "python3 -m venv", PIP),
     Row("tutorial.md", "pip install", PIP),
     Row("servers.md", "pip install", PIP),
+    Row("installing.md", "pip install", PIP),
+    Row("installing.md", "python -m venv", PIP),
+    Row("studies.md", "pip install", PIP),
+    Row("studies.md", "ray start", "starts a cluster"),
+    Row(
+        "studies.md", "ai-energy-benchmark run study.yaml", "needs a cluster",
+        "unit/test_study_on_ray.py::test_the_same_cells_as_here_each_cycle_in_one_reservation",
+    ),
     Row(
         "servers.md", "transformers serve", "serves until it is ended",
         "integration/test_transformers_serve.py::test_every_request_succeeds_with_the_server_s_counts",

@@ -19,7 +19,6 @@ from ai_energy_benchmarks.cli.main import group
 from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.formatters.registry import FormatterRegistry
 from ai_energy_benchmarks.study.file import study_from_mapping
-from ai_energy_benchmarks.study.opening import planned
 from tests.project.manual_pages import PAGES, PROGRAM, ROOT, SHELL, Block, Command, blocks, commands, inline_calls
 from tests.project.manual_table import TABLE, exception
 
@@ -88,9 +87,9 @@ CONFIGS = [block for block in blocks("yaml") if exception(block.page, block.text
 def test_configs_of_the_manual_have_known_keys(block: Block) -> None:
     """A whole config or study loads; so does a part of one over the keys that a config needs."""
     document = yaml.safe_load(block.text)
-    if {"base", "sweep", "experiments"} & document.keys():
+    if {"base", "sweep", "experiments", "execution", "design"} & document.keys():
         base = {"backend": {"type": "pytorch", "model": "org/name"}}
-        assert planned(study_from_mapping({"base": base, **document})).cells
+        assert study_from_mapping({"base": base, "sweep": {"scenario.seed": [1, 2]}, **document}).config
         return
     backend = {"type": "openai", "model": "m", "endpoint": "http://localhost:8000/v1"}
     config_from_mapping({"backend": backend, **document}, source=block.page)
