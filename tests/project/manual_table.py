@@ -1,7 +1,8 @@
 """What of the manual no test runs as it stands, and why; ``test`` names the test that runs it in another form.
 
-``start`` is the beginning of a command, or of a block of code; empty, it is every one of the page. ``test_manual_table.py`` refuses a row that fits nothing
-any more, a test that is gone, and a block or command of the manual that is neither run nor listed.
+``start`` is the beginning of a command, or of a block of code; empty, it is every one of the page.
+``test_documentation.py`` refuses a row that fits nothing any more, a test that is gone, and a block or command of the
+manual that is neither run nor listed.
 """
 
 from __future__ import annotations
