@@ -12,6 +12,8 @@ from ai_energy_benchmarks.config.user_defaults import SWITCH
 ATTENDED = ("ai_energy_benchmarks.cli.attended", "run", "-v")
 # In the environment of every process of one cell; a server that a cell launches has a mark of its own besides.
 MARK_VARIABLE = "AEB_CELL_MARK"
+# And which study's: its directory.
+STUDY_VARIABLE = "AEB_CELL_STUDY"
 # A process in which several cells run; the number of the descriptor that it reports to follows.
 SHARED = "ai_energy_benchmarks.cli.sharing"
 

@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 
 from ai_energy_benchmarks.errors import BenchmarkError, ReporterError
+from ai_energy_benchmarks.machine.launched import Launched
 from ai_energy_benchmarks.results.run_directory import RUNS, left_journals
 from ai_energy_benchmarks.runner.recovering import recover
+from ai_energy_benchmarks.study.commands import STUDY_VARIABLE
 from ai_energy_benchmarks.study.judging import Judgement, completed_document, verdict_of
 
 logger = logging.getLogger(__name__)
@@ -16,6 +18,19 @@ logger = logging.getLogger(__name__)
 # A cell notices that its study is gone and writes what it has; it is waited for, since two would share the machine.
 _ENDING_CAP_S = 60.0
 _LOOK_S = 0.25
+
+
+def end_orphans(study: Path, cap_s: float = _ENDING_CAP_S) -> None:
+    """Wait for what a killed study left running here, and end what still runs after ``cap_s``.
+
+    An engine that was being loaded hears of the end when it is loaded; meanwhile no other cell may be measured.
+    """
+    orphans = Launched(str(study.resolve()), variable=STUDY_VARIABLE)
+    until_s = time.monotonic() + cap_s
+    while orphans.members() and time.monotonic() < until_s:
+        time.sleep(_LOOK_S)
+    if killed := orphans.end(patience_s=0.0) if orphans.members() else ():
+        logger.warning("%s: killed %d processes of a cell that had not ended", study, len(killed))
 
 
 def settle(directory: Path, cap_s: float = _ENDING_CAP_S) -> Judgement:

@@ -10,13 +10,14 @@ from attrs import define, evolve, field, frozen
 
 from ai_energy_benchmarks.study.blocks import shared_block
 from ai_energy_benchmarks.study.breaker import Breaker
+from ai_energy_benchmarks.study.commands import STUDY_VARIABLE
 from ai_energy_benchmarks.study.cooling import Cooling
 from ai_energy_benchmarks.study.disk import room_left
 from ai_energy_benchmarks.study.drift import drift
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellJob, CellRun, Distributed, Executor, NodeFacts, Stop
 from ai_energy_benchmarks.study.gpus import StudyGpus
 from ai_energy_benchmarks.study.judging import Judgement, judge
-from ai_energy_benchmarks.study.leftovers import settle
+from ai_energy_benchmarks.study.leftovers import end_orphans, settle
 from ai_energy_benchmarks.study.manifest import SCHEMA_VERSION, Attempt, CloseReason
 from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
 from ai_energy_benchmarks.study.observer import Observer, Unobserved
@@ -84,6 +85,8 @@ class StudyRun:
             return
         self._latest, self._nodes = opened.manifest.latest, dict(opened.manifest.nodes)
         self._adopt([attempt for attempt in self._latest.values() if attempt.state is None and attempt.job])
+        if not isinstance(self.executor, Distributed):
+            end_orphans(opened.directory)
         for key, attempt in list(self._latest.items()):
             if attempt.state is None:
                 judgement = settle(opened.directory / attempt.directory)
@@ -220,7 +223,7 @@ class StudyRun:
             command=launch.command,
             directory=prepared.directory,
             log=prepared.log,
-            environment=launch.environment,
+            environment={**launch.environment, STUDY_VARIABLE: str(opened.directory.resolve())},
             gpus=self.gpus.visible,
             timeout_s=execution.timeout_s,
             silence_s=execution.silence_s,

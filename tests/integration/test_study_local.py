@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks.errors import ReporterError
-from ai_energy_benchmarks.study.commands import MARK_VARIABLE
+from ai_energy_benchmarks.study.commands import MARK_VARIABLE, STUDY_VARIABLE
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun
 from ai_energy_benchmarks.study.executors.local import LocalExecutor
+from ai_energy_benchmarks.study.leftovers import end_orphans
 from ai_energy_benchmarks.study.locks import DIRECTORY_VARIABLE, locked
 from ai_energy_benchmarks.study.stopping import StopRequests
 
@@ -112,6 +113,20 @@ def wait_for_line(file: Path) -> str:
             return text
         time.sleep(0.02)
     raise AssertionError(f"nothing in {file}")
+
+
+def test_what_a_killed_study_left_running_is_ended(tmp_path: Path) -> None:
+    """A cell that does not hear of the end would share the machine with the next; others' processes are left alone."""
+    variables = {**os.environ, STUDY_VARIABLE: str(tmp_path.resolve())}
+    with (
+        subprocess.Popen([sys.executable, "-c", LOOSE + "time.sleep(300)"], env=variables) as deaf,
+        subprocess.Popen(["sleep", "300"], env={**os.environ, STUDY_VARIABLE: str(tmp_path / "other")}) as other,
+    ):
+        end_orphans(tmp_path, cap_s=0.3)
+        assert deaf.wait(10) == -signal.SIGKILL
+        assert other.poll() is None
+        other.kill()
+    end_orphans(tmp_path, cap_s=60)  # nothing is left to wait for
 
 
 def test_a_second_interrupt_stops_the_child_now(tmp_path: Path) -> None:

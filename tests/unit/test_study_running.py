@@ -92,7 +92,8 @@ def test_what_a_cell_is_given(tmp_path: Path) -> None:
     assert cell.directory == opened.directory / "cells" / cell.cell / "1"
     assert cell.command[-1] == str(cell.directory / "cell.yaml")
     assert (cell.timeout_s, cell.silence_s, cell.gpus) == (9, 3, ("GPU-a",))
-    assert cell.environment == {"AEB_NO_USER_DEFAULTS": "1", "CUDA_VISIBLE_DEVICES": "GPU-a"}
+    study = {"AEB_CELL_STUDY": str(opened.directory)}
+    assert cell.environment == {"AEB_NO_USER_DEFAULTS": "1", "CUDA_VISIBLE_DEVICES": "GPU-a", **study}
     assert read_manifest(opened.directory).attempts[0].gpus == ("GPU-a",)
 
 

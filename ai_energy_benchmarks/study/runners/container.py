@@ -22,7 +22,13 @@ from ai_energy_benchmarks.machine.container_engines import (
 from ai_energy_benchmarks.machine.gpu_notes import DIRECTORY_VARIABLE, notes_directory
 from ai_energy_benchmarks.machine.interpreter import foreign_command
 from ai_energy_benchmarks.registry import PLUGINS_VARIABLE
-from ai_energy_benchmarks.study.commands import ATTENDED, MARK_VARIABLE, CellCommand, cell_environment
+from ai_energy_benchmarks.study.commands import (
+    ATTENDED,
+    MARK_VARIABLE,
+    STUDY_VARIABLE,
+    CellCommand,
+    cell_environment,
+)
 from ai_energy_benchmarks.study.runners.arguments import ContainerRun, command_line, detached
 from ai_energy_benchmarks.study.runners.asking import Question, ask, inherited
 from ai_energy_benchmarks.study.runners.base import CellWork, Enquiry
@@ -35,7 +41,7 @@ _REFERENCE = re.compile(r"\$\{(\w+)")
 # Handed over where they are set: what changes figures, which plugins are offered, and how the Hub is reached.
 _HANDED_OVER = (
     *VARIABLES,
-    *("CUDA_VISIBLE_DEVICES", PLUGINS_VARIABLE, MARK_VARIABLE),
+    *("CUDA_VISIBLE_DEVICES", PLUGINS_VARIABLE, MARK_VARIABLE, STUDY_VARIABLE),
     *(
         "HF_TOKEN",
         "HF_HUB_CACHE",
