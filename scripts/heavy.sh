@@ -10,7 +10,8 @@ VLLM_TORCH=2.13.0
 # Commands of the system, each with the package that has it on Debian and Ubuntu.
 missing_packages() {
     local pair
-    for pair in cc:build-essential g++:build-essential openssl:openssl npm:npm ps:procps git:git chromium:chromium; do
+    for pair in cc:build-essential g++:build-essential openssl:openssl npm:npm ps:procps git:git chromium:chromium \
+        buildah:buildah debootstrap:debootstrap; do
         command -v "${pair%%:*}" >/dev/null || echo "${pair##*:}"
     done | sort -u
 }

@@ -128,8 +128,8 @@ for image in "${images[@]}"; do
     [[ $has == *" $version" ]] || { echo "$image has $has, and should have $version" && exit 1; }
     echo "ok  $image: built, $((bytes / 1000000)) MB, runs as $user"
 
-    engine=(-o backend.device=cpu)
-    [[ $image != vllm ]] || engine=(--backend vllm_offline -o backend.options.max_model_len=512)
+    type=pytorch engine=(-o backend.device=cpu)
+    [[ $image != vllm ]] || type=vllm_offline engine=(--backend vllm_offline -o backend.options.max_model_len=512)
     short=(protocol.trials=2 protocol.warmup.requests=1 protocol.bare_idle_s=0 protocol.resident_idle_s=1)
     case $image in
     aienergyscore | source | ppe | main)
@@ -144,6 +144,12 @@ for image in "${images[@]}"; do
             run --model /model -n 2 --max-new-tokens 4 --output-dir "/results/$image" "${engine[@]}" \
             $(printf -- '-o %s ' "${short[@]}") >"$work/out" 2>&1 || { tail "$work/out" >&2 && exit 1; }
         [[ -s $work/results/$image/result.json ]]
+        # A study asks each image what it lacks before it runs cells in it, by the python3 on the path of the image.
+        echo "{\"$type\": [\"backend: {type: $type, model: /model}\"]}" |
+            buildah run --isolation chroot --user 12345:12345 --volume "$model:/model:ro" "$container" -- \
+                python3 -m ai_energy_benchmarks.cli.handshake >"$work/out"
+        grep -q "\"obstacles\": {\"$type\": \[\]}" "$work/out" || { cat "$work/out" >&2 && exit 1; }
+        echo "ok  $image: lacks nothing that a study asks for"
         ;;
     esac
     echo "ok  $image: measured the small model"

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,92 +19,16 @@ import changelog
 import reproduce
 import versions
 import wheel_contents
-from attrs import define, field
-from changelog import ReleaseError
+from attrs import define
 from local_index import upload, upload_index, yanking_index
-from promises import BrokenPromiseError, Promises
+from promises import Promises
+from rows import RehearsalError, Table, pythons, refused, run
 
 ROOT = Path(__file__).parents[2]
 RUN_NUMBER = 7
 CONTRACT = ("test_contract_aienergyscore.py", "test_parser_facade.py")
 # pip and twine use the local indexes and the machine's own settings for the default one.
 QUIET = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "TWINE_NON_INTERACTIVE": "1"}
-
-
-class RehearsalError(Exception):
-    """A row of the table is not ok."""
-
-
-@define
-class Table:
-    """The rows so far, each printed as it is done."""
-
-    failed: int = 0
-    rows: list[str] = field(factory=list)
-
-    def row(self, what: str, action: Callable[[], str]) -> None:
-        """Do something and note how it went."""
-        started_s = time.monotonic()
-        try:
-            outcome, verdict = action(), "ok"
-        except (
-            RehearsalError,
-            BrokenPromiseError,
-            ReleaseError,
-            subprocess.CalledProcessError,
-            OSError,
-            AssertionError,
-        ) as error:
-            outcome, verdict = str(getattr(error, "stderr", None) or error), "NOT OK"
-            self.failed += 1
-        outcome = outcome.strip().splitlines()[-1] if verdict == "ok" else outcome
-        self.rows.append(f"{verdict:<7}{time.monotonic() - started_s:6.1f} s  {what:<52} {outcome}")
-        print(self.rows[-1], flush=True)
-
-
-def run(command: Sequence[str | Path], **options: object) -> str:
-    """Run a program and return what it printed.
-
-    Raises:
-        subprocess.CalledProcessError: it failed; its ``stderr`` says why.
-    """
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True, **options)  # type: ignore[call-overload] # passed on
-    return str(done.stdout)
-
-
-def refused(action: Callable[[], object], *words: str) -> str:
-    """The message of an action that must fail, with these words in it.
-
-    Raises:
-        RehearsalError: it did not fail, or said something else.
-    """
-    try:
-        action()
-    except (ReleaseError, subprocess.CalledProcessError) as error:
-        # twine breaks its lines wherever its box ends.
-        message = " ".join(f"{getattr(error, 'stdout', None) or ''} {getattr(error, 'stderr', None) or error}".split())
-        missing = [word for word in words if word not in message]
-        if missing:
-            raise RehearsalError(f"refused, but without saying {missing}: {message}") from error
-        return f"refused: …{message[max(0, message.index(words[0]) - 60) :][:120]}…"
-    raise RehearsalError("it was not refused")
-
-
-def pythons() -> list[str]:
-    """Every Python from 3.10 to 3.13 that works, one of each minor version."""
-    named = os.environ.get("AEB_PYTHONS", "").split()
-    minors = [f"python3.{minor}" for minor in range(10, 14)]
-    kept = [path for name in minors for path in sorted(Path.home().glob(f".pyenv/versions/3.{name[9:]}.*/bin/{name}"))]
-    root = os.environ.get("PYENV_ROOT")
-    kept += [path for name in minors for path in sorted(Path(root).glob(f"versions/*/bin/{name}"))] if root else []
-    found: dict[str, str] = {}
-    for candidate in named or [*minors, *map(str, kept)]:
-        probe = [candidate, "-c", "import sys, ensurepip; print('3.%d' % sys.version_info[1])"]
-        if shutil.which(candidate):
-            done = subprocess.run(probe, capture_output=True, text=True, check=False)
-            if done.returncode == 0:
-                found.setdefault(done.stdout.strip(), candidate)
-    return [found[minor] for minor in sorted(found, key=lambda text: int(text[2:]))]
 
 
 @define
@@ -157,7 +79,8 @@ class Rehearsal:
         self.environments += 1
         directory = self.work / f"venv{self.environments}"
         run([python, "-m", "venv", directory])
-        run([directory / "bin/python", "-m", "pip", "install", "--quiet", *packages], env=os.environ | QUIET)
+        if packages:
+            run([directory / "bin/python", "-m", "pip", "install", "--quiet", *packages], env=os.environ | QUIET)
         return directory / "bin/python"
 
     def installed(self, python: str, extras: str, version: str) -> str:
@@ -193,6 +116,29 @@ class Rehearsal:
         ).splitlines()
         return next(line for line in lines if line.startswith("Speed"))
 
+    def as_published(self, version: str) -> str:
+        """The lines with which PUBLISHING.md lets users try what is on the trial index, then the doctor."""
+        text = (ROOT / "PUBLISHING.md").read_text(encoding="utf-8")
+        lines = re.findall(r"^pip install .*$", text, re.MULTILINE)
+        found = self.environment(sys.executable)
+        for line in lines:
+            words = shlex.split(line.replace("https://test.pypi.org", self.trial_index), comments=True)
+            run([found, "-m", *words], env=os.environ | QUIET)
+        run([found.with_name("ai-energy-benchmark"), "doctor"], cwd=self.work)
+        installed = re.search(
+            r"^Version: (.+)$", run([found, "-m", "pip", "show", "ai_energy_benchmarks"]), re.MULTILINE
+        )
+        if len(lines) != 2 or installed is None or installed[1] != version:
+            raise RehearsalError(f"{lines} installed {installed and installed[1]}, not {version}")
+        return f"{len(lines)} lines, then doctor of {version}"
+
+    def afterwards(self, version: str) -> str:
+        """The last step of a release: the version by its number in a new environment, and the doctor."""
+        source = ("--extra-index-url", f"{self.main_index}/simple/")
+        found = self.environment(sys.executable, *source, f"ai_energy_benchmarks=={version}")
+        lines = run([found.with_name("ai-energy-benchmark"), "doctor"], cwd=self.work).splitlines()
+        return f"doctor prints {len(lines)} lines"
+
     def yank(self, earlier: Path, later: Path) -> str:
         """pip passes a yanked version over, unless it is asked for by number."""
         with yanking_index(self.work / "yanked", [earlier, later], [later]) as address:
@@ -222,6 +168,7 @@ def rehearse_ppe(rehearsal: Rehearsal) -> Path:
     )
     os.environ["AEB_TEST_INDEX"] = rehearsal.trial_index
     table.row("ppe: install back and smoke-test", lambda: rehearsal.script("index", "install-back", version))
+    table.row("ppe: the lines for users in PUBLISHING.md", lambda: rehearsal.as_published(version))
     kept = Path(shutil.copy2(wheel, rehearsal.work / wheel.name))
     rehearsal.git("checkout", "--quiet", "--", "VERSION.txt")
     return kept
@@ -251,6 +198,7 @@ def rehearse_main(rehearsal: Rehearsal) -> Path:
         "main: the same version again is refused",
         lambda: refused(lambda: rehearsal.upload(wheel, rehearsal.main_index), "already exists"),
     )
+    table.row("main: the last step of PUBLISHING.md", lambda: rehearsal.afterwards(version))
     for python in pythons():
         for extra in ("", "[stats]"):
             table.row(

@@ -136,3 +136,23 @@ def test_hadolint_has_no_complaint(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("image", ["aienergyscore", "ppe", "main", "pytorch", "vllm"])
+def test_an_image_does_its_job_on_a_plain_base(image: str) -> None:
+    """Built with all but its CUDA layers, it measures the small model as any user, and writes nowhere else."""
+    missing = [command for command in ("buildah", "debootstrap") if shutil.which(command) is None]
+    if missing or os.getuid() != 0:
+        pytest.skip(f"needs root, buildah and debootstrap; missing: {', '.join(missing) or 'root'}")
+    if image == "vllm" and "VLLM_PYTHON" not in os.environ:
+        pytest.skip("VLLM_PYTHON names no environment with vLLM; scripts/test.sh --heavy makes one")
+    environment = os.environ | {"AEB_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [ROOT / "scripts/images/try.sh", image], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = [line for line in done.stdout.splitlines() if line.startswith(f"ok  {image}: ")]
+    assert [line.rpartition(": ")[2].split(",")[0] for line in said][:2] == ["built", "measured the small model"]
+    assert said[-1].endswith("a mount that cannot be written is one error with its fix")

@@ -12,6 +12,7 @@ import pytest
 import rehearse
 from install_matrix import Trial
 from promises import ENGINES, Promises
+from rows import Table, pythons
 
 from tests.project.built import build_wheel
 
@@ -80,7 +81,7 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.heavy
 def test_without_an_engine_the_error_has_the_three_install_lines(wheel: Path, tmp_path: Path) -> None:
     """The base alone runs, and ``run`` of a model says how to install each of the three engines."""
-    rehearsal = rehearse.Rehearsal(tmp_path, rehearse.Table(), "", "")
+    rehearsal = rehearse.Rehearsal(tmp_path, Table(), "", "")
     said = Promises(wheel, Path(), tmp_path, rehearsal.environment, ()).without_an_engine()
     assert said == f"{len(ENGINES)} install lines"
 
@@ -90,7 +91,7 @@ def test_without_an_engine_the_error_has_the_three_install_lines(wheel: Path, tm
 @pytest.mark.parametrize("extra", ["none", "stats", "report"])
 def test_a_light_extra_installs_with_every_python(wheel: Path, extra: str) -> None:
     """pip installs it, ``pip check`` finds no conflict, and the smoke tests pass, with each Python that is here."""
-    found = rehearse.pythons()
+    found = pythons()
     assert found, "no Python from 3.10 to 3.13 with venv is here"
     trials = [install_matrix.try_extra(wheel, shutil.which(python) or python, extra) for python in found]
     assert [trial.problem for trial in trials] == [None] * len(found)

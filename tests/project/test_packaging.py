@@ -127,6 +127,14 @@ def test_all_means_what_can_live_in_one_environment(metadata: email.message.Mess
     assert "pytorch" in everything
 
 
+def test_an_upper_bound_has_its_reason_on_its_line(root: Path) -> None:
+    """A bound without one keeps users from releases that would work, and no one knows when it may go."""
+    text = (root / "pyproject.toml").read_text(encoding="utf-8").partition("[project.scripts]")[0]
+    bounded = [line for line in text.splitlines() if re.search(r'"[\w\[\]-]+[^"#]*(<|==|~=)\d[^"]*"', line)]
+    assert len(bounded) == 2
+    assert [line for line in bounded if "#" not in line] == []
+
+
 def test_what_the_scripts_install_is_pinned(root: Path, metadata: email.message.Message) -> None:
     """Every direct dependency of what the scripts install has one version in constraints.txt."""
     lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
