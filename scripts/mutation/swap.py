@@ -35,6 +35,16 @@ def changed_functions(before: CodeType, after: CodeType) -> Iterator[tuple[CodeT
             yield from changed_functions(old, new)
 
 
+def _inner_functions(before: CodeType, after: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
+    """Functions that a changed function makes, and may have made already."""
+    inner = [[part for part in code.co_consts if isinstance(part, CodeType)] for code in (before, after)]
+    if len(inner[0]) == len(inner[1]):
+        for old, new in zip(*inner, strict=True):
+            if old != new:
+                yield old, new
+                yield from _inner_functions(old, new)
+
+
 def _own(code: CodeType) -> tuple[object, ...]:
     consts = [repr(part) for part in code.co_consts if not isinstance(part, CodeType)]
     return code.co_code, code.co_names, consts
@@ -47,13 +57,16 @@ def swap(module: str, source: str, mutated: str) -> None:
         NotInFunctionsError: the change is elsewhere.
     """
     pairs = list(changed_functions(compile(source, module, "exec"), compile(mutated, module, "exec")))
+    inner = [pair for old, new in pairs for pair in _inner_functions(old, new)]
     functions = defaultdict(list)
     for value in gc.get_objects():
         if isinstance(value, FunctionType) and value.__module__ == module:
             functions[value.__code__.co_qualname, value.__code__.co_firstlineno].append(value)
-    for old, new in pairs:
+    for old, new in (*pairs, *inner):
         found = functions[old.co_qualname, old.co_firstlineno]
-        if not found or any(function.__code__.co_freevars != new.co_freevars for function in found):
+        if any(function.__code__.co_freevars != new.co_freevars for function in found):
+            raise NotInFunctionsError
+        if not found and (old, new) in pairs:
             raise NotInFunctionsError
         for function in found:
             function.__code__ = new

@@ -104,11 +104,14 @@ def test_a_changed_function_is_put_in_place_everywhere(part: Any) -> None:
     """Also where it was imported by name; constants cannot be, since others have their values."""
     swap = part("swap")
     source = "def double(x):\n    return 2 * x\n\n\nclass Shape:\n    def area(self):\n        return 3\n\n\nFEW = 8\n"
+    source += "def times(n):\n    def read(x):\n        return n * x\n    return read\n"
     module = ModuleType("mutated_module")
     exec(compile(source, "mutated_module", "exec"), module.__dict__)
-    double, shape = module.double, module.Shape()
+    double, shape, triple = module.double, module.Shape(), module.times(3)
     swap.swap("mutated_module", source, source.replace("2 * x", "2 / x").replace("return 3", "return 4"))
-    assert (double(4), shape.area()) == (0.5, 4)
+    assert (double(4), shape.area(), triple(4)) == (0.5, 4, 12)
+    swap.swap("mutated_module", source, source.replace("n * x", "n + x"))
+    assert (double(4), shape.area(), triple(4)) == (0.5, 4, 7)
     with pytest.raises(swap.NotInFunctionsError):
         swap.swap("mutated_module", source, source.replace("8", "9"))
     with pytest.raises(swap.NotInFunctionsError):

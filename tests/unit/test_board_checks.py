@@ -97,6 +97,15 @@ def test_a_hole_in_the_readings_at_an_edge_is_told(hole_s: float, level: str) ->
     assert "100 ms" in finding.message
 
 
+@pytest.mark.parametrize(("before_s", "level"), [(0.25, "WARN"), (0.35, "PASS")])
+def test_a_hole_matters_within_three_ticks_of_an_edge(before_s: float, level: str) -> None:
+    """Of a counter that moves every 100 ms; what is farther from the first trial's begin at 10 s is in no bound."""
+    hole = 10.0 - before_s - 0.15, 10.0 - before_s
+    times_s = [at for at in (0.01 * step for step in range(5000)) if not hole[0] < at < hole[1] - 0.001]
+    (finding,) = board_findings(samples(*((at, at // 0.1) for at in times_s), quantity="energy_j"), TRIALS)
+    assert (finding.level, finding.check) == (level, "edge readings")
+
+
 @pytest.mark.parametrize("tick_s", [0.005, 0.01, 0.012, 0.0149, 0.02, 0.05, 0.1])
 def test_the_pace_of_our_own_readings_is_no_fault(tick_s: float) -> None:
     """However fast a counter moves, readings that follow the collector's cadence pass."""

@@ -128,6 +128,30 @@ def test_what_is_known_is_left_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
+    "choice", [None, GpuChoice("unknown", why="it runs elsewhere"), evolve(UNKNOWN, basis="processes")]
+)
+def test_activity_decides_only_where_the_meter_leaves_it_open(choice: GpuChoice | None) -> None:
+    """Where an engine runs elsewhere, or its processes are known, a GPU that works here shows nothing."""
+    trials, steps = run([(140, 650), (140, 650)], choice=choice)
+    decided = decide(trials, steps, Samples(LIMIT))
+    assert decided.findings == ()
+    assert not any(gpu.counted for each in decided.trials if each.measurement for gpu in each.measurement.readings)
+
+
+def test_the_gpus_of_one_meter_are_judged_once() -> None:
+    """A second meter of the same GPUs says the same again; where none counts, the first meter's lines are enough."""
+    trials, steps = run([(140, 650)] * 2, choice=GpuChoice("device_ids"))
+
+    def twice(window):  # type: ignore[no-untyped-def] # a trial or a step
+        seen = window.measurement
+        again = tuple(evolve(each, meter="zeus") for each in seen.readings)
+        return evolve(window, measurement=evolve(seen, readings=(*seen.readings, *again)))
+
+    findings = found("uncounted GPU worked", [twice(each) for each in trials], [twice(each) for each in steps])
+    assert [each.message.partition(" worked")[0] for each in findings] == ["B (GPU-B)"]
+
+
+@pytest.mark.parametrize(
     ("percent", "power_w", "idle"),
     [(0.0, 141.0, True), (1.0, 140.0, True), (3.0, 140.0, False), (0.0, 150.0, False), (None, 141.0, True)],
 )

@@ -129,3 +129,27 @@ def test_an_average_that_does_not_cover_the_trial_is_no_witness() -> None:
     samples = Samples((energy_of([300.0] * 600), averaged([300.0] * 300), power(300.0)))
     (finding,) = counter_findings(samples, [trial(20.0, 40.0)])
     assert (finding.level, "average" in finding.message) == ("PASS", False)
+
+
+@pytest.mark.parametrize(("begins_s", "witness"), [(18.9, True), (19.1, False)])
+def test_the_average_needs_the_counter_of_the_second_before_the_trial(begins_s: float, witness: bool) -> None:
+    """The mean of the last second at the trial's begin is of the second before it."""
+    whole = energy_of([300.0] * 600)
+    rows = slice(round(begins_s / 0.1), None)
+    late = Series(BOARD, "energy_j", "test", whole.before_s[rows], whole.after_s[rows], whole.values[rows])
+    (finding,) = counter_findings(Samples((late, averaged([300.0] * 600), power(300.0))), [trial(20.0, 40.0)])
+    assert (finding.level, "average" in finding.message) == ("PASS", witness)
+
+
+@pytest.mark.parametrize(("begins_s", "ends_s"), [(0.0, 39.0), (20.5, 60.0)])
+def test_power_must_cover_both_ends_of_the_trial(begins_s: float, ends_s: float) -> None:
+    """Of a part of a trial it says nothing about the whole."""
+    whole = power(300.0)
+    rows = slice(round(begins_s / 0.1), round(ends_s / 0.1))
+    part = Series(BOARD, "power_w", "test", whole.before_s[rows], whole.after_s[rows], whole.values[rows])
+    assert list(counter_findings(Samples((counter(300.0), part)), [trial(20.0, 40.0)])) == []
+    unread = Series(BOARD, "average_power_w", "test", array("d"), array("d"), array("d"))
+    (finding,) = counter_findings(Samples((counter(300.0), unread, power(300.0))), [trial(20.0, 40.0)])
+    assert (finding.level, "average" in finding.message) == ("PASS", False)
+    empty = Series(BOARD, "power_w", "test", array("d"), array("d"), array("d"))
+    assert list(counter_findings(Samples((counter(300.0), empty)), [trial(20.0, 40.0)])) == []

@@ -93,6 +93,17 @@ def test_without_the_number_of_processors_none_is_called_quiet() -> None:
     assert [each.level for each in machine_findings(evolve(MACHINE, cpu_threads=32), seen)] == ["WARN"]
 
 
+def test_a_trial_that_does_not_know_the_work_of_others_says_nothing_of_it() -> None:
+    """Neither is its own work set against that of others in another trial: 1 s of 10 s is others', and of 5 s used."""
+    silent, seen = Disturbance(0.0, None, None, 400.0), Disturbance(0.0, None, 1.0, 4.0)
+    (finding,) = machine_findings(MACHINE, [trial(silent), trial(seen)])
+    assert finding.level == "WARN"
+    assert "20.0% of the processor time that was used" in finding.message
+    (older,) = machine_findings(MACHINE, [trial(silent), trial(Disturbance(0.0, None, 1.0))])
+    assert "10.0% of this machine's processor time" in older.message
+    assert list(machine_findings(MACHINE, [trial(silent)])) == []
+
+
 @pytest.mark.parametrize(("others_s", "level"), [(0.49, "PASS"), (0.51, "WARN")])
 def test_older_results_know_other_work_as_a_share_of_the_machine(others_s: float, level: str) -> None:
     """They do not have the workload's."""

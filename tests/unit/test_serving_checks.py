@@ -77,6 +77,13 @@ def test_all_is_well() -> None:
     assert set(levels(trial()).values()) == {"PASS"}
 
 
+def test_tokens_are_said_to_agree_only_where_the_server_counts_them() -> None:
+    """Its other counters say nothing about output tokens."""
+    assert levels(trial())["token counts"] == "PASS"
+    assert "token counts" not in levels(trial(server=ServerCounters(preemptions=0)))
+    assert "token counts" not in levels(trial(server=None))
+
+
 @pytest.mark.parametrize(
     ("output_tokens", "doubted"), [(128, False), (132, False), (124, False), (133, True), (64, True)]
 )
