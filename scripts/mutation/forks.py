@@ -19,7 +19,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 from swap import NotInFunctionsError, swap
 
-_PATIENCE_S = 240.0
+_PATIENCE_S = 900.0
 
 
 @pytest.hookimpl(tryfirst=True)
