@@ -14,7 +14,7 @@ from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts
-from ai_energy_benchmarks.domain.gpu_choice import GpuChoice
+from ai_energy_benchmarks.domain.gpu_choice import GpuBasis, GpuChoice
 from ai_energy_benchmarks.domain.power import Device, Samples
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
@@ -209,6 +209,21 @@ def test_a_gpu_that_worked_uncounted_is_said(
     [finding] = found("uncounted GPU worked", trials, steps, served=served)
     assert (finding.level, finding.component) == (level, "gpu" if level == "FAIL" else None)
     assert "B (GPU-B) worked in the trials" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("basis", "engine_gpus", "levels"),
+    [("device_ids", ("GPU-B",), ["WARN"]), ("device_ids", (), []), ("processes", ("GPU-B",), [])],
+)
+def test_a_gpu_of_the_engine_that_the_user_did_not_name_warns_though_it_rests(
+    basis: GpuBasis, engine_gpus: tuple[str, ...], levels: list[str]
+) -> None:
+    """The driver lists the engine's processes on it; where the driver's list decides, the GPU would count."""
+    trials, steps = run([(650, 141)] * 2, counted=(A,), choice=GpuChoice(basis, engine_gpus))
+    findings = found("uncounted GPU worked", trials, steps)
+    assert [each.level for each in findings] == levels
+    assert all("processes of the engine on B (GPU-B), which is not counted" in each.message for each in findings)
+    assert (found("other devices", trials, steps) == []) is bool(levels)
 
 
 @pytest.mark.parametrize(("power_w", "level"), [(150.0, "PASS"), (160.0, "WARN")])

@@ -14,7 +14,7 @@ from ai_energy_benchmarks.analysis.derived import derive_steady
 from ai_energy_benchmarks.analysis.mix_checks import mix_findings
 from ai_energy_benchmarks.analysis.steady_checks import steady_findings
 from ai_energy_benchmarks.analysis.steady_mix import shift
-from ai_energy_benchmarks.analysis.steady_slices import Mix, Slice, pass_mix, work_slices
+from ai_energy_benchmarks.analysis.steady_slices import Mix, Slice, pass_mix, window_mix, work_slices
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.config.model import ReporterConfig
 from ai_energy_benchmarks.domain.result import BenchmarkResult
@@ -162,6 +162,49 @@ def test_a_straight_line_is_followed() -> None:
     assert found_shift.change == pytest.approx(0.2)
     assert found_shift.half_width == pytest.approx(0.02)
     assert found_shift.measured == pytest.approx(1.7)
+
+
+def test_context_and_prefill_are_told_apart() -> None:
+    """1 mJ a token of context and 0.5 J a computed prompt token, which vary on their own: each has its own slope."""
+    parts = [(500.0 + 10 * number, 0.2 + 0.02 * (number * 7 % 11)) for number in range(41)]
+    slices = [Slice(1.0, 100.0, Mix(context, prompt)) for context, prompt in parts]
+    amounts = [100.0 * (1 + 1e-3 * context + 0.5 * prompt) for context, prompt in parts]
+    both = shift(slices, amounts, Mix(760.0, 0.4))
+    mean = window_mix(slices)
+    assert both is not None
+    assert both.slopes == (pytest.approx(1e-3), pytest.approx(0.5))
+    expected = 1e-3 * (760 - mean.context_tokens) + 0.5 * (0.4 - mean.prompt_tokens)
+    assert both.change == pytest.approx(expected)
+
+
+def test_what_does_not_vary_costs_nothing_that_could_be_known() -> None:
+    """Equal contexts show the slope of the prefill alone, and equal slices none."""
+    prompts = [0.2 + 0.01 * number for number in range(41)]
+    slices = [Slice(1.0, 100.0, Mix(700.0, prompt)) for prompt in prompts]
+    by_prompt = shift(slices, [100.0 * (1 + 0.5 * prompt) for prompt in prompts], Mix(700.0, 0.5))
+    assert by_prompt is not None
+    assert by_prompt.slopes == (0.0, pytest.approx(0.5))
+    assert by_prompt.change == pytest.approx(0.5 * (0.5 - 0.4))
+    equal = shift([Slice(1.0, 100.0, Mix(700.0, 0.3))] * 41, [100.0] * 41, Mix(700.0, 0.5))
+    assert equal is not None
+    assert (equal.change, equal.slopes, equal.measured) == (0.0, (0.0, 0.0), 1.0)
+
+
+def test_context_that_grows_with_prefill_takes_all_of_the_cost() -> None:
+    """Where both vary alike the two cannot be told apart."""
+    contexts = [500.0 + 10 * number for number in range(41)]
+    slices = [Slice(1.0, 100.0, Mix(context, context / 1000)) for context in contexts]
+    found_shift = shift(slices, [100.0 * (1 + 1e-3 * context) for context in contexts], Mix(800.0, 0.8))
+    assert found_shift is not None
+    assert found_shift.slopes == (pytest.approx(1e-3), 0.0)
+
+
+@pytest.mark.parametrize(("context", "shown"), [(374.0, False), (376.0, True), (1124.0, True), (1126.0, False)])
+def test_the_line_is_drawn_on_by_a_quarter_of_its_range(context: float, shown: bool) -> None:
+    """Slices from 500 to 1,000 tokens show what 375 and 1,125 cost, and nothing beyond."""
+    contexts = [500.0 + 12.5 * number for number in range(41)]
+    slices, amounts = _slices([1 + 1e-5 * each for each in contexts], contexts)
+    assert (shift(slices, amounts, Mix(context, 0.3)) is not None) is shown
 
 
 def test_a_slope_that_may_be_chance_is_none() -> None:

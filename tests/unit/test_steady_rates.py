@@ -123,6 +123,18 @@ def test_requests_that_neither_run_nor_wait_are_not_put_down_to_a_limit(waiting:
     assert message in finding.message
 
 
+def test_a_gauge_that_was_read_outside_of_the_window_alone_is_said() -> None:
+    """With what to change; a server that reports no running requests is not asked for any."""
+    (trial,) = run([200] * 160).trials
+    assert trial.steady is not None
+    unread = evolve(trial, steady=evolve(trial.steady, server_load=None), server_load=ServerLoad(2, running_mean=8.0))
+    [finding] = running_findings([unread])
+    assert (finding.level, finding.message.endswith("; lower load.watch_server_s")) == ("INFO", True)
+    assert list(running_findings([evolve(unread, server_load=None)])) == []
+    assert list(running_findings([evolve(unread, server_load=ServerLoad(2, waiting_mean=1.0))])) == []
+    assert list(running_findings([evolve(unread, steady=None)])) == []
+
+
 def test_a_part_of_a_run_is_held_to_the_load_in_it() -> None:
     """A cut has no client and no gauge of its own: its requests are counted, and what the server ran is still said."""
     result = run([200] * 160, engine=Engine(most_running=3))
