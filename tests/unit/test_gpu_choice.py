@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 
 import pytest
+from attrs import evolve
 
 from ai_energy_benchmarks.config.aienergyscore import classes as parser
 from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.gpu_choice import GpuChoice
 from ai_energy_benchmarks.domain.power import Workload
 from ai_energy_benchmarks.metrics.gpu_bindings import cuda_visible, hip_visible
-from ai_energy_benchmarks.metrics.gpu_choice import Gpu, counted
+from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
 from ai_energy_benchmarks.runner.gpus import fastest_first, named_gpus
+from tests.factories import CPU, GPU, measurement, reading
 
 OWN = os.getpid()
 
@@ -108,6 +111,26 @@ def test_an_engine_elsewhere_counts_nothing() -> None:
     """Whatever else is known of it."""
     found = counted(Workload((OWN,), ("GPU-0",), elsewhere="it runs on another machine"), gpus(OWN))
     assert (found.ids, found.absent) == (frozenset(), "it runs on another machine")
+
+
+def test_a_sum_without_one_of_the_workload_s_gpus_is_no_figure() -> None:
+    """No GPU counts, processors still do, and the reason names the GPUs that were not read."""
+    read = measurement(reading(evolve(GPU, id="gpu-0")), reading(CPU), absent={"dram": "no RAPL"})
+    both = Counted(frozenset({"gpu-0", "gpu-2", "gpu-1"}), GpuChoice("device_ids"))
+    found = chosen_gpus(read, both)
+    assert [(each.device.component, each.counted) for each in found.readings] == [("gpu", False), ("cpu", True)]
+    assert found.absent == {"dram": "no RAPL", "gpu": "no figure for gpu-1, gpu-2, which the workload uses"}
+    assert found.gpu_choice == GpuChoice("device_ids")
+    whole = chosen_gpus(read, evolve(both, ids=frozenset({"gpu-0"})))
+    assert (whole.readings, whole.absent) == (read.readings, read.absent)
+
+
+def test_a_meter_that_was_not_told_which_gpus_count_must_have_read_all() -> None:
+    """Those that it reads at all; and where the rule gave a reason, it stays."""
+    read = measurement(reading(evolve(GPU, id="gpu-0")))
+    assert chosen_gpus(read, Counted(None), ("gpu-0",)).absent == {}
+    assert "gpu-1" in chosen_gpus(read, Counted(None), ("gpu-0", "gpu-1")).absent["gpu"]
+    assert chosen_gpus(read, Counted(frozenset(), absent="elsewhere"), ("gpu-1",)).absent == {"gpu": "elsewhere"}
 
 
 @pytest.mark.parametrize(
