@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from ai_energy_benchmarks.analysis.footprint import footprint
 from ai_energy_benchmarks.analysis.steady_checks import steady_findings
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.power import Measurement
-from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.result import Carbon, Tariff, Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
-from tests.factories import completion, failure, measurement, reading, trial
+from tests.factories import completion, failure, measurement, reading, result, trial
 
 
 def window_of(start_s: float, stop_s: float, energy_j: float) -> Measurement:
@@ -111,6 +112,21 @@ def test_few_requests_need_more_samples() -> None:
     message = "18 requests are fewer than 10 × the 2 in flight; fix: scenario.num_samples: 20 would do"
     assert found(steady_pass(18, times=4))[0] == ("WARN", message)
     assert found(steady_pass(20, times=4))[0][0] == "PASS"
+
+
+def test_emissions_and_cost_of_a_thousand_queries_are_those_of_the_steady_state() -> None:
+    """A query's energy is that of its tokens in the steady window; of the pass's energy fillers had a part."""
+    one = steady_pass(64, fillers=tuple(completion(64 + n, output_tokens=20) for n in range(8)))
+    found_result = evolve(result([one], carbon=Carbon(360.0, 1.0, "a test")), tariff=Tariff(0.36, "EUR"))
+    summary = found_result.summary
+    assert summary.steady is not None
+    assert summary.total is not None
+    marks = footprint(found_result)
+    # 6,000 J in the window, and 20 tokens to a request; 360 g and 0.36 EUR a kWh are 0.1 mg and 0.1 µEUR a joule.
+    per_request_j = 6000 / summary.steady.output_tokens * 20
+    assert marks.emissions_g == pytest.approx(6000 * 1e-4)
+    assert marks.emissions_per_1000_g == pytest.approx(1000 * per_request_j * 1e-4)
+    assert marks.cost_per_1000 == pytest.approx(1000 * per_request_j * 1e-7)
 
 
 @pytest.mark.parametrize(
