@@ -58,8 +58,10 @@ def run(options, image, inner):
     else:
         environment = {{**os.environ, "APPTAINER_CONTAINER": image}}
     for option, mount in options:
-        if option in ("--volume", "--bind"):
-            source = mount.split(":")[0]
+        if option in ("--volume", "--bind", "--mount"):
+            source = mount.split(":")[0] if option != "--mount" else dict(
+                part.partition("=")[::2] for part in mount.split(",")
+            )["source"]
             assert os.path.exists(source), source
     directory = given.get("--workdir") or given["--pwd"]
     program = PYTHON if inner[0] == "python3" else inner[0]
@@ -89,7 +91,7 @@ elif words[0] == "run":
     options, rest = value_of(
         words[1:],
         ("--name", "--label", "--workdir", "--user", "--userns", "--security-opt", "--network", "--pid", "--ipc",
-         "--gpus", "--device", "--env", "--volume", "--entrypoint"),
+         "--gpus", "--device", "--env", "--mount", "--volume", "--entrypoint"),
         ("--rm", "--interactive", "--init"),
     )
     run(options, rest[0], rest[1:])

@@ -20,12 +20,18 @@ _ENDING_CAP_S = 60.0
 _LOOK_S = 0.25
 
 
+def mark_of(study: Path) -> dict[str, str]:
+    """Variables by which the processes of a study's cells are known."""
+    return {STUDY_VARIABLE: str(study.resolve())}
+
+
 def end_orphans(study: Path, cap_s: float = _ENDING_CAP_S) -> None:
     """Wait for what a killed study left running here, and end what still runs after ``cap_s``.
 
     An engine that was being loaded hears of the end when it is loaded; meanwhile no other cell may be measured.
     """
-    orphans = Launched(str(study.resolve()), variable=STUDY_VARIABLE)
+    ((variable, mark),) = mark_of(study).items()
+    orphans = Launched(mark, variable=variable)
     until_s = time.monotonic() + cap_s
     while orphans.members() and time.monotonic() < until_s:
         time.sleep(_LOOK_S)

@@ -10,14 +10,13 @@ from attrs import define, evolve, field, frozen
 
 from ai_energy_benchmarks.study.blocks import shared_block
 from ai_energy_benchmarks.study.breaker import Breaker
-from ai_energy_benchmarks.study.commands import STUDY_VARIABLE
 from ai_energy_benchmarks.study.cooling import Cooling
 from ai_energy_benchmarks.study.disk import room_left
 from ai_energy_benchmarks.study.drift import drift
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellJob, CellRun, Distributed, Executor, NodeFacts, Stop
 from ai_energy_benchmarks.study.gpus import StudyGpus
 from ai_energy_benchmarks.study.judging import Judgement, judge
-from ai_energy_benchmarks.study.leftovers import end_orphans, settle
+from ai_energy_benchmarks.study.leftovers import end_orphans, mark_of, settle
 from ai_energy_benchmarks.study.manifest import SCHEMA_VERSION, Attempt, CloseReason
 from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
 from ai_energy_benchmarks.study.observer import Observer, Unobserved
@@ -217,13 +216,14 @@ class StudyRun:
         execution = opened.study.config.execution
         work = CellWork(prepared.config, prepared.directory, prepared.variables, self.gpus.visible)
         launch = runner.command(work)
+        mark = {} if isinstance(self.executor, Distributed) else mark_of(opened.directory)  # nodes have their own
         return CellRun(
             cell=turn.cell.id,
             cycle=turn.cycle,
             command=launch.command,
             directory=prepared.directory,
             log=prepared.log,
-            environment={**launch.environment, STUDY_VARIABLE: str(opened.directory.resolve())},
+            environment={**launch.environment, **mark},
             gpus=self.gpus.visible,
             timeout_s=execution.timeout_s,
             silence_s=execution.silence_s,

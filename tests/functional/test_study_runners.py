@@ -126,7 +126,8 @@ def test_a_study_runs_an_engine_in_a_container(engines: Engines) -> None:
     assert environment["libraries"]["zeus"] == "1.0"
     assert engines.documents()["here"]["environment"]["image"] is None
     asked, ran = stand_in.calls("run")
-    assert f"{engines.study / attempt.directory}:{engines.study / attempt.directory}" in values_of(ran, "--volume")
+    place = engines.study / attempt.directory
+    assert f"type=bind,source={place},target={place}" in values_of(ran, "--mount")
     assert "hush" not in stand_in.journal.read_text()
     assert asked[-1] == "ai_energy_benchmarks.cli.handshake"
     assert stand_in.calls("kill") == []

@@ -64,6 +64,9 @@ elif words[0] == "run":
             if value not in os.environ:
                 continue
             value += "=" + os.environ[value]
+        if option == "--mount":
+            parts = dict(part.partition("=")[::2] for part in value.split(","))
+            option, value = "--volume", parts["source"] + ":" + parts["target"] + (":ro" if "readonly" in parts else "")
         if option in ("--env", "--volume", "--user"):
             translated += [option, value]
     name = buildah("from", "--name", given["--name"], words[0].removeprefix("sha256:"))

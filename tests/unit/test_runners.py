@@ -218,3 +218,11 @@ def test_another_version_of_this_package_is_a_warning(tmp_path: Path) -> None:
     found = seen(study_of({"vllm_offline": {"venv": str(place)}}))
     assert found.obstacles == ()
     assert found.warnings == ("vllm_offline is measured by ai_energy_benchmarks 0.0.9, the study is run by 0.1.0",)
+
+
+def test_what_the_machine_that_starts_a_study_lacks_is_a_warning_where_nodes_run_it() -> None:
+    """Engines and GPUs are those of the nodes; nothing is locked here."""
+    found = seen(study_of({}, ["tensorrt_llm_offline"], executor="ray"))
+    assert found.obstacles == ()
+    assert found.warnings == ("not on this machine: tensorrt_llm_offline: tensorrt-llm not installed",)
+    assert found.gpus.locked == ()

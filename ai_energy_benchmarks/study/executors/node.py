@@ -166,6 +166,7 @@ def _run(order: CellOrder) -> CellRun:
         timeout_s=order.timeout_s,
         silence_s=order.silence_s,
         unset=order.unset,
+        detached=order.detached,
         working_directory=working if working.is_dir() else Path(order.directory),
     )
 

@@ -12,6 +12,7 @@ from typing import Literal
 from attrs import asdict, define, field, frozen
 
 from ai_energy_benchmarks.results.writing import write_text
+from ai_energy_benchmarks.study.commands import Detached
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, NodeFacts
 
 Placement = Literal["cycle", "cell"]
@@ -50,6 +51,7 @@ class CellOrder:
         variables: names and values of its environment; only what no file may hold stays out of an order on a disk.
         config: text of its config, for a node that does not see the study's directory.
         unset: variables of the node that it must not inherit.
+        detached: how a container of the cell is ended.
         token: what a file in the study's directory holds, by which a node recognises the directory.
     """
 
@@ -68,6 +70,7 @@ class CellOrder:
     silence_s: float | None = None
     gap_s: float = 0.0
     unset: tuple[str, ...] = ()
+    detached: Detached | None = None
 
     @property
     def end_file(self) -> Path:
@@ -107,13 +110,16 @@ def order_of(run: CellRun, site: Site, token: str) -> CellOrder:
         silence_s=run.silence_s,
         gap_s=site.gap_s,
         unset=run.unset,
+        detached=run.detached,
     )
 
 
 def read_order(text: str) -> CellOrder:
     """The order in a line of JSON."""
     values = json.loads(text)
-    return CellOrder(**{**values, "command": tuple(values["command"]), "unset": tuple(values["unset"])})
+    outside = values["detached"] and Detached(*map(tuple, values["detached"].values()))
+    lists = {name: tuple(values[name]) for name in ("command", "unset")}
+    return CellOrder(**{**values, **lists, "detached": outside})
 
 
 def end_of(run: CellRun, text: str) -> CellEnd:

@@ -69,7 +69,7 @@ def _docker_like(engine: ContainerEngine, run: ContainerRun) -> Iterator[str]:
         yield from ("--device", "nvidia.com/gpu=all") if podman else ("--gpus", "all")
         yield from ("--env", "NVIDIA_DRIVER_CAPABILITIES=compute,utility")
     for mount in run.mounts:
-        yield from ("--volume", mount.argument() if isinstance(mount, Mount) else mount)
+        yield from ("--mount", mount.mount()) if isinstance(mount, Mount) else ("--volume", mount)
     for name in run.variables:
         yield from ("--env", name)
     program, *arguments = run.inner
@@ -97,5 +97,5 @@ def _apptainer(engine: ContainerEngine, run: ContainerRun) -> Iterator[str]:
     if run.gpus:
         yield "--nv"
     for mount in run.mounts:
-        yield from ("--bind", mount.argument() if isinstance(mount, Mount) else mount)
+        yield from ("--bind", mount.bind() if isinstance(mount, Mount) else mount)
     yield from (run.image, *run.inner)

@@ -29,20 +29,26 @@ class Mount:
     target: str
     writable: bool = False
 
-    def argument(self) -> str:
-        """``SOURCE:TARGET`` or ``SOURCE:TARGET:ro``, as all three engines read it."""
+    def bind(self) -> str:
+        """``SOURCE:TARGET`` or ``SOURCE:TARGET:ro``, as apptainer reads it."""
         return f"{self.source}:{self.target}" if self.writable else f"{self.source}:{self.target}:ro"
+
+    def mount(self) -> str:
+        """As docker and podman read it; unlike the shorter form, it makes no directory where there is none."""
+        readonly = "" if self.writable else ",readonly"
+        return f"type=bind,source={self.source},target={self.target}{readonly}"
 
 
 def same(path: Path, *, writable: bool = False) -> Mount:
     """A path at its own place.
 
     Raises:
-        ConfigError: it has a colon, which separates paths in the arguments of container engines.
+        ConfigError: it has a colon or a comma, which separate paths in the arguments of container engines.
     """
     whole = os.path.abspath(path)
-    if ":" in whole:
-        raise ConfigError(f"{whole} cannot be mounted into a container: it has a colon", remedy="rename it")
+    if ":" in whole or "," in whole:
+        text = f"{whole} cannot be mounted into a container: it has a colon or a comma"
+        raise ConfigError(text, remedy="rename it")
     return Mount(whole, whole, writable)
 
 
