@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.details import details
 from ai_energy_benchmarks.results.reanalysis.stored import outcomes_by_trial, prompt_indices
 from ai_energy_benchmarks.results.run_directory import JOURNAL, LINES_FILE
+from ai_energy_benchmarks.text.json_text import parsed
 
 
 @define
@@ -101,7 +101,7 @@ def _lines(text: str) -> list[dict[str, Any]]:
     found = []
     for line in text.splitlines():
         try:
-            found.append(json.loads(line))
+            found.append(parsed(line))
         except ValueError:  # the process was killed while it wrote this one
             break
     return found

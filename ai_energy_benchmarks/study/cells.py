@@ -13,6 +13,7 @@ from attrs import frozen
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.writing import write_text
 from ai_energy_benchmarks.safety.marking import masked
+from ai_energy_benchmarks.text.json_text import parsed
 
 CELLS_FILE = "cells.jsonl"
 CELLS = "cells"
@@ -94,7 +95,7 @@ def read_cells(directory: str | Path) -> tuple[Cell, ...]:
     """
     file = Path(directory) / CELLS_FILE
     try:
-        records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        records = [parsed(line) for line in file.read_text(encoding="utf-8").splitlines()]
         return tuple(
             Cell(each["cell"], each["label"], each["settings"], each["engine"], each["config_sha256"])
             for each in records

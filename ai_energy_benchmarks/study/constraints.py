@@ -33,6 +33,8 @@ _COMPARISONS: Mapping[type, Callable[[Any, Any], object]] = {
     ast.In: lambda one, many: one in many,
     ast.NotIn: lambda one, many: one not in many,
 }
+# A comparison that people read is shorter, and Python follows it without end.
+_LONGEST, _DEEPEST = 1000, 50
 _WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -67,8 +69,11 @@ def parse_constraint(text: str) -> Constraint:
     Raises:
         InvalidError: it is something else; nothing in it is ever run as Python.
     """
+    text = text.strip()
+    if len(text) > _LONGEST:
+        raise InvalidError(Problem((), f"{text[:40]!r} … has more than {_LONGEST:,} characters"))
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise InvalidError(Problem((), f"{text!r} cannot be read: {reason}")) from error
@@ -79,7 +84,9 @@ def parse_constraint(text: str) -> Constraint:
     return Constraint(text, tuple(dict.fromkeys(keys)), tree)
 
 
-def _check(node: ast.expr, text: str, keys: list[str]) -> None:
+def _check(node: ast.expr, text: str, keys: list[str], depth: int = 0) -> None:
+    if depth > _DEEPEST:
+        raise InvalidError(Problem((), f"{text[:40]!r} … is nested more than {_DEEPEST} levels deep"))
     match node:
         case ast.Name() | ast.Attribute() if (key := _dotted(node)) is not None:
             if key not in _WORDS:
@@ -98,10 +105,10 @@ def _check(node: ast.expr, text: str, keys: list[str]) -> None:
         case ast.List() | ast.Tuple():
             parts = node.elts
         case _:
-            part = ast.unparse(node)
+            part = ast.get_source_segment(text, node) or type(node).__name__
             raise InvalidError(Problem((), f"{text!r} may compare keys and values only, got {part!r}"))
     for inner in parts:
-        _check(inner, text, keys)
+        _check(inner, text, keys, depth + 1)
 
 
 def _value(node: ast.expr, lookup: Lookup) -> object:  # noqa: PLR0911 # one per form
@@ -109,7 +116,10 @@ def _value(node: ast.expr, lookup: Lookup) -> object:  # noqa: PLR0911 # one per
         case ast.Constant():
             return node.value
         case ast.BinOp():
-            return _ARITHMETIC[type(node.op)](_value(node.left, lookup), _value(node.right, lookup))
+            left, right = _value(node.left, lookup), _value(node.right, lookup)
+            if not isinstance(left, int | float) or not isinstance(right, int | float):
+                raise TypeError("only numbers are added and multiplied")  # Python repeats text and lists
+            return _ARITHMETIC[type(node.op)](left, right)
         case ast.UnaryOp(op=ast.Not()):
             return not _value(node.operand, lookup)
         case ast.UnaryOp():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 from attrs import define, evolve, field, frozen
 
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.text.json_text import parsed
 
 MANIFEST_FILE = "manifest.jsonl"
 # 1: the first. 2: executors of several nodes: the state "lost", the events "submitted" and "node", "host" of "ended".
@@ -148,14 +148,12 @@ class _Reading:
 
     def add(self, number: int, line: bytes) -> None:
         try:
-            self._fold(json.loads(line))
-        except ConfigError:
-            raise
+            self._fold(parsed(line))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError(
-                f"{self.file}, line {number} is not an event of a study: {error}",
-                remedy="restore the file from a copy; only its last line may be cut short",
-            ) from error
+            if isinstance(error, ConfigError):
+                raise
+            text = f"{self.file}, line {number} is not an event of a study: {error}"
+            raise ConfigError(text, remedy="restore the file from a copy; only its last line may be cut") from error
 
     def _fold(self, event: Mapping[str, object]) -> None:
         match event["event"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ai_energy_benchmarks.safety.files import refuse_special
 
@@ -12,20 +13,19 @@ from ai_energy_benchmarks.safety.files import refuse_special
 LARGEST_JSON_BYTES = 256 * 10**6
 
 
-def parsed(text: str | bytes) -> object:
+def parsed(text: str | bytes) -> Any:  # as JSON has it; the reader of each kind of file looks what it is
     """The value of a JSON text.
 
     Raises:
         ValueError: it is none, or it is nested deeper than Python follows.
     """
     try:
-        value: object = json.loads(text)
+        return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    return value
 
 
-def read_json(file: Path) -> object:
+def read_json(file: Path) -> Any:  # as above
     """The value of a JSON file.
 
     Raises:

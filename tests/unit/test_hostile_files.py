@@ -19,6 +19,7 @@ from ai_energy_benchmarks.results.reading import load_document, result_files
 from ai_energy_benchmarks.results.reanalysis.recompute import reanalyse
 from ai_energy_benchmarks.results.submission import verify
 from ai_energy_benchmarks.study.judging import completed_document
+from ai_energy_benchmarks.study.manifest import read_manifest
 from ai_energy_benchmarks.study.view import open_result
 from ai_energy_benchmarks.text import json_text
 from ai_energy_benchmarks.text.moments import unix_seconds
@@ -78,6 +79,9 @@ def test_deep_nesting_is_one_error(tmp_path: Path) -> None:
     assert completed_document(tmp_path) is None
     written(tmp_path / "config.json", DEEP)
     assert read_config(tmp_path) is None
+    written(tmp_path / "manifest.jsonl", f"{DEEP}\n")
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        read_manifest(tmp_path)
 
 
 def test_json_that_is_larger_than_any_report_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

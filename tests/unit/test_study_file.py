@@ -9,6 +9,7 @@ import pytest
 
 from ai_energy_benchmarks.config.user_defaults import UserDefaults
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.study.constraints import parse_constraint
 from ai_energy_benchmarks.study.expansion import Expansion, cell_mapping, expand
 from ai_energy_benchmarks.study.file import is_study, load_study, study_from_mapping
 
@@ -157,6 +158,9 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         ({"exclude": [{"scenario.seed": 0}]}, "leaves no cell"),
         ({"constraints": ["scenario.sed < 1"]}, "scenario.sed is not a key of any cell"),
         ({"constraints": ["__import__('os').system('x') < 1"]}, "may compare keys and values only"),
+        ({"constraints": ["+".join(["1"] * 100) + " > 2"]}, "is nested more than 50 levels deep"),
+        ({"constraints": ["1 < " + "1" * 1000]}, "has more than 1,000 characters"),
+        ({"constraints": ["2 ** 3 < scenario.seed"]}, "may compare keys and values only, got '2 "),
         ({"constraints": ["scenario.seed"]}, "compares nothing"),
         ({"constraints": ["scenario.seed <"]}, "cannot be read"),
         ({"design": {"cycles": 3, "until": {"relative_half_width": 0.1}}}, "contradicts until"),
@@ -249,6 +253,12 @@ def test_constraints(constraint: str, left: int) -> None:
         return
     found = expanded(sweep={"scenario.num_samples": [2, 3], "scenario.seed": [1, 2]}, constraints=constraints)
     assert len(found.cells) == left
+
+
+@pytest.mark.parametrize("text", ["scenario.seed in [1] * 9999999999", "'a' * 9999999999 == scenario.seed"])
+def test_a_constraint_repeats_no_list_and_no_text(text: str) -> None:
+    """Python would, until the memory is full; such a constraint does not apply."""
+    assert parse_constraint(text).holds(lambda _: 1) is None
 
 
 def test_the_config_of_a_cell(tmp_path: Path) -> None:
