@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -190,3 +190,57 @@ def test_a_result_is_read_again_without_its_secrets(quoting: ScriptedServer, tmp
     again = command("reanalyze", "out", cwd=tmp_path)
     assert "bit for bit" in again.out, again
     assert_clean(tmp_path / "out", again)
+
+
+def study(directory: Path, server: ScriptedServer, secrets: Mapping[str, str]) -> Path:
+    """Two cells that differ in a password, in the place of each secret what ``secrets`` has for its name."""
+    run = CONFIG.format(port=server.port, **secrets).replace("trials: 2", "trials: 1")
+    kept = (line for line in run.splitlines() if not line.strip().startswith(("name:", "output_dir:", "password:")))
+    base = "\n".join(f"  {line}" for line in kept)
+    swept = f"backend.options.extra_body.password: ['{secrets['body']}', '${{HF_TOKEN}}']"
+    file = directory / "study.yaml"
+    file.write_text(
+        f'name: "study ${{NAMED_TOKEN}}"\nbase:{base}\nsweep: {{{swept}}}\ndesign: {{cycles: 1}}\noutput_dir: out\n'
+    )
+    return file
+
+
+def test_a_study_with_a_secret_in_its_file_is_refused(quoting: ScriptedServer, tmp_path: Path) -> None:
+    """Its files would have to hold it."""
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "log"
+    done = command("run", study(tmp_path, quoting, CLEAR), "-vv", "--log-file", log, cwd=tmp_path, **VARIABLES)
+    assert "holds secrets, which no file of a study may have" in done.err
+    assert not (tmp_path / "out").exists()
+    assert_clean(tmp_path / "logs", done)
+
+
+@pytest.mark.heavy
+def test_a_study_and_its_pages_hold_no_secret(quoting: ScriptedServer, tmp_path: Path) -> None:
+    """Neither the cells, whose labels have the swept values, nor tables, pages and what is submitted."""
+    config(tmp_path, quoting)
+    named = {f"CLEAR_{name.upper()}": value for name, value in CLEAR.items()}
+    variables = {**VARIABLES, **named, "AEB_LOCK_DIR": str(tmp_path / "locks")}
+    references = {name: f"${{CLEAR_{name.upper()}}}" for name in CLEAR}
+    file = study(tmp_path, quoting, {**references, "nested": f"'{references['nested']}'"})
+    for words in (["study", "plan", file, "--all"], ["run", file, "-vv"]):
+        done = command(*words, cwd=tmp_path, **variables)
+        assert_clean(tmp_path / "out", done)
+    cells = sorted({each.parent for each in (tmp_path / "out").rglob("result.json")})
+    assert cells, done
+    made = tmp_path / "made"
+    made.mkdir()
+    for words in (
+        ["study", "report", "out"],
+        ["study", "report", "out", "--format", "markdown", "--output", "made/study.md"],
+        ["study", "resume", "out"],
+        *(["report", "out", "-o", f"made/study.{kind}"] for kind in ("html", "csv", "tex")),
+        *(["report", cells[0], "-o", f"made/cell.{kind}"] for kind in ("html", "md")),
+        ["compare", cells[0], cells[-1], "--format", "json"],
+        ["submit", cells[0], "made/submitted"],
+        ["verify", "made/submitted"],
+    ):
+        done = command(*words, cwd=tmp_path, **variables)
+        assert "Usage:" not in done.err, done
+        assert_clean(made, done)
+        assert_clean(tmp_path / "out", done)
