@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from threading import Event, Thread
 
+# A sample takes milliseconds; a driver that hangs may hold one for ever, and the run must end all the same.
+_PATIENCE_S = 10.0
+
 
 class Sampler:
     """Calls ``sample`` every ``poll_s`` seconds, and right after each ``poke``.
@@ -15,9 +18,12 @@ class Sampler:
             then a value that is surely younger than the poke. 0 for counters that are up to date.
     """
 
-    def __init__(self, sample: Callable[[], None], poll_s: float, name: str) -> None:
+    def __init__(
+        self, sample: Callable[[], None], poll_s: float, name: str, *, patience_s: float = _PATIENCE_S
+    ) -> None:
         self._sample = sample
         self._poll_s = poll_s
+        self._patience_s = patience_s
         self.again_s = 0.0
         self._wake = Event()
         self._leaving = False
@@ -29,10 +35,10 @@ class Sampler:
         self._wake.set()
 
     def stop(self) -> None:
-        """Take no more samples; returns when the thread has ended."""
+        """Take no more samples; returns when the thread has ended, or when a driver has not answered it for long."""
         self._leaving = True
         self._wake.set()
-        self._thread.join()
+        self._thread.join(self._patience_s)
 
     def _run(self) -> None:
         while not self._leaving:

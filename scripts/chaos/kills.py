@@ -1,9 +1,9 @@
 """Kill runs in each of their phases, and check what each leaves behind.
 
-``python kills.py [--kills N] [--seed N] [--only N] [--signals LIST] [--phases LIST] [--json FILE] [KIND …]`` with the
-kinds ``server``, ``launched``, ``batch`` and ``pytorch``. Each is killed N times: in turn in each phase with SIGKILL,
-SIGTERM, SIGHUP, SIGINT, and SIGINT twice, at an instant drawn from the time that this phase took in a run that was
-watched before. The seed and the number draw a kill, so ``--seed S --only N`` makes it again. After each kill:
+``python kills.py --help`` has the options; the kinds are ``server``, ``launched``, ``batch`` and ``pytorch``. Each is
+killed so often: in turn in each phase with SIGKILL, SIGTERM, SIGHUP, SIGINT, and SIGINT twice, at an instant drawn from
+the time that this phase took in a run that was watched before. The seed and the number draw a kill, so ``--seed S --only
+N`` makes it again. After each kill:
 
 - the run ends by itself, with the code of the signal and without a traceback, and no process is left that it started;
 - at most the trial under way is lost: all that were answered before it are on the disk;
@@ -85,6 +85,7 @@ class Killer:
     port: int
     root: Path
     seed: int
+    brief: bool = False
     usual_s: Mapping[str, float] = field(factory=dict)
 
     def watch_one(self) -> None:
@@ -148,6 +149,8 @@ class Killer:
         kill.need(kill.kept >= moment.trials - 1, f"{kill.kept} trials are kept of {moment.trials}")
         for line in broken_files(out):
             kill.need(False, line)
+        if self.brief:
+            return
         self.counts.reset()
         code = self.programs.run(self._next(directory))
         kill.need(code == 0, f"the next run failed: {_tail(directory / 'stderr')}")
@@ -217,6 +220,7 @@ def main() -> int:
     parser.add_argument("--only", type=int, default=None, help="only the kill of this number")
     parser.add_argument("--signals", default=",".join(SIGNALS))
     parser.add_argument("--phases", default=",".join(PHASES))
+    parser.add_argument("--brief", action="store_true", help="without the next run, so that more instants are tried")
     parser.add_argument("--json", type=Path, default=None, help="write every kill to this file")
     options = parser.parse_args()
     # ``nohup`` and a shell's background jobs ignore these, and so would every run that is started here.
@@ -229,7 +233,9 @@ def main() -> int:
         for kind in (kind for kind in KINDS if not options.kinds or kind.name in options.kinds):
             with ExitStack() as stack:
                 programs, began_s = stack.enter_context(Programs(kind.modules)), time.monotonic()
-                killer = Killer(kind, programs, Counts(Path(directory) / "counts"), port, Path(directory), seed)
+                killer = Killer(
+                    kind, programs, Counts(Path(directory) / "counts"), port, Path(directory), seed, options.brief
+                )
                 killer.watch_one()
                 for number, name, phase in plan(
                     options.kills, options.signals.split(","), options.phases.split(","), seed, kind

@@ -29,6 +29,7 @@ from ai_energy_benchmarks.safety.secrets import blank_file, known
 
 _TERM_PATIENCE_S = 20.0
 _WORKERS_PATIENCE_S = 2.0
+_KILLED_PATIENCE_S = 10.0
 _POLL_S = 0.25
 _LOG_TAIL_LINES = 15
 # The directory that a command is started in is no place for the server's modules (Python 3.11 and later).
@@ -124,7 +125,8 @@ class ServerProcess:
             finally:
                 # Workers may outlive the process that started them.
                 self._launched.end(_WORKERS_PATIENCE_S)
-                process.wait()
+                with suppress(subprocess.TimeoutExpired):  # one that hangs in a driver ends when that lets it go
+                    process.wait(_KILLED_PATIENCE_S)
         if watcher is not None:
             remove_group(self._launched.group)
             blank_file(self.log_file)

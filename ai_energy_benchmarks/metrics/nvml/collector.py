@@ -29,6 +29,8 @@ from ai_energy_benchmarks.metrics.options import chosen
 
 # NVML is polled by one collector of a process at a time: two would disturb each other and what they measure.
 _OWNER = Lock()
+# A reading takes milliseconds; a driver that hangs may hold one for ever, and the run must end all the same.
+_PATIENCE_S = 10.0
 
 
 @frozen
@@ -79,6 +81,7 @@ class NvmlCollector:
         self._limits: tuple[str, ...] = ()
         self._leaving = False
         self._may_move = os.name == "posix"
+        self._thread: Thread | None = None
         self._remote: RemoteSampler | None = None
 
     @classmethod
@@ -94,7 +97,7 @@ class NvmlCollector:
                 )
             stack.callback(_OWNER.release)
             nvml = open_nvml()
-            stack.callback(shut_down, nvml)
+            stack.callback(self._shut_down, nvml)
             try:
                 self._boards = self._find_boards(nvml)
                 reachable = frozenset(watched.board.device.id for watched in self._boards if watched.board.reachable)
@@ -106,9 +109,9 @@ class NvmlCollector:
                 poller.poll()
             self._strangers.begin()
             self._leaving = False
-            thread = Thread(target=self._keep_reading, args=[pollers], name=METER, daemon=True)
-            thread.start()
-            stack.callback(thread.join)
+            self._thread = Thread(target=self._keep_reading, args=[pollers], name=METER, daemon=True)
+            self._thread.start()
+            stack.callback(self._thread.join, _PATIENCE_S)
             stack.callback(self._leave)
             self._stack = stack.pop_all()
         return self
@@ -117,6 +120,11 @@ class NvmlCollector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def _shut_down(self, nvml: Nvml) -> None:
+        # While a call hangs in the driver, the library would wait for it here.
+        if self._thread is None or not self._thread.is_alive():
+            shut_down(nvml)
 
     def _leave(self) -> None:
         self._leaving = True

@@ -25,6 +25,7 @@ FINISH = b"finish\n"
 # How often a limit or a wish of the user is looked for; the end of a child is noticed at once.
 LOOK_S = 0.5
 _INTERRUPTED_S = 30.0
+_KILLED_PATIENCE_S = 10.0
 
 
 @define
@@ -122,7 +123,8 @@ def end(process: subprocess.Popen[bytes], mark: str, grace_s: float) -> int:
         process.wait(grace_s)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):  # a further Ctrl-C waits for nothing
         started.end(patience_s=0.0)
-        process.wait()
+        with suppress(subprocess.TimeoutExpired):  # one that hangs in a driver ends when that lets it go
+            process.wait(_KILLED_PATIENCE_S)
     return len(started.end(patience_s=0.0)) if started.members() else 0
 
 
