@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ai_energy_benchmarks.machine.processes import PROC
+from ai_energy_benchmarks.safety.files import files_below
 
 _MOUNT = Path("/sys/fs/cgroup")
 
@@ -40,7 +41,7 @@ def joining(group: Path | None, command: tuple[str, ...]) -> tuple[str, ...]:
 def group_members(group: Path | None) -> frozenset[int]:
     """Processes in the group and in those below it."""
     found: set[int] = set()
-    for file in [] if group is None else [group / "cgroup.procs", *group.rglob("cgroup.procs")]:
+    for file in () if group is None else files_below(group, "cgroup.procs"):
         with suppress(OSError, ValueError):
             found.update(map(int, file.read_text().split()))
     return frozenset(found)
@@ -50,8 +51,6 @@ def remove_group(group: Path | None) -> None:
     """Remove an empty group and those below it."""
     if group is None:
         return
-    for each in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+    for folder, _, _ in os.walk(group, topdown=False):  # itself last; the kernel's files go with their group
         with suppress(OSError):
-            each.rmdir()
-    with suppress(OSError):
-        group.rmdir()
+            os.rmdir(folder)

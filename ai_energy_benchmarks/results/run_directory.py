@@ -14,6 +14,7 @@ from typing import IO
 
 from ai_energy_benchmarks.errors import ReporterError
 from ai_energy_benchmarks.results.writing import write_errors
+from ai_energy_benchmarks.safety.files import entries
 
 try:
     import fcntl
@@ -104,8 +105,13 @@ def _now_utc() -> str:
 
 def left_journals(output_dir: Path) -> tuple[Path, ...]:
     """Directories of runs that ended without writing their report, the oldest first; not those that still go on."""
-    lines = sorted((output_dir / RUNS).glob(f"*/{JOURNAL}/{LINES_FILE}"))
-    return tuple(each.parent.parent for each in lines if not _goes_on(each))
+    return tuple(lines.parents[1] for lines in _lines_of_runs(output_dir) if not _goes_on(lines))
+
+
+def _lines_of_runs(output_dir: Path) -> Iterator[Path]:
+    """The lines of every journal; runs may begin and end meanwhile, and remove theirs."""
+    found = (run / JOURNAL / LINES_FILE for run in entries(output_dir / RUNS))
+    return (lines for lines in found if lines.exists())
 
 
 def _goes_on(lines: Path) -> bool:
@@ -118,9 +124,9 @@ def _goes_on(lines: Path) -> bool:
 
 def left_spills(output_dir: Path) -> tuple[Path, ...]:
     """Directories with rows of requests that killed runs left; none while a run goes on, which may need them."""
-    if any(map(_goes_on, (output_dir / RUNS).glob(f"*/{JOURNAL}/{LINES_FILE}"))):
+    if any(map(_goes_on, _lines_of_runs(output_dir))):
         return ()
-    return tuple(sorted(each for each in output_dir.glob(f"{SPILL_PREFIX}*") if each.is_dir()))
+    return tuple(path for path in entries(output_dir) if path.name.startswith(SPILL_PREFIX) and path.is_dir())
 
 
 def remove_journal(directory: Path) -> None:

@@ -39,6 +39,14 @@ def refuse_special(path: Path) -> None:
         raise OSError(errno.EINVAL, f"it is {kind}, which may never end", str(path))
 
 
+def entries(directory: Path) -> tuple[Path, ...]:
+    """What is in a directory, by name; nothing where it is not there, or was removed just now."""
+    try:
+        return tuple(Path(directory, name) for name in sorted(os.listdir(directory)))
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+
+
 def files_below(directory: Path, name: str) -> Iterator[Path]:
     """Whatever has this name in a directory and those below it.
 

@@ -1,9 +1,9 @@
 """Kill runs in each of their phases, and check what each leaves behind.
 
 ``python kills.py --help`` has the options; the kinds are ``server``, ``launched``, ``batch`` and ``pytorch``. Each is
-killed so often: in turn in each phase with SIGKILL, SIGTERM, SIGHUP, SIGINT, and SIGINT twice, at an instant drawn from
-the time that this phase took in a run that was watched before. The seed and the number draw a kill, so ``--seed S --only
-N`` makes it again. After each kill:
+killed in turn in each phase with SIGKILL, SIGTERM, SIGHUP, SIGINT, and SIGINT twice, at an instant drawn from the time
+that this phase took in a run that was watched before. The seed and the number draw a kill: ``--seed S --only N`` makes
+it again. After each kill:
 
 - the run ends by itself, with the code of the signal and without a traceback, and no process is left that it started;
 - at most the trial under way is lost: all that were answered before it are on the disk;

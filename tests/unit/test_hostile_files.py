@@ -13,10 +13,12 @@ from attrs import evolve
 from ai_energy_benchmarks.backends.model.context import read_config
 from ai_energy_benchmarks.config.model import ReporterConfig
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.machine.control_group import group_members
 from ai_energy_benchmarks.results.foreign.reading import read_foreign
 from ai_energy_benchmarks.results.pictures import load_pictures
 from ai_energy_benchmarks.results.reading import load_document, result_files
 from ai_energy_benchmarks.results.reanalysis.recompute import reanalyse
+from ai_energy_benchmarks.results.run_directory import left_journals
 from ai_energy_benchmarks.results.submission import verify
 from ai_energy_benchmarks.study.judging import completed_document
 from ai_energy_benchmarks.study.manifest import read_manifest
@@ -187,3 +189,19 @@ def test_results_are_found_while_runs_come_and_go(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(os, "scandir", removing)
     assert result_files(tmp_path) == (result / "result.json",)
+
+
+def test_journals_are_looked_for_while_the_last_run_removes_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then there are none; the same of a control group whose members leave."""
+    (tmp_path / "runs").mkdir()
+    listdir = os.listdir
+
+    def removing(path: Path) -> list[str]:
+        Path(path).rmdir()
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", removing)
+    assert left_journals(tmp_path) == ()
+    assert group_members(tmp_path / "gone") == frozenset()
