@@ -10,6 +10,7 @@ import json
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from threading import Event, Thread
 from typing import TextIO, cast
@@ -19,6 +20,9 @@ from ai_energy_benchmarks.machine.interpreter import module_command
 from ai_energy_benchmarks.machine.nvml import open_nvml, shut_down
 from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard
 from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, Sink, WakeUps, poll_due
+
+# The parent wakes for each batch, and takes its interpreter from the engine for it.
+_BATCH_S = 0.05
 
 
 class RemoteSampler:
@@ -77,7 +81,6 @@ class _LineSink:
 
     def _write(self, kind: str, *values: float | str | list[int] | None) -> None:
         self._lines.write(json.dumps([self._board_id, kind, *values]) + "\n")
-        self._lines.flush()
 
     def reading(self, quantity: Quantity, before_s: float, after_s: float, value: float) -> None:
         self._write(quantity, before_s, after_s, value)
@@ -105,9 +108,12 @@ def main(poll_s: float, board_ids: Sequence[str]) -> None:
     with open(1, "w", encoding="utf-8", closefd=False) as lines:
         boards = [NvmlBoard(nvml, nvml.nvmlDeviceGetHandleByUUID(board_id)) for board_id in board_ids]
         pollers = [BoardPoller(nvml, board, poll_s, _LineSink(board.device.id, lines)) for board in boards]
-        wakes = WakeUps()
+        wakes, due_s = WakeUps(), 0.0
         while not over.is_set():
             poll_due(pollers, wakes)
+            if time.perf_counter() >= due_s:
+                lines.flush()
+                due_s = time.perf_counter() + _BATCH_S
     shut_down(nvml)
 
 
