@@ -11,7 +11,7 @@ VLLM_TORCH=2.13.0
 missing_packages() {
     local pair
     for pair in cc:build-essential g++:build-essential openssl:openssl npm:npm ps:procps git:git chromium:chromium \
-        buildah:buildah debootstrap:debootstrap; do
+        buildah:buildah debootstrap:debootstrap munged:munge slurmctld:slurm-wlm; do
         command -v "${pair%%:*}" >/dev/null || echo "${pair##*:}"
     done | sort -u
 }
@@ -33,6 +33,12 @@ prepare_packages() {
 prepare_jupyter() {
     "$venv/bin/python" -c "import ipykernel, nbclient" 2>/dev/null || pip_install nbclient ipykernel ||
         say "the example is not run in Jupyter: pip cannot install it here"
+}
+
+# Ray and Slurm run studies on several nodes; the tests start both here, Slurm as root.
+prepare_schedulers() {
+    "$venv/bin/python" -c "import ray, submitit" 2>/dev/null || pip_install ray submitit ||
+        say "no study runs on Ray or Slurm: pip cannot install ray and submitit here"
 }
 
 # The requirements of a distribution in $venv, without what only sound and pictures need.

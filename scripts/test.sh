@@ -32,6 +32,7 @@ if [[ -n $heavy ]]; then
     source scripts/heavy.sh
     prepare_packages
     prepare_jupyter
+    prepare_schedulers
     [[ -n ${AEB_CORE_ONLY:-} ]] || prepare_vllm
 fi
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -57,14 +58,14 @@ class RealRay:
 
 
 @contextmanager
-def real_ray(place: Path, nodes: int = 2) -> Iterator[RealRay]:
-    """Start a cluster whose nodes each have one place for a cell."""
+def real_ray(place: Path, nodes: int = 2, *, exclusive: int = 1) -> Iterator[RealRay]:
+    """Start a cluster whose nodes each have one place for a cell, or none."""
     import json
 
     place.mkdir(parents=True, exist_ok=True)
     made = [
         {
-            "num_cpus": 1, "resources": {"exclusive": 1}, "include_dashboard": False,
+            "num_cpus": 1, "resources": {"exclusive": 1} if exclusive else {}, "include_dashboard": False,
             "env_vars": {"AEB_LOCK_DIR": str(place / f"locks{number}")},
         }
         for number in range(nodes)
@@ -88,6 +89,36 @@ def real_ray(place: Path, nodes: int = 2) -> Iterator[RealRay]:
         process.stdin.close()
         try:
             process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def hidden_node(cluster: RealRay, directory: Path, place: Path) -> Iterator[None]:
+    """A further node of the cluster that does not see a directory, in a mount namespace of its own (unshare(1))."""
+    ray = Path(sys.executable).with_name("ray")
+    address = cluster.environment["RAY_ADDRESS"]
+    start = (
+        f"mount -t tmpfs none '{directory}' && exec '{ray}' start --block --address={address}"
+        """ --num-cpus=1 --resources='{"exclusive": 1}' --disable-usage-stats"""
+    )
+    environment = {**os.environ, "AEB_LOCK_DIR": str(place / "locks-hidden")}
+    with (place / "hidden.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", start], env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        until_s = time.monotonic() + 90
+        while "Ray runtime started" not in (place / "hidden.log").read_text(errors="replace"):
+            if process.poll() is not None or time.monotonic() > until_s:
+                raise RuntimeError((place / "hidden.log").read_text(errors="replace")[-2000:])
+            time.sleep(0.2)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

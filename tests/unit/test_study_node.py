@@ -24,7 +24,7 @@ from ai_energy_benchmarks.study.executors.ray import RayExecutor
 from ai_energy_benchmarks.study.executors.readiness import readiness
 from ai_energy_benchmarks.study.executors.slurm import SlurmExecutor
 from ai_energy_benchmarks.study.executors.slurm_job import FINISH_SUFFIX, run_lane
-from ai_energy_benchmarks.study.executors.token import write_token
+from ai_energy_benchmarks.study.executors.token import token_of
 from ai_energy_benchmarks.study.locks import DIRECTORY_VARIABLE, locked
 
 # Writes what a run writes, as far as a node looks at it, into the directory that its config names.
@@ -55,7 +55,7 @@ def order(tmp_path: Path) -> CellOrder:
     config.write_text(f"name: x\noutput_dir: {cell}\n")
     extra = {"EXTRA": "secret", "WHERE": str(working)}
     run = CellRun("a", 1, (sys.executable, "-c", CELL, str(config)), cell, cell / "cell.log", extra)
-    return order_of(run, Site(study, "s", package_version(), working), write_token(study))
+    return order_of(run, Site(study, "s", package_version(), working), token_of(study))
 
 
 def test_a_node_that_sees_the_directory_writes_there(order: CellOrder) -> None:
@@ -163,6 +163,13 @@ def test_a_lane_of_slurm_runs_until_it_is_asked_to_finish(order: CellOrder, tmp_
     lane.with_suffix(FINISH_SUFFIX).unlink()
     assert run_lane(str(lane)) == 1
     assert order.end_file.exists()
+
+
+def test_a_token_is_drawn_once(tmp_path: Path) -> None:
+    """Jobs that outlive a study recognise its directory after it was resumed."""
+    assert token_of(tmp_path) == token_of(tmp_path)
+    (tmp_path / "b").mkdir()
+    assert token_of(tmp_path / "b") != token_of(tmp_path)
 
 
 def test_lanes_are_cycles_or_cells() -> None:

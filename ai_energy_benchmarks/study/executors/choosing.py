@@ -18,7 +18,7 @@ from ai_energy_benchmarks.study.file import Study
 
 # What a cell finds its models, packages and caches by; with what changes a figure, it goes to every node.
 _PREFIXES = ("HF_", "TRANSFORMERS_", "VLLM_", "TOKENIZERS_", "NO_PROXY", "HTTP_PROXY", "HTTPS_PROXY")
-_NAMES = ("PYTHONPATH", "XDG_CACHE_HOME")
+_NAMES = ("PYTHONPATH", "XDG_CACHE_HOME", registry.PLUGINS_VARIABLE)
 _OF_A_NODE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 
 

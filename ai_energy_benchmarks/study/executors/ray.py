@@ -26,7 +26,7 @@ from ai_energy_benchmarks.study.executors.orders import Lanes, Site, end_of, not
 from ai_energy_benchmarks.study.executors.ray_cluster import Cluster, RayCluster, TaskLost, TaskStopped
 from ai_energy_benchmarks.study.executors.readiness import ray_readiness
 from ai_energy_benchmarks.study.executors.returning import put_files
-from ai_energy_benchmarks.study.executors.token import write_token
+from ai_energy_benchmarks.study.executors.token import token_of
 from ai_energy_benchmarks.study.file import Study
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class RayExecutor:
         return cls(config, site, RayCluster(config))
 
     def __enter__(self) -> RayExecutor:
-        self._token = write_token(self.site.directory)
+        self._token = token_of(self.site.directory)
         self.cluster.connect()
         try:
             self._probe()

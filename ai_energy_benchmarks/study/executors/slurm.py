@@ -21,7 +21,7 @@ from ai_energy_benchmarks.study.executors.base import STOPPED, CellEnd, CellJob,
 from ai_energy_benchmarks.study.executors.orders import Lanes, Site, not_begun, order_of, read_end
 from ai_energy_benchmarks.study.executors.readiness import slurm_readiness
 from ai_energy_benchmarks.study.executors.slurm_queue import FOLDER, Queue, SlurmQueue
-from ai_energy_benchmarks.study.executors.token import write_token
+from ai_energy_benchmarks.study.executors.token import token_of
 from ai_energy_benchmarks.study.file import Study
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class SlurmExecutor:
 
     def __enter__(self) -> SlurmExecutor:
         self.queue.check()
-        self._token = write_token(self.site.directory)
+        self._token = token_of(self.site.directory)
         return self
 
     def __exit__(
@@ -162,7 +162,8 @@ class SlurmExecutor:
             if job not in self._lanes:
                 continue
             since_s = self._gone_s.setdefault(job, time.monotonic())
-            if time.monotonic() - since_s < self.late_s and states[job] not in _CANCELLED:
+            cancelled = states[job] in _CANCELLED or (finishing and not self._lanes[job][0].log.exists())
+            if time.monotonic() - since_s < self.late_s and not cancelled:
                 continue
             yield from _ends_of(self._lanes.pop(job), states[job], job, finishing=finishing)
 

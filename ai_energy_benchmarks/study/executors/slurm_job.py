@@ -9,6 +9,7 @@ from types import FrameType
 
 from ai_energy_benchmarks.study.executors.node import run_order
 from ai_energy_benchmarks.study.executors.orders import read_order, write_end
+from ai_energy_benchmarks.study.executors.returning import put_files
 
 logger = logging.getLogger("submitit")  # which writes to the log of the job
 
@@ -29,7 +30,8 @@ def run_lane(file: str) -> int:
         if lane.with_suffix(FINISH_SUFFIX).exists():
             break
         order = read_order(line)
-        end, _ = run_order(order)
+        end, files = run_order(order)
+        put_files(Path(order.directory), files)  # none where the directory can be written, as it should be
         write_end(order.end_file, end)
         ran += 1
         logger.info("%s %s: %s %s %s", order.cell, order.cycle, end.how, end.exit_code, end.reason)

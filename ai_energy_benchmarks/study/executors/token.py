@@ -10,10 +10,15 @@ from ai_energy_benchmarks.results.writing import write_text
 TOKEN_FILE = ".nodes"
 
 
-def write_token(directory: Path) -> str:
-    """Write a fresh token into a study's directory; another directory at the same path does not have it."""
-    token = secrets.token_hex(16)
-    write_text(directory / TOKEN_FILE, token)
+def token_of(directory: Path) -> str:
+    """The token of a study's directory, which is drawn once: jobs of a process that was killed still know it."""
+    try:
+        token = (directory / TOKEN_FILE).read_text(encoding="utf-8")
+    except OSError:
+        token = ""
+    if not token:
+        token = secrets.token_hex(16)
+        write_text(directory / TOKEN_FILE, token)
     return token
 
 
