@@ -54,7 +54,7 @@ def test_one_array_with_a_job_for_each_cycle(tmp_path: Path) -> None:
     assert run(study, queue) == "completed"
     ((lanes, environment, limit_s),) = queue.submitted
     assert [len(lane) for lane in lanes] == [2, 2, 2]
-    assert environment == {"AEB_NO_USER_DEFAULTS": "1"}
+    assert environment == {"AEB_NO_USER_DEFAULTS": "1", "AEB_CELL_STUDY": str(study.directory.resolve())}
     assert limit_s == 2 * (100 + 5 + 180)
     attempts = read_manifest(study.directory).attempts
     assert [(each.cycle, each.job, each.state, each.host) for each in attempts] == [
