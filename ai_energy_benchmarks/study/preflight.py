@@ -84,8 +84,6 @@ def look(study: Study, cells: Sequence[Cell], environment: Environment) -> Prefl
     Args:
         environment: of this machine.
     """
-    if study.config.execution.executor != LOCAL:  # the nodes have what counts, and check it themselves
-        return Preflight(runners_of(study.config.execution.runners, has_gpus=False))
     obstacles: list[Obstacle] = []
     gpus, elsewhere = StudyGpus(), study.config.execution.executor != LOCAL
     try:
@@ -94,25 +92,22 @@ def look(study: Study, cells: Sequence[Cell], environment: Environment) -> Prefl
         obstacles.append(Obstacle("", error.message, error.remedy or ""))
     engines = {cell.engine: None for cell in cells}
     runners = runners_of(study.config.execution.runners, has_gpus=bool(environment.boards))
-    found = _Findings({}, {}, obstacles, [], [])
+    found = _Findings(dict(runners), {}, obstacles, [])
     for runner, some in _grouped({engine: runners.get(engine, PROCESS) for engine in engines}).items():
-        _look_at(runner, some, _enquiry(study, cells, some, gpus), found)
-    if elsewhere:  # the engines and GPUs are those of the nodes
-        found.warnings.extend(f"not on this machine: {str(each).splitlines()[0]}" for each in found.gaps)
-    else:
-        found.obstacles.extend(found.gaps)
+        if not (elsewhere and runner == PROCESS):  # the nodes have what counts, and check it themselves
+            _look_at(runner, some, _enquiry(study, cells, some, gpus), found)
+    if elsewhere:
+        found.warnings.extend(f"on this machine, {str(each).splitlines()[0]}" for each in found.obstacles)
+        found.obstacles.clear()
     found.warnings.extend(_other_versions(found.facts, environment.package_version))
     return Preflight(found.runners, found.facts, tuple(found.obstacles), tuple(found.warnings), gpus)
 
 
 @frozen
 class _Findings:
-    """What is gathered; gaps are what an environment lacks, obstacles why it cannot be asked."""
-
     runners: dict[str, CellRunner]
     facts: dict[str, object]
     obstacles: list[Obstacle]
-    gaps: list[Obstacle]
     warnings: list[str]
 
 
@@ -135,7 +130,7 @@ def _look_at(runner: CellRunner, engines: Sequence[str], enquiry: Enquiry, found
     for engine in engines:
         found.runners[engine] = pinned
         gaps = reply.obstacles.get(engine, ())
-        found.gaps.extend(Obstacle(f"{engine}{where}", gap.text, gap.fix) for gap in gaps)
+        found.obstacles.extend(Obstacle(f"{engine}{where}", gap.text, gap.fix) for gap in gaps)
         if runner != PROCESS:
             found.facts.update({f"{engine}: {name}": value for name, value in _facts(pinned, reply).items()})
 

@@ -220,9 +220,11 @@ def test_another_version_of_this_package_is_a_warning(tmp_path: Path) -> None:
     assert found.warnings == ("vllm_offline is measured by ai_energy_benchmarks 0.0.9, the study is run by 0.1.0",)
 
 
-def test_what_the_machine_that_starts_a_study_lacks_is_a_warning_where_nodes_run_it() -> None:
-    """Engines and GPUs are those of the nodes; nothing is locked here."""
-    found = seen(study_of({}, ["tensorrt_llm_offline"], executor="ray"))
+def test_what_the_machine_that_starts_a_study_lacks_is_a_warning_where_nodes_run_it(tmp_path: Path) -> None:
+    """They have engines, GPUs and venvs of their own, and nothing is locked here."""
+    runners = {"vllm_offline": {"venv": str(tmp_path / "gone")}}
+    found = seen(study_of(runners, ["tensorrt_llm_offline", "vllm_offline"], executor="ray"))
     assert found.obstacles == ()
-    assert found.warnings == ("not on this machine: tensorrt_llm_offline: tensorrt-llm not installed",)
+    assert found.warnings == (f"on this machine, vllm_offline: venv {tmp_path / 'gone'} does not exist",)
     assert found.gpus.locked == ()
+    assert found.runners["vllm_offline"].record() == {"kind": "venv", "venv": str(tmp_path / "gone")}
