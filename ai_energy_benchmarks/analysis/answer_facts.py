@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from array import array
+from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from ai_energy_benchmarks.domain.blocks import Blocks
 from ai_energy_benchmarks.domain.completions import Completion, exceeds
+from ai_energy_benchmarks.domain.outcome_frames import total
 from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
+
+if TYPE_CHECKING:
+    import polars
+
+# Below it, what is computed of two counts fits in 64 bits, and so does its sum over a part of a pass.
+_SMALL_TOKENS = 2**22
 
 
 @define
@@ -49,7 +57,7 @@ class AnswerFacts:
     cached_tokens: int = 0
     smallest_cached_tokens: int = 0
     context_twice_tokens: int = 0
-    _hashes: array[int] = field(factory=lambda: array("Q"))
+    _hashes: Blocks = field(factory=lambda: Blocks("Q"))
     _repeated: int | None = None
 
     def add(self, done: Completion) -> None:
@@ -98,6 +106,68 @@ class AnswerFacts:
             self.longer += 1
             self.longer_example = f"{output:,} tokens for {limit:,}"
 
+    def add_table(self, table: polars.DataFrame) -> None:
+        """Add each completion of a table with times."""
+        from polars import Int64, col, when
+
+        output, prompt, cached = col("output_tokens"), col("prompt_tokens"), col("cached_prompt_tokens")
+        by_ids, cancelled = col("token_source") == "token_ids", col("finish_reason") == "cancelled"
+        ended = output <= (col("finish_reason") == "stop").cast(Int64)
+        usage = col("token_source") == "usage"
+        sums = table.select(
+            empty=(~cancelled & when(by_ids).then(ended).otherwise(col("events") == 0)).sum(),
+            unknown_ends=((col("finish_reason") == "unknown") & (output < col("budget_tokens"))).sum(),
+            promptless=(prompt == 0).sum(),
+            told_cached=cached.count(),
+            cached=cached.sum(),
+            smallest=cached.filter(cached > 0).min(),
+            overcached=((cached > 0) & _exceeds(cached, prompt)).sum(),
+            usage=usage.sum(),
+            overthought=(usage & (col("reasoning_tokens") > output)).sum(),
+        ).row(0, named=True)
+        self.answers += len(table)
+        self.empty += sums["empty"]
+        self.unknown_ends += sums["unknown_ends"]
+        self.promptless += sums["promptless"]
+        self.context_twice_tokens += _context_twice_tokens(table)
+        self.told_cached = self.told_cached or sums["told_cached"] > 0
+        self.cached_tokens += sums["cached"]
+        if (smallest := sums["smallest"]) is not None:
+            self.smallest_cached_tokens = min(self.smallest_cached_tokens or smallest, smallest)
+        self.overcached += sums["overcached"]
+        self.usage_answers += sums["usage"]
+        self.overthought += sums["overthought"]
+        self._hashes.extend(int(rendered[:16], 16) for rendered in table["rendered_sha256"])
+        self._add_outputs(table)
+
+    def _add_outputs(self, table: polars.DataFrame) -> None:
+        """As ``_add_output`` does for each."""
+        from polars import col, max_horizontal, when
+
+        output, limit, events = col("output_tokens"), col("budget_tokens"), col("events")
+        usage, finer = col("token_source") == "usage", col("first_event_tokens").is_null()
+        fewer = usage & _exceeds(events, output)
+        over = (_exceeds(output, limit) & _exceeds(output, events)).fill_null(False)
+        longer = (usage & _exceeds(output, limit) & ~_exceeds(output, events)).fill_null(False)
+        judged = table.select(
+            output, limit, events, longer=longer, finer=fewer & finer, fewer=fewer & ~finer, over=over
+        )
+        most = when(col("fewer")).then(events).when(col("over")).then(max_horizontal(limit, events))
+        judged = judged.with_columns(over=col("over") & ~col("fewer"), most=most)
+        self.believed_tokens += judged.select(
+            when(col("over")).then(col("most")).otherwise(max_horizontal(output, events)).sum()
+        ).item()
+        self.finer += total(judged["finer"])
+        self.longer += total(judged["longer"])
+        for row in judged.filter("longer").tail(1).iter_rows(named=True):
+            self.longer_example = f"{row['output_tokens']:,} tokens for {row['budget_tokens']:,}"
+        impossible = judged.filter(col("fewer") | col("over"))
+        self.impossible += len(impossible)
+        self.impossible_tokens += impossible.select((output - col("most")).abs().sum()).item()
+        for row in impossible.tail(1).iter_rows(named=True):
+            limited = "" if row["fewer"] else f"a limit of {row['budget_tokens']:,} and "
+            self.impossible_example = f"{row['output_tokens']:,} for {limited}{row['events']:,} token events"
+
     @property
     def repeated_prompts(self) -> int:
         """How many prompts had been sent before in the pass.
@@ -111,6 +181,21 @@ class AnswerFacts:
     def _different(self) -> int:
         if len(self._hashes) < MANY_REQUESTS:
             return len(set(self._hashes))
-        import polars
+        return self._hashes.series().n_unique()
 
-        return polars.Series(self._hashes, dtype=polars.UInt64).n_unique()
+
+def _exceeds(count: polars.Expr, other: polars.Expr) -> polars.Expr:
+    """``exceeds`` for each row."""
+    from polars import max_horizontal
+
+    return count - other > max_horizontal(1.0, 0.01 * other)
+
+
+def _context_twice_tokens(table: polars.DataFrame) -> int:
+    import polars
+
+    columns = table.select("output_tokens", "prompt_tokens")
+    if columns.filter(polars.any_horizontal(polars.all() >= _SMALL_TOKENS)).is_empty():
+        output, prompt = columns
+        return total(output * (2 * prompt + output))
+    return sum(made * (2 * asked + made) for made, asked in columns.iter_rows())

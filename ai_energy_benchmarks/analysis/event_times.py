@@ -9,9 +9,13 @@ over the time from the event before it.
 from __future__ import annotations
 
 from bisect import bisect_right
+from typing import TYPE_CHECKING
 
 from ai_energy_benchmarks.analysis.pace import Pace, is_cancelled
 from ai_energy_benchmarks.domain.completions import Completion
+
+if TYPE_CHECKING:
+    import polars
 
 # With fewer tokens to an event at most 0.3 % are missing of ten requests of 128 tokens for each in flight.
 MANY = 8
@@ -45,6 +49,18 @@ def tokens_until(done: Completion, of: Pace, time_s: float) -> float:
     coming = carried[at] if at < events and len(carried) else per_event
     share = (time_s - begin_s) / (end_s - begin_s) if end_s > begin_s else 0.0
     return shown + coming * min(1.0, max(0.0, share))
+
+
+def tokens_by(table: polars.DataFrame, time_s: float) -> polars.Series:
+    """The same for each row of a table with times, of which none needs a pace (``steady_tokens.needs_pace``)."""
+    from polars import Float64, col, when
+
+    shown = table.select(when(col("last_s") <= time_s).then(col("events")).otherwise(0)).to_series()
+    between = table.select(((col("first_s") <= time_s) & (col("last_s") > time_s)).arg_true()).to_series()
+    if len(between):  # the few requests in flight then
+        in_flight = table["token_times_s"].gather(between).to_list()
+        shown = shown.scatter(between, [bisect_right(times_s, time_s) for times_s in in_flight])
+    return shown.cast(Float64) * (table["output_tokens"] / table["events"])
 
 
 def _per_event(done: Completion, of: Pace) -> float:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import repeat
 from operator import sub
+from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
+from ai_energy_benchmarks.analysis.pool import Pool
 from ai_energy_benchmarks.domain.completions import Completion
-from ai_energy_benchmarks.domain.statistics import Distribution, distribution
+from ai_energy_benchmarks.domain.outcome_frames import total
+from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.domain.summary import Summary
 from ai_energy_benchmarks.domain.verdict import Finding
 
-# A hundred million gaps as Python floats would need gigabytes; above this many the frame library sorts them in place.
-_MANY = 200_000
-# Above this many they are counted in bins, each wider than the one before by this share, from a nanosecond upwards.
-_MOST = 4_000_000
-_STEP = math.log(1.001)
-_LEAST_S = 1e-9
-_SHARES = (0.50, 0.90, 0.95, 0.99)
+if TYPE_CHECKING:
+    import polars
+
 # With fewer events than this share of the tokens, or fewer tokens than this of the events, a gap between events is not
 # one between tokens.
 _ONE_EACH = 0.98
@@ -84,6 +82,11 @@ class _EventRate:
             self._events += len(done.token_times_s)
             self._tokens += done.shown_tokens
 
+    def add_table(self, table: polars.DataFrame) -> None:
+        shown = table.filter(table["events"] > 0)
+        self._events += total(shown["events"])
+        self._tokens += total(shown["shown_tokens"])
+
     def __add__(self, other: _EventRate) -> _EventRate:
         return _EventRate(self._events + other._events, self._tokens + other._tokens)
 
@@ -100,77 +103,26 @@ def _why_no_tpot(done: Completion) -> str:
     return _UNKNOWN_FIRST if done.first_event_tokens is None else _ONE_EVENT
 
 
+def _why_no_tpots(table: polars.DataFrame) -> Iterator[tuple[str, int]]:
+    """The reasons for all rows of a table without a time per token, and how many rows have each."""
+    from polars import col, lit, when
+
+    reason = (
+        when(col("events") == 0)
+        .then(lit(_NO_EVENT))
+        .when(col("output_tokens") <= 1)
+        .then(lit(_ONE_TOKEN))
+        .when(col("first_event_tokens").is_null())
+        .then(lit(_UNKNOWN_FIRST))
+        .otherwise(lit(_ONE_EVENT))
+    )
+    reasons = table.filter(col("tpot_s").is_null()).select(reason=reason)["reason"]
+    return reasons.value_counts().iter_rows()
+
+
 def _note(requests: int, reasons: Counter[str]) -> str:
     why = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
     return f"{requests - reasons.total()} of {requests} requests: {why}"
-
-
-@define
-class Pool:
-    """Seconds of one kind as they come.
-
-    Attributes:
-        most: how many are kept; with more, percentiles are accurate to 0.05 %, and the mean is still exact.
-    """
-
-    most: int = _MOST
-    _seconds: array[float] = field(factory=lambda: array("d"))
-    _bins: Counter[int] = field(factory=Counter)
-    _binned: int = 0
-    _binned_sum_s: float = 0.0
-
-    def add(self, seconds: Iterable[float]) -> None:
-        self._seconds.extend(seconds)
-        if len(self._seconds) > self.most:
-            self._count()
-
-    def add_one(self, seconds: float) -> None:
-        self._seconds.append(seconds)
-        if len(self._seconds) > self.most:
-            self._count()
-
-    def __add__(self, other: Pool) -> Pool:
-        """Both together, in their order."""
-        both = Pool(self.most, self._seconds[:], self._bins.copy(), self._binned, self._binned_sum_s)
-        both.add(other._seconds)
-        both._bins.update(other._bins)
-        both._binned += other._binned
-        both._binned_sum_s += other._binned_sum_s
-        return both
-
-    def distribution(self) -> Distribution | None:
-        """Mean and percentiles; None if there are none."""
-        if self._binned:
-            self._count()
-            return self._from_bins()
-        if len(self._seconds) < _MANY:
-            return distribution(self._seconds)
-        import polars
-
-        ordered = polars.Series(self._seconds, dtype=polars.Float64).sort()
-        at = [ordered.quantile(share, interpolation="linear") or 0.0 for share in _SHARES]
-        return Distribution(len(self._seconds), math.fsum(self._seconds) / len(self._seconds), *at)
-
-    def _count(self) -> None:
-        """Put what is kept into bins."""
-        import polars
-
-        self._binned += len(self._seconds)
-        self._binned_sum_s += math.fsum(self._seconds)
-        values = polars.Series("bin", self._seconds, dtype=polars.Float64)
-        del self._seconds[:]
-        bins = ((values.clip(_LEAST_S) / _LEAST_S).log() / _STEP).floor().cast(polars.Int32)
-        self._bins.update(dict(bins.value_counts().iter_rows()))
-
-    def _from_bins(self) -> Distribution:
-        ordered = sorted(self._bins.items())
-        found: list[float] = []
-        below = 0
-        for number, count in ordered:
-            below += count
-            while len(found) < len(_SHARES) and below > _SHARES[len(found)] * (self._binned - 1):
-                found.append(_LEAST_S * math.exp((number + 0.5) * _STEP))
-        return Distribution(self._binned, self._binned_sum_s / self._binned, *found)
 
 
 @define
@@ -209,6 +161,23 @@ class Pooling:
         else:
             self._unknown["tpot"][_why_no_tpot(done)] += 1
 
+    def add_table(self, table: polars.DataFrame) -> None:
+        """Add each completion of a table with times."""
+        self._requests += len(table)
+        self._e2e_s.add_runs(table["e2e_s"].to_list(), repeat(1, len(table)))
+        first_s = table["ttft_s"].drop_nulls().to_list()
+        self._ttft_s.add_runs(first_s, repeat(1, len(first_s)))
+        if not self.gaps:
+            return
+        self._rate.add_table(table)
+        self._gaps_s.add_runs(_gaps_s(table), (max(0, events - 1) for events in table["events"].to_list()))
+        if len(first_s) < len(table):
+            self._unknown["ttft"][_NO_EVENT] += len(table) - len(first_s)
+        per_token_s = table["tpot_s"].drop_nulls().to_list()
+        self._tpot_s.add_runs(per_token_s, repeat(1, len(per_token_s)))
+        if len(per_token_s) < len(table):
+            self._unknown["tpot"].update(dict(_why_no_tpots(table)))
+
     def __add__(self, other: Pooling) -> Pooling:
         """Both together."""
         both = {name: self._unknown[name] + other._unknown[name] for name in self._unknown}
@@ -244,3 +213,12 @@ class Pooling:
             tokens_per_event=per_event,
             notes=notes,
         )
+
+
+def _gaps_s(table: polars.DataFrame) -> list[float]:
+    """Between the token events of each row, one row after the other."""
+    from polars import col
+
+    events = table.select("token_times_s").with_row_index("row").explode("token_times_s")
+    same = col("row") == col("row").shift()
+    return events.select(col("token_times_s").diff().filter(same)).to_series().to_list()

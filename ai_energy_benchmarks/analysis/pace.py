@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from attrs import define, frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
+from ai_energy_benchmarks.domain.outcome_frames import total
+from ai_energy_benchmarks.domain.statistics import added
+
+if TYPE_CHECKING:
+    import polars
 
 # An answer of two tokens may be one event: the second can be the end.
 _ENDING_TOKENS = 2
@@ -31,6 +37,13 @@ class Pace:
 def shows_events(done: Completion) -> bool:
     """Whether the times of its tokens are known: an answer that comes in one piece shows only its end."""
     return len(done.token_times_s) > 1 or (len(done.token_times_s) == 1 and done.output_tokens <= _ENDING_TOKENS)
+
+
+def that_show_events() -> polars.Expr:
+    """Of which rows of a table ``shows_events`` is true."""
+    from polars import col
+
+    return (col("events") > 1) | ((col("events") == 1) & (col("output_tokens") <= _ENDING_TOKENS))
 
 
 def pace(outcomes: Iterable[Outcome]) -> Pace:
@@ -69,6 +82,22 @@ class Pacing:
             self._first_s = self._first_s + times_s[0] - done.sent_s
             self._gaps += len(times_s) - 1
             self._gaps_s = self._gaps_s + times_s[-1] - times_s[0]
+
+    def add_table(self, table: polars.DataFrame) -> None:
+        """Add each completion of a table with times."""
+        from polars import col
+
+        done = table.filter(col("finish_reason") != "cancelled")
+        self._all_tokens += total(done["output_tokens"])
+        self._seconds = added(self._seconds, (done["finished_s"] - done["sent_s"]).to_list())
+        shown = done.filter(that_show_events())
+        self._tokens += total(shown["output_tokens"])
+        self._events += total(shown["events"])
+        self._requests += len(shown)
+        first_s = shown["first_s"].to_list()
+        self._first_s = added(self._first_s, first_s, (-shown["sent_s"]).to_list())
+        self._gaps += total(shown["events"]) - len(shown)
+        self._gaps_s = added(self._gaps_s, shown["last_s"].to_list(), (-shown["first_s"]).to_list())
 
     def pace(self) -> Pace:
         """The ratios of what was added."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -35,16 +33,8 @@ def steady_span(outcomes: Sequence[Outcome], concurrency: int) -> tuple[float, f
             f"the pass has {len(outcomes)} requests, fewer than the {concurrency} of load.concurrency, so that many "
             "were never in flight; set scenario.num_samples to at least ten times load.concurrency"
         )
-    closes_s = -math.inf
-    first: list[tuple[float, int, float]] = []
-    for position, (sent_s, begun_s, finished_s) in enumerate(as_outcomes(outcomes).spans_s()):
-        closes_s = max(closes_s, finished_s)
-        # The earliest of them, the latest on top of the heap.
-        if len(first) < concurrency:
-            heapq.heappush(first, (-sent_s, -position, begun_s))
-        elif -sent_s > first[0][0]:
-            heapq.heapreplace(first, (-sent_s, -position, begun_s))
-    opens_s = max(begun_s for *_, begun_s in first)
+    known = as_outcomes(outcomes)
+    opens_s, closes_s = max(known.first_begun_s(concurrency)), known.last_finished_s()
     if closes_s <= opens_s:
         return (
             "when each of the first requests had its first token, the last one of the pass had ended; set "

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain, pairwise
 
 from attrs import frozen
 
-from ai_energy_benchmarks.analysis.event_times import tokens_until
 from ai_energy_benchmarks.analysis.filler_prompts import filler_prompts
-from ai_energy_benchmarks.analysis.pace import Pace, is_cancelled, shows_events
+from ai_energy_benchmarks.analysis.slice_work import SliceWork
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.domain.completions import Completion
@@ -71,35 +69,19 @@ def work_slices(trial: Trial, window: SteadyWindow) -> list[Slice] | None:
     if window.slices is None:
         return None
     edges_s = window.slices.edges_s
-    of, prompts = trial_figures(trial).pace, filler_prompts(trial)
-    tokens, context, computed = ([0.0] * (len(edges_s) - 1) for _ in range(3))
-    for done in chain(trial.outcomes, trial.fillers):
-        if not isinstance(done, Completion) or done.finished_s <= edges_s[0] or done.sent_s >= edges_s[-1]:
-            continue
-        if not shows_events(done) and not (is_cancelled(done) and of.tokens_per_event is not None):
-            return None
-        known = (done.prompt_tokens, done.cached_prompt_tokens or 0)
-        prompt_tokens, cached_tokens = known if done.prompt_tokens else prompts.get(done.number, known)
-        for number, begin, end in _parts(done, of, edges_s):
-            tokens[number] += end - begin
-            context[number] += (end - begin) * (prompt_tokens + (begin + end) / 2)
-        if len(done.token_times_s) and edges_s[0] < done.token_times_s[0] <= edges_s[-1]:
-            computed[bisect_left(edges_s, done.token_times_s[0]) - 1] += prompt_tokens - cached_tokens
-    if not all(tokens):
+    work = trial_figures(trial).slice_work
+    if work is None or work.edges_s != edges_s:
+        work = SliceWork(edges_s)
+        of, prompts = trial_figures(trial).pace, filler_prompts(trial)
+        for outcome in chain(trial.outcomes, trial.fillers):
+            if isinstance(outcome, Completion):
+                work.add(outcome, of, prompts)
+    if work.unknown or not all(work.tokens):
         return None
+    sums = zip(pairwise(edges_s), work.tokens, work.context, work.computed, strict=True)
     return [
-        Slice(stop_s - start_s, made, Mix(read / made, prompt / made))
-        for (start_s, stop_s), made, read, prompt in zip(pairwise(edges_s), tokens, context, computed, strict=True)
+        Slice(stop_s - start_s, made, Mix(read / made, prompt / made)) for (start_s, stop_s), made, read, prompt in sums
     ]
-
-
-def _parts(done: Completion, of: Pace, edges_s: Sequence[float]) -> Iterator[tuple[int, float, float]]:
-    """The slices that a request lies in, with the tokens that it had at the begin and at the end of each."""
-    first = max(0, bisect_right(edges_s, done.sent_s) - 1)
-    last = min(len(edges_s) - 1, bisect_left(edges_s, done.finished_s))
-    had = [tokens_until(done, of, edges_s[number]) for number in range(first, last + 1)]
-    for number, (begin, end) in enumerate(pairwise(had), first):
-        yield number, begin, end
 
 
 def slice_energies(window: SteadyWindow, components: Collection[Component]) -> list[float] | None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from ai_energy_benchmarks.analysis.event_times import MANY, tokens_until
-from ai_energy_benchmarks.analysis.pace import Pace, cancelled_tokens, is_cancelled, shows_events
+from ai_energy_benchmarks.analysis.event_times import MANY, tokens_by, tokens_until
+from ai_energy_benchmarks.analysis.pace import Pace, cancelled_tokens, is_cancelled, shows_events, that_show_events
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.completions import Completion
+from ai_energy_benchmarks.domain.outcome_frames import total
+from ai_energy_benchmarks.domain.statistics import added
 from ai_energy_benchmarks.domain.steady import SteadyWindow
+
+if TYPE_CHECKING:
+    import polars
 
 # Number of a filler → prompt tokens of the request that it repeats, and how many of them were cached.
 Prompts = Mapping[int, tuple[int, int]]
@@ -21,6 +27,14 @@ def needs_pace(done: Completion) -> bool:
     if done.finish_reason == "cancelled" or not shows_events(done):
         return True
     return len(done.event_tokens) > 0 or done.output_tokens >= MANY * len(done.token_times_s)
+
+
+def some_need_pace(table: polars.DataFrame) -> bool:
+    """Whether ``needs_pace`` is true of any row of a table with times."""
+    from polars import col
+
+    untold = (col("finish_reason") == "cancelled") | ~that_show_events() | (col("event_tokens").list.len() > 0)
+    return bool(table.select((untold | (col("output_tokens") >= MANY * col("events"))).any()).item())
 
 
 @define
@@ -45,6 +59,15 @@ class Interval:
         """Add a request that had so many tokens at the begin and at the end of the interval."""
         if not self._misses(done):
             self._add(end - begin, end - begin, end - begin)
+
+    def add_table(self, table: polars.DataFrame, begin: str, end: str) -> None:
+        """Add each row of a table whose columns of these names are its tokens at the begin and at the end."""
+        from polars import col
+
+        part = table.filter((col("finished_s") > self.start_s) & (col("sent_s") < self.stop_s))
+        made = (part[end] - part[begin]).to_list()
+        sums = {start: added(start, made) for start in {self._low, self._best, self._high}}  # mostly one
+        self._low, self._best, self._high = sums[self._low], sums[self._best], sums[self._high]
 
     def spread(self, done: Completion, of: Pace) -> None:
         """Add a request whose token events tell nothing."""
@@ -80,6 +103,11 @@ class Context:
     def add(self, prompt_tokens: int, begin: float, end: float) -> None:
         self._tokens += end - begin
         self._context += (end - begin) * (prompt_tokens + (begin + end) / 2)
+
+    def add_table(self, prompt_tokens: polars.Series, begin: polars.Series, end: polars.Series) -> None:
+        made = end - begin
+        self._tokens = added(self._tokens, made.to_list())
+        self._context = added(self._context, (made * (prompt_tokens + (begin + end) / 2)).to_list())
 
     @property
     def mean(self) -> float | None:
@@ -145,6 +173,21 @@ class SteadyTokens:
         self._halves[0].add(done, begin, middle)
         self._halves[1].add(done, middle, end)
         self._context.add(done.prompt_tokens or prompts.get(done.number, (0, 0))[0], begin, end)
+
+    def add_table(self, table: polars.DataFrame) -> None:
+        """Add each completion of a table with times, of which none needs a pace."""
+        from polars import col
+
+        window = self.window
+        began = table.filter((col("first_s") > window.start_s) & (col("first_s") <= window.stop_s))
+        self.computed_prompt_tokens += total(began["prompt_tokens"] - began["cached_prompt_tokens"].fill_null(0))
+        part = table.filter((col("finished_s") > window.start_s) & (col("sent_s") < window.stop_s))
+        edges_s = {"begin": window.start_s, "middle": window.middle_s, "end": window.stop_s}
+        part = part.with_columns(tokens_by(part, at_s).alias(name) for name, at_s in edges_s.items())
+        self._whole.add_table(part, "begin", "end")
+        self._halves[0].add_table(part, "begin", "middle")
+        self._halves[1].add_table(part, "middle", "end")
+        self._context.add_table(part["prompt_tokens"], part["begin"], part["end"])
 
 
 def _computed_prompt_tokens(done: Completion, prompts: Prompts) -> int:

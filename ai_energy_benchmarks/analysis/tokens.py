@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, Outcome, TokenSource
+
+if TYPE_CHECKING:
+    import polars
 
 
 @frozen
@@ -99,6 +103,36 @@ class Counting:
             self._reasoning_tokens = None
         elif self._reasoning_tokens is not None:
             self._reasoning_tokens += thinking
+
+    def add_table(self, table: polars.DataFrame) -> None:
+        """Add each row of a table of ``domain/outcome_frames``."""
+        from polars import col
+
+        thinking, output = col("reasoning_tokens"), col("output_tokens")
+        sums = table.select(
+            succeeded=col("ok").sum(),
+            prompt=col("prompt_tokens").sum(),
+            output=output.sum(),
+            truncated=(col("truncated_prompt_tokens") > 0).sum(),
+            retokenised=(col("token_source") == "retokenised").sum(),
+            told_cached=col("cached_prompt_tokens").count(),
+            cached=col("cached_prompt_tokens").sum(),
+            thought=thinking.filter(thinking <= output).count(),
+            thinking=thinking.sum(),
+        ).row(0, named=True)
+        self._succeeded += sums["succeeded"]
+        self._failed += len(table) - sums["succeeded"]
+        self._prompt_tokens += sums["prompt"]
+        self._output_tokens += sums["output"]
+        self._truncated += sums["truncated"]
+        self._retokenised += sums["retokenised"]
+        self._sources.update(table["token_source"].drop_nulls().unique())
+        if sums["told_cached"]:
+            self._cached_tokens = (self._cached_tokens or 0) + sums["cached"]
+        if sums["thought"] < sums["succeeded"]:
+            self._reasoning_tokens = None
+        elif self._reasoning_tokens is not None:
+            self._reasoning_tokens += sums["thinking"]
 
     def counts(self) -> Counts:
         """What was added until now."""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from ai_energy_benchmarks.analysis.answer_facts import AnswerFacts
 from ai_energy_benchmarks.analysis.filler_prompts import filler_prompts
 from ai_energy_benchmarks.analysis.latency import Pooling
 from ai_energy_benchmarks.analysis.pace import Pace, Pacing
-from ai_energy_benchmarks.analysis.steady_tokens import SteadyTokens, needs_pace
+from ai_energy_benchmarks.analysis.slice_work import SliceWork
+from ai_energy_benchmarks.analysis.steady_tokens import SteadyTokens, needs_pace, some_need_pace
 from ai_energy_benchmarks.analysis.tokens import Counting, Counts
-from ai_energy_benchmarks.domain.completions import Completion
+from ai_energy_benchmarks.domain.completions import Completion, Outcome
+from ai_energy_benchmarks.domain.outcome_frames import with_times
 from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.statistics import added
+
+if TYPE_CHECKING:
+    import polars
 
 
 @frozen
@@ -31,6 +38,7 @@ class TrialFigures:
         steady_requests: how many those are.
         steady_tokens: the tokens of the steady window; None without one, or where what some requests show of their
             tokens can be told only once the pace of all is known.
+        slice_work: that of the slices of the steady window; None without slices, or where there are no steady tokens.
     """
 
     counts: Counts
@@ -41,6 +49,7 @@ class TrialFigures:
     steady_latencies: Pooling | None
     steady_requests: int
     steady_tokens: SteadyTokens | None
+    slice_work: SliceWork | None
 
 
 def trial_figures(trial: Trial) -> TrialFigures:
@@ -55,35 +64,107 @@ _NO_PACE = Pace(None, 0.0)
 
 
 def _walked(trial: Trial) -> TrialFigures:
-    counting, facts, pacing = Counting(), AnswerFacts(), Pacing()
-    steady, start_s, stop_s = trial.steady, trial.start_s, trial.stop_s
-    every, within = Pooling(gaps=steady is None), None if steady is None else Pooling()
-    tokens = None if steady is None else SteadyTokens(steady)
-    in_flight_s, sent = 0.0, 0
-    for outcome in trial.outcomes:
-        in_flight_s += max(0.0, min(outcome.finished_s, stop_s) - max(outcome.sent_s, start_s))
-        counting.add(outcome)
+    walk = _Walk(trial)
+    for part in trial.outcomes.parts():
+        if isinstance(part, Sequence):
+            for outcome in part:
+                walk.add(outcome)
+        else:
+            walk.add_table(part)
+    return walk.figures()
+
+
+@define
+class _Walk:
+    """The figures of a trial as its outcomes are added, one by one or as tables of ``domain/outcome_frames``."""
+
+    trial: Trial
+    counting: Counting = field(factory=Counting)
+    facts: AnswerFacts = field(factory=AnswerFacts)
+    pacing: Pacing = field(factory=Pacing)
+    in_flight_s: float = 0.0
+    latencies: Pooling = field(init=False)
+    within: Pooling | None = field(init=False)
+    sent: int = 0
+    tokens: SteadyTokens | None = field(init=False)
+    slices: SliceWork | None = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        steady = self.trial.steady
+        self.latencies, self.within = Pooling(gaps=steady is None), None if steady is None else Pooling()
+        self.tokens = None if steady is None else SteadyTokens(steady)
+        self.slices = None if steady is None or steady.slices is None else SliceWork(steady.slices.edges_s)
+
+    def add(self, outcome: Outcome) -> None:
+        """Add one request of the pass."""
+        self._add_time(outcome)
+        self.counting.add(outcome)
         if not isinstance(outcome, Completion):
-            continue
-        facts.add(outcome)
-        pacing.add(outcome)
-        every.add(outcome)
-        if steady is not None and within is not None and steady.start_s <= outcome.sent_s <= steady.stop_s:
-            sent += 1
-            within.add(outcome)
-        if tokens is not None:
-            if needs_pace(outcome):
-                tokens = None
-            else:
-                tokens.add(outcome, _NO_PACE, {})
-    for filler in trial.fillers:
-        in_flight_s += max(0.0, min(filler.finished_s, stop_s) - max(filler.sent_s, start_s))
-        if isinstance(filler, Completion):
-            pacing.add(filler)
-    pace = pacing.pace()
-    if tokens is not None and len(trial.fillers):
-        prompts = filler_prompts(trial)
-        for filler in trial.fillers:
-            if isinstance(filler, Completion):
-                tokens.add(filler, pace, prompts)
-    return TrialFigures(counting.counts(), facts, pace, in_flight_s, every, within, sent, tokens)
+            return
+        self.facts.add(outcome)
+        self.pacing.add(outcome)
+        self.latencies.add(outcome)
+        steady = self.trial.steady
+        if steady is not None and self.within is not None and steady.start_s <= outcome.sent_s <= steady.stop_s:
+            self.sent += 1
+            self.within.add(outcome)
+        if self.tokens is not None and needs_pace(outcome):
+            self.tokens = self.slices = None
+        if self.tokens is not None:
+            self.tokens.add(outcome, _NO_PACE, {})
+        if self.slices is not None:
+            self.slices.add(outcome, _NO_PACE, {})
+
+    def add_table(self, table: polars.DataFrame) -> None:
+        """Add each row, with what ``add`` comes to, to the last bit."""
+        from polars import col, max_horizontal, min_horizontal
+
+        begin_s = max_horizontal(self.trial.start_s, "sent_s")
+        in_window_s = min_horizontal(self.trial.stop_s, "finished_s") - begin_s
+        self.in_flight_s = added(self.in_flight_s, table.select(in_window_s.clip(0.0)).to_series().to_list())
+        self.counting.add_table(table)
+        done = with_times(table.filter("ok"))
+        self.facts.add_table(done)
+        self.pacing.add_table(done)
+        self.latencies.add_table(done)
+        if (steady := self.trial.steady) is None or self.within is None:
+            return
+        sent = done.filter(col("sent_s").is_between(steady.start_s, steady.stop_s))
+        self.sent += len(sent)
+        self.within.add_table(sent)
+        if self.tokens is not None and some_need_pace(done):
+            self.tokens = self.slices = None
+        if self.tokens is not None:
+            self.tokens.add_table(done)
+        if self.slices is not None:
+            self.slices.add_table(done)
+
+    def _add_time(self, outcome: Outcome) -> None:
+        start_s, stop_s = self.trial.start_s, self.trial.stop_s
+        self.in_flight_s += max(0.0, min(outcome.finished_s, stop_s) - max(outcome.sent_s, start_s))
+
+    def figures(self) -> TrialFigures:
+        """Those of all requests, once the last one of the pass was added."""
+        fillers = [filler for filler in self.trial.fillers if isinstance(filler, Completion)]
+        for filler in self.trial.fillers:
+            self._add_time(filler)
+        for filler in fillers:
+            self.pacing.add(filler)
+        pace = self.pacing.pace()
+        if self.tokens is not None and fillers:
+            prompts = filler_prompts(self.trial)
+            for filler in fillers:
+                self.tokens.add(filler, pace, prompts)
+                if self.slices is not None:
+                    self.slices.add(filler, pace, prompts)
+        return TrialFigures(
+            self.counting.counts(),
+            self.facts,
+            pace,
+            self.in_flight_s,
+            self.latencies,
+            self.within,
+            self.sent,
+            self.tokens,
+            self.slices,
+        )

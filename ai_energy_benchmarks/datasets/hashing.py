@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from ai_energy_benchmarks.domain.prompts import Prompt
 
+_KEPT = 1000
+
 
 def dataset_sha256(prompts: Iterable[Prompt]) -> str:
     """SHA-256 of the texts in order, each preceded by its length in bytes, as hexadecimal digits.
@@ -15,19 +17,24 @@ def dataset_sha256(prompts: Iterable[Prompt]) -> str:
     another file have the same hash. A prompt with a length of output of its own adds ``>``, that length and ``;``.
     Each earlier turn of a conversation comes before its prompt: ``<``, the role and the text, hashed in the same way.
     """
-    digest = hashlib.sha256()
-
-    def add(text: str) -> None:
-        content = text.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:" % len(content))
-        digest.update(content)
-
+    digest, known = hashlib.sha256(), dict[int, tuple[Prompt, bytes]]()
     for prompt in prompts:
-        for turn in prompt.history:
-            digest.update(b"<")
-            add(turn.role)
-            add(turn.content)
-        add(prompt.text)
-        if prompt.output_tokens is not None:
-            digest.update(b">%d;" % prompt.output_tokens)
+        # A long pass repeats some prompts very often; they are kept, so that no other can have their identity.
+        entry = known.get(id(prompt))
+        if entry is None:
+            entry = prompt, _content(prompt)
+            if len(known) < _KEPT:
+                known[id(prompt)] = entry
+        digest.update(entry[1])
     return digest.hexdigest()
+
+
+def _content(prompt: Prompt) -> bytes:
+    turns = (b"<" + _counted(turn.role) + _counted(turn.content) for turn in prompt.history)
+    length = b"" if prompt.output_tokens is None else b">%d;" % prompt.output_tokens
+    return b"".join((*turns, _counted(prompt.text), length))
+
+
+def _counted(text: str) -> bytes:
+    content = text.encode("utf-8", "surrogatepass")
+    return b"%d:%b" % (len(content), content)

@@ -132,12 +132,15 @@ class Rows:
         for row, values in enumerate(rows):
             yield _completion(hashes[row * width : (row + 1) * width], values)
 
-    def spans_s(self) -> Iterator[tuple[float, float, float]]:
-        """Of each row when it was sent, when its first token event came (else its end), and when it ended."""
-        first, events = 0, self.lists["token_times_s"]
-        for sent_s, finished_s, end in zip(self.times_s[::2], self.times_s[1::2], events.ends, strict=True):
-            yield sent_s, events.values[first] if end > first else finished_s, finished_s
-            first = end
+    @property
+    def edges_s(self) -> tuple[float, float]:
+        """When the first of them was sent, and when the last of them had ended."""
+        return min(self.times_s[::2]), max(self.times_s[1::2])
+
+    @property
+    def sources(self) -> set[TokenSource]:
+        """Where the tokens of completions come from."""
+        return {CODES[code][0] for code in set(self.codes) if code in CODES}
 
     def rows_from(self, sources: Collection[TokenSource]) -> Iterator[int]:
         """Rows of completions whose tokens come from one of these."""

@@ -5,16 +5,22 @@ They are kept in pieces, so that those past a budget of memory can go to disk wh
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar, cast, overload
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast, overload
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from ai_energy_benchmarks.domain.completions import Completion, Outcome, TokenSource
+from ai_energy_benchmarks.domain.blocks import Blocks
+from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome, TokenSource
+from ai_energy_benchmarks.domain.outcome_frames import frame_of, rows_of
 from ai_energy_benchmarks.domain.outcome_rows import Rows, holds
-from ai_energy_benchmarks.domain.outcomes import Outcomes, as_outcomes
+from ai_energy_benchmarks.domain.outcomes import PART_ROWS, Outcomes, begun_s
+
+if TYPE_CHECKING:
+    import polars
 
 # A piece ends here, or at ``piece_rows``, so that writing one holds nothing up and reading one again is cheap.
 _PIECE_BYTES = 4 * 2**20
@@ -28,9 +34,26 @@ class Shelf(Protocol):
 
     problem: str
 
-    def put(self, rows: Rows) -> Callable[[], Rows]:
-        """Begin to store a piece, without waiting; the result brings it back."""
+    def put(self, rows: Rows) -> Callable[[], polars.DataFrame]:
+        """Begin to store a piece, without waiting; the result brings it back as a table of ``outcome_frames``."""
         ...
+
+
+@frozen
+class _Facts:
+    """What is asked of a piece so often, or of so many, that it must not be read again.
+
+    Attributes:
+        edges_s: when the first request was sent, and when the last one had ended; of no request never and never.
+        sources: where the tokens of completions come from.
+    """
+
+    edges_s: tuple[float, float]
+    sources: frozenset[TokenSource]
+
+    @classmethod
+    def of(cls, rows: Rows) -> _Facts:
+        return cls(rows.edges_s if len(rows) else (math.inf, -math.inf), frozenset(rows.sources))
 
 
 @define(eq=False)
@@ -43,7 +66,7 @@ class OutcomeTable(Outcomes):
     Attributes:
         shelf: takes the oldest pieces once all together are larger than ``budget_bytes``; None keeps them here.
         piece_rows: how many rows a piece has at most.
-        shelved_rows: how many the shelf was given.
+        shelved_rows: how many the shelf was given while outcomes were added; then it gets the others too.
     """
 
     shelf: Shelf | None = None
@@ -51,13 +74,15 @@ class OutcomeTable(Outcomes):
     piece_rows: int = 4096
     shelved_rows: int = 0
     _failed: int = 0
-    _pieces: list[Rows | Callable[[], Rows]] = field(factory=lambda: [Rows()])
+    _pieces: list[Rows | Callable[[], polars.DataFrame]] = field(factory=lambda: [Rows()])
     _starts: list[int] = field(factory=lambda: [0])
+    _known: list[_Facts] = field(factory=list)  # of the pieces that are full
     _here: list[int] = field(factory=list)  # pieces that are full and not shelved
     _here_bytes: int = 0
     _read: dict[int, Rows] = field(factory=dict)
-    _numbers: array[int] = field(factory=lambda: array("q"))
+    _numbers: Blocks = field(factory=lambda: Blocks("q"))
     _whole: dict[int, Outcome] = field(factory=dict)
+    _beyond: set[int] = field(factory=set)  # positions of which the columns hold something else, or not all
     _order: array[int] | None = None
     _memory: dict[Hashable, object] = field(factory=dict, init=False, repr=False)
 
@@ -87,13 +112,17 @@ class OutcomeTable(Outcomes):
                 last.add(outcome)
             else:
                 self._whole[len(self)] = outcome
-                self._failed += not isinstance(outcome, Completion)
+                if isinstance(outcome, Completion):
+                    self._beyond.add(len(self))
+                else:
+                    self._failed += 1
                 last.add_unknown(outcome.number, outcome.sent_s, outcome.finished_s)
             self._numbers.append(outcome.number)
             if len(last) >= self.piece_rows or last.size_bytes >= _PIECE_BYTES:
                 self._end_piece(last)
 
     def _end_piece(self, last: Rows) -> None:
+        self._known.append(_Facts.of(last))
         self._here.append(len(self._pieces) - 1)
         self._here_bytes += last.size_bytes
         self._pieces.append(Rows())
@@ -102,35 +131,85 @@ class OutcomeTable(Outcomes):
 
     def _make_room(self) -> None:
         while self.shelf is not None and self._here and self._here_bytes > self.budget_bytes:
-            oldest = self._here.pop(0)
-            rows = self._pieces[oldest]
-            assert isinstance(rows, Rows), "it is here"
-            self._here_bytes -= rows.size_bytes
-            self.shelved_rows += len(rows)
-            self._pieces[oldest] = self.shelf.put(rows)
+            self.shelved_rows += self._put_oldest(self.shelf)
+
+    def _put_oldest(self, shelf: Shelf) -> int:
+        """Give the oldest piece that is here to the shelf; how many rows it has."""
+        oldest = self._here.pop(0)
+        rows = self._pieces[oldest]
+        assert isinstance(rows, Rows), "it is here"
+        self._here_bytes -= rows.size_bytes
+        self._pieces[oldest] = shelf.put(rows)
+        return len(rows)
 
     def finish(self, finished: Callable[[Outcome], Outcome], sources: Collection[TokenSource] | None = None) -> None:
         self._memory.clear()
-        self._order = array("q", sorted(range(len(self)), key=self._numbers.__getitem__))
+        self._order = _order(self._numbers)
+        while self.shelved_rows and self._here and self.shelf is not None:
+            # From here on pieces are read again one after the other, and other passes need their own room.
+            self._put_oldest(self.shelf)
         for position in range(len(self)) if sources is None else self._from(sources):
             before = self._at(position)
             after = finished(before)
             if after is not before:
                 self._whole[position] = after
+                self._beyond.add(position)
                 self._failed += isinstance(before, Completion) - isinstance(after, Completion)
 
     def _from(self, sources: Collection[TokenSource]) -> list[int]:
         """Positions of completions whose tokens come from one of these, and of all that are kept as they are."""
         found = set(self._whole)
         for number, start in enumerate(self._starts):
-            found.update(start + row for row in self._piece(number).rows_from(sources))
+            if not self._facts(number).sources.isdisjoint(sources):
+                found.update(start + row for row in self._piece(number).rows_from(sources))
         return sorted(found)
 
-    def spans_s(self) -> Iterator[tuple[float, float, float]]:
-        """In the order in which they were added."""
-        for number, start in enumerate(self._starts):
-            for position, span in enumerate(self._piece(number).spans_s(), start):
-                yield next(as_outcomes((self._whole[position],)).spans_s()) if position in self._whole else span
+    def first_begun_s(self, count: int) -> list[float]:
+        first: list[tuple[float, int, float]] = []
+        for number in sorted(range(len(self._pieces)), key=lambda number: self._facts(number).edges_s[0]):
+            if len(first) == count and first[-1][0] < self._facts(number).edges_s[0]:
+                break  # most pieces stay on the disk
+            outcomes = enumerate(self._in_order(self._positions(number)), self._starts[number])
+            spans = [(outcome.sent_s, position, begun_s(outcome)) for position, outcome in outcomes]
+            first = sorted((*first, *spans))[:count]
+        return [span[2] for span in first]
+
+    def last_finished_s(self) -> float:
+        return max(self._facts(number).edges_s[1] for number in range(len(self._pieces)))
+
+    def parts(self) -> Iterator[polars.DataFrame | Sequence[Outcome]]:
+        every: Sequence[int] = range(len(self)) if self._order is None else self._order
+        tables: dict[int, polars.DataFrame] = {}
+        for first in range(0, len(self), PART_ROWS):
+            positions = every[first : first + PART_ROWS]
+            if self._beyond and not self._beyond.isdisjoint(positions):
+                yield tuple(self._in_order(positions))
+                continue
+            numbers = [bisect_right(self._starts, position) - 1 for position in positions]
+            # Requests end about in the order of their numbers, so neighbouring parts share a piece or two.
+            tables = {number: tables[number] if number in tables else self._table(number) for number in set(numbers)}
+            yield self._part(positions, numbers, tables)
+
+    def _part(
+        self, positions: Sequence[int], numbers: Sequence[int], tables: Mapping[int, polars.DataFrame]
+    ) -> polars.DataFrame:
+        """The rows at these positions, which lie in pieces of these numbers."""
+        import polars
+
+        begins, begin = {}, 0
+        for number, table in tables.items():
+            begins[number] = begin - self._starts[number]
+            begin += len(table)
+        joined = polars.concat(tables.values())
+        part = joined[[position + begins[number] for position, number in zip(positions, numbers, strict=True)]]
+        reasons = (self._reason(position) for position in positions) if self._whole else (None for _ in positions)
+        return part.with_columns(polars.Series("reason", list(reasons), dtype=polars.String))
+
+    def _reason(self, position: int) -> str | None:
+        outcome = self._whole.get(position)
+        if not isinstance(outcome, FailedCompletion):
+            return None
+        return outcome.reason.encode("utf-8", "replace").decode()  # no table holds a lone surrogate
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -180,5 +259,29 @@ class OutcomeTable(Outcomes):
         if number not in self._read:
             while len(self._read) >= _LAST_READ:
                 del self._read[next(iter(self._read))]
-            self._read[number] = piece()
+            self._read[number] = rows_of(piece())
         return self._read[number]
+
+    def _facts(self, number: int) -> _Facts:
+        if number < len(self._known):
+            return self._known[number]
+        last = self._pieces[number]
+        assert isinstance(last, Rows), "only full pieces are shelved"
+        return _Facts.of(last)
+
+    def _positions(self, number: int) -> range:
+        return range(self._starts[number], (*self._starts, len(self))[number + 1])
+
+    def _table(self, number: int) -> polars.DataFrame:
+        piece = self._pieces[number]
+        return frame_of(piece) if isinstance(piece, Rows) else piece()
+
+
+def _order(numbers: Blocks) -> array[int]:
+    """Where the smallest of them stands, then the next one; of equal ones the first comes first."""
+
+    rows = numbers.series("number").to_frame().with_row_index()
+    order = array("q")
+    for part in rows.sort("number", maintain_order=True).iter_slices(PART_ROWS):
+        order.extend(part["index"].to_list())  # a list of all would take four times the room of the order
+    return order

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from typing import TypeVar, cast, overload
+from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 from attrs import define, field
 
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome, TokenSource
 
+if TYPE_CHECKING:
+    import polars
+
 # A pass with more requests than this is kept in columns.
 MANY_REQUESTS = 100_000
+# Objects take ten times what they take in a table, so only some of a long pass exist at a time.
+PART_ROWS = 8 * 4096
 
 T = TypeVar("T")
 
@@ -20,7 +27,7 @@ class Outcomes(Sequence[Outcome], ABC):
     """What became of the requests of a pass; how they are kept is nobody's business."""
 
     shelved_rows: int = 0
-    """How many were written to disk for want of memory."""
+    """How many were written to disk for want of memory while outcomes were added."""
 
     @property
     def problem(self) -> str:
@@ -63,11 +70,27 @@ class Outcomes(Sequence[Outcome], ABC):
             make: computes it the first time.
         """
 
-    def spans_s(self) -> Iterator[tuple[float, float, float]]:
-        """Of each when it was sent, when its first token came (or its end, if none was seen), and when it ended."""
-        for outcome in self:
-            times_s = outcome.token_times_s if isinstance(outcome, Completion) else ()
-            yield outcome.sent_s, times_s[0] if len(times_s) else outcome.finished_s, outcome.finished_s
+    def parts(self) -> Iterator[polars.DataFrame | Sequence[Outcome]]:
+        """The outcomes in their order, at most ``PART_ROWS`` at a time.
+
+        Where they are kept in columns, a part is a table as in ``outcome_frames``, with the ``reason`` of each failure;
+        else, or where a part holds more than the columns do, its outcomes.
+        """
+        for first in range(0, len(self), PART_ROWS):
+            yield self[first : first + PART_ROWS]
+
+    def first_begun_s(self, count: int) -> list[float]:
+        """When those that were sent first had their first token, or had ended without one.
+
+        Args:
+            count: how many; of those sent at the same time the ones that were added first count.
+        """
+        spans = ((outcome.sent_s, position, begun_s(outcome)) for position, outcome in enumerate(self))
+        return [span[2] for span in heapq.nsmallest(count, spans)]
+
+    def last_finished_s(self) -> float:
+        """When the last of them had ended; minus infinity if there is none."""
+        return max((outcome.finished_s for outcome in self), default=-math.inf)
 
     @property
     def completions(self) -> Sequence[Completion]:
@@ -134,6 +157,12 @@ class OutcomeList(Outcomes):
 
     def __getitem__(self, index: int | slice) -> Outcome | Sequence[Outcome]:
         return tuple(self._outcomes[index]) if isinstance(index, slice) else self._outcomes[index]
+
+
+def begun_s(outcome: Outcome) -> float:
+    """When a request had its first token, or had ended without one."""
+    times_s = outcome.token_times_s if isinstance(outcome, Completion) else ()
+    return times_s[0] if len(times_s) else outcome.finished_s
 
 
 def as_outcomes(outcomes: Sequence[Outcome]) -> Outcomes:

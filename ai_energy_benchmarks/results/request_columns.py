@@ -8,66 +8,21 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from attrs import field, frozen
+from attrs import frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
+from ai_energy_benchmarks.results.request_cells import Requests
 
 if TYPE_CHECKING:
     import polars
 
+    from ai_energy_benchmarks.results.request_cells import Cells
 
-@frozen
-class RowFacts:
-    """What the rows of one run have in common.
-
-    Attributes:
-        prompts: prompt index → its text.
-        prompt_indices: the prompt index of each request of a pass, by request number.
-    """
-
-    run_id: str
-    save_texts: bool
-    clock_offset_s: float
-    prompts: Mapping[int, str]
-    prompt_indices: Sequence[int]
-
-
-@frozen
-class Requests:
-    """Some requests of one trial, as the columns see them.
-
-    Attributes:
-        completions: the outcomes that are completions; None in the place of a failure.
-    """
-
-    trial: int
-    complete: bool
-    outcomes: Sequence[Outcome]
-    facts: RowFacts
-    completions: Sequence[Completion | None] = field(init=False)
-
-    @completions.default
-    def _completions(self) -> Sequence[Completion | None]:
-        return [request if isinstance(request, Completion) else None for request in self.outcomes]
-
-    def prompt_indices(self) -> list[int | None]:
-        """Where each request's prompt lies in the dataset; fillers repeat the pass."""
-        indices = self.facts.prompt_indices
-        length = len(indices)
-        return [indices[request.number % length] if length else None for request in self.outcomes]
-
-    def prompts(self) -> list[str | None]:
-        """The prompts' texts, where they are known."""
-        known = self.facts.prompts
-        return [None if index is None else known.get(index) for index in self.prompt_indices()]
-
-
-Values = Callable[[Requests], Sequence[object]]
+    Values: TypeAlias = Callable[[Requests], Cells]
 
 
 @frozen
@@ -111,14 +66,12 @@ class Column:
 
 def of_outcome(name: str) -> Values:
     """A field that every outcome has."""
-    get = attrgetter(name)
-    return lambda requests: [get(request) for request in requests.outcomes]
+    return lambda requests: requests.every(name)
 
 
 def of_completion(name: str) -> Values:
     """A field or a property of completions."""
-    get = attrgetter(name)
-    return lambda requests: [None if done is None else get(done) for done in requests.completions]
+    return lambda requests: requests.done(name)
 
 
 def stored(name: str, kind: str, *, lists: bool = False) -> Column:
@@ -126,47 +79,39 @@ def stored(name: str, kind: str, *, lists: bool = False) -> Column:
     return Column(name, kind, of_completion(name), attribute=name, lists=lists)
 
 
-def _ok(requests: Requests) -> Sequence[object]:
+def _ok(requests: Requests) -> Cells:
     """A filler that was cancelled is neither answered nor failed."""
-    return [
-        False if done is None else None if done.finish_reason == "cancelled" else True for done in requests.completions
-    ]
+    ends: Mapping[object, bool | None] = {None: False, "cancelled": None}
+    return [ends.get(end, True) for end in requests.done("finish_reason")]
 
 
-def _amounts(requests: Requests) -> Sequence[object]:
+def _amounts(requests: Requests) -> Cells:
     """What was produced besides tokens, by unit, as JSON."""
-    return [json.dumps(done.amounts) if done is not None and done.amounts else None for done in requests.completions]
+    return [json.dumps(amounts) if amounts else None for amounts in requests.amounts()]
 
 
-def _reasons(requests: Requests) -> Sequence[object]:
-    return [_utf8(request.reason) if isinstance(request, FailedCompletion) else None for request in requests.outcomes]
+def _unix_s(requests: Requests) -> Cells:
+    offset_s = requests.facts.clock_offset_s
+    return [sent_s + offset_s for sent_s in cast("Iterable[float]", requests.every("sent_s"))]
 
 
-def _output_sha256(requests: Requests) -> Sequence[object]:
-    return [
-        sha256(_utf8(done.text).encode()).hexdigest() if done is not None and done.text else None
-        for done in requests.completions
-    ]
+def _rendered(requests: Requests) -> Cells:
+    return [rendered or None for rendered in requests.done("rendered_sha256")]
 
 
-def _texts(requests: Requests) -> list[str | None]:
-    """A server's answer is decoded only where its text is to be kept."""
-    return [
-        done.text if done is not None and (done.text or done.output_token_ids or not done.output_tokens) else None
-        for done in requests.completions
-    ]
+def _reasons(requests: Requests) -> Cells:
+    return _written(requests.reasons())
 
 
-def _events(requests: Requests) -> Sequence[object]:
-    carried = (None if done is None else done.event_tokens for done in requests.completions)
-    return [None if tokens is None or not len(tokens) else tokens for tokens in carried]
+def _output_sha256(requests: Requests) -> Cells:
+    return [sha256(_utf8(text).encode()).hexdigest() if text else None for text in requests.texts()]
 
 
-def _lengths(texts: Sequence[str | None]) -> Sequence[object]:
+def _lengths(texts: Sequence[str | None]) -> Cells:
     return [None if text is None else len(text) for text in texts]
 
 
-def _written(texts: Sequence[str | None]) -> Sequence[object]:
+def _written(texts: Sequence[str | None]) -> Cells:
     return [None if text is None else _utf8(text) for text in texts]
 
 
@@ -176,8 +121,8 @@ def _utf8(text: str) -> str:
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("trial", "Int32", lambda requests: [requests.trial] * len(requests.outcomes)),
-    Column("trial_complete", "Boolean", lambda requests: [requests.complete] * len(requests.outcomes)),
+    Column("trial", "Int32", lambda requests: [requests.trial] * len(requests)),
+    Column("trial_complete", "Boolean", lambda requests: [requests.complete] * len(requests)),
     Column("number", "Int64", of_outcome("number"), attribute="number"),
     Column("prompt_index", "Int64", Requests.prompt_indices),
     Column("ok", "Boolean", _ok),
@@ -194,28 +139,19 @@ COLUMNS: tuple[Column, ...] = (
     Column("e2e_s", "Float64", of_completion("e2e_s")),
     Column("sent_s", "Float64", of_outcome("sent_s"), attribute="sent_s"),
     Column("finished_s", "Float64", of_outcome("finished_s"), attribute="finished_s"),
-    Column(
-        "sent_unix_s",
-        "Float64",
-        lambda requests: [request.sent_s + requests.facts.clock_offset_s for request in requests.outcomes],
-    ),
-    Column(
-        "rendered_sha256",
-        "String",
-        lambda requests: [None if done is None else done.rendered_sha256 or None for done in requests.completions],
-        attribute="rendered_sha256",
-    ),
+    Column("sent_unix_s", "Float64", _unix_s),
+    Column("rendered_sha256", "String", _rendered, attribute="rendered_sha256"),
     Column("output_sha256", "String", _output_sha256),
     Column("prompt_characters", "Int64", lambda requests: _lengths(requests.prompts())),
-    Column("output_characters", "Int64", lambda requests: _lengths(_texts(requests))),
+    Column("output_characters", "Int64", lambda requests: _lengths(requests.texts())),
     stored("first_event_tokens", "Int64"),
     stored("budget_tokens", "Int64"),
     Column("prompt", "String", lambda requests: _written(requests.prompts()), with_texts=True),
-    Column("output", "String", lambda requests: _written(_texts(requests)), with_texts=True),
+    Column("output", "String", lambda requests: _written(requests.texts()), with_texts=True),
     stored("token_times_s", "Float64", lists=True),
-    Column("event_tokens", "Int64", _events, attribute="event_tokens", lists=True),
+    Column("event_tokens", "Int64", lambda requests: requests.event_tokens(), attribute="event_tokens", lists=True),
     Column("amounts", "String", _amounts, attribute="amounts"),
-    Column("run_id", "String", lambda requests: [requests.facts.run_id or None] * len(requests.outcomes)),
+    Column("run_id", "String", lambda requests: [requests.facts.run_id or None] * len(requests)),
 )
 _OF_FAILURES = ("number", "sent_s", "finished_s")
 _STORED = tuple(column for column in COLUMNS if column.attribute)

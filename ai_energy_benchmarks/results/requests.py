@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 from ai_energy_benchmarks.domain.completions import Outcome
+from ai_energy_benchmarks.domain.list_series import of_cells
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
-from ai_energy_benchmarks.results.list_series import of_cells
-from ai_energy_benchmarks.results.request_columns import Column, Requests, RowFacts, columns
+from ai_energy_benchmarks.results.request_cells import RequestList, Requests, RequestTable, RowFacts
+from ai_energy_benchmarks.results.request_columns import Column, columns
 
 if TYPE_CHECKING:
     import polars
 
+    from ai_energy_benchmarks.results.request_cells import Cells
 
 # Filler requests stand apart, so that nothing that counts the rows of ``requests.parquet`` counts them.
 FILLERS_FILE = "fillers.parquet"
-# Rows are Python objects ten times their size in the frame, so only some exist at a time.
-_ROWS_AT_ONCE = 50_000
 _TOO_LARGE = 2**63
 
 
@@ -66,8 +66,8 @@ def request_frames(result: BenchmarkResult) -> Iterator[polars.DataFrame]:
 
 def trial_frames(trial: Trial, facts: RowFacts) -> Iterator[polars.DataFrame]:
     """The rows of one trial in pieces."""
-    for first in range(0, len(trial.outcomes), _ROWS_AT_ONCE):
-        yield _frame(trial, trial.outcomes[first : first + _ROWS_AT_ONCE], facts)
+    for part in trial.outcomes.parts():
+        yield _frame(trial, part, facts)
 
 
 def filler_frame(trial: Trial, facts: RowFacts) -> polars.DataFrame:
@@ -80,19 +80,25 @@ def requests_schema(save_texts: bool) -> dict[str, polars.DataType]:
     return {column.name: column.dtype() for column in columns(save_texts)}
 
 
-def _frame(trial: Trial, outcomes: Sequence[Outcome], facts: RowFacts) -> polars.DataFrame:
+def _frame(trial: Trial, part: polars.DataFrame | Sequence[Outcome], facts: RowFacts) -> polars.DataFrame:
     import polars
 
-    requests = Requests(trial.number, trial.complete, outcomes, facts)
+    requests: Requests
+    if isinstance(part, Sequence):
+        requests = RequestList(trial.number, trial.complete, facts, part)
+    else:
+        requests = RequestTable(trial.number, trial.complete, facts, part)
     return polars.DataFrame([_series(column, column.values(requests)) for column in columns(facts.save_texts)])
 
 
-def _series(column: Column, values: Sequence[object]) -> polars.Series:
+def _series(column: Column, values: Cells) -> polars.Series:
     import polars
 
+    dtype = column.dtype()
+    if isinstance(values, polars.Series):
+        return values.cast(dtype).alias(column.name)
     if column.lists:
         return of_cells(column.name, cast("Sequence[Sequence[float] | None]", values), column.code)
-    dtype = column.dtype()
     try:
         return polars.Series(column.name, values, dtype=dtype)
     except (OverflowError, TypeError, polars.exceptions.PolarsError):

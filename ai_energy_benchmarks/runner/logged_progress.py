@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from attrs import define
 
-from ai_energy_benchmarks.analysis.tokens import count
+from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import counted, window_energy
 from ai_energy_benchmarks.domain.components import COMPONENTS
 from ai_energy_benchmarks.domain.durations import spoken
@@ -74,7 +74,7 @@ class LoggedProgress:
 
 def trial_line(trial: Trial) -> str:
     """What a trial brought, in one line."""
-    counts = count(trial.outcomes)
+    counts = trial_figures(trial).counts
     parts = [f"{counts.output_tokens:,} output tokens in {spoken(trial.duration_s)}", *_energies(trial)]
     if counts.failed:
         parts.append(f"{counts.failed} of {len(trial.outcomes)} requests failed, such as: {trial.failures[0].reason}")

@@ -148,8 +148,9 @@ def _batches(config: BenchmarkConfig, formatter: Formatter, prompts: tuple[Promp
     batches = _Batches(config.scenario, formatter, prompts)
     if len(prompts) <= MANY_REQUESTS:
         return tuple(batches)
-    for number in range(len(batches)):
-        batches.generation(number)  # what cannot be sent must be known now
+    if any(prompt.output_tokens is not None for prompt in prompts):
+        for number in range(len(batches)):
+            batches.generation(number)  # what cannot be sent must be known now
     return batches
 
 

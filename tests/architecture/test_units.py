@@ -24,6 +24,7 @@ UNITLESS = {
     "Summary.work": "each in the unit that is its key",
     "ComponentFacts.scatter": "shares of the mean",
     "Lists": "in the unit of the column that they are of",
+    "Blocks": "in the unit of the field that holds them",
     "Bounds": "in the unit of the field that holds it",
     "CarbonConfig.pue": "a ratio: energy of the site over energy of its machines",
     "MetricsConfig.wall_factor": "a ratio: energy at the wall over that of the components",

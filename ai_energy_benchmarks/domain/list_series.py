@@ -34,9 +34,11 @@ def of_lengths(name: str, values: array[float], lengths: polars.Series) -> polar
 
     rows = polars.int_range(len(lengths), eager=True)
     some = lengths > 0
-    owners = rows.filter(some).repeat_by(lengths.filter(some)).explode()
+    owners = rows.filter(some).repeat_by(lengths.filter(some)).explode().cast(rows.dtype).set_sorted()
     kind = polars.Float64 if values.typecode == "d" else polars.Int64
-    flat = polars.DataFrame({"row": owners.cast(rows.dtype), name: polars.Series(values=values, dtype=kind)})
+    flat = polars.DataFrame({"row": owners, name: polars.Series(values=values, dtype=kind)})
     grouped = flat.group_by("row", maintain_order=True).agg(name)
+    if len(grouped) == len(rows):
+        return grouped[name]
     joined = polars.DataFrame({"row": rows}).join(grouped, on="row", how="left", maintain_order="left")
     return joined[name].fill_null([])
