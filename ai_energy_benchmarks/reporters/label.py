@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 
 from attrs import frozen
 
 from ai_energy_benchmarks.reporters.figures import figure
 from ai_energy_benchmarks.results.writing import replacing, write_text
+from ai_energy_benchmarks.safety.printable import in_html
 
 WIDTH_PIXELS, HEIGHT_PIXELS = 260, 364
 MARK = "self-measured, not an official rating"
@@ -45,7 +45,7 @@ def label_svg(label: Label) -> str:
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH_PIXELS}" height="{HEIGHT_PIXELS}" '
             f'viewBox="0 0 {WIDTH_PIXELS} {HEIGHT_PIXELS}" font-family="sans-serif" text-anchor="middle">',
-            f"<title>{escape(label.model)}: {label.stars} of {_STARS} stars, {MARK}</title>",
+            f"<title>{in_html(label.model)}: {label.stars} of {_STARS} stars, {MARK}</title>",
             f'<rect x="2" y="2" width="{WIDTH_PIXELS - 4}" height="{HEIGHT_PIXELS - 4}" rx="10" fill="#fff" '
             'stroke="#111" stroke-width="4"/>',
             *_body(label),
@@ -75,7 +75,7 @@ def _text(text: str, y: int, pixels: int, *, fill: str = "#111", weight: str = "
     size = min(pixels, (WIDTH_PIXELS - 24) / (0.56 * max(len(text), 1)))
     return (
         f'<text x="{WIDTH_PIXELS // 2}" y="{y}" font-size="{size:.1f}" font-weight="{weight}" '
-        f'fill="{fill}">{escape(text)}</text>'
+        f'fill="{fill}">{in_html(text)}</text>'
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import frozen
 
 from ai_energy_benchmarks.safety.cells import guarded
+from ai_energy_benchmarks.safety.printable import one_line
 
 # https://ctan.org/pkg/latex2e, section "Special characters".
 _LATEX = {
@@ -49,10 +50,10 @@ def markdown(table: Table) -> str:
     """A table as GitHub and model cards show it, the caption below it."""
 
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(_in_markdown(" ".join(cell.split())).replace("|", "\\|") for cell in cells) + " |"
 
     rule = "|" + "|".join("---:" if number in table.numbers else "---" for number in range(len(table.heads))) + "|"
-    return "\n".join([line(table.heads), rule, *map(line, table.rows), "", table.caption, ""])
+    return "\n".join([line(table.heads), rule, *map(line, table.rows), "", _in_markdown(table.caption), ""])
 
 
 def latex(table: Table) -> str:
@@ -80,8 +81,13 @@ def latex(table: Table) -> str:
     )
 
 
+def _in_markdown(text: str) -> str:
+    """One line without tags and links: names come from anyone's config."""
+    return one_line(text).replace("<", "&lt;").replace("](", "]\\(")
+
+
 def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+    return "".join(_LATEX.get(letter, letter) for letter in one_line(text))
 
 
 def comma_separated(table: Table) -> str:
@@ -95,7 +101,7 @@ def comma_separated(table: Table) -> str:
 
 
 def _safe(cell: str, is_number: bool) -> str:
-    return cell if is_number else guarded(cell)
+    return cell if is_number else guarded(one_line(cell))
 
 
 FORMATS: Mapping[str, Callable[[Table], str]] = {".md": markdown, ".tex": latex, ".csv": comma_separated}

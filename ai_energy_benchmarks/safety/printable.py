@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 
 from ai_energy_benchmarks.safety.secrets import blanked
 
@@ -22,6 +23,11 @@ def one_line(text: str) -> str:
     """The same on a single line; line ends become a space."""
     text = blanked(text)
     return text if text.isprintable() else _CONTROL.sub(_escaped, _LINE_END.sub(" ", text))
+
+
+def in_html(text: str) -> str:
+    """Text as it may stand in a page, in an attribute too: no element, no secret, and nothing that turns it around."""
+    return escape(printable(text))
 
 
 def _escaped(match: re.Match[str]) -> str:

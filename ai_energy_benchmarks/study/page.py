@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 from pathlib import Path
 
 from ai_energy_benchmarks.analysis.pareto import Point, pareto_front
@@ -12,6 +11,7 @@ from ai_energy_benchmarks.reporters.html.charts import Chart, specification
 from ai_energy_benchmarks.reporters.html.page import figure as place
 from ai_energy_benchmarks.reporters.html.page import page
 from ai_energy_benchmarks.reporters.html.result_page import badge
+from ai_energy_benchmarks.safety.printable import in_html
 from ai_energy_benchmarks.study.rows import ReportRow, report_rows
 from ai_energy_benchmarks.study.table import CAPTION
 
@@ -133,10 +133,10 @@ def _cells(rows: Sequence[ReportRow]) -> list[JsonValue]:
 
 
 def _body(path: Path, rows: Sequence[ReportRow], charts: Sequence[Chart]) -> Iterator[str]:
-    yield f"<h1>{escape(path.resolve().name)}</h1>"
+    yield f"<h1>{in_html(path.resolve().name)}</h1>"
     yield f'<p class="quiet">{len(rows)} cells, {sum(row.cycles for row in rows)} processes with a figure</p>'
-    yield f'<p class="headline">{escape(answer(rows))}</p>'
-    yield f'<p class="quiet">{escape(CAPTION)}</p>'
+    yield f'<p class="headline">{in_html(answer(rows))}</p>'
+    yield f'<p class="quiet">{in_html(CAPTION)}</p>'
     yield "<h2>Cells</h2>"
     yield from _controls(rows)
     yield _table(rows)
@@ -171,7 +171,7 @@ def _controls(rows: Sequence[ReportRow]) -> Iterator[str]:
                 f'step="{most / 1000:.4g}" value="{most}" data-unit="{unit}"> <output></output></label>'
             )
     if len(rows) > 1:
-        options = "".join(f'<option value="{number}">{escape(row.label)}</option>' for number, row in enumerate(rows))
+        options = "".join(f'<option value="{number}">{in_html(row.label)}</option>' for number, row in enumerate(rows))
         second = options.replace('value="1"', 'value="1" selected', 1)
         yield (
             f'<label>Compare <select id="compare-first">{options}</select> with '
@@ -183,10 +183,10 @@ def _controls(rows: Sequence[ReportRow]) -> Iterator[str]:
 def _table(rows: Sequence[ReportRow]) -> str:
     heads = ("", "cell", "J per output token", "p95 latency (ms)", "output tokens/s", "cycles", "verdict")
     body = "".join(_cells_of(number, row) for number, row in enumerate(rows))
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    head = "".join(f"<th>{in_html(name)}</th>" for name in heads)
     return f'<div class="scroll"><table id="cells"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _cells_of(number: int, row: ReportRow) -> str:
-    cells = "".join(f"<td>{escape(cell)}</td>" for cell in ("", row.label, *row.shown, f"{row.cycles}"))
+    cells = "".join(f"<td>{in_html(cell)}</td>" for cell in ("", row.label, *row.shown, f"{row.cycles}"))
     return f'<tr data-cell="{number}">{cells}<td>{badge(row.verdict)}</td></tr>'

@@ -13,8 +13,10 @@ from rich.console import Console
 
 from ai_energy_benchmarks.cli.streams import say
 from ai_energy_benchmarks.reporters.console import ConsoleReporter
+from ai_energy_benchmarks.reporters.tables import FORMATS, Table
 from ai_energy_benchmarks.results.scores import read_scores
 from ai_energy_benchmarks.safety.cells import guarded, unguarded
+from ai_energy_benchmarks.safety.printable import in_html
 from ai_energy_benchmarks.study.master_table import failed_row, write_master
 from ai_energy_benchmarks.study.model_list import read_model_list
 from tests.factories import result
@@ -43,6 +45,24 @@ def test_a_line_on_standard_output_stays_one_line(capsys: pytest.CaptureFixture[
     """Whatever text of a file or a server stands in it."""
     say(f"note: {EVIL}")
     assert_tame(capsys.readouterr().out, verdicts=0)
+
+
+@pytest.mark.parametrize("form", [".md", ".tex", ".csv"])
+def test_names_are_text_in_tables(form: str) -> None:
+    """One line each, without tags, links and commands."""
+    name = f"=x{EVIL}<script>alert(1)</script>[x](javascript:y)\\input{{z}}"
+    text = FORMATS[form](Table(("figure", "energy"), ((name, "1"),), name, frozenset({1})))
+    lines = text.splitlines()
+    assert [char for char in text if not char.isprintable() and char != "\n"] == []
+    assert not any(line.startswith("Verdict") for line in lines)
+    dangers = {".md": ("<script", "](java"), ".tex": ("\\input",), ".csv": ("\n=", ",=")}
+    assert [danger for danger in dangers[form] if danger in text] == []
+
+
+def test_names_are_text_in_pages() -> None:
+    """No element, also in an attribute, and nothing that turns the text around."""
+    shown = in_html(f'{EVIL}" onload="<script>')
+    assert [char for char in shown if char in '"<>\x1b\u202e'] == []
 
 
 def test_a_name_that_is_wider_than_the_terminal_forges_no_line() -> None:

@@ -8,11 +8,11 @@ import json
 import re
 from collections.abc import Sequence
 from functools import cache
-from html import escape
 from importlib.resources import files
 
 from ai_energy_benchmarks.domain.json_value import JsonValue
 from ai_energy_benchmarks.reporters.html.charts import Chart
+from ai_energy_benchmarks.safety.printable import in_html
 
 _VENDORED = ("vega", "vega-lite", "vega-embed")
 
@@ -28,7 +28,7 @@ def page(title: str, body: str, charts: Sequence[Chart], cells: Sequence[JsonVal
     data = {"charts": {chart.name: chart.spec for chart in charts}, "cells": list(cells)}
     # In one pass, so that nothing inside a part is taken for the place of another.
     parts = {
-        "title": escape(title),
+        "title": in_html(title),
         "style": _file("page.css"),
         "body": body,
         "data": _packed(data),
@@ -39,9 +39,9 @@ def page(title: str, body: str, charts: Sequence[Chart], cells: Sequence[JsonVal
 
 def figure(chart: Chart) -> str:
     """The place of a chart in a body."""
-    note = f"<figcaption>{escape(chart.note)}</figcaption>" if chart.note else ""
-    drawing = f'<div class="chart" id="chart-{escape(chart.name)}"></div>'
-    return f"<figure><h3>{escape(chart.title)}</h3>{drawing}{note}</figure>"
+    note = f"<figcaption>{in_html(chart.note)}</figcaption>" if chart.note else ""
+    drawing = f'<div class="chart" id="chart-{in_html(chart.name)}"></div>'
+    return f"<figure><h3>{in_html(chart.title)}</h3>{drawing}{note}</figure>"
 
 
 def _vendored() -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 
 from ai_energy_benchmarks.domain.json_value import JsonValue
@@ -19,6 +18,7 @@ from ai_energy_benchmarks.results.quotable import OUTPUT_TOKENS_PER_S, quoted
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_document
 from ai_energy_benchmarks.results.requests import requests_frame
 from ai_energy_benchmarks.results.timeline import timeline_frame
+from ai_energy_benchmarks.safety.printable import in_html
 
 _LEVELS = ("FAIL", "WARN", "INFO", "PASS")
 _LATENCIES = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "inter_chunk": "inter-chunk", "e2e": "end to end"}
@@ -48,9 +48,9 @@ def page_of(document: Mapping[str, JsonValue], shown: Pictures) -> str:
 def _body(name: str, document: Mapping[str, JsonValue], charts: Sequence[Chart]) -> Iterator[str]:
     verdict = _mapping(document.get("verdict"))
     level = str(verdict.get("level", "FAIL"))
-    yield f"<h1>{escape(name)}</h1>"
-    yield f'<p class="quiet">{escape(subject(document))}</p>'
-    yield f'<p class="headline">{badge(level)} {escape(headline(document))}</p>'
+    yield f"<h1>{in_html(name)}</h1>"
+    yield f'<p class="quiet">{in_html(subject(document))}</p>'
+    yield f'<p class="headline">{badge(level)} {in_html(headline(document))}</p>'
     yield from _findings(verdict)
     yield "<h2>Energy</h2>"
     energy = result_table(document)
@@ -62,9 +62,9 @@ def _body(name: str, document: Mapping[str, JsonValue], charts: Sequence[Chart])
     yield "<h2>Environment</h2>"
     yield table(("", ""), _environment(document), 0)
     yield "<h2>Method</h2>"
-    yield from (f"<p>{escape(sentence)}</p>" for sentence in method(document))
+    yield from (f"<p>{in_html(sentence)}</p>" for sentence in method(document))
     yield "<h2>How to cite</h2>"
-    yield f"<pre>{escape(citation(document))}</pre>"
+    yield f"<pre>{in_html(citation(document))}</pre>"
 
 
 def _findings(verdict: Mapping[str, JsonValue]) -> Iterator[str]:
@@ -79,13 +79,13 @@ def _findings(verdict: Mapping[str, JsonValue]) -> Iterator[str]:
 
 
 def _finding(finding: Mapping[str, JsonValue]) -> str:
-    check, message = (escape(str(finding.get(key, ""))) for key in ("check", "message"))
+    check, message = (in_html(str(finding.get(key, ""))) for key in ("check", "message"))
     return f"{badge(str(finding.get('level')))} <strong>{check}</strong>: {message}"
 
 
 def badge(level: str) -> str:
     """A level as a coloured word."""
-    return f'<span class="level {escape(level)}">{escape(level)}</span>'
+    return f'<span class="level {in_html(level)}">{in_html(level)}</span>'
 
 
 def _rank(finding: Mapping[str, JsonValue]) -> int:
@@ -94,7 +94,7 @@ def _rank(finding: Mapping[str, JsonValue]) -> int:
 
 def _absent(document: Mapping[str, JsonValue]) -> Iterator[str]:
     for component, reason in _mapping(document.get("absent")).items():
-        yield f'<p class="quiet">{escape(component_name(component))} is absent: {escape(str(reason))}</p>'
+        yield f'<p class="quiet">{in_html(component_name(component))} is absent: {in_html(str(reason))}</p>'
 
 
 def _latency(document: Mapping[str, JsonValue]) -> Iterator[Sequence[str]]:
@@ -145,7 +145,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> 
 
     def cells(tag: str, row: Sequence[str]) -> str:
         kinds = ("", *(' class="number"',) * numbers, *("",) * len(row))
-        return "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, row, strict=False))
+        return "".join(f"<{tag}{kind}>{in_html(cell)}</{tag}>" for kind, cell in zip(kinds, row, strict=False))
 
     body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
     head = f"<thead><tr>{cells('th', heads)}</tr></thead>" if any(heads) else ""

@@ -10,6 +10,7 @@ from ai_energy_benchmarks.results.no_score import number
 from ai_energy_benchmarks.results.quotable import Document, block
 from ai_energy_benchmarks.results.units import kg, kwh
 from ai_energy_benchmarks.safety.cells import guarded
+from ai_energy_benchmarks.safety.printable import one_line
 
 # codecarbon/output_methods/emissions_data.py of version 3.3.2, in its order.
 COLUMNS = (
@@ -86,4 +87,4 @@ def _kwh(energy_j: float | None) -> float | None:
 
 
 def _cell(value: object) -> object:
-    return guarded(value) if isinstance(value, str) else value
+    return guarded(one_line(value)) if isinstance(value, str) else value
