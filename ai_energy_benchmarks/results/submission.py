@@ -18,6 +18,7 @@ from ai_energy_benchmarks.results.reading import RESULT_FILE, load_document
 from ai_energy_benchmarks.results.reanalysis.recompute import reanalyse
 from ai_energy_benchmarks.results.requests import FILLERS_FILE
 from ai_energy_benchmarks.results.writing import write_errors, write_text
+from ai_energy_benchmarks.safety.printable import one_line
 
 SUMS_FILE, README_FILE = "SHA256SUMS", "README.md"
 NEEDED = (RESULT_FILE, "config.yaml", "requests.parquet", "timeline.parquet")
@@ -161,7 +162,7 @@ def _readme(document: Mapping[str, JsonValue]) -> str:
     verdict = document.get("verdict")
     level = verdict.get("level") if isinstance(verdict, Mapping) else "unknown"
     version = _version(document)
-    return f"""# {document.get("name")}
+    return f"""# {one_line(str(document.get("name")))}
 
 Energy of inference, measured with ai_energy_benchmarks {version}. Verdict: {level}.
 `result.json` has the figures, `timeline.parquet` and `requests.parquet` what they are computed from, and
