@@ -126,7 +126,7 @@ def judge(
         () if metrics_enabled else _without_meters(),
         gpu_findings(trials, steps, samples, served=served),
         unknown_findings(summary, gpu_unknown) if judges_energy and gpu_unknown is not None else (),
-        _protocol(planned, tuple(planned.shortened(metrics=metrics_enabled, gpu=gpu))),
+        () if ended_before_trials else _protocol(planned, metrics_enabled, gpu, completed=ending == "completed"),
         _window_notes(trials),
         serving_findings(trials, engine),
         steady_findings(counting_trials(trials), summary),
@@ -213,8 +213,11 @@ def _tokens(trials: Sequence[Trial], summary: Summary) -> Iterator[Finding]:
         yield Finding("INFO", "repeated prompts", f"{repeated} prompts of a pass had been sent before in it")
 
 
-def _protocol(planned: Planned, shortened: Sequence[str]) -> Iterator[Finding]:
-    """Everything that was done less than the protocol asks, as one finding."""
+def _protocol(planned: Planned, metrics: bool, gpu: bool, *, completed: bool) -> Iterator[Finding]:
+    """Everything that was done less than the protocol asks, as one finding; of a run that ended early no more."""
+    shortened = tuple(planned.shortened(metrics=metrics, gpu=gpu))
+    if not completed and not shortened:
+        return
     if shortened:
         yield Finding("WARN", "protocol", f"shortened protocol: {', '.join(shortened)}")
         return

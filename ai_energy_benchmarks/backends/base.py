@@ -127,6 +127,15 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class LooksForModel(Protocol):
+    """A backend that can say whether its model can be had at all, before the machine's idle power is measured."""
+
+    def look_for_model(self) -> None:
+        """Ask once, and download nothing. Raises ``BackendError`` as entering would."""
+        ...
+
+
+@runtime_checkable
 class StaysLoaded(Protocol):
     """A backend that several runs of one process can use one after the other without loading again.
 

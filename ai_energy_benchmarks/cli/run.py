@@ -144,7 +144,7 @@ def measure(
         findings: what the verdict should say besides.
         showing: what is shown meanwhile; progress and report by default.
     """
-    from ai_energy_benchmarks.cli.engines import naming_all_engines
+    from ai_energy_benchmarks.cli.checking import check
     from ai_energy_benchmarks.errors import ReporterError
     from ai_energy_benchmarks.runner import BenchmarkRunner
     from ai_energy_benchmarks.runner.interrupts import Interrupts
@@ -155,8 +155,7 @@ def measure(
         runner = BenchmarkRunner(
             shown.reported(config), backend=backend, progress=progress, findings=used, interrupts=interrupts
         )
-        with naming_all_engines():
-            runner.check()
+        check(runner)
         try:
             runner.run()
         except ReporterError as error:

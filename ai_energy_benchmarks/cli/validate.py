@@ -29,11 +29,10 @@ def validate(config: Path, overrides: tuple[str, ...], samples: int | None, outp
 
     Of a study it says what ``study plan`` says.
     """
-    from ai_energy_benchmarks.cli.engines import naming_all_engines
+    from ai_energy_benchmarks.cli.checking import check
     from ai_energy_benchmarks.config.loading import load_config
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
-    from ai_energy_benchmarks.errors import BenchmarkError, ConfigError
     from ai_energy_benchmarks.runner import BenchmarkRunner
     from ai_energy_benchmarks.study.file import is_study, load_study
     from ai_energy_benchmarks.text.yaml_text import read
@@ -49,12 +48,7 @@ def validate(config: Path, overrides: tuple[str, ...], samples: int | None, outp
     changes = options | further
     checked = load_config(config, changes, defaults=defaults)
     runner = BenchmarkRunner(checked)
-    try:
-        with naming_all_engines():
-            runner.check()
-    except BenchmarkError as error:
-        # Whatever is in the way, it is the config that asks for it here.
-        raise ConfigError(error.message, remedy=error.remedy) from error
+    check(runner)
     say(f"{config} is valid{f' with the defaults of {defaults.file}' if defaults else ''}. A run would:")
     for line in plan(checked, runner.most_output_tokens or 0):
         say(f"  {line}")

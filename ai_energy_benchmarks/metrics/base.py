@@ -12,6 +12,7 @@ from attrs import frozen
 from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Mark, Measurement, Samples, Workload
+from ai_energy_benchmarks.errors import CollectorError
 
 
 @frozen
@@ -123,6 +124,15 @@ class KnowsLimits(Protocol):
 
     def limits(self) -> tuple[str, ...]:
         """What it does not see here, or sees in a worse way, each with the reason; only while entered."""
+        ...
+
+
+@runtime_checkable
+class NeedsSetting(Protocol):
+    """A meter with a setting that it cannot do without and that has no default; ``doctor`` says so."""
+
+    def setting_needed(self) -> CollectorError | None:
+        """The error with which entering ends for want of it; None if it is set."""
         ...
 
 

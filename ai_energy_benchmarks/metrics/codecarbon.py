@@ -95,13 +95,15 @@ class CodeCarbonCollector(PolledCollector):
     def from_settings(cls, settings: CollectorSettings) -> CodeCarbonCollector:
         return cls(settings)
 
+    def setting_needed(self) -> CollectorError | None:
+        if self._settings.country_iso_code is not None:
+            return None
+        remedy = "set metrics.country_iso_code, such as USA or FRA; it never guesses one"
+        return CollectorError("CodeCarbon needs a country", remedy=remedy)
+
     def __enter__(self) -> CodeCarbonCollector:
-        country = self._settings.country_iso_code
-        if country is None:
-            raise CollectorError(
-                "CodeCarbon needs a country",
-                remedy="set metrics.country_iso_code, such as USA or FRA; it never guesses one",
-            )
+        if (error := self.setting_needed()) is not None:
+            raise error
         try:
             from codecarbon import OfflineEmissionsTracker
         except ImportError as error:
@@ -112,7 +114,7 @@ class CodeCarbonCollector(PolledCollector):
         try:
             self._tracker = OfflineEmissionsTracker(
                 project_name=self._settings.project_name,
-                country_iso_code=country,
+                country_iso_code=self._settings.country_iso_code,
                 region=self._settings.region,
                 measure_power_secs=_NEVER_S,
                 tracking_mode=self._options.tracking_mode,

@@ -6,7 +6,7 @@ from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.readiness import Readiness
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.machine.packages import Package, packages_readiness
-from ai_energy_benchmarks.metrics.base import CollectorSettings, KnowsLimits, MetricsCollector
+from ai_energy_benchmarks.metrics.base import CollectorSettings, KnowsLimits, MetricsCollector, NeedsSetting
 
 
 def readiness(member: type[MetricsCollector], environment: Environment) -> Readiness:
@@ -16,7 +16,10 @@ def readiness(member: type[MetricsCollector], environment: Environment) -> Readi
     if installed.state != "ready":
         return installed
     try:
-        with member.from_settings(CollectorSettings(member.Options(), environment)) as meter:
+        made = member.from_settings(CollectorSettings(member.Options(), environment))
+        if isinstance(made, NeedsSetting) and (error := made.setting_needed()) is not None:
+            return Readiness("limited", f"installed; {error.message}", error.remedy)
+        with made as meter:
             components = ", ".join(meter.components())
             limits = meter.limits() if isinstance(meter, KnowsLimits) else ()
             notes = meter.notes()

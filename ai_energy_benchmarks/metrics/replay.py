@@ -71,10 +71,15 @@ class ReplayCollector:
     def from_settings(cls, settings: CollectorSettings) -> ReplayCollector:
         return cls(chosen(settings, ReplayOptions))
 
+    def setting_needed(self) -> CollectorError | None:
+        if self._options.path is not None:
+            return None
+        return CollectorError("replay has no trace to play", remedy="set options.path of the collector `replay`")
+
     def __enter__(self) -> ReplayCollector:
-        if self._options.path is None:
-            raise CollectorError("replay has no trace to play", remedy="set options.path of the collector `replay`")
-        path = Path(self._options.path)
+        if (error := self.setting_needed()) is not None:
+            raise error
+        path = Path(str(self._options.path))
         self._series = _parse(path, _rows(path), time.perf_counter())
         self._holds_s = {
             series.device.id: integral.hold_s(series) or 0.0 for series in self._series if series.quantity == "power_w"

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from attrs import define, evolve, field
 
 from ai_energy_benchmarks.analysis.prompt_caches import cache_was_hit
-from ai_energy_benchmarks.backends.base import ComparesPrompts
+from ai_energy_benchmarks.backends.base import ComparesPrompts, LooksForModel
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.engine import EngineFacts
@@ -53,6 +53,8 @@ class Steps:
             GaveUpError: the backend is dead, or the last attempts have all failed.
         """
         members, record = self.members, self.record
+        if isinstance(members.backend, LooksForModel):
+            members.backend.look_for_model()  # a name that nothing has is not told after the bare idle
         with members.collector:
             try:
                 await self._idle("bare idle", self.config.protocol.bare_idle_s)

@@ -15,6 +15,7 @@ MODELS = ("Qwen/Qwen3-0.6B", "HuggingFaceTB/SmolLM2-135M-Instruct")
 # Laid under every config by the command line: nothing here waits for a machine to come to rest.
 DEFAULTS = """
 backend: {type: pytorch, options: {threads: 1}}
+scenario: {generate_kwargs: {min_new_tokens: 2}}
 protocol: {bare_idle_s: 0, resident_idle_s: 0, settle_cap_s: 0, warmup: {mode: fixed, requests: 1}}
 """
 TINY = """

@@ -123,13 +123,22 @@ def test_a_run_that_gives_up_exits_with_1(config: Path) -> None:
     assert (directory / "result.json").exists()
 
 
-def test_a_model_that_is_not_there_exits_with_1(tmp_path: Path) -> None:
+def test_a_model_that_is_not_there_exits_with_2(tmp_path: Path) -> None:
     """The error is one message, and no result is made up."""
     done = command("run", "--model", "./no-such-directory", "--output-dir", "out", *SHORT, cwd=tmp_path)
-    assert done.code == 1
+    assert done.code == 2
     assert done.err.startswith("error: ")
     assert "no-such-directory" in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("change", ["scenario.dataset_name=nowhere.csv", "scenario.num_samples=50"])
+def test_one_cause_has_one_exit_code(config: Path, change: str) -> None:
+    """A prompts file that is missing, or too short, is 2 and the same message for ``validate`` and ``run``."""
+    checked, run = (command_here(name, config, "-o", change, cwd=config.parent) for name in ("validate", "run"))
+    assert (checked.code, run.code) == (2, 2)
+    assert checked.err == run.err != ""
+    assert not (config.parent / "out").exists()
 
 
 def read_until(terminal: int, text: str, timeout_s: float) -> str:

@@ -28,7 +28,7 @@ ELSEWHERE = {
     "results/HuggingFaceTB-SmolLM2-135M-Instruct": "results/SmolLM2-135M-Instruct",
 }
 # What other exit codes than 0 mean that the command did what the page says.
-CODES = {"compare": (0, 4, 5), "aienergyscore": (0, 1), "doctor": (0, 1)}
+CODES = {"compare": (0, 4, 5), "aienergyscore": (0, 1), "doctor": (0, 1), "study": (0, 1)}
 # What the quick run of a page leaves to the heavy one: commands that start processes of their own or take long.
 LONG = (
     ("README.md", "ai-energy-benchmark run mine.yaml"),

@@ -46,6 +46,17 @@ def test_a_report_is_plain_data() -> None:
     assert {line["subject"]: line["state"] for line in report["meters"]}["modelled"] == "ready"
 
 
+def test_a_meter_that_wants_a_setting_is_not_missing() -> None:
+    """Replay is there without a path, and CodeCarbon where it is installed without a country: limited, with the key."""
+    lines = by_subject(member_lines("collectors", HERE))
+    assert lines["replay"] == Line(
+        "replay", "limited", "installed; replay has no trace to play", "set options.path of the collector `replay`"
+    )
+    pytest.importorskip("codecarbon")
+    assert lines["codecarbon"].state == "limited"
+    assert "metrics.country_iso_code" in str(lines["codecarbon"].fix)
+
+
 def test_the_hardware_is_listed(tmp_path: Path) -> None:
     """Processor, and each board with memory, limit and driver."""
     lines = by_subject(hardware_lines(tmp_path, ONE_BOARD))

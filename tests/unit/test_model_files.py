@@ -299,6 +299,36 @@ def test_what_the_hub_refuses_has_its_own_cure(tmp_path: Path, arguments: tuple[
     assert said in answer
 
 
+LOOK = """
+import sys
+
+from ai_energy_benchmarks.backends.model.files import look_for_model
+from ai_energy_benchmarks.errors import BackendError
+
+for model in sys.argv[1:]:
+    try:
+        look_for_model(model)
+        print("there", model)
+    except BackendError as error:
+        print("refused", error.message)
+"""
+
+
+def test_a_model_is_looked_for_with_one_request(tmp_path: Path) -> None:
+    """A name that the hub does not have is refused before anything is downloaded; a directory is not asked about."""
+    with serving({"models/org/name": MODEL}) as (endpoint, journal):
+        models = ("org/name", "org/none", str(tmp_path))
+        found = run(LOOK, tmp_path, *models, HF_ENDPOINT=endpoint, HF_HUB_OFFLINE="0").stdout.splitlines()
+    assert found == [
+        "there org/name",
+        "refused there is no hub model 'org/none', or it is private",
+        f"there {tmp_path}",
+    ]
+    assert journal == ["GET /api/models/org/name", "GET /api/models/org/none"]
+    [offline] = run(LOOK, tmp_path, "org/name", HF_ENDPOINT=endpoint, HF_HUB_OFFLINE="1").stdout.splitlines()
+    assert offline.startswith("refused model 'org/name' is neither on this machine nor can it be downloaded")
+
+
 @pytest.mark.parametrize("offline", ["0", "1"])
 def test_a_model_that_is_nowhere_is_one_error(tmp_path: Path, offline: str) -> None:
     """Without cache and network the message says both."""

@@ -76,6 +76,27 @@ class Bench:
         return {finding.check: finding.level for finding in self.runner.result.verdict.findings}
 
 
+class Nowhere(FakeBackend):
+    """A backend whose model nothing has."""
+
+    def look_for_model(self) -> None:
+        self.journal.note("look for the model")
+        raise BackendError("there is no hub model 'org/none', or it is private")
+
+
+def test_a_model_that_nothing_has_is_refused_before_the_bare_idle() -> None:
+    """The hub is asked first: neither a meter nor a clock is touched for a name that is wrong."""
+    bench = Bench()
+    bench.runner = BenchmarkRunner(
+        config(), backend=Nowhere(bench.journal, bench.clock), collector=bench.collector, reporters=[bench.reporter],
+        dataset=Letters("abcdefgh"), clock=bench.clock,  # type: ignore[arg-type] # made by hand: no from_settings
+    )  # fmt: skip
+    with pytest.raises(BackendError, match="no hub model"):
+        bench.runner.measure()
+    assert bench.clock.time_s == 0.0
+    assert bench.journal.lines[-1] == "look for the model"
+
+
 def test_a_whole_benchmark_in_order() -> None:
     """Idle, load, idle, warm-up, trials, idle, release, report: and between two marks only generation."""
     bench = Bench()

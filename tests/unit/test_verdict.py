@@ -319,6 +319,14 @@ def test_a_run_that_ended_before_its_first_request_is_blamed_on_nothing_else(end
     judged = verdict(trials, engine=None, ending=ending, planned=Planned(5), gpu=True)
     assert {each.check for each in judged.findings if each.level == "FAIL"} == {"ending"}
     assert "0 of 5 trials complete" in found(judged, "ending").message
+    assert "protocol" not in {each.check for each in judged.findings}
+
+
+@pytest.mark.parametrize("ending", ["stopped", "interrupted"])
+def test_a_run_that_ended_early_is_not_praised_for_its_protocol(ending: Ending) -> None:
+    """What was asked of it was not done; what was asked too little is a WARN all the same."""
+    assert "protocol" not in {each.check for each in verdict(five()[:2], ending=ending, planned=Planned(5)).findings}
+    assert level(verdict(five()[:2], ending=ending, planned=Planned(2)), "protocol") == "WARN"
 
 
 def test_a_run_that_stopped_at_failing_requests_names_them():

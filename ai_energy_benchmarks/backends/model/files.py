@@ -72,6 +72,17 @@ def resolve_model(
     return _hub(model, revision, progress, look)
 
 
+def look_for_model(model: str, revision: str | None = None) -> None:
+    """See that a model's files are here or can be had, before anything is measured; nothing is downloaded.
+
+    Raises:
+        BackendError: as ``resolve_model``.
+    """
+    if os.path.exists(os.path.expanduser(model)) or name_problems(model) or model in small_model.NAMES:
+        return
+    hub_files.look_for(model, revision)
+
+
 def name_problems(model: str) -> tuple[str, ...]:
     """What a look at the name and the disk alone can say against a model."""
     expanded = os.path.expanduser(model)

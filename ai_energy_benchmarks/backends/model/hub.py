@@ -43,6 +43,37 @@ def fetch(model: str, revision: str | None, progress: Progress, look: Look | Non
         BackendError: there is no such model or revision, it is closed, or neither cache nor network has it.
     """
     try:
+        with _refusals(model, revision):
+            return _download(model, revision, progress, look)
+    except _UnreachableError:
+        cached = cached_snapshot(model, revision)
+        if cached is None:
+            raise
+        return cached
+
+
+def look_for(model: str, revision: str | None) -> None:
+    """See that a model can be had, with one request at most and without a download.
+
+    Raises:
+        BackendError: as ``fetch``.
+    """
+    if cached_snapshot(model, revision) is not None:
+        return
+    with _refusals(model, revision):
+        from huggingface_hub import HfApi
+
+        HfApi().model_info(model, revision=revision)
+
+
+class _UnreachableError(BackendError):
+    """The hub does not answer, or is not asked."""
+
+
+@contextmanager
+def _refusals(model: str, revision: str | None) -> Iterator[None]:
+    """The hub's errors as ours."""
+    try:
         from huggingface_hub.errors import (
             EntryNotFoundError,
             GatedRepoError,
@@ -55,7 +86,7 @@ def fetch(model: str, revision: str | None, progress: Progress, look: Look | Non
     except ImportError as error:
         raise BackendError(f"hub models need huggingface_hub: {error}", remedy=_INSTALL_LINE) from error
     try:
-        return _download(model, revision, progress, look)
+        yield
     except GatedRepoError as error:
         raise BackendError(
             f"hub model {model} asks its users to accept terms, and this account has not",
@@ -72,13 +103,10 @@ def fetch(model: str, revision: str | None, progress: Progress, look: Look | Non
             remedy="check the spelling of backend.model; for a private model: hf auth login",
         ) from error
     except (OfflineModeIsEnabled, EntryNotFoundError, HFValidationError, HTTPError, OSError) as error:
-        cached = cached_snapshot(model, revision)
-        if cached is None:
-            raise BackendError(
-                f"model {model!r} is neither on this machine nor can it be downloaded: {_first_line(error)}",
-                remedy="connect to the network (and unset HF_HUB_OFFLINE), or give the path of a local directory",
-            ) from error
-        return cached
+        raise _UnreachableError(
+            f"model {model!r} is neither on this machine nor can it be downloaded: {_first_line(error)}",
+            remedy="connect to the network (and unset HF_HUB_OFFLINE), or give the path of a local directory",
+        ) from error
 
 
 def _download(model: str, revision: str | None, progress: Progress, look: Look | None) -> Path:

@@ -21,7 +21,7 @@ from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.in_process import InProcessBackend
 from ai_energy_benchmarks.backends.location import of_tree
 from ai_energy_benchmarks.backends.model.context import context_problems
-from ai_energy_benchmarks.backends.model.files import name_problems, resolve_model
+from ai_energy_benchmarks.backends.model.files import look_for_model, name_problems, resolve_model
 from ai_energy_benchmarks.backends.rendering import Rendered
 from ai_energy_benchmarks.backends.rows import all_failed, make_rows
 from ai_energy_benchmarks.backends.visible_gpus import visible_gpus
@@ -108,6 +108,10 @@ class OfflineEngine(InProcessBackend):
         if demand.concurrency > 1:
             found.append("load.concurrency: an offline engine takes whole batches; set input_shapes.batch_size instead")
         return tuple(found)
+
+    def look_for_model(self) -> None:
+        """See that the model's files are here or on the hub."""
+        look_for_model(self.settings.model, self.options.revision)
 
     @property
     @abstractmethod

@@ -15,7 +15,7 @@ from attrs import evolve
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.in_process import InProcessBackend
 from ai_energy_benchmarks.backends.model.context import context_problems
-from ai_energy_benchmarks.backends.model.files import name_problems
+from ai_energy_benchmarks.backends.model.files import look_for_model, name_problems
 from ai_energy_benchmarks.backends.model.kind import kind_problems
 from ai_energy_benchmarks.backends.pytorch.facts import facts_of
 from ai_energy_benchmarks.backends.pytorch.generation import (
@@ -86,6 +86,10 @@ class PyTorchBackend(InProcessBackend):
             *generation_problems(demand),
             *option_problems(self.options, demand, self.settings.device),
         )
+
+    def look_for_model(self) -> None:
+        """See that the model's files are here or on the hub."""
+        look_for_model(self.settings.model, self.options.revision)
 
     def _initialize_model(self) -> None:
         """Load the model; scripts of AI Energy Score call this to see the real load error.
