@@ -25,7 +25,10 @@ _MOST_SHOWN = 20
 @click.option("--all", "everything", is_flag=True, help=f"List all cells, not the first {_MOST_SHOWN}.")
 @log_options
 def plan(file: Path, overrides: tuple[str, ...], seed: int | None, everything: bool) -> None:
-    """Check the study FILE without running it: its cells, which are excluded and why, their order, time and disk."""
+    """Check the study FILE without running it: its cells, which are excluded and why, their order, time and disk.
+
+    Engines, environments and GPUs that this machine lacks are named with their fix.
+    """
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
     from ai_energy_benchmarks.study.file import load_study

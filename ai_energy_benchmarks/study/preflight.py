@@ -10,7 +10,6 @@ from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.safety.handing_over import handed_over
-from ai_energy_benchmarks.safety.marking import masked
 from ai_energy_benchmarks.study.cells import Cell
 from ai_energy_benchmarks.study.clusters import LOCAL
 from ai_energy_benchmarks.study.file import Study
@@ -22,6 +21,7 @@ from ai_energy_benchmarks.text.yaml_text import dump
 
 # Of each engine, configs that differ in what may be missing; more differ in values, not in kind.
 _MOST_ASKED = 20
+_ASKED = ("backend.", "gpu.")
 
 
 @frozen
@@ -155,10 +155,9 @@ def _enquiry(study: Study, cells: Sequence[Cell], engines: Sequence[str], gpus: 
         some = configs.get(cell.engine)
         if some is None or len(some) >= _MOST_ASKED:
             continue
-        mapping = with_overrides(study.config.base, cell.settings)
-        kind = dump(masked([mapping.get("backend"), mapping.get("gpu")]))
+        kind = repr([pair for pair in cell.settings.items() if pair[0].startswith(_ASKED)])
         if kind not in some:
-            some[kind] = mapping
+            some[kind] = mapping = with_overrides(study.config.base, cell.settings)
             named, secrets = handed_over(mapping)
             texts[cell.engine].append(dump(named))
             variables |= secrets
