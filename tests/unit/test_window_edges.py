@@ -166,7 +166,13 @@ def test_an_older_recipe_gives_its_older_figure() -> None:
 def test_a_delay_is_named_only_where_it_can_be_one() -> None:
     """A counter that seems early by a part of a tick is called so; by more, the work's power was not even there."""
     edges = WindowEdges("flat", 0.055, 400.0, 0.0, -0.063, 0.018)
-    for rise_s, text in ((-0.063, "the begin of the work 63 ms early and its end 18 ms late"), (-3.961, "not even")):
+    for rise_s, text in (
+        (-0.063, "the begin of the work 63 ms early and its end 18 ms late"),
+        (0.0, "the begin of the work 0 ms late and its end 18 ms late"),
+        (None, "the begin of the work at an unknown time and its end 18 ms late"),
+        (-0.099, "the begin of the work 99 ms early"),
+        (-3.961, "not even"),
+    ):
         reading_ = evolve(reading(), edges=evolve(edges, rise_s=rise_s))
         findings = verdict([trial(1, reading_), trial(2, reading_)]).findings
         assert text in next(each.message for each in findings if each.check == "apparent delay")
