@@ -273,6 +273,9 @@ def test_a_counter_that_was_not_on_the_page_had_not_grown() -> None:
 def test_preemptions_warn() -> None:
     """Requests that were computed twice cost energy twice."""
     assert levels(trial(server=ServerCounters(preemptions=3)))["preemptions"] == "WARN"
+    assert levels(trial(server=ServerCounters(preemptions=0)))["preemptions"] == "PASS"
+    assert "preemptions" not in levels(trial(server=ServerCounters()))
+    assert "preemptions" not in levels(trial(server=None))
 
 
 @pytest.mark.parametrize(("output_tokens", "level"), [(32, "WARN"), (3, "WARN"), (2, None)])

@@ -145,6 +145,12 @@ def test_energy_that_may_be_nothing_gives_tokens_per_joule_without_a_limit():
     assert derive(summary, component(summary, "gpu")).output_tokens_per_j == Bounds(1.0, 2.0, math.inf)
 
 
+def test_energy_that_cannot_be_gives_no_tokens_per_joule():
+    """A meter that ran backwards gave less than nothing."""
+    summary = summarise([trial(1, reading(energy_j=-10, half_width_j=1))], [])
+    assert derive(summary, component(summary, "gpu")).output_tokens_per_j is None
+
+
 def test_net_energy_is_signed():
     """Idle of 12 and 14 W against 100 J in 10 s leaves −30 J, which is not clamped."""
     steps = [step("resident idle", reading(energy_j=120)), step("hot idle", reading(energy_j=140))]
@@ -296,6 +302,14 @@ def test_a_trend_is_the_least_squares_line():
     found, line = trend(values), stats.linregress(range(6), values)
     assert found.drift == pytest.approx(line.slope * 5 / (sum(values) / 6))
     assert found.p_value == pytest.approx(line.pvalue)
+
+
+def test_a_trend_is_relative_to_the_size_of_the_mean():
+    """Values below zero that rise, rise."""
+    rising, falling = trend([-3.0, -2.1, -1.0]), trend([3.0, 2.1, 1.0])
+    assert rising.drift == pytest.approx(2.0 / 2.0333, rel=1e-3)
+    assert falling.drift == pytest.approx(-rising.drift)
+    assert (trend([-3.0, -2.0, -1.0]).drift, trend([3.0, 2.0, 1.0]).drift) == (1.0, -1.0)
 
 
 def test_equal_values_have_no_trend():
