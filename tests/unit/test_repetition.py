@@ -75,6 +75,18 @@ def test_a_sure_drift_warns_from_one_percent_on() -> None:
     assert warned(run(gpu=[100.0, 100.3, 100.6, 100.9, 101.2]), "gpu") == [("gpu", "trend")]
 
 
+@pytest.mark.parametrize(("scatter_j", "p_value", "expected"), [(1.0, 0.022, [("gpu", "trend")]), (1.2, 0.038, [])])
+def test_two_tests_of_a_run_share_five_percent(
+    scatter_j: float, p_value: float, expected: list[tuple[Component | None, str]]
+) -> None:
+    """A trend and an outlier: the smaller chance is held against 2.5 %."""
+    values = [98.0, 99 + scatter_j, 100 - scatter_j / 2, 101 - scatter_j / 3, 102 + scatter_j / 6]
+    line = trend(values)
+    assert line is not None
+    assert line.p_value == pytest.approx(p_value, abs=5e-4)
+    assert warned(run(gpu=values), "gpu") == expected
+
+
 def test_a_trial_that_surely_stands_apart_warns() -> None:
     """5 % off where the others agree within 0.1 %; it stays in the mean."""
     trials = run(gpu=[100.0, 100.1, 105.0, 99.9, 100.05])
