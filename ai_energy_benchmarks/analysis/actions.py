@@ -29,6 +29,7 @@ ACTIONS: Mapping[str, str] = {
     "engine": "set the option that the engine names, or accept what it does",
     "engine location": "run the benchmark on the engine's machine, or set metrics.assume_local: true if this is it",
     "filler requests": _SERVER_LOG,
+    "first trial": "raise protocol.warmup.requests to those of a pass; reanalyze --drop-trial 1 shows the others",
     "foreign process": _OWN_GPU,
     "goodput": "measure a server that streams its tokens",
     "idle change": _LENGTHEN_IDLE,

@@ -15,6 +15,7 @@ from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.edge_checks import edge_findings
 from ai_energy_benchmarks.analysis.empty_answers import empty_answer_findings, unknown_end_findings
 from ai_energy_benchmarks.analysis.energy_checks import ENERGY, energy_findings
+from ai_energy_benchmarks.analysis.first_trial import first_trial_findings
 from ai_energy_benchmarks.analysis.gpu_checks import gpu_findings, unknown_findings
 from ai_energy_benchmarks.analysis.integration import counter_findings
 from ai_energy_benchmarks.analysis.latency import latency_findings
@@ -128,6 +129,7 @@ def judge(
         unknown_findings(summary, gpu_unknown) if judges_energy and gpu_unknown is not None else (),
         () if ended_before_trials else _protocol(planned, metrics_enabled, gpu, completed=ending == "completed"),
         _window_notes(trials),
+        first_trial_findings(counting_trials(trials)),
         serving_findings(trials, engine),
         steady_findings(counting_trials(trials), summary),
         goodput_findings(summary),

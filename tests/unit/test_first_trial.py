@@ -1,0 +1,42 @@
+"""A first trial in which the engine was still preparing itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from ai_energy_benchmarks.analysis.first_trial import first_trial_findings
+from ai_energy_benchmarks.domain.verdict import Finding
+from tests.factories import trial, verdict
+
+
+def judged(*durations_s: float) -> list[Finding]:
+    return list(first_trial_findings([trial(i, duration_s=each) for i, each in enumerate(durations_s, start=1)]))
+
+
+@pytest.mark.parametrize("durations_s", [(11.18, 5.96, 6.10, 6.57, 6.04), (6.78, 3.26, 3.22), (14.51, 3.50, 3.27)])
+def test_the_runs_of_an_h200_are_recognised(durations_s: tuple[float, ...]) -> None:
+    """Their first trials took 1.7 to 4 times as long as the later ones."""
+    [finding] = judged(*durations_s)
+    assert finding.level == "WARN"
+    assert f"trial 1 took {durations_s[0]:.3g} s" in finding.message
+
+
+def test_scatter_and_a_slow_later_trial_are_none() -> None:
+    """Neither a first trial within the scatter of the others, nor a slow one among them, nor two trials."""
+    assert judged(10.5, 10.0, 10.4, 9.9) == []
+    assert judged(14.0, 10.0, 12.0, 9.0) == []
+    assert judged(10.0, 20.0, 10.0) == []
+    assert judged(20.0, 10.0) == []
+
+
+def test_a_first_trial_that_was_skipped_is_not_judged() -> None:
+    """Re-analysis without trial 1 has no first trial."""
+    later = [trial(number, duration_s=20.0 if number == 2 else 10.0) for number in (2, 3, 4)]
+    assert list(first_trial_findings(later)) == []
+
+
+def test_the_verdict_says_what_to_do() -> None:
+    """With the number of warm-up requests, and not with other programs."""
+    found = verdict([trial(1, duration_s=20.0), trial(2), trial(3)]).findings
+    finding = next(each for each in found if each.check == "first trial")
+    assert "fix: raise protocol.warmup.requests" in finding.message
