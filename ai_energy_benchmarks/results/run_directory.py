@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import IO
 from ai_energy_benchmarks.errors import ReporterError
 from ai_energy_benchmarks.results.writing import write_errors
 from ai_energy_benchmarks.safety.files import entries
+from ai_energy_benchmarks.text.json_text import parsed
 
 try:
     import fcntl
@@ -26,6 +27,7 @@ JOURNAL = "journal"
 LINES_FILE = "run.jsonl"
 SPILL_PREFIX = "requests.spill."
 _LOCK_FILE = ".lock"
+_LONGEST_HOLDER = 10_000
 
 
 def run_directory(output_dir: Path, run_id: str) -> Path:
@@ -92,11 +94,20 @@ def try_lock(file: IO[str] | IO[bytes]) -> bool:
 
 def _holder(file: IO[str]) -> str:
     try:
-        file.seek(0)
-        holder = json.loads(file.read())
+        holder = holder_of(file)
         return f"run {holder['run_id']} (process {holder['pid']} on {holder['host']} since {holder['since_utc']})"
-    except (OSError, ValueError, KeyError, TypeError):
+    except KeyError:
         return "another run"
+
+
+def holder_of(file: IO[str]) -> Mapping[str, object]:
+    """What the holder of a lock has written into its file, which may be anyone's; empty if that is nothing."""
+    try:
+        file.seek(0)
+        holder = parsed(file.read(_LONGEST_HOLDER))
+    except (OSError, ValueError):
+        return {}
+    return holder if isinstance(holder, dict) else {}
 
 
 def _now_utc() -> str:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from ai_energy_benchmarks.errors import ReporterError
-from ai_energy_benchmarks.results.run_directory import try_lock
+from ai_energy_benchmarks.results.run_directory import holder_of, try_lock
 
 # For tests, and for containers that share GPUs and mount one directory.
 DIRECTORY_VARIABLE = "AEB_LOCK_DIR"
@@ -58,6 +59,9 @@ def _lock(name: str, study: Path) -> IO[str]:
             f"cannot lock {name} by {path}: {error.strerror or error}",
             remedy=f"set {DIRECTORY_VARIABLE} to a directory that every user of this host may write to",
         ) from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):  # made by another user, to be read for ever
+        os.close(number)
+        raise ReporterError(f"cannot lock {name}: {path} is no file", remedy=f"remove it, or set {DIRECTORY_VARIABLE}")
     file = os.fdopen(number, "r+", encoding="utf-8")
     if not try_lock(file):
         holder = _holder(file)
@@ -76,7 +80,7 @@ def _lock(name: str, study: Path) -> IO[str]:
 
 def _holder(file: IO[str]) -> str:
     try:
-        holder = json.loads(file.read())
+        holder = holder_of(file)
         return f" ({holder['study']}, process {holder['pid']} on {holder['host']})"
-    except (OSError, ValueError, KeyError, TypeError):
+    except KeyError:
         return ""

@@ -204,6 +204,23 @@ def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path: Path, locks: Pa
     assert (tmp_path / "precious").read_text() == "x"
 
 
+@pytest.mark.parametrize("text", ['{"study":' * 100_000, "[]", "\x00"])
+def test_what_a_holder_has_written_is_not_trusted(tmp_path: Path, locks: Path, text: str) -> None:
+    """The directory is everyone's: the study is refused all the same, without a name."""
+    with locked(["GPU-a"], tmp_path):
+        (locks / "GPU-a.lock").write_text(text)
+        with pytest.raises(ReporterError, match="GPU GPU-a is in use by another study, and"):
+            locked(["GPU-a"], tmp_path).__enter__()
+
+
+def test_a_pipe_in_the_place_of_a_lock_is_refused(tmp_path: Path, locks: Path) -> None:
+    """Nothing waits for what may be written to it."""
+    locks.mkdir()
+    os.mkfifo(locks / "GPU-a.lock")
+    with pytest.raises(ReporterError, match="is no file"):
+        locked(["GPU-a"], tmp_path).__enter__()
+
+
 def test_the_first_interrupt_asks_and_the_second_raises() -> None:
     """In the main thread; afterwards the handler is what it was."""
     before = signal.getsignal(signal.SIGINT)

@@ -22,6 +22,7 @@ from ai_energy_benchmarks.results.run_directory import left_journals
 from ai_energy_benchmarks.results.submission import verify
 from ai_energy_benchmarks.study.judging import completed_document
 from ai_energy_benchmarks.study.manifest import read_manifest
+from ai_energy_benchmarks.study.runners.handshake import MARK, read_answer
 from ai_energy_benchmarks.study.view import open_result
 from ai_energy_benchmarks.text import json_text
 from ai_energy_benchmarks.text.moments import unix_seconds
@@ -205,3 +206,9 @@ def test_journals_are_looked_for_while_the_last_run_removes_its_directory(
     monkeypatch.setattr(os, "listdir", removing)
     assert left_journals(tmp_path) == ()
     assert group_members(tmp_path / "gone") == frozenset()
+
+
+@pytest.mark.parametrize("text", ["{", DEEP, "[]", "{}", '{"obstacles": {"pytorch": [[]]}}'])
+def test_an_answer_of_another_environment_that_cannot_be_read_is_none(text: str) -> None:
+    """The engine's own program may print anything."""
+    assert read_answer(f"noise\n{MARK}{text}\n") is None

@@ -23,6 +23,7 @@ from ai_energy_benchmarks.environment.software import library_versions, package_
 from ai_energy_benchmarks.errors import BenchmarkError
 from ai_energy_benchmarks.runner.composition import make_backend
 from ai_energy_benchmarks.runner.gpu_state import gpu_targets
+from ai_energy_benchmarks.text.json_text import parsed
 
 MODULE = "ai_energy_benchmarks.cli.handshake"
 # Before the answer, since libraries print to standard output as they are imported.
@@ -95,13 +96,17 @@ def written(reply: Answer) -> str:
 
 
 def read_answer(text: str) -> Answer | None:
-    """The answer in what a process has printed; None if there is none."""
+    """The answer in what a process has printed; None if there is none that can be read."""
     line = next((line for line in text.splitlines() if line.startswith(MARK)), None)
     if line is None:
         return None
-    fields = json.loads(line.removeprefix(MARK))
-    obstacles = {engine: tuple(Obstacle(*each) for each in some) for engine, some in fields["obstacles"].items()}
-    return Answer(fields["schema_version"], fields["package_version"], fields["python"], fields["libraries"], obstacles)
+    try:
+        fields = parsed(line.removeprefix(MARK))
+        obstacles = {engine: tuple(Obstacle(*each) for each in some) for engine, some in fields["obstacles"].items()}
+        version, package = fields["schema_version"], fields["package_version"]
+        return Answer(version, package, fields["python"], fields["libraries"], obstacles)
+    except (ValueError, KeyError, TypeError, AttributeError):  # cut short, or another program's
+        return None
 
 
 def reply_to(texts: Mapping[str, Sequence[str]]) -> Answer:
