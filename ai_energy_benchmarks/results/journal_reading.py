@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import attrs
 from attrs import define, field
+from cattrs import BaseValidationError
 
 from ai_energy_benchmarks.config.loading import config_from_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
@@ -65,8 +66,10 @@ def read_journal(run_directory: Path) -> Left:
     """Read ``journal/`` of a run's directory; a line that was cut short ends it.
 
     Raises:
-        ConfigError: there is no journal, or it does not hold even the start of a run.
+        ConfigError: there is no journal, it does not hold even the start of a run, or another program wrote it.
     """
+    from polars.exceptions import PolarsError
+
     directory = run_directory / JOURNAL
     try:
         lines = _lines((directory / LINES_FILE).read_text(encoding="utf-8"))
@@ -75,6 +78,16 @@ def read_journal(run_directory: Path) -> Left:
         raise ConfigError(f"cannot read {directory}: {error}", remedy="give the output_dir of the run") from error
     if not lines or "run" not in lines[0]:
         raise ConfigError(f"{directory} does not hold the start of a run", remedy=f"remove {run_directory}")
+    try:
+        return _left(directory, lines, config_yaml)
+    except ConfigError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, OSError, BaseValidationError, PolarsError) as error:
+        text = f"{directory} is no journal that this package wrote: {type(error).__name__}: {error}"
+        raise ConfigError(text, remedy=f"remove {run_directory}") from error
+
+
+def _left(directory: Path, lines: Sequence[Mapping[str, Any]], config_yaml: str) -> Left:
     run = lines[0]["run"]
     left = Left(
         run_id=run["run_id"],
@@ -101,9 +114,11 @@ def _lines(text: str) -> list[dict[str, Any]]:
     found = []
     for line in text.splitlines():
         try:
-            found.append(parsed(line))
+            value = parsed(line)
         except ValueError:  # the process was killed while it wrote this one
             break
+        if isinstance(value, dict):
+            found.append(value)
     return found
 
 

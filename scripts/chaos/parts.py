@@ -104,7 +104,7 @@ def _program(directory: Path) -> Path:
 
 def _tiny_model(directory: Path) -> None:
     """A copy of one that is made once, since making it takes longer than all the rest."""
-    once = directory.parents[1] / "tiny"
+    once = directory.parents[2] / "tiny"
     if not once.exists():
         sys.path.insert(0, str(_HERE.parents[1]))
         from tests.tiny_model import save_tiny_model

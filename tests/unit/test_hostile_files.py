@@ -20,6 +20,7 @@ from ai_energy_benchmarks.results.reading import load_document, result_files
 from ai_energy_benchmarks.results.reanalysis.recompute import reanalyse
 from ai_energy_benchmarks.results.run_directory import left_journals
 from ai_energy_benchmarks.results.submission import verify
+from ai_energy_benchmarks.runner.recovering import recover
 from ai_energy_benchmarks.study.judging import completed_document
 from ai_energy_benchmarks.study.manifest import read_manifest
 from ai_energy_benchmarks.study.runners.handshake import MARK, read_answer
@@ -212,3 +213,21 @@ def test_journals_are_looked_for_while_the_last_run_removes_its_directory(
 def test_an_answer_of_another_environment_that_cannot_be_read_is_none(text: str) -> None:
     """The engine's own program may print anything."""
     assert read_answer(f"noise\n{MARK}{text}\n") is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"run": {}}',
+        '{"run": null}',
+        json.dumps({"run": {"run_id": "x", "started_utc": "x", "clock_offset_s": "x", "environment": {}}}),
+    ],
+)
+def test_a_journal_that_another_program_wrote_is_refused(tmp_path: Path, line: str) -> None:
+    """Whatever its lines lack."""
+    journal = tmp_path / "runs" / "x" / "journal"
+    journal.mkdir(parents=True)
+    written(journal / "run.jsonl", f"null\n{line}\n")
+    written(journal / "config.yaml", "backend: {type: pytorch, model: m}\n")
+    with pytest.raises(ConfigError, match="is no journal that this package wrote"):
+        list(recover(tmp_path))

@@ -117,7 +117,7 @@ def load(settings: BackendSettings, options: PyTorchOptions) -> Loaded:
         with quiet() if files.gguf_file else _quiet_progress():
             model, tokenizer, fit = _from_pretrained(options, files, devices, method)
             assistant = load_assistant(model, options, settings.progress)
-    except (OSError, ValueError, ImportError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError) as error:
         raise BackendError(
             f"model {settings.model!r} does not load: {type(error).__name__}: {_briefly(error)}",
             remedy="check backend.model, backend.options and that the model fits the memory",
