@@ -22,6 +22,8 @@ def end_with_the_starter() -> None:
     """Interrupt this process once its standard input has ended."""
     # Whoever starts a batch in the background of a shell has Ctrl-C ignored, and so would we.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGUSR2"):  # Slurm sends it to all processes of a job shortly before the end of its time
+        signal.signal(signal.SIGUSR2, signal.default_int_handler)
 
     def wait_for_the_end() -> None:
         while os.read(_STANDARD_INPUT, 64):

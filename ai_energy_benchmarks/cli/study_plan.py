@@ -59,6 +59,10 @@ def show(study: Study, *, everything: bool = False) -> None:
         say(f"{number:6}  {cell.label or cell.id}")
     if len(cells) > _MOST_SHOWN and not everything:
         say(f"        and {len(cells) - _MOST_SHOWN} more; --all lists them")
+    execution = study.config.execution
+    if execution.executor != "local":
+        together = "each cycle" if execution.placement == "cycle" else "each cell"
+        say(f"Runs on: {execution.executor}, {together} on one node, one cell on a node at a time")
     takes = estimate(study, expansion)
     say(f"Time: {duration(takes.fixed_s)} of idle power and gaps, and what loading, warming up and generating at most "
         f"{takes.output_tokens:,} output tokens takes")  # fmt: skip

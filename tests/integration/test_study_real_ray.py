@@ -116,6 +116,20 @@ def test_ctrl_c_once_finishes_the_cell_that_runs(place: Place) -> None:
     assert place.run("study", "resume", place.study).code == 0
 
 
+def test_ctrl_c_twice_stops_the_cells_that_run(place: Place) -> None:
+    """They write what they have measured; nothing of them is left."""
+    file = place.write({"protocol.trials": [40]}, {"request_s": 0.3}, design={"cycles": 2}, execution=RAY)
+    with place.started("run", file) as study:
+        pid = wait_for_cell(place)
+        study.send_signal(signal.SIGINT)
+        time.sleep(1)
+        study.send_signal(signal.SIGINT)
+        out, _ = study.communicate(timeout=120)
+    assert study.returncode == 130, out
+    assert {each.state for each in read_manifest(place.study).attempts} == {"interrupted"}
+    assert pid not in processes() or processes()[pid].ended
+
+
 def test_a_node_that_dies_loses_its_cells_to_another(tmp_path: Path) -> None:
     """The cycle that ran there goes on elsewhere."""
     with real_ray.real_ray(tmp_path / "ray") as cluster:

@@ -116,6 +116,17 @@ def test_a_node_that_goes_down_loses_its_cell_which_runs_again(place: Place) -> 
     assert (first.state, second.state, Path(second.directory).name) == ("lost", "completed", "1.2")
 
 
+def test_a_cell_writes_what_it_has_before_the_time_of_its_job_is_up(place: Place) -> None:
+    """Slurm announces the end a minute before; the cell is timed out, and its complete trials are kept."""
+    execution = {"executor": "slurm", "retries": 0, "slurm": {"time_limit_s": 120, "poll_s": 1}}
+    file = place.write({"protocol.trials": [400]}, {"request_s": 0.4}, design={"cycles": 1}, execution=execution)
+    assert place.run("run", file).code == 1
+    (attempt,) = read_manifest(place.study).attempts
+    assert (attempt.state, "time_limit_s" in attempt.reason) == ("timed out", True)
+    (trials,) = place.kept_trials().values()
+    assert trials > 2
+
+
 def test_no_file_of_the_study_has_a_secret(place: Place) -> None:
     """Jobs inherit it from the process that submits them."""
     place.environment["MY_TOKEN"] = "verysecretvalue"

@@ -14,7 +14,7 @@ from attrs import evolve
 from ai_energy_benchmarks.domain.environment import Board, Environment
 from ai_energy_benchmarks.domain.readiness import Readiness
 from ai_energy_benchmarks.environment.software import package_version
-from ai_energy_benchmarks.study.answers.hardware import findings, hardware_of
+from ai_energy_benchmarks.study.answers.hardware import findings, hardware_of, nodes
 from ai_energy_benchmarks.study.executors import node
 from ai_energy_benchmarks.study.executors.base import CellRun
 from ai_energy_benchmarks.study.executors.choosing import carried
@@ -26,6 +26,7 @@ from ai_energy_benchmarks.study.executors.slurm import SlurmExecutor
 from ai_energy_benchmarks.study.executors.slurm_job import FINISH_SUFFIX, run_lane
 from ai_energy_benchmarks.study.executors.token import token_of
 from ai_energy_benchmarks.study.locks import DIRECTORY_VARIABLE, locked
+from ai_energy_benchmarks.study.manifest import Attempt, CellState
 
 # Writes what a run writes, as far as a node looks at it, into the directory that its config names.
 CELL = """
@@ -204,6 +205,21 @@ def test_unlike_hardware_is_a_finding() -> None:
     assert "do not have the same cycles" in holes
     (within,) = findings([("a", {1: one, 2: two}), ("b", {1: two, 2: two})])
     assert within.startswith("Unlike hardware within cycles (1)")
+
+
+def test_the_answers_say_on_which_nodes_cells_ran() -> None:
+    """And whether a cycle was on several, and what ran out of its order; nothing on one machine."""
+
+    def attempt(cell: str, cycle: int, host: str, number: int = 1, state: CellState = "completed") -> Attempt:
+        return Attempt(cell, cycle, 0, number, "", "", state, host=host)
+
+    assert list(nodes([attempt("a", 1, "")])) == []
+    apart = [attempt("a", 1, "n1"), attempt("b", 1, "n1"), attempt("a", 2, "n2")]
+    assert list(nodes(apart)) == ["cells ran on 2 nodes (n1, n2), each cycle on one of them"]
+    mixed = [*apart, attempt("b", 2, "n2", state="lost"), attempt("b", 2, "n1", 2)]
+    several, lost = nodes(mixed)
+    assert "cycles 2 on several" in several
+    assert lost.startswith("1 attempts were lost")
 
 
 def test_doctor_says_what_an_executor_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ai_energy_benchmarks.study.clusters import SlurmConfig
 from ai_energy_benchmarks.study.executors.base import CellEnd
 from ai_energy_benchmarks.study.executors.orders import CellOrder, Site
 from ai_energy_benchmarks.study.executors.slurm import SlurmExecutor
+from ai_energy_benchmarks.study.executors.slurm_job import NOTICE
 from ai_energy_benchmarks.study.executors.slurm_queue import SlurmQueue, parameters
 from ai_energy_benchmarks.study.file import load_study
 from ai_energy_benchmarks.study.manifest import CloseReason, read_manifest
@@ -54,7 +55,7 @@ def test_one_array_with_a_job_for_each_cycle(tmp_path: Path) -> None:
     assert run(study, queue) == "completed"
     ((lanes, environment, limit_s),) = queue.submitted
     assert [len(lane) for lane in lanes] == [2, 2, 2]
-    assert environment == {"AEB_NO_USER_DEFAULTS": "1", "AEB_CELL_STUDY": str(study.directory.resolve())}
+    assert environment["AEB_NO_USER_DEFAULTS"] == "1"
     assert limit_s == 2 * (100 + 5 + 180)
     attempts = read_manifest(study.directory).attempts
     assert [(each.cycle, each.job, each.state, each.host) for each in attempts] == [
@@ -109,6 +110,14 @@ def test_a_job_that_leaves_no_word(tmp_path: Path, state: str, begins: bool, fir
     attempts = read_manifest(study.directory).attempts
     assert [each.state for each in attempts] == [first, rest]
     assert attempts[1].reason.startswith("not begun")
+
+
+@pytest.mark.parametrize(("state", "wanted"), [("COMPLETED", "timed out"), ("PREEMPTED", "lost")])
+def test_a_job_whose_end_was_announced(tmp_path: Path, state: str, wanted: str) -> None:
+    """Its time was up, unless the queue says that it was preempted."""
+    study = opened(tmp_path, 1, 1, retries=0)
+    run(study, FakeQueue(lambda order: evolve(ends(order, 130), how="interrupted", reason=NOTICE), lambda job: state))
+    assert read_manifest(study.directory).attempts[0].state == wanted
 
 
 def test_a_queue_that_does_not_answer_loses_no_job(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from ai_energy_benchmarks.analysis.main_effects import AxisValue, Effect, main_e
 from ai_energy_benchmarks.analysis.pareto import Point, pareto_front
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure
-from ai_energy_benchmarks.study.answers.hardware import findings
+from ai_energy_benchmarks.study.answers.hardware import findings, nodes
 from ai_energy_benchmarks.study.answers.measured import MeasuredCell, measured_cells
+from ai_energy_benchmarks.study.manifest import read_manifest
 
 # So many of the best cells are held against one another; pairs of more than that fill no one's screen usefully.
 _MOST_COMPARED, _MOST_PAIRED = 200, 12
@@ -114,7 +115,7 @@ def answer(
         front=tuple(point.name for point in pareto_front(points, higher_is_better=front_of.higher_is_better)),
         meeting=meeting,
         meeting_candidates=_among(fitted, meeting or (), lowest=lowest),
-        notes=tuple(_notes(ranked)),
+        notes=(*_notes(ranked), *nodes(read_manifest(study).attempts)),
         findings=tuple(findings([(cell.name, cell.hardware) for cell in ranked])),
     )
 

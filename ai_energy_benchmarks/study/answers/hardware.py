@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ai_energy_benchmarks.results.quotable import Document, block
+from ai_energy_benchmarks.study.manifest import Attempt
 
 _MOST_NAMED = 4
 
@@ -21,6 +22,27 @@ def hardware_of(document: Document) -> str:
     cpu, threads = environment.get("cpu_model"), environment.get("cpu_threads")
     processor = f"{cpu or 'unknown processor'}{f' with {threads} threads' if threads else ''}"
     return " and ".join([*(f"{count} × {kind}" for kind, count in sorted(gpus.items())), processor])
+
+
+def nodes(attempts: Sequence[Attempt]) -> Iterator[str]:
+    """On how many nodes a study ran, and what of its order was kept there; nothing where it ran on one machine."""
+    hosts = sorted({attempt.host for attempt in attempts if attempt.host})
+    if not hosts:
+        return
+    latest = {(attempt.cell, attempt.cycle): attempt for attempt in attempts}
+    of_cycle: dict[int, set[str]] = {}
+    for attempt in latest.values():
+        if attempt.state == "completed":
+            of_cycle.setdefault(attempt.cycle, set()).add(attempt.host)
+    several = [str(cycle) for cycle, of in sorted(of_cycle.items()) if len(of) > 1]
+    order = "each cycle on one of them"
+    if several:
+        order = f"cycles {', '.join(several[:10])} on several, so that not every cell followed the one of the design"
+    named = ", ".join(hosts[:_MOST_NAMED]) + (f" and {len(hosts) - _MOST_NAMED} more" if hosts[_MOST_NAMED:] else "")
+    yield f"cells ran on {len(hosts)} node{'s' if len(hosts) > 1 else ''} ({named}), {order}"
+    lost = sum(attempt.state == "lost" for attempt in attempts)
+    if lost:
+        yield f"{lost} attempts were lost with their node; these cells ran later, out of the order of the design"
 
 
 def findings(cells: Sequence[tuple[str, Mapping[int, str]]]) -> Iterator[str]:

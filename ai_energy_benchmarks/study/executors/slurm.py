@@ -20,6 +20,7 @@ from ai_energy_benchmarks.study.clusters import SlurmConfig
 from ai_energy_benchmarks.study.executors.base import STOPPED, CellEnd, CellJob, CellRun, Stop
 from ai_energy_benchmarks.study.executors.orders import Lanes, Site, not_begun, order_of, read_end
 from ai_energy_benchmarks.study.executors.readiness import slurm_readiness
+from ai_energy_benchmarks.study.executors.slurm_job import NOTICE
 from ai_energy_benchmarks.study.executors.slurm_queue import FOLDER, Queue, SlurmQueue
 from ai_energy_benchmarks.study.executors.token import token_of
 from ai_energy_benchmarks.study.file import Study
@@ -31,6 +32,7 @@ LOOK_S = 0.5
 _LATE_CAP_S = 65.0
 _GRACE_S = 90.0
 _CANCELLED, _TIME = ("CANCELLED", "REVOKED"), ("TIMEOUT", "DEADLINE")
+_BY_ITSELF = ("COMPLETED", "FAILED")
 _INTERRUPTED = (130, 143, 129, -15, -9, -2)
 # Beyond the limits of its cells: starting the interpreter, taking the facts of the node, writing.
 _MARGIN_S = 180.0
@@ -145,7 +147,7 @@ class SlurmExecutor:
         """Cells whose end stands in their directory; one that a signal ended waits for the state of its job."""
         for job, lane in list(self._lanes.items()):
             while lane and (end := read_end(lane[0])) is not None:
-                if end.how in ("exited", "interrupted") and end.exit_code in _INTERRUPTED:
+                if end.reason == NOTICE or (end.how in ("exited", "interrupted") and end.exit_code in _INTERRUPTED):
                     state = states.get(job)
                     if state is None or not _ended(state):
                         break
@@ -193,9 +195,9 @@ def _ended(state: str) -> bool:
 
 def _with_state(end: CellEnd, state: str, job: str) -> CellEnd:
     """A process that a signal ended: only the queue knows whose."""
-    if state in _TIME:
+    if state in _TIME or (end.reason == NOTICE and state in _BY_ITSELF):
         return evolve(end, how="timed out", reason=f"the time limit of job {job} (execution.slurm.time_limit_s)")
-    if state in _CANCELLED or state in ("COMPLETED", "FAILED"):
+    if state in _CANCELLED or state in _BY_ITSELF:
         return end
     return evolve(end, how="lost", reason=f"job {job} ended as {state}")
 

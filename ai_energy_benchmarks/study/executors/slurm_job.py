@@ -7,12 +7,16 @@ import signal
 from pathlib import Path
 from types import FrameType
 
+from attrs import evolve
+
 from ai_energy_benchmarks.study.executors.node import run_order
 from ai_energy_benchmarks.study.executors.orders import read_order, write_end
 from ai_energy_benchmarks.study.executors.returning import put_files
 
 logger = logging.getLogger("submitit")  # which writes to the log of the job
 
+# The reason of a cell that was interrupted because Slurm sent the signal that comes before the end of a job.
+NOTICE = "Slurm announced the end of the job"
 # A file with this suffix next to that of a lane: no further cell of it begins.
 FINISH_SUFFIX = ".finish"
 
@@ -23,7 +27,13 @@ def run_lane(file: str) -> int:
     ``submitit`` would requeue a job at a preemption, and raise where its time is nearly up: both are undone here,
     since a cell begins again in a directory of its own only, and what it has measured is written first.
     """
-    signal.signal(signal.SIGUSR2, _interrupt)
+    notices: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        notices.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGUSR2, interrupt)
     lane = Path(file)
     ran = 0
     for line in lane.read_text(encoding="utf-8").splitlines():
@@ -31,6 +41,8 @@ def run_lane(file: str) -> int:
             break
         order = read_order(line)
         end, files = run_order(order)
+        if notices:
+            end = evolve(end, how="interrupted", reason=NOTICE)
         put_files(Path(order.directory), files)  # none where the directory can be written, as it should be
         write_end(order.end_file, end)
         ran += 1
@@ -38,8 +50,3 @@ def run_lane(file: str) -> int:
         if end.how == "interrupted":
             break
     return ran
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """The time of the job is nearly up."""
-    raise KeyboardInterrupt
