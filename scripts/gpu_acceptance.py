@@ -5,7 +5,8 @@
 A Llama of random weights generates text of a fixed length; nothing is downloaded. Reported are, for each field of the
 first visible board, its tick, jitter, delay and the cost of a call; the loop's slowdown by the collector, on and off in
 turn; the scatter of 10 s windows; short windows against long ones; and, where Zeus or CodeCarbon is installed, their
-figures against ours, in turn. ``--trace`` keeps every reading of a stretch of work. Without CUDA the model runs on the
+figures against ours, of the same windows: a machine that is slow now and then must not look like a disagreement.
+``--trace`` keeps every reading of a stretch of work. Without CUDA the model runs on the
 processor, which tries the script and says nothing about the board.
 """
 
@@ -18,9 +19,10 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import asdict, evolve, frozen
 from gpu_fields import Burst, Watch, describe
@@ -50,6 +52,7 @@ class Plan:
     short_s: float
 
 
+Number = TypeVar("Number", int, float)
 FULL = Plan(20, 2.0, 20, 10, 10.0, 30, 1.0)
 QUICK = Plan(3, 1.0, 5, 3, 3.0, 5, 0.5)
 
@@ -132,14 +135,19 @@ def slowdown(work: Work, plan: Plan) -> dict[str, Any]:
 
 def guarded(collector: NvmlCollector, work: Work, seconds: float) -> dict[str, float]:
     """A window between rests: energy of one repetition of the work, and the bounds of it."""
+    count, bounds_j = between_rests(collector, lambda: for_seconds(work, seconds))
+    low_j, best_j, high_j = bounds_j / count
+    return {"energy_j": best_j, "energy_low_j": low_j, "energy_high_j": high_j}
+
+
+def between_rests(collector: NvmlCollector, work: Callable[[], Number]) -> tuple[Number, Bounds]:
+    """What the work returns, and the energy of all GPUs meanwhile."""
     rested_s = _rested(collector, None, collector.mark())
     start = evolve(collector.mark(), quiet_s=rested_s)
-    count = for_seconds(work, seconds)
+    result = work()
     stop = collector.mark()
     stop = evolve(stop, quiet_s=_rested(collector, start, stop))
-    readings = collector.read(start, stop).readings
-    low_j, best_j, high_j = Bounds.total(reading.bounds_j for reading in readings) / count
-    return {"energy_j": best_j, "energy_low_j": low_j, "energy_high_j": high_j}
+    return result, Bounds.total(reading.bounds_j for reading in collector.read(start, stop).readings)
 
 
 def _rested(collector: NvmlCollector, start: Mark | None, begin: Mark) -> float:
@@ -166,14 +174,15 @@ def windows(collector: NvmlCollector, work: Work, plan: Plan) -> dict[str, Any]:
 
 
 def agreement(collector: NvmlCollector, work: Work, plan: Plan) -> dict[str, Any]:
-    """Ratios of the peers' figures to ours, windows in turn; all visible boards together."""
+    """Ratios of the peers' figures to ours of the same windows; all visible boards together."""
     found: dict[str, Any] = {}
     for name, rival in rivals().items():
         rival(work, 0.1)  # its first window starts it
         ours, theirs = [], []
         for _ in range(max(3, plan.long_windows)):
-            ours.append(guarded(collector, work, plan.long_s)["energy_j"])
-            theirs.append(rival(work, plan.long_s))
+            theirs_j, ours_j = between_rests(collector, partial(rival, work, plan.long_s))
+            ours.append(ours_j.best)
+            theirs.append(theirs_j)
         usable = all(each > 0 for each in theirs)
         found[name] = asdict(ratio_row(f"{name} over ours", theirs, ours)) if usable else {"figures_j": theirs}
     return found or {"absent": "neither Zeus nor CodeCarbon is installed here"}

@@ -21,7 +21,7 @@ def for_seconds(work: Work, seconds: float) -> int:
 
 
 def rivals() -> dict[str, Callable[[Work, float], float]]:
-    """Peers that are installed here, each as a window: joules of one repetition of the work."""
+    """Peers that are installed here, each as a window: joules of work that is repeated for so many seconds."""
     found: dict[str, Callable[[Work, float], float]] = {}
     if importlib.util.find_spec("zeus"):
         from zeus.monitor import ZeusMonitor
@@ -30,9 +30,9 @@ def rivals() -> dict[str, Callable[[Work, float], float]]:
 
         def zeus(work: Work, seconds: float) -> float:
             monitor.begin_window("window", sync_execution=False)
-            count = for_seconds(work, seconds)
+            for_seconds(work, seconds)
             seen = monitor.end_window("window", sync_execution=False)
-            return float(sum(seen.gpu_energy.values())) / count
+            return float(sum(seen.gpu_energy.values()))
 
         found["zeus"] = zeus
     if importlib.util.find_spec("codecarbon"):
@@ -43,8 +43,8 @@ def rivals() -> dict[str, Callable[[Work, float], float]]:
 
         def codecarbon(work: Work, seconds: float) -> float:
             tracker.start_task("window")
-            count = for_seconds(work, seconds)
-            return float(tracker.stop_task("window").gpu_energy) * J_PER_KWH / count
+            for_seconds(work, seconds)
+            return float(tracker.stop_task("window").gpu_energy) * J_PER_KWH
 
         found["codecarbon"] = codecarbon
     return found
