@@ -63,9 +63,8 @@ def run(options, image, inner):
                 part.partition("=")[::2] for part in mount.split(",")
             )["source"]
             assert os.path.exists(source), source
-    directory = given.get("--workdir") or given["--pwd"]
     program = PYTHON if inner[0] == "python3" else inner[0]
-    child = subprocess.Popen([program, *inner[1:]], cwd=directory, env=environment, start_new_session=True)
+    child = subprocess.Popen([program, *inner[1:]], cwd="/", env=environment, start_new_session=True)
     if "--name" in given:
         with open(os.path.join(IMAGES, given["--name"]), "w") as file:
             file.write(str(child.pid))
@@ -90,13 +89,13 @@ elif words[0] in ("kill", "inspect"):
 elif words[0] == "run":
     options, rest = value_of(
         words[1:],
-        ("--name", "--label", "--workdir", "--user", "--userns", "--security-opt", "--network", "--pid", "--ipc",
+        ("--name", "--label", "--user", "--userns", "--security-opt", "--network", "--pid", "--ipc",
          "--gpus", "--device", "--env", "--mount", "--volume", "--entrypoint"),
         ("--rm", "--interactive", "--init"),
     )
     run(options, rest[0], rest[1:])
 elif words[0] == "exec":
-    options, rest = value_of(words[1:], ("--pwd", "--bind"), ("--pid", "--ipc", "--nv"))
+    options, rest = value_of(words[1:], ("--bind",), ("--pid", "--ipc", "--nv"))
     run(options, rest[0], rest[1:])
 else:
     sys.exit(f"unknown command {{words}}")

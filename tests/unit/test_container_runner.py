@@ -70,7 +70,7 @@ def test_docker_gets_paths_users_gpus_and_names_of_variables(tmp_path: Path, mon
     inside = words[words.index("--entrypoint") :]
     assert inside[:3] == ["--entrypoint", "python3", IMAGE_ID]
     assert words[-1] == str(tmp_path / "cell.yaml")
-    assert values_of(words, "--workdir") == [os.getcwd()]
+    assert values_of(words, "--output-dir") == [str(tmp_path)]
     assert launch.shared_command == ()
     assert launch.detached is not None
     assert launch.detached.end == ("/bin/docker", "kill", words[5])
@@ -107,8 +107,12 @@ def test_apptainer_has_the_environment_of_its_caller(tmp_path: Path) -> None:
     assert launch.environment["PYTHONNOUSERSITE"] == "1"
 
 
-def test_a_path_that_means_something_else_inside_is_refused(tmp_path: Path) -> None:
-    """A home directory, and a colon, which separates paths in the arguments."""
+def test_a_path_that_means_something_else_inside_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home directory, a relative path, and a colon, which separates paths in the arguments."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prompts.csv").touch()
+    with pytest.raises(ConfigError, match=r"scenario\.dataset_name: prompts.csv is another path in a container"):
+        list(mounts_of("scenario: {dataset_name: prompts.csv}\n"))
     with pytest.raises(ConfigError, match=r"backend\.model: ~/m is another path in a container"):
         list(mounts_of("backend: {model: ~/m}\n"))
     (tmp_path / "a:b").mkdir()

@@ -55,7 +55,7 @@ def detached(engine: ContainerEngine, name: str) -> Detached | None:
 def _docker_like(engine: ContainerEngine, run: ContainerRun) -> Iterator[str]:
     podman = engine.name == "podman"
     yield from (engine.program, "run", "--rm", "--interactive", "--name", run.name)
-    yield from ("--label", "ai_energy_benchmarks=cell", "--workdir", os.getcwd())
+    yield from ("--label", "ai_energy_benchmarks=cell")
     yield from _user(engine)
     if podman:
         yield from ("--security-opt", "label=disable")  # SELinux would keep the container from what is mounted
@@ -90,7 +90,7 @@ def _user(engine: ContainerEngine) -> Iterator[str]:
 
 def _apptainer(engine: ContainerEngine, run: ContainerRun) -> Iterator[str]:
     """Apptainer runs as the user who calls it, with that environment, home and network."""
-    yield from (engine.program, "exec", "--pwd", os.getcwd())
+    yield from (engine.program, "exec")
     for space in ("pid", "ipc"):
         if space not in run.share:
             yield f"--{space}"

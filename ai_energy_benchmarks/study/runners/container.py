@@ -103,7 +103,9 @@ class ContainerRunner:
         text = work.config.read_text(encoding="utf-8")
         mounts = [same(work.directory, writable=True), *mounts_of(text)]
         changes = {**work.variables, **cell_environment(work.gpus), **self._variables()}
-        run = self._run(self._inner(*ATTENDED, os.path.abspath(work.config)), mounts, changes, text)
+        # The config may have a relative path for its results, and the container another current directory.
+        inner = self._inner(*ATTENDED, "--output-dir", os.path.abspath(work.directory), os.path.abspath(work.config))
+        run = self._run(inner, mounts, changes, text)
         return CellCommand(
             command_line(self._in_use, run), changes, unset=UNSET, detached=detached(self._in_use, run.name)
         )

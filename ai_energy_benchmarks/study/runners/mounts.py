@@ -12,6 +12,7 @@ from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.machine.processes import PROC
 from ai_energy_benchmarks.text import yaml_text
 
+_NAMES = ("scenario.dataset_name", "backend.model")  # of a file next to the study, or of something else
 # Of the kernel: the container has its own.
 _KERNEL = (str(PROC), "/sys", "/dev")
 
@@ -59,16 +60,16 @@ def mounts_of(config: str) -> Iterator[Mount]:
         config: its text.
 
     Raises:
-        ConfigError: one begins with ``~``, which is another directory in a container.
+        ConfigError: one is relative, or begins with ``~``: it is another path in a container.
     """
     value = yaml_text.parse(config, "the config of a cell").value
     for key, text in _texts(value):
-        if text.startswith("~"):
+        path = Path(text)
+        relative = not path.is_absolute() and (os.sep in text or key in _NAMES) and _exists(path)
+        if text.startswith("~") or relative:
             raise ConfigError(f"{key}: {text} is another path in a container", remedy="write the whole path")
-        if os.path.isabs(text) or os.sep in text or key in ("scenario.dataset_name", "backend.model"):
-            path = Path(text)
-            if not os.path.abspath(path).startswith(_KERNEL) and path.parent != path and _exists(path):
-                yield same(path)
+        if path.is_absolute() and not text.startswith(_KERNEL) and path.parent != path and _exists(path):
+            yield same(path)
 
 
 def _exists(path: Path) -> bool:
