@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from ai_energy_benchmarks.analysis.energy_checks import energy_findings
 from ai_energy_benchmarks.analysis.footprint import footprint
 from ai_energy_benchmarks.analysis.steady_checks import steady_findings
+from ai_energy_benchmarks.analysis.steady_slices import slice_energies, work_slices
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.domain.completions import Outcome
 from ai_energy_benchmarks.domain.power import Measurement
 from ai_energy_benchmarks.domain.result import Carbon, Tariff, Trial
-from ai_energy_benchmarks.domain.steady import SteadyWindow
-from tests.factories import completion, failure, measurement, reading, result, trial
+from ai_energy_benchmarks.domain.steady import SliceEnergies, Slices, SteadyWindow
+from tests.factories import GPU, completion, failure, measurement, reading, result, trial
 
 
 def window_of(start_s: float, stop_s: float, energy_j: float) -> Measurement:
@@ -58,6 +60,54 @@ def test_an_even_window_passes_with_its_length() -> None:
     expected = [("PASS", "at least 64 s and 10 requests for each in flight, even")]
     assert found(steady_pass(), evolve(steady_pass(70), number=2)) == expected
     assert found(evolve(steady_pass(70), number=1), evolve(steady_pass(), number=2)) == expected
+
+
+def test_the_energy_of_the_window_is_judged_by_its_bounds_too() -> None:
+    """That of the pass may be resolved where that of the window is not: ±25 % of 6,000 J are no figure."""
+    whole = steady_pass()
+    assert whole.steady is not None
+    wide = reading(energy_j=6000.0, half_width_j=1500.0)
+    loose = evolve(whole, steady=evolve(whole.steady, measurement=measurement(wide, start_s=0.05, duration_s=64.0)))
+    messages = {}
+    for name, one in (("exact", whole), ("loose", loose)):
+        findings = energy_findings(summarise([one], []), [one], [], False)
+        messages[name] = [(each.level, each.message) for each in findings if each.check == "window resolved"]
+    of_pass = ("PASS", "GPU energy of a pass lies in [6000, 6000] J, ±0.0%")
+    assert messages["exact"] == [of_pass, ("PASS", "GPU energy of the steady state lies in [6000, 6000] J, ±0.0%")]
+    message = "GPU energy of the steady state lies in [4500, 7500] J, ±25.0%; a longer pass narrows them"
+    assert messages["loose"] == [of_pass, ("FAIL", message)]
+
+
+def test_answers_that_show_no_events_have_no_context_to_compare() -> None:
+    """They come in one piece, so the tokens of the window are not known either, which is said."""
+    pieces = [evolve(each, token_times_s=each.token_times_s[-1:]) for each in steady_pass().completions]
+    whole = steady_pass()
+    assert whole.steady is not None
+    silent = evolve(trial(1, outcomes=pieces, duration_s=65.0), start_s=0.0, stop_s=65.0, steady=whole.steady)
+    silent = evolve(silent, measurement=whole.measurement)
+    found_lines = found(silent)
+    assert found_lines
+    assert not any("tokens of context" in message for _, message in found_lines)
+
+
+def test_slices_are_given_where_each_has_tokens_and_energy() -> None:
+    """Two halves of the window of 64 s: 640 tokens each, with what was read for them and computed before them."""
+    whole = steady_pass()
+    assert whole.steady is not None
+    devices = (SliceEnergies(GPU.id, "nvml", (3000.0, 3100.0)),)
+    window = evolve(whole.steady, slices=Slices((0.05, 32.05, 64.05), devices))
+    first, second = work_slices(whole, window) or ()
+    assert (first.duration_s, first.output_tokens, second.output_tokens) == (pytest.approx(32.0), 640, 640)
+    # Ten prompt tokens and 9.5 before the mean token of twenty; a prompt of ten for twenty tokens.
+    assert first.mix.context_tokens == pytest.approx(19.5, abs=0.6)
+    assert first.mix.prompt_tokens == pytest.approx(0.5)
+    assert slice_energies(window, ("gpu",)) == [3000.0, 3100.0]
+    assert slice_energies(window, ("cpu",)) == [0.0, 0.0]
+    assert slice_energies(evolve(window, slices=Slices((0.05, 32.05, 64.05), ())), ("gpu",)) is None
+    assert slice_energies(evolve(window, measurement=None), ("gpu",)) is None
+    assert (work_slices(whole, whole.steady), slice_energies(whole.steady, ("gpu",))) == (None, None)
+    late = evolve(whole.steady, slices=Slices((0.05, 32.05, 64.05, 90.0), devices))
+    assert work_slices(whole, late) is None
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.verdict import Planned
+from ai_energy_benchmarks.domain.environment import Disturbance
 from ai_energy_benchmarks.domain.power import Device
 from ai_energy_benchmarks.domain.result import Ending, Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
@@ -188,6 +189,17 @@ def test_modelled_energy_cannot_be_ranked():
     assert finding.level == "WARN"
     assert "CPU" in finding.message
     assert "cannot be ranked" in finding.message
+
+
+@pytest.mark.parametrize(("modelled", "level"), [(CPU, "FAIL"), (GPU, "WARN")])
+def test_much_other_work_fails_where_the_energy_of_the_cpu_is_modelled(modelled: Device, level: str):
+    """A third of the processor time: the model bills the waiting; a model of another component does not know of it."""
+    readings = [reading(each, provenance="modelled" if each == modelled else "measured") for each in (GPU, CPU)]
+    trials = [
+        evolve(each, machine=Disturbance(0.0, None, 10.0, 20.0)) for each in (trial(1, *readings), trial(2, *readings))
+    ]
+    judged = verdict(trials, environment=evolve(ENVIRONMENT, cpu_threads=8))
+    assert found(judged, "other work").level == level
 
 
 def test_a_shortened_protocol_names_what_was_shortened():

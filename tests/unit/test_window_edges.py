@@ -11,7 +11,7 @@ from attrs import evolve
 
 from ai_energy_benchmarks.domain.power import Device, EdgeState, Series, WindowEdges
 from ai_energy_benchmarks.domain.recipes import cut, follow
-from ai_energy_benchmarks.domain.rests import knots
+from ai_energy_benchmarks.domain.rests import is_calm, knots
 from ai_energy_benchmarks.domain.verdict import Finding
 from tests.factories import reading, trial, verdict
 from tests.unit.simulated_rests import Gpu, Measured, even, jumping, measure
@@ -161,6 +161,26 @@ def test_an_older_recipe_gives_its_older_figure() -> None:
     older = follow(evolve(found.reading.recipe, flat_within=None), found.series)
     assert (older.estimator, older.edges) == ("guarded", None)
     assert (older.bounds_j.low, older.bounds_j.high) == found.tick_bounds_j
+
+
+def test_a_window_with_one_rest_alone_is_bounded_by_its_ticks() -> None:
+    """Where it did not rest on one side, no rest is looked at on the other."""
+    found = measure(random.Random(2), CALM, 0.02, 3.0)
+    assert found.reading.recipe is not None
+    for missing in ("rest_before_s", "rest_after_s"):
+        one = follow(evolve(found.reading.recipe, **{missing: 0.0}), found.series)
+        assert (one.estimator, one.edges) == ("continuous", None)
+        assert (one.bounds_j.low, one.bounds_j.high) == found.tick_bounds_j
+
+
+def test_a_rest_of_two_ticks_has_not_shown_yet_that_it_is_one() -> None:
+    """However even they are; nor has one of which nothing was read."""
+    found = measure(random.Random(2), CALM, 0.02, 3.0)
+    assert found.reading.recipe is not None
+    end_s = found.series.after_s[-1]
+    assert is_calm(found.series, end_s - 0.3, end_s, 300.0, 0.05)
+    for length_s in (0.05, 0.03, 0.001):
+        assert not is_calm(found.series, end_s - length_s, end_s, 300.0, 0.05)
 
 
 def test_a_delay_is_named_only_where_it_can_be_one() -> None:
