@@ -69,6 +69,15 @@ def test_a_gpu_that_was_lost_in_one_trial_leaves_no_total():
     assert (summary.total, summary.total_absent) == (None, "GPU energy is missing: nvml: fell off the bus")
 
 
+def test_a_processor_that_was_lost_in_one_trial_is_left_out_of_the_total():
+    """That of the GPU remains, which is the headline; that the CPU is missing fails in the verdict."""
+    lost = trial(2, reading(GPU), absent={"cpu": "rapl: gone"})
+    summary = summarise([trial(1, reading(GPU), reading(CPU, 10)), lost], [])
+    assert summary.total is not None
+    assert (summary.total_components, summary.total.energy_j) == (("gpu",), 100.0)
+    assert summary.absent["cpu"] == "rapl: gone"
+
+
 def test_nothing_measured_is_no_total_with_its_reason():
     """No component, no total."""
     summary = summarise([], [])

@@ -142,6 +142,15 @@ def test_the_apparent_delay_is_near_the_delay() -> None:
     assert fmean(each.fall_s or 0.0 for each in edges if each) == pytest.approx(0.1, abs=0.01)
 
 
+@pytest.mark.parametrize(("length_s", "known"), [(0.2, False), (0.3, True)])
+def test_a_window_of_two_ticks_shows_no_delay(length_s: float, known: bool) -> None:
+    """Their power is not known well enough to say when it began."""
+    for seed in range(3):
+        edges = measure(random.Random(seed), CALM, 0.1, length_s).reading.edges
+        assert edges is not None
+        assert (edges.rise_s is not None, edges.fall_s is not None) == (known, known)
+
+
 def test_a_later_window_without_rest_allows_for_the_delay() -> None:
     """What the edges of one window showed holds for the next, and for a part of the window."""
     found = measure(random.Random(1), Gpu("delay 200 ms", delay_s=(0.2, 0.2)), 0.02, 3.0)
