@@ -157,11 +157,13 @@ def rehearse_ppe(rehearsal: Rehearsal) -> Path:
     """The path of a push to ppe: development build, trial index, installation from there."""
     table, copy = rehearsal.table, rehearsal.copy
     number = ("of-this-commit", "--run-number", str(RUN_NUMBER))
-    table.row("ppe: the version is one of development", lambda: rehearsal.script("versions", *number, "--write"))
+    table.row(
+        "ppe: the version is one of development", lambda: rehearsal.script("versions", *number, "--write"), needed=True
+    )
     version = (copy / "VERSION.txt").read_text(encoding="utf-8").strip()
     wheel = copy / "dist" / f"ai_energy_benchmarks-{version}-py3-none-any.whl"
-    table.row("ppe: build, twine check --strict, contents", lambda: rehearsal.build().name)
-    table.row("ppe: upload to the trial index", lambda: rehearsal.upload(wheel, rehearsal.trial_index))
+    table.row("ppe: build, twine check --strict, contents", lambda: rehearsal.build().name, needed=True)
+    table.row("ppe: upload to the trial index", lambda: rehearsal.upload(wheel, rehearsal.trial_index), needed=True)
     table.row(
         "ppe: the same version again is refused",
         lambda: refused(lambda: rehearsal.upload(wheel, rehearsal.trial_index), "already exists"),
@@ -189,11 +191,11 @@ def rehearse_main(rehearsal: Rehearsal) -> Path:
     check = ("check", "--tag", tag, "--on-branch", "main")
     table.row("main: tag, VERSION.txt and changelog agree", lambda: rehearsal.script("versions", *check))
     table.row("main: built three times, one hash", lambda: reproduce.check(copy))
-    table.row("main: build, twine check --strict, contents", lambda: rehearsal.build().name)
+    table.row("main: build, twine check --strict, contents", lambda: rehearsal.build().name, needed=True)
     wheel = copy / "dist" / f"ai_energy_benchmarks-{version}-py3-none-any.whl"
     table.row("main: the wheel agrees too", lambda: rehearsal.script("versions", *check, "--wheel", wheel))
     table.row("main: the release has notes", lambda: f"{len(rehearsal.script('changelog', version))} characters")
-    table.row("main: upload to the index", lambda: rehearsal.upload(wheel, rehearsal.main_index))
+    table.row("main: upload to the index", lambda: rehearsal.upload(wheel, rehearsal.main_index), needed=True)
     table.row(
         "main: the same version again is refused",
         lambda: refused(lambda: rehearsal.upload(wheel, rehearsal.main_index), "already exists"),
@@ -256,13 +258,13 @@ def main() -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ |= QUIET
     os.environ.pop("PYTHONPATH", None)  # pip would take what lies there for installed
-    table = Table()
+    table = Table(os.environ.get("AEB_ROWS", ""))
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rehearsal-")))
         trial_index = stack.enter_context(upload_index(work / "trial"))
         main_index = stack.enter_context(upload_index(work / "main"))
         rehearsal = Rehearsal(work, table, trial_index, main_index)
-        table.row("a repository with this working tree's files", rehearsal.prepare)
+        table.row("a repository with this working tree's files", rehearsal.prepare, needed=True)
         development = rehearse_ppe(rehearsal)
         released = rehearse_main(rehearsal)
         table.row("a yanked version", lambda: rehearsal.yank(development, released))

@@ -4,6 +4,7 @@
 #
 #   AEB_PYTHONS       the Pythons to install with (default: every suitable one found)
 #   AEB_CORE_ONLY=1   no real benchmark, for which torch is installed
+#   AEB_ROWS          a pattern: only rows that match it, and those that others need
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -20,13 +21,20 @@ class RehearsalError(Exception):
 
 @define
 class Table:
-    """The rows so far, each printed as it is done."""
+    """The rows so far, each printed as it is done.
 
+    Attributes:
+        only: a pattern; rows that it does not match are skipped unless later ones need them.
+    """
+
+    only: str = ""
     failed: int = 0
     rows: list[str] = field(factory=list)
 
-    def row(self, what: str, action: Callable[[], str]) -> None:
+    def row(self, what: str, action: Callable[[], str], *, needed: bool = False) -> None:
         """Do something and note how it went."""
+        if not needed and not re.search(self.only, what):
+            return
         started_s = time.monotonic()
         try:
             outcome, verdict = action(), "ok"
