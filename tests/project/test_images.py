@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -122,6 +123,16 @@ def test_compose_pulls_the_images_that_are_built() -> None:
     services = yaml.safe_load((ROOT / "docker/compose.yaml").read_text(encoding="utf-8"))["services"]
     built = {name.rpartition("/")[2].partition(":")[0] for name in build(*IMAGES, OWNER="o").stdout.split()}
     assert {service["image"].rpartition("/")[2].partition(":")[0] for service in services.values()} == built
+
+
+def test_the_tags_that_pages_show_are_those_that_are_built() -> None:
+    """An example that is copied pulls an image that exists, in compose.yaml and in the page of studies."""
+    tags = {name.rpartition("/")[2] for name in build(*IMAGES, OWNER="o").stdout.split()}
+    compose = (ROOT / "docker/compose.yaml").read_text(encoding="utf-8")
+    shown = [f"ai-energy-score:{tag}" for tag in re.findall(r"(?:TAG=|such as )([\w.-]+\d)", compose)]
+    shown += re.findall(r"ai-energy-benchmarks-\w+:[\w.-]+", (ROOT / "docs/studies.md").read_text(encoding="utf-8"))
+    assert len(shown) >= 3
+    assert set(shown) <= tags
 
 
 @pytest.mark.heavy
