@@ -148,14 +148,14 @@ def _number(python: str) -> tuple[int, ...]:
 
 def table(trials: Sequence[Trial]) -> str:
     """The rows as a Markdown table."""
-    heads = ("extra", "Python", "distributions", "size", "pip took", "processor time", "outcome", "tried")
+    heads = ("extra", "Python", "distributions", "size", "pip's processor time", "outcome", "tried")
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for trial in trials:
         extra = trial.extra if trial.extra == BASE else f"`{trial.extra}`"
         engine = f", torch {trial.engine}" if trial.engine else ""
         outcome = "ok" if trial.problem is None else _cell(trial.problem)
         held = f"{trial.distributions} | {_size(trial.size_bytes)}" if trial.distributions else "– | –"
-        figures = f"{held} | {trial.seconds:.0f} s | {trial.processor_s:.0f} s"
+        figures = f"{held} | {trial.processor_s:.0f} s"
         lines.append(f"| {extra}{engine} | {trial.python} | {figures} | {outcome} | {trial.date} |")
     return "\n".join(lines)
 

@@ -18,9 +18,7 @@ MAPPING = {"backend": {"type": "pytorch", "model": "m"}}
 
 def test_a_check_finds_what_is_wrong_with_every_part(tmp_path: Path) -> None:
     """Reasoning, model, load, prompts and directory in one error, each with its fix."""
-    pytest.importorskip(
-        "transformers", reason="without it the engine is missing and nothing else of it is said"
-    )
+    pytest.importorskip("transformers", reason="without it the engine is missing and nothing else of it is said")
     (tmp_path / "file").touch()
     config = config_from_mapping(
         {
