@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LONGEST_REASON = 600
 REQUIRES = (
-    Package("torch", ("torch",), "pytorch", "2.4"),
+    Package("torch", ("torch",), "pytorch", "2.5"),
     Package("transformers", ("transformers",), "pytorch", "4.57"),
 )
 INSTALL_LINE = REQUIRES[0].install
