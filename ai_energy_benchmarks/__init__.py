@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
-from importlib import import_module
-from typing import TYPE_CHECKING
 
+# As type checkers know it; ``typing`` itself takes longer to import than all else here.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ai_energy_benchmarks.config.loading import load_config
     from ai_energy_benchmarks.config.model import BenchmarkConfig
@@ -80,9 +79,9 @@ __all__ = [
 def _version() -> str:
     """The version of the installed distribution.
 
-    It is read from the first ``ai_energy_benchmarks-….dist-info`` on the path, where ``importlib.metadata`` would find
-    it too, whose parser of e-mail headers takes several times as long to import as all else here. Other kinds of
-    installations are left to it.
+    It is read from the first ``ai_energy_benchmarks-….dist-info`` (or ``ai_energy_benchmarks.egg-info``) on the path,
+    where ``importlib.metadata`` would find it too, whose parser of e-mail headers takes several times as long to
+    import as all else here. Other kinds of installations are left to it.
     """
     for directory in sys.path:
         try:
@@ -92,12 +91,14 @@ def _version() -> str:
         known = [name for name in names if name.startswith(f"{__name__}-") or name == f"{__name__}.egg-info"]
         if not known:
             continue
-        with suppress(OSError, UnicodeDecodeError):
-            if len(known) == 1 and known[0].endswith(".dist-info"):
-                with open(os.path.join(directory, known[0], "METADATA"), encoding="utf-8") as file:
-                    for line in file:
-                        if line.startswith("Version: "):
-                            return line.removeprefix("Version: ").strip()
+        file_name = "METADATA" if known[0].endswith(".dist-info") else "PKG-INFO"
+        try:
+            with open(os.path.join(directory, known[0], file_name), encoding="utf-8") as file:
+                for line in file if len(known) == 1 else ():
+                    if line.startswith("Version: "):
+                        return line.removeprefix("Version: ").strip()
+        except (OSError, UnicodeDecodeError):
+            pass
         break
     from importlib.metadata import version
 
@@ -116,6 +117,8 @@ def __getattr__(name: str) -> object:
     if name == "__version__":
         value: object = _version()
     elif name in _HOMES:
+        from importlib import import_module
+
         value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

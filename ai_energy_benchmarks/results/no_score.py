@@ -61,6 +61,8 @@ def token_doubt_of(document: Mapping[str, object]) -> str | None:
 
 def number(value: object) -> float | None:
     """A finite number, also one written as text; None for anything else."""
+    if type(value) is float:  # as most are
+        return value if math.isfinite(value) else None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -72,4 +74,4 @@ def number(value: object) -> float | None:
 
 def _block(document: Mapping[str, object], name: str) -> Mapping[str, object]:
     block = document.get(name)
-    return block if isinstance(block, Mapping) else {}
+    return block if type(block) is dict or isinstance(block, Mapping) else {}

@@ -51,6 +51,32 @@ def test_version_of_a_wheel_needs_no_other_module(tmp_path: Path) -> None:
     assert "importlib.metadata" not in loaded_by(code)
 
 
+def test_version_of_an_editable_tree_needs_no_other_module(tmp_path: Path) -> None:
+    """What ``pip install -e`` of older versions leaves in the tree is read as well."""
+    metadata = tmp_path / "ai_energy_benchmarks.egg-info" / "PKG-INFO"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.4\nName: ai_energy_benchmarks\nVersion: 7.8.9\n")
+    path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
+    code = f"{path}\nimport ai_energy_benchmarks as package\nassert package.__version__ == '7.8.9'"
+    assert "importlib.metadata" not in loaded_by(code)
+
+
+def test_importing_and_the_version_load_no_large_module_of_python(tmp_path: Path) -> None:
+    """``typing``, ``contextlib`` and the like take longer to import than the package and its version together."""
+    metadata = tmp_path / "ai_energy_benchmarks-7.8.9.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Version: 7.8.9\n")
+    root = str(Path(__file__).parents[2])
+    code = f"import sys; sys.path[:0] = {[str(tmp_path), root]!r}; import ai_energy_benchmarks as package"
+    shown = (
+        "print(package.__version__, *({'typing', 'contextlib', 'collections', 're', 'importlib'} & set(sys.modules)))"
+    )
+    # Without site-packages, whose files for editable installations import such modules themselves.
+    command = [sys.executable, "-S", "-E", "-c", f"{code}; {shown}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["7.8.9"]
+
+
 def test_the_runner_loads_nothing_that_only_a_run_needs() -> None:
     """``from ai_energy_benchmarks import BenchmarkRunner`` loads neither attrs nor any other room."""
     loaded = loaded_by("from ai_energy_benchmarks import BenchmarkRunner")
