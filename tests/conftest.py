@@ -34,7 +34,10 @@ def _has_board() -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests of real boards where there is none."""
+    """Give heavy tests more time, and skip tests of real boards where there is none."""
+    for item in items:
+        if item.get_closest_marker("heavy") is not None and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(600))
     if _has_board():
         return
     for item in items:

@@ -36,6 +36,19 @@ def directory(bundled: small_model.BundledFile) -> Path:
     return found.directory
 
 
+def test_the_weights_are_those_of_the_wheels_file(directory: Path, bundled: small_model.BundledFile) -> None:
+    """A tensor that the file holds unquantised is in the conversion value by value, rounded to bf16 once."""
+    import gguf
+    import torch
+    from safetensors import safe_open
+
+    tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(bundled.path).tensors}
+    norm = torch.from_numpy(tensors["output_norm.weight"].data.copy()).to(torch.bfloat16)
+    with safe_open(directory / "model.safetensors", "pt") as weights:
+        assert torch.equal(weights.get_tensor("model.norm.weight"), norm)
+
+
+@pytest.mark.heavy
 def test_a_conversion_is_the_same_bytes_every_time(
     directory: Path, bundled: small_model.BundledFile, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

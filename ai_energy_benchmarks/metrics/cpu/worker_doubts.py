@@ -13,7 +13,7 @@ from ai_energy_benchmarks.domain import edges
 from ai_energy_benchmarks.domain.power import Device, Mark, Workload
 from ai_energy_benchmarks.machine.hardware import nvidia_gpus
 from ai_energy_benchmarks.machine.processes import PROC, hold_gpu, name_of, processes, tree
-from ai_energy_benchmarks.metrics.cpu.time import MachineTime
+from ai_energy_benchmarks.metrics.cpu.time import CpuTime, MachineTime
 from ai_energy_benchmarks.metrics.recording import Recorder
 
 _OTHERS = Device("cpu", "machine-without-client", "all processes but this one")
@@ -40,12 +40,15 @@ class WorkerDoubts:
 
     Processes that did their part of the work in one window are the engine, and are not doubted where they rest in a
     later one while the machine does something else.
+
+    Args:
+        machine: how long all processors have been busy.
     """
 
-    def __init__(self, meter: str, workload: Workload) -> None:
+    def __init__(self, meter: str, workload: Workload, machine: CpuTime | None = None) -> None:
         self._workload = workload
         self._sure = bool(hold_gpu(tree(workload.process_ids)))
-        self._machine = MachineTime()
+        self._machine = machine or MachineTime()
         self._series = Recorder(_OTHERS, "cpu_time_s", meter)
         self._processors = os.cpu_count() or 1
         self._worked = False
