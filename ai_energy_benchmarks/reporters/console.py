@@ -97,7 +97,8 @@ def _parts(result: BenchmarkResult) -> Iterator[RenderableType]:
 def _headline(result: BenchmarkResult) -> str:
     subject, engine = result.subject, result.engine
     where = ", ".join(part for part in (engine.engine, engine.device, engine.dtype) if part) if engine else "not loaded"
-    return f"{subject.name}: {subject.model} on {subject.backend} ({where})"
+    called = "" if subject.name == subject.model else f"{subject.name}: "
+    return f"{called}{subject.model} on {subject.backend} ({where})"
 
 
 def _verdict(verdict: Verdict) -> Text:

@@ -194,6 +194,7 @@ def test_what_is_withheld_or_failed_is_refused() -> None:
         with pytest.raises(ConfigError) as refused:
             compared(**changes)
         assert said in str(refused.value)
+    assert refused.value.remedy == "measure again without what failed, or --allow verdict"
 
 
 def test_a_figure_or_component_that_is_not_there_is_refused() -> None:

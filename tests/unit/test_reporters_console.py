@@ -61,6 +61,14 @@ def test_the_report_reads_as_agreed():
     assert shown(full_run()) == GOLDEN.read_text(encoding="utf-8")
 
 
+def test_a_run_that_is_called_after_its_model_names_it_once() -> None:
+    """As ``run --model`` does."""
+    found = full_run()
+    named = evolve(found, subject=evolve(found.subject, name=found.subject.model))
+    assert f"\n{found.subject.model} on " in shown(named)
+    assert f"{found.subject.model}: " not in shown(named)
+
+
 def test_the_energy_at_the_wall_has_a_line():
     """With its factor beside it, and none without."""
     assert "At the wall" not in shown(result())

@@ -141,7 +141,9 @@ def refuse(differences: Iterable[Difference], allow: Collection[Kind], things: s
     if refused:
         kinds = " ".join(f"--allow {kind}" for kind in dict.fromkeys(difference.kind for difference in refused))
         lines = "\n  ".join(map(str, refused))
-        raise ConfigError(f"these {things} cannot be compared:\n  {lines}", remedy=f"measure the same work, or {kinds}")
+        alike = all(difference.kind == "verdict" for difference in refused)
+        measure = "measure again without what failed" if alike else "measure the same work"
+        raise ConfigError(f"these {things} cannot be compared:\n  {lines}", remedy=f"{measure}, or {kinds}")
 
 
 def _methods(sides: Sides) -> Iterator[Difference]:
