@@ -103,6 +103,14 @@ def test_a_pass_of_no_length_or_no_request_has_no_rate() -> None:
     assert (given.requests_per_s, given.share) == (4.0, 0.5)
 
 
+def test_a_known_share_has_a_rate() -> None:
+    """By the passes, or by the rate that is given."""
+    for requests_per_s, good_per_s in ((None, 0.5), (3.0, 3.0)):
+        found = goodput([([completion()], 2.0)], KEPT, requests_per_s)
+        assert found is not None
+        assert found.requests_per_s == good_per_s
+
+
 @pytest.mark.parametrize(("block", "words"), [("{}", "names no limit"), ("{ttft_s: 0}", "ttft_s")])
 def test_an_objective_that_asks_nothing_is_refused(tmp_path: Path, block: str, words: str) -> None:
     """An empty block, and a limit that nothing can keep."""

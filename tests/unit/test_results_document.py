@@ -13,6 +13,7 @@ from ai_energy_benchmarks.config.model import CarbonConfig, CostConfig, MetricsC
 from ai_energy_benchmarks.domain.environment import Board
 from ai_energy_benchmarks.domain.power import Samples, WindowEdges
 from ai_energy_benchmarks.domain.result import Carbon, Tariff
+from ai_energy_benchmarks.domain.serving import ClientLoad
 from ai_energy_benchmarks.domain.verdict import Finding, Verdict
 from ai_energy_benchmarks.results.document.report import report_document
 from tests.factories import (
@@ -107,6 +108,18 @@ def test_a_device_whose_energy_is_not_resolved_has_its_bounds_alone():
     ][:2]
     assert [first[f"energy{end}_j"] for end in ("", "_low", "_high")] == [None, -20, 40]
     assert [second[f"energy{end}_j"] for end in ("", "_low", "_high")] == [None, 9, 11]
+
+
+def test_a_trial_of_a_server_has_its_client():
+    """With how busy it was; a trial in process has none."""
+    served = evolve(trial(1, reading()), client=ClientLoad(2, 1.5, 0.001))
+    first, second = report_document(result([served, trial(2, reading())]))["trials"]
+    assert (first["client"]["concurrency"], first["client"]["cpu_time_s"], first["client"]["loop_lag_s"]) == (
+        2,
+        1.5,
+        0.001,
+    )
+    assert "client" not in second
 
 
 def test_an_unresolved_window_writes_its_estimate_for_the_score_and_null_elsewhere():

@@ -207,6 +207,15 @@ def test_a_delay_is_named_only_where_it_can_be_one() -> None:
         assert text in next(each.message for each in findings if each.check == "apparent delay")
 
 
+def test_a_rest_that_was_one_is_not_called_raised() -> None:
+    """Each state has its own words; of a rest that was raised the larger change is named, with its sign."""
+    flat, raised = WindowEdges("flat", 0.055, 400.0, 3.0), WindowEdges("raised", 0.055, 400.0, -12.0)
+    for edges, text in ((flat, "it was at rest within 55 ms next to the trials"), (raised, "drew up to -12 W against")):
+        reading_ = evolve(reading(), edges=edges)
+        findings = verdict([trial(1, reading_), trial(2, reading_)]).findings
+        assert [text in each.message for each in findings if each.check == "window edges"] == [True]
+
+
 def judged(*states: EdgeState) -> dict[str, Finding]:
     """The findings on one GPU whose trials ended so, by check and level."""
     edges = [WindowEdges(state, 0.3, 400.0, 25.0, 0.06, 0.08) for state in states]
