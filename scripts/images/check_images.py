@@ -45,6 +45,10 @@ def dockerfile_problems(text: str) -> Iterator[str]:
     users = [rest for name, rest in steps if name == "USER"]
     if not users or ROOT.match(users[-1]):
         yield f"it runs as {users[-1] if users else 'root'}; fix: end with USER 1000:1000"
+    variables = " ".join(rest for name, rest in steps if name == "ENV")
+    unset = [name for name in ("HOME", "USER") if not re.search(rf"\b{name}=", variables)]
+    if unset:  # torch and others ask for the user's name, which --user of a number does not have
+        yield f"it sets no {' and no '.join(unset)}; fix: ENV HOME=/home/user USER=user, so that any --user can run it"
     entries = [rest for name, rest in steps if name == "ENTRYPOINT"]
     if not entries or not _is_json_list(entries[-1]):
         yield 'its entry point gets no signals; fix: write it as a list, ENTRYPOINT ["command", "argument"]'

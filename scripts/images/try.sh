@@ -129,7 +129,7 @@ for image in "${images[@]}"; do
     echo "ok  $image: built, $((bytes / 1000000)) MB, runs as $user"
 
     type=pytorch engine=(-o backend.device=cpu)
-    [[ $image != vllm ]] || type=vllm_offline engine=(--backend vllm_offline -o backend.options.max_model_len=512)
+    [[ $image != vllm ]] || type=vllm_offline engine=(--backend vllm_offline -o backend.options.max_model_len=512 -o backend.options.enforce_eager=true)
     short=(protocol.trials=2 protocol.warmup.requests=1 protocol.bare_idle_s=0 protocol.resident_idle_s=1)
     case $image in
     aienergyscore | source | ppe | main)

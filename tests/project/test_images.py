@@ -47,6 +47,7 @@ def test_the_dockerfiles_of_the_repository_pass(tree: Path) -> None:
         ("USER 1000:1000", "", "it runs as root; fix: end with USER 1000:1000"),
         ("USER 1000:1000", "USER root", "it runs as root; fix: end with USER 1000:1000"),
         ("USER 1000:1000", "USER 0:0", "it runs as 0:0; fix"),
+        ("USER=user", "OTHER=user", "it sets no USER; fix: ENV HOME=/home/user USER=user"),
         (":2.9.0-cuda13.0-cudnn9-runtime", ":latest", "the base pytorch/pytorch:latest is not pinned; fix"),
         (":2.9.0-cuda13.0-cudnn9-runtime", "", "the base pytorch/pytorch is not pinned; fix"),
         ("FROM ${BASE_IMAGE}", "FROM python:3.11", "FROM python:3.11 is not the base that the caller can replace"),
@@ -55,7 +56,7 @@ def test_the_dockerfiles_of_the_repository_pass(tree: Path) -> None:
     ],
 )
 def test_a_mistake_in_a_dockerfile_is_one_line_with_its_fix(tree: Path, old: str, new: str, said: str) -> None:
-    """A root user, an unpinned base, a fixed base, an entry point in a shell, and a missing label are each refused."""
+    """A root user, one without a name, an unpinned or fixed base, an entry point in a shell, no label: refused."""
     file = tree / "docker" / "Dockerfile"
     text = file.read_text(encoding="utf-8")
     assert old in text
