@@ -10,7 +10,9 @@ import pytest
 from attrs import evolve
 from rich.console import Console
 
+from ai_energy_benchmarks.analysis.doubtful_tokens import without_token_figures
 from ai_energy_benchmarks.analysis.goodput import goodput, keeps
+from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.config.loading import load_config
 from ai_energy_benchmarks.config.slo import SloConfig
 from ai_energy_benchmarks.domain.result import BenchmarkResult
@@ -23,7 +25,7 @@ from ai_energy_benchmarks.reporters.parquet import ParquetReporter
 from ai_energy_benchmarks.results.reanalysis.recompute import Changes, differences, reanalyse
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeCollector, Journal
-from tests.factories import completion, failure
+from tests.factories import completion, failure, reading, trial
 
 # Of ``completion()``: first token after 0.1 s, three more 0.05 s apart, so the last after 0.25 s.
 KEPT = Slo(ttft_s=0.15, tpot_s=0.06, e2e_s=0.3)
@@ -109,6 +111,15 @@ def test_a_known_share_has_a_rate() -> None:
         found = goodput([([completion()], 2.0)], KEPT, requests_per_s)
         assert found is not None
         assert found.requests_per_s == good_per_s
+
+
+@pytest.mark.parametrize(("limits", "kept"), [(KEPT, False), (evolve(KEPT, tpot_s=None), True)])
+def test_doubtful_tokens_withhold_a_goodput_that_hangs_on_them(limits: Slo, kept: bool) -> None:
+    """The time per token is divided by their number; the time to the first one and the whole time are not."""
+    judged = evolve(summarise([trial(1, reading())], []), goodput=goodput([([completion()], 2.0)], limits))
+    withheld = without_token_figures(judged, "usage and events differ")
+    assert withheld.goodput == (judged.goodput if kept else None)
+    assert without_token_figures(evolve(judged, goodput=None), "a doubt").goodput is None
 
 
 @pytest.mark.parametrize(("block", "words"), [("{}", "names no limit"), ("{ttft_s: 0}", "ttft_s")])
