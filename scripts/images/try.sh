@@ -69,6 +69,10 @@ if [[ " ${images[*]} " == *" vllm "* ]]; then
     containers+=("$container")
     buildah copy --quiet "$container" "$vllm" /usr/local/lib/python3.11/dist-packages >/dev/null
     buildah run --isolation chroot "$container" -- rm -rf /usr/local/lib/python3.11/dist-packages/ai_energy_benchmarks*
+    # vLLM for processors loads it; the plain base does not have it.
+    numa=$(ldconfig -p | sed -n 's/.*libnuma\.so\.1 .*=> //p' | head -n 1)
+    [[ -z $numa ]] ||
+        buildah copy --quiet "$container" "$(readlink -f "$numa")" "/usr/lib/$(uname -m)-linux-gnu/libnuma.so.1" >/dev/null
     buildah commit --quiet "$container" "$base-vllm" >/dev/null
     echo "ok  a plain base with vLLM"
 fi
@@ -89,7 +93,9 @@ in_image() {
     while [[ $1 != -- ]]; do volumes+=(--volume "$1") && shift; done
     shift
     mapfile -t entry < <(buildah inspect --format '{{range .OCIv1.Config.Entrypoint}}{{println .}}{{end}}' "$container" | sed '/^$/d')
-    buildah run --isolation chroot --user 12345:12345 "${volumes[@]}" "$container" -- "${entry[@]}" "$@"
+    # Of vLLM for processors: the cache of one small model, in place of most of the memory.
+    buildah run --isolation chroot --user 12345:12345 --env VLLM_CPU_KVCACHE_SPACE=1 "${volumes[@]}" "$container" -- \
+        "${entry[@]}" "$@"
 }
 
 for image in "${images[@]}"; do
