@@ -43,7 +43,6 @@ async def closed_loop(
     """
     if concurrency == 1:
         for batch in batches:
-            await asyncio.sleep(0)  # here an engine that never waits can be interrupted
             take(await generate(batch))
         return False
     loop = _Loop(iter(batches), generate, take, iter(fillers), take_filler or _ignore)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from contextvars import ContextVar, copy_context
 
 # So seldom that a window does not feel it, so often that Ctrl-C is not pressed a second time.
 _TURN_S = 0.5
@@ -62,6 +63,13 @@ def run_to_end(main: Coroutine[None, None, None]) -> None:
     work.result()
 
 
+async def let_interrupts_in() -> None:
+    """Between two batches: an engine that never waits for anything would keep a cancellation out until its last one."""
+    work = _WORK.get()
+    if work is not None and work.interrupted:
+        await asyncio.sleep(0)
+
+
 class _Work:
     """A coroutine in a thread of its own.
 
@@ -71,9 +79,11 @@ class _Work:
     """
 
     def __init__(self, main: Coroutine[None, None, None]) -> None:
-        self.ended = False
+        self.ended = self.interrupted = False
         self._loop = asyncio.new_event_loop()
-        self._task = self._loop.create_task(main)
+        context = copy_context()
+        context.run(_WORK.set, self)
+        self._task = context.run(self._loop.create_task, main)
         self._error: BaseException | None = None
         self._begun, self._woken = threading.Lock(), threading.Lock()
         self._begun.acquire()
@@ -87,6 +97,7 @@ class _Work:
             self._begun.release()
 
     def cancel(self) -> None:
+        self.interrupted = True
         self.begin()
         with suppress(RuntimeError):  # the loop is closed: it had just ended
             self._loop.call_soon_threadsafe(self._task.cancel)
@@ -126,3 +137,6 @@ class _Work:
                     self._task.cancel()
         if not self._task.cancelled():
             self._task.exception()  # fetched, since asyncio logs one that is never looked at
+
+
+_WORK: ContextVar[_Work | None] = ContextVar("the work that a coroutine is part of", default=None)

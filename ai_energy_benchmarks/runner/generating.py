@@ -19,6 +19,7 @@ from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import BackendError
 from ai_energy_benchmarks.load.closed_loop import closed_loop
 from ai_energy_benchmarks.metrics.base import MetricsCollector
+from ai_energy_benchmarks.runner.event_loop import let_interrupts_in
 from ai_energy_benchmarks.runner.reasoning import ReasoningPlan, count_thinking
 from ai_energy_benchmarks.runner.record import Record
 
@@ -88,6 +89,7 @@ class Generating:
         return backend.take_cancelled() if isinstance(backend, KeepsCancelled) else ()
 
     async def _generate(self, batch: Batch) -> tuple[Outcome, ...]:
+        await let_interrupts_in()
         try:
             return await self.members.backend.generate(batch)
         except BackendError as error:

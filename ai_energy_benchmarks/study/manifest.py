@@ -119,6 +119,9 @@ def read_manifest(directory: str | Path) -> Manifest:
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror or error}", remedy=_REMEDY) from error
     whole, _, _ = content.rpartition(b"\n")
+    if not whole:
+        text = f"the study in {directory} never began: something was in the way before its first cell"
+        raise ConfigError(text, remedy="run its file again")
     reading = _Reading(file)
     for number, line in enumerate(whole.split(b"\n"), start=1):
         reading.add(number, line)

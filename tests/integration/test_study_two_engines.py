@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 pytest.importorskip("torch", reason="PyTorch is one of the engines")
 pytest.importorskip("transformers", reason="the tiny model cannot be made without transformers")
@@ -19,49 +17,11 @@ pytest.importorskip("transformers", reason="the tiny model cannot be made withou
 from ai_energy_benchmarks.study.answers.answering import answer
 from ai_energy_benchmarks.study.locks import DIRECTORY_VARIABLE
 from ai_energy_benchmarks.study.manifest import MANIFEST_FILE, read_manifest
-from tests.real_vllm import INTERPRETER
 from tests.simulated_rapl import SimulatedRapl
-from tests.tiny_model import save_tiny_model
-from tests.unit.test_runners import ROOT, make_venv
+from tests.two_engines import PROGRAM, write_study
+from tests.unit.test_runners import ROOT
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(3600)]
-
-PROGRAM = (sys.executable, "-m", "ai_energy_benchmarks")
-
-
-def venv_with_vllm(directory: Path) -> Path:
-    """A venv that lends the packages of the one that has vLLM, and has this copy of the package."""
-    code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
-    packages = subprocess.run([INTERPRETER, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    return make_venv(directory, ROOT, packages)
-
-
-def write_study(directory: Path) -> Path:
-    """Two engines and two batch sizes; a Williams design of four cells would need four cycles."""
-    # vLLM's CPU kernels need heads of 32, and the tokens of this model are bytes.
-    model = save_tiny_model(directory / "tiny", end_ids=[1], hidden_size=256, context_tokens=2048)
-    study = {
-        "base": {
-            "backend": {"model": str(model), "options": {"dtype": "float32"}},
-            "scenario": {"num_samples": 4, "generate_kwargs": {"max_new_tokens": 64, "min_new_tokens": 64}},
-            "protocol": {"bare_idle_s": 0, "resident_idle_s": 0, "warmup": {"requests": 1}},
-            "metrics": {"collectors": [{"type": "rapl", "options": {"root": str(directory / "rapl")}}]},
-            "reporters": ["json"],
-        },
-        "sweep": {
-            "backend.type": ["pytorch", "vllm_offline"],
-            "scenario.input_shapes.batch_size": [1, 2],
-            "vllm_offline": {
-                "of vLLM": [{"backend.options.enforce_eager": True, "backend.options.max_model_len": 512}]
-            },
-        },
-        "design": {"cycles": 2, "order": "reverse"},
-        "execution": {"runners": {"vllm_offline": {"venv": str(venv_with_vllm(directory / "vllm"))}}},
-        "output_dir": str(directory / "results"),
-    }
-    file = directory / "study.yaml"
-    file.write_text(yaml.safe_dump(study))
-    return file
 
 
 def completed(directory: Path) -> int:

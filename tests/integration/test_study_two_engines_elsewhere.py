@@ -18,11 +18,12 @@ pytest.importorskip("transformers", reason="the tiny model cannot be made withou
 from ai_energy_benchmarks.study.cells import read_cells
 from ai_energy_benchmarks.study.locks import DIRECTORY_VARIABLE
 from ai_energy_benchmarks.study.manifest import read_manifest
-from tests.integration.test_study_two_engines import PROGRAM, ROOT, write_study
 from tests.real_ray import real_ray
 from tests.real_ray import why_not as no_ray
 from tests.real_slurm import real_slurm
 from tests.real_slurm import why_not as no_slurm
+from tests.two_engines import PROGRAM, write_study
+from tests.unit.test_runners import ROOT
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(3600)]
 

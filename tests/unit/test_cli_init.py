@@ -21,7 +21,7 @@ MISSING = Line("pytorch", "missing", "torch not installed", 'pip install "ai_ene
 def report(*hardware: Line, pytorch: Line, vllm: str = "limited") -> DoctorReport:
     """A machine with these engines."""
     server = Line("vllm", "ready" if vllm == "ready" else "limited", f"vllm {vllm}")
-    return DoctorReport(hardware, (METER,), (pytorch, server), ())
+    return DoctorReport(hardware, (METER,), (pytorch, server), (), (), ())
 
 
 @pytest.mark.parametrize("name", ["benchmark.yaml", "my run: #1.yaml", "2.yaml"])

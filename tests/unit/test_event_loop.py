@@ -189,6 +189,23 @@ def test_an_error_in_the_clean_up_after_an_interrupt_is_not_logged_by_asyncio(ca
     assert caplog.record_tuples == []
 
 
+@needs_signals
+def test_an_engine_that_never_waits_is_interrupted_after_its_batch() -> None:
+    """Nothing in such a run gives the event loop a turn, and there would be nine more batches."""
+    bench, batches = Bench(), []
+
+    def first(batch: Batch) -> None:
+        batches.append(batch)
+        if len(batches) == 1:
+            interrupt()
+            time.sleep(0.3)  # until the main thread has taken it
+
+    bench.backend.before_batch = first
+    with pytest.raises(KeyboardInterrupt):
+        bench.runner.measure()
+    assert len(batches) == 1
+
+
 class InterruptedNotes(Journal):
     """A journal whose process gets a SIGINT while the backend is left."""
 

@@ -167,3 +167,11 @@ def test_a_directory_without_a_study_is_named_with_the_studies_in_it(tmp_path: P
         read_manifest(tmp_path)
     assert "give the directory of a study" in str(absent.value.remedy)
     assert parent.value.remedy == f"give one of the studies in it: {tmp_path / 'mine'}"
+
+
+def test_a_study_that_never_began_is_named_as_such(tmp_path: Path) -> None:
+    """Its manifest is there and empty: what was in its way, such as a missing cluster, came before the first event."""
+    (tmp_path / "manifest.jsonl").touch()
+    with pytest.raises(ConfigError, match="never began") as caught:
+        read_manifest(tmp_path)
+    assert caught.value.remedy == "run its file again"
