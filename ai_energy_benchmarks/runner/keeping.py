@@ -9,6 +9,7 @@ from attrs import field, frozen
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.result import RowFiles
 from ai_energy_benchmarks.domain.verdict import Finding
+from ai_energy_benchmarks.machine.memory import give_back
 from ai_energy_benchmarks.metrics.base import MetricsCollector
 from ai_energy_benchmarks.results.journal import Journal
 from ai_energy_benchmarks.runner.record import Record
@@ -29,6 +30,8 @@ class Keeper:
             record.samples, record.meter_notes = collector.samples(), collector.notes()
             with self._writing:
                 self.journal.keep(record, record.row_facts(self.config))
+        if record.trials and record.trials[-1].outcomes.shelved_rows:
+            give_back()  # what the rows took until they went to disk
 
     def close(self, record: Record) -> RowFiles | None:
         """After the last step, with how the run ended.
