@@ -92,6 +92,24 @@ def _others(environment: Environment, trials: Sequence[Trial], modelled_cpu: boo
         yield Finding("WARN", "other work", f"{message}: {effect}", "cpu")
 
 
+def unchecked_other_work(trials: Sequence[Trial]) -> Iterator[Finding]:
+    """That nothing is known of other work, for a run whose own processes are known on this machine.
+
+    The run keeps it with its findings, as stored trials do not show whether the processes were known.
+    """
+    parts = [(each.duration_s, each.machine.others_s) for each in trials if each.machine is not None]
+    if not parts or _share(parts) is not None:
+        return
+    whole_s = sum(seconds for seconds, _ in parts)
+    if whole_s >= _SHORTEST_S:
+        why = "the processor time of the workload's processes could not be read, or some ended during the trials"
+        fix = "keep the engine's processes running through every trial, and run again"
+    else:
+        why = f"the trials last {whole_s:.2g} s together, and the kernel's steps of 10 ms need {_SHORTEST_S:g} s"
+        fix = "measure longer trials: raise scenario.num_samples or the output tokens"
+    yield Finding("WARN", "other work", f"not checked: {why}; fix: {fix}", "cpu")
+
+
 def _share(told: Sequence[tuple[float, float | None]]) -> float | None:
     """Part of the whole time, of the trials that tell it; None where they are too short."""
     whole_s = sum(seconds for seconds, part_s in told if part_s is not None)

@@ -77,8 +77,10 @@ def plan(config: BenchmarkConfig, most_output_tokens: int) -> Iterator[str]:
     requests = protocol.trials * scenario.num_samples
     yield (
         f"measure {_counted(protocol.trials, 'trial')} of {_counted(scenario.num_samples, 'request')} from "
-        f"{scenario.dataset_name}, {_at_a_time(size, config.load.concurrency)}"
+        f"{scenario.dataset_name}, {_at_a_time(min(size, scenario.num_samples), config.load.concurrency)}"
     )
+    if size > scenario.num_samples:
+        yield f"  scenario.input_shapes.batch_size is {size}, which is more than scenario.num_samples"
     each = f"{most} each" if most_output_tokens == scenario.num_samples * most else "the dataset decides their lengths"
     in_all = protocol.trials * most_output_tokens
     yield f"  in all {_counted(requests, 'request')} with at most {in_all} output tokens ({each})"

@@ -8,6 +8,7 @@ from typing import cast
 from ai_energy_benchmarks.backends.base import Backend
 from ai_energy_benchmarks.backends.model.context import too_long
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, RenderingError, render
+from ai_energy_benchmarks.config.model import ScenarioConfig
 from ai_energy_benchmarks.datasets.base import Dataset, SkipsRows
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import BackendError
@@ -40,6 +41,18 @@ def check_fit(passes: Passes, backend: Backend) -> None:
             return
     if failure is not None:
         raise BackendError(f"no prompt can be given to the model: {failure.message}", remedy=failure.remedy)
+
+
+def batch_findings(scenario: ScenarioConfig, backend: Backend) -> Iterator[Finding]:
+    """That no batch is as large as the config says, since a pass has fewer prompts; a server forms its own."""
+    size, prompts = scenario.input_shapes.batch_size, scenario.num_samples
+    if size > prompts and not backend.needs_endpoint:
+        message = (
+            f"scenario.input_shapes.batch_size is {size}, but batches held at most {prompts}, since "
+            f"scenario.num_samples is {prompts}; fix: set scenario.num_samples to at least {size}, "
+            f"or scenario.input_shapes.batch_size to {prompts}"
+        )
+        yield Finding("WARN", "batch size", message)
 
 
 def skipped_rows(dataset: Dataset) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from attrs import define, evolve, field
 
+from ai_energy_benchmarks.analysis.machine_checks import unchecked_other_work
 from ai_energy_benchmarks.analysis.prompt_caches import cache_was_hit
 from ai_energy_benchmarks.backends.base import ComparesPrompts, LooksForModel
 from ai_energy_benchmarks.config.model import BenchmarkConfig
@@ -17,7 +18,7 @@ from ai_energy_benchmarks.domain.power import Workload
 from ai_energy_benchmarks.domain.prompts import Batch
 from ai_energy_benchmarks.domain.result import Step, StepName
 from ai_energy_benchmarks.domain.verdict import Finding
-from ai_energy_benchmarks.runner.fitting import check_fit, skipped_rows
+from ai_energy_benchmarks.runner.fitting import batch_findings, check_fit, skipped_rows
 from ai_energy_benchmarks.runner.generating import Generating, Members
 from ai_energy_benchmarks.runner.gpus import fastest_first, named_gpus, reported_gpus
 from ai_energy_benchmarks.runner.interrupts import end_if_asked
@@ -76,6 +77,7 @@ class Steps:
         tokenizer, plan = members.backend.tokenizer, members.reasoning
         record.passes = passes = make_passes(self.config, members.dataset, plan.formatter, tokenizer)
         record.findings.extend(skipped_rows(members.dataset))
+        record.findings.extend(batch_findings(self.config.scenario, members.backend))
         check_fit(passes, members.backend)
         observed = observe(plan, passes.prompts[0], tokenizer, members.backend)
         record.reasoning, self._generating.thinking_begun = observed.reasoning, observed.begun
@@ -93,6 +95,7 @@ class Steps:
                 members.progress.advance()
             members.progress.end()
             record.findings.extend(worst_of(trials.stopped))
+            record.findings.extend(unchecked_other_work(record.trials) if trials.others.known else ())
             await self._settled_idle("hot idle", settling)
             if isinstance(members.backend, ComparesPrompts) and cache_was_hit(record.trials):
                 members.backend.compare(some_requests(passes.measured))

@@ -98,6 +98,11 @@ class OtherWork:
         self._own = TreeTime({os.getpid(), *process_ids}) if told else None
         self._own_s = 0.0
 
+    @property
+    def known(self) -> bool:
+        """Whether other work can be distinguished from the workload's at all."""
+        return self._own is not None
+
     def disturbance(self) -> Disturbance:
         """The sums since the machine started; a difference of two tells what lay between."""
         so_far = disturbance_so_far()

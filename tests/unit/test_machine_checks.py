@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from ai_energy_benchmarks.analysis.machine_checks import machine_findings
+from ai_energy_benchmarks.analysis.machine_checks import machine_findings, unchecked_other_work
 from ai_energy_benchmarks.domain.environment import Disturbance, Environment
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.machine.cpu_times import machine_times
@@ -171,6 +171,33 @@ def test_a_machine_that_slept_fails() -> None:
 def test_what_cannot_be_told_has_no_line(seen: Trial) -> None:
     """Nobody looked, the machine does not tell, the trial is shorter than the kernel's step allows."""
     assert list(machine_findings(MACHINE, [seen])) == []
+
+
+@pytest.mark.parametrize(
+    ("durations_s", "others_s", "words"),
+    [
+        ((0.2, 0.3), 0.01, "not checked: the trials last 0.5 s together"),
+        ((0.2, 0.3), None, "fix: measure longer trials"),
+        ((5.0, 5.0), None, "not checked: the processor time of the workload's processes could not be read"),
+        ((0.5, 0.6), 0.01, None),
+    ],
+)
+def test_other_work_that_was_not_checked_warns(
+    durations_s: tuple[float, float], others_s: float | None, words: str | None
+) -> None:
+    """Short trials, or a lost reading, are no sign of a quiet machine; 1 s in all is enough to check it."""
+    trials = [trial(Disturbance(0.0, None, others_s), each) for each in durations_s]
+    found = list(unchecked_other_work(trials))
+    assert [(each.level, each.check, each.component) for each in found] == [("WARN", "other work", "cpu")][
+        : bool(words)
+    ]
+    assert words is None or words in found[0].message
+    assert [each.check for each in machine_findings(MACHINE, trials)] == ([] if words else ["other work"])
+
+
+def test_trials_that_were_not_watched_are_no_unchecked_ones() -> None:
+    """As in results of older versions."""
+    assert list(unchecked_other_work([trial(None)])) == []
 
 
 def test_a_governor_that_follows_the_load_is_told() -> None:

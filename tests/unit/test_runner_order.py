@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from pathlib import Path
 
@@ -453,3 +455,41 @@ def test_the_verdict_has_the_number_of_skipped_rows(tmp_path: Path) -> None:
         )
         findings = runner.measure().verdict.findings
         assert [finding.message for finding in findings if finding.check == "dataset"] == lines
+
+
+def test_a_batch_larger_than_a_pass_warns_with_what_the_batches_held() -> None:
+    """The setting has no effect as written; a batch as large as the pass has."""
+    for size, messages in ((5, ["scenario.input_shapes.batch_size is 5, but batches held at most 4, since"]), (4, [])):
+        findings = Bench(config(input_shapes=InputShapes(size))).result().verdict.findings
+        found = [each for each in findings if each.check == "batch size"]
+        assert [each.level for each in found] == ["WARN" for _ in messages]
+        assert all(each.message.startswith(start) for each, start in zip(found, messages, strict=True))
+        assert all("fix: set scenario.num_samples to at least 5, or" in each.message for each in found)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of other processes")
+@pytest.mark.parametrize(("process_ids", "levels"), [((os.getpid(),), ["WARN"]), ((), [])])
+def test_trials_too_short_to_see_other_work_warn_where_the_workload_is_here(
+    process_ids: tuple[int, ...], levels: list[str]
+) -> None:
+    """An engine elsewhere has nothing to check; the run notices it, so that older results are judged as before."""
+
+    class Here(FakeBackend):
+        def process_ids(self) -> tuple[int, ...]:
+            return process_ids
+
+    journal = Journal()
+    clock = FakeClock(journal)
+    runner = BenchmarkRunner(
+        config(),
+        backend=Here(journal, clock, seconds_per_token=0.001),
+        collector=FakeCollector(journal, clock),
+        reporters=[],
+        dataset=Letters("abcdefgh"),  # type: ignore[arg-type] # made by hand: no from_settings
+        clock=clock,
+    )
+    result = runner.measure()
+    for findings in (result.verdict.findings, result.noticed):
+        found = [each for each in findings if each.check == "other work"]
+        assert [each.level for each in found] == levels
+        assert all(each.message.startswith("not checked: the trials last") for each in found)
