@@ -132,6 +132,16 @@ def test_validate_counts_the_outputs_that_the_data_set_decides(config: Path) -> 
     assert "    in all 12 requests with at most 72 output tokens (the dataset decides their lengths)" in done.out
 
 
+def test_validate_says_that_a_batch_is_larger_than_a_pass(config: Path) -> None:
+    """With what the batches really hold."""
+    pytest.importorskip("torch", reason="the pytorch backend says that torch is missing")
+    options = ("-o", "scenario.num_samples=2", "-o", "scenario.input_shapes.batch_size=4")
+    done = command("validate", config, *options, cwd=config.parent)
+    assert done.code == 0, done.err
+    assert "of 2 requests from builtin, in batches of at most 2\n" in done.out
+    assert "    scenario.input_shapes.batch_size is 4, which is more than scenario.num_samples\n" in done.out
+
+
 def test_a_directory_that_cannot_be_is_told_before_anything_is_measured(config: Path) -> None:
     """Nothing of a run would be left otherwise."""
     pytest.importorskip("torch", reason="the pytorch backend says that torch is missing")
