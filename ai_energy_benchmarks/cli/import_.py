@@ -21,9 +21,15 @@ if TYPE_CHECKING:
     "--from",
     "start",
     metavar="TIME",
-    help="Start of the window of a power log: Unix seconds, or a date and time (UTC).",
+    help="Start of the window of a power log: Unix seconds, or a date and time.",
 )
 @click.option("--to", "stop", metavar="TIME", help="Its end.")
+@click.option(
+    "--timezone",
+    metavar="ZONE",
+    help="Of times without a zone in the log (nvidia-smi writes local time), --from and --to: Europe/Berlin, UTC or "
+    "+01:00. Needed where only some of them have none.",
+)
 @click.option("--requests", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="aiperf's profile_export.jsonl: the window and the tokens of a power log.")  # fmt: skip
 @click.option(
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
     "gpus",
     multiple=True,
     metavar="NAME",
-    help="A GPU of the log that counts; may be repeated.  [default: all that worked]",
+    help="A GPU of the log that counts, by index or uuid; may be repeated.  [default: all that worked]",
 )
 @click.option("--output-tokens", type=click.IntRange(min=1), help="That the energy of the window is of.")
 @click.option("--strict", is_flag=True, help=f"Exit with {VERDICT_FAILED} if anything is FAIL.")
@@ -40,6 +46,7 @@ def import_results(
     file: Path,
     start: str | None,
     stop: str | None,
+    timezone: str | None,
     requests: Path | None,
     gpus: tuple[str, ...],
     output_tokens: int | None,
@@ -54,24 +61,16 @@ def import_results(
     What is wrong comes first; no bad measure enters a mean.
     """
     from ai_energy_benchmarks.errors import ConfigError
+    from ai_energy_benchmarks.results.foreign.clocks import zone_named
     from ai_energy_benchmarks.results.foreign.reading import read_foreign
 
     if (start is None) != (stop is None):
         raise ConfigError("--from and --to come together", remedy="give both")
-    window = (_moment("--from", start), _moment("--to", stop)) if start is not None and stop is not None else None
-    imported = read_foreign(file, window=window, requests=requests, gpus=gpus, output_tokens=output_tokens)
+    window = (start, stop) if start is not None and stop is not None else None
+    zone = zone_named(timezone) if timezone is not None else None
+    imported = read_foreign(file, window=window, zone=zone, requests=requests, gpus=gpus, output_tokens=output_tokens)
     _show(imported)
     return VERDICT_FAILED if strict and imported.level == "FAIL" else DONE
-
-
-def _moment(option: str, text: str) -> float:
-    from ai_energy_benchmarks.errors import ConfigError
-    from ai_energy_benchmarks.text.moments import unix_seconds
-
-    moment_s = unix_seconds(text)
-    if moment_s is None:
-        raise ConfigError(f"{option} {text!r} is not a time", remedy="write 1764115200.5 or 2025-11-26T00:00:00")
-    return moment_s
 
 
 def _half_width(bounds: Bounds) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime
 
 # In the year 5138; what is larger is in milliseconds or is no time at all.
 _LATEST_S = 1e11
@@ -10,13 +10,11 @@ _LATEST_S = 1e11
 _FORMS = ("%Y/%m/%d %H:%M:%S.%f", "%Y/%m/%d %H:%M:%S")
 
 
-def unix_seconds(text: str) -> float | None:
-    """Unix seconds of a time: a number as it is, else a date and time as ISO 8601 or nvidia-smi has it.
-
-    A date without a zone is taken for UTC, which matters only against other clocks.
+def moment(text: str) -> float | datetime | None:
+    """A time: a number as Unix seconds, else a date and time as ISO 8601 or nvidia-smi has it.
 
     Returns:
-        None if it is no time.
+        Unix seconds, or a date and time, which has a zone only where the text names one; None if it is no time.
     """
     try:
         seconds = float(text)
@@ -25,11 +23,10 @@ def unix_seconds(text: str) -> float | None:
         pass
     for form in _FORMS:
         try:
-            return datetime.strptime(text, form).replace(tzinfo=timezone.utc).timestamp()
+            return datetime.strptime(text, form)
         except ValueError:
             continue
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()

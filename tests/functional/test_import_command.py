@@ -32,8 +32,8 @@ def test_what_is_wrong_comes_first(tmp_path: Path) -> None:
 def test_a_window_may_be_given_as_dates(tmp_path: Path) -> None:
     """Unix seconds and dates name the same window."""
     log = smi(tmp_path, steady())
-    seconds = imported(log, "--from", WINDOW[0], "--to", WINDOW[1])
-    dates = imported(log, "--from", "2025-11-26T00:00:05", "--to", "2025-11-26T00:00:15Z")
+    seconds = imported(log, "--from", WINDOW[0], "--to", WINDOW[1], "--timezone", "UTC")
+    dates = imported(log, "--from", "2025-11-26T00:00:05", "--to", "2025-11-26T00:00:15")
     assert seconds.returncode == 0, seconds.stderr
     assert seconds.stdout == dates.stdout
     assert "| total |" in seconds.stdout
@@ -45,3 +45,12 @@ def test_no_interval_holds_negative_energy(tmp_path: Path) -> None:
     file.write_text(json.dumps(report([0.06, 0.08], [0.0684, 0.0684])))
     [line] = [line for line in imported(file).stdout.splitlines() if line.startswith("| prefill gpu")]
     assert "± over 100 %" in line
+
+
+def test_the_zone_of_a_log_is_an_option(tmp_path: Path) -> None:
+    """Without it an absolute window is refused; an unknown one is named."""
+    window = (smi(tmp_path, steady()), "--from", WINDOW[0], "--to", WINDOW[1])
+    refused, unknown = imported(*window), imported(*window, "--timezone", "Mars/Base")
+    assert refused.returncode == unknown.returncode == 2
+    assert "--timezone Europe/Berlin" in refused.stderr
+    assert "--timezone 'Mars/Base' is unknown" in unknown.stderr

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.results.foreign.clocks import Clock
 from ai_energy_benchmarks.results.foreign.imported import Imported, ImportedFigure
 from ai_energy_benchmarks.results.foreign.optimum import read_report
 from ai_energy_benchmarks.results.foreign.power_logs import read_power_log
 from ai_energy_benchmarks.results.foreign.reading import read_foreign
 from ai_energy_benchmarks.results.foreign.windows import joules_per_token
-from ai_energy_benchmarks.text.moments import unix_seconds
 
 START = 1_764_115_200.0  # 2025-11-26T00:00:00Z
 HEADS = "timestamp, index, power.draw [W]"
@@ -58,6 +60,7 @@ def steady(
 
 
 WINDOW = (START + 5.0, START + 15.0)
+utc = partial(read_foreign, zone=timezone.utc)
 
 # The form of a public report of optimum-benchmark: a decode measure of -0.080 kWh, a prefill of 0.0, the mean of all.
 GOOD_PREFILL, GOOD_DECODE = 0.08, 0.0684
@@ -148,7 +151,7 @@ def test_a_phase_without_a_good_measure_is_withheld(tmp_path: Path) -> None:
 
 def test_the_energy_of_a_window_of_a_log(tmp_path: Path) -> None:
     """300 W for 10 s are 3,000 J, inside the bounds; 1,000 tokens cost 3 J each."""
-    imported = read_foreign(smi(tmp_path, steady()), window=WINDOW, output_tokens=1000)
+    imported = utc(smi(tmp_path, steady()), window=WINDOW, output_tokens=1000)
     low, best, high = limits(imported, "0")
     assert best == pytest.approx(3000, rel=2e-3)
     assert low <= 3000 <= high
@@ -160,16 +163,16 @@ def test_the_energy_of_a_window_of_a_log(tmp_path: Path) -> None:
 def test_an_idle_gpu_is_shown_and_not_summed_in(tmp_path: Path) -> None:
     """Seven idle GPUs next to a busy one would add most of its energy once more."""
     rows = sorted([*steady("0"), *steady("1", 70.0)], key=lambda row: row[0])
-    imported = read_foreign(smi(tmp_path, rows), window=WINDOW)
+    imported = utc(smi(tmp_path, rows), window=WINDOW)
     assert "1 stayed idle, so it is not counted" in messages(imported, "WARN")
     total, busy = figure(imported, "total").energy_j, figure(imported, "0").energy_j
     assert total == busy
-    assert figure(read_foreign(smi(tmp_path, rows), window=WINDOW, gpus=["0", "1"]), "total").energy_j != busy
+    assert figure(utc(smi(tmp_path, rows), window=WINDOW, gpus=["0", "1"]), "total").energy_j != busy
 
 
 def test_a_window_that_the_log_does_not_hold_is_withheld(tmp_path: Path) -> None:
     """The log began after the window: what is missing is not guessed."""
-    imported = read_foreign(smi(tmp_path, steady()), window=(START - 1, START + 5))
+    imported = utc(smi(tmp_path, steady()), window=(START - 1, START + 5))
     assert figure(imported, "0").energy_j is None
     assert figure(imported, "total").energy_j is None
     assert any("is not inside the log" in message for message in messages(imported, "FAIL"))
@@ -178,11 +181,8 @@ def test_a_window_that_the_log_does_not_hold_is_withheld(tmp_path: Path) -> None
 def test_a_gap_is_found(tmp_path: Path) -> None:
     """Three seconds without a reading are 30 % of the window; a slow log of one reading a second is a WARN."""
     rows = [row for row in steady() if not START + 8 < row[0] < START + 11]
-    assert any(
-        "no reading for 3.0" in message
-        for message in messages(read_foreign(smi(tmp_path, rows), window=WINDOW), "FAIL")
-    )
-    slow = read_foreign(smi(tmp_path, steady(step_s=0.5)), window=WINDOW)
+    assert any("no reading for 3.0" in message for message in messages(utc(smi(tmp_path, rows), window=WINDOW), "FAIL"))
+    slow = utc(smi(tmp_path, steady(step_s=0.5)), window=WINDOW)
     assert any("readings are 0.50 s apart" in message for message in messages(slow, "WARN"))
 
 
@@ -190,15 +190,14 @@ def test_warm_up_inside_the_window_is_found(tmp_path: Path) -> None:
     """The first second draws 120 W, the rest 300 W."""
     rows = [(time_s, gpu, 120.0 if time_s < START + 6 else watts) for time_s, gpu, watts in steady()]
     assert any(
-        "warm-up seems to be in it" in message
-        for message in messages(read_foreign(smi(tmp_path, rows), window=WINDOW), "WARN")
+        "warm-up seems to be in it" in message for message in messages(utc(smi(tmp_path, rows), window=WINDOW), "WARN")
     )
 
 
 def test_zero_power_is_no_power(tmp_path: Path) -> None:
     """A driver that was reset writes 0 W; the window is withheld."""
     rows = [(time_s, gpu, 0.0 if START + 9 < time_s < START + 9.3 else watts) for time_s, gpu, watts in steady()]
-    imported = read_foreign(smi(tmp_path, rows), window=WINDOW)
+    imported = utc(smi(tmp_path, rows), window=WINDOW)
     assert figure(imported, "0").energy_j is None
     assert any("zero or negative" in message for message in messages(imported, "FAIL"))
 
@@ -210,7 +209,7 @@ def test_a_log_of_several_gpus_without_their_names_is_refused(tmp_path: Path) ->
         "timestamp, power.draw [W]\n" + "2025/11/26 00:00:00.000, 300.00 W\n2025/11/26 00:00:00.000, 70.00 W\n"
     )
     with pytest.raises(ConfigError) as caught:
-        read_power_log(file)
+        read_power_log(file, Clock())
     assert "two readings of one moment" in caught.value.message
     assert "index or uuid" in (caught.value.remedy or "")
 
@@ -234,7 +233,7 @@ def test_logs_are_read_as_their_tools_write_them(tmp_path: Path, text: str, gpu:
     """Times, GPUs and powers are found under the names that each tool uses."""
     file = tmp_path / "power.csv"
     file.write_text(text)
-    (series,) = read_power_log(file)
+    (series,) = read_power_log(file, Clock()).series
     assert series.device.id == gpu
     assert list(series.before_s) == pytest.approx([START, START + 0.1])
     assert list(series.values) == [300.0, 301.0]
@@ -256,7 +255,7 @@ def test_what_cannot_be_read_is_named_with_its_fix(tmp_path: Path, text: str, sa
     file = tmp_path / "power.csv"
     file.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        read_power_log(file)
+        read_power_log(file, Clock())
     assert said in caught.value.message
     assert fix in (caught.value.remedy or "")
 
@@ -265,7 +264,9 @@ def test_a_log_without_a_window_is_refused_with_its_times(tmp_path: Path) -> Non
     """The whole log is never taken for the work."""
     with pytest.raises(ConfigError) as caught:
         read_foreign(smi(tmp_path, steady()))
-    assert "from 1764115200.000 to 1764115220.000" in caught.value.message
+    assert "from 2025-11-26T00:00:00.000 to 2025-11-26T00:00:20.000 (local" in caught.value.message
+    with pytest.raises(ConfigError, match=r"from 1764115200\.000 to 1764115220\.000"):
+        utc(smi(tmp_path, steady()))
 
 
 def aiperf(tmp_path: Path, *records: dict[str, Any]) -> Path:
@@ -294,7 +295,7 @@ def test_the_requests_of_aiperf_give_the_window_and_the_tokens(tmp_path: Path) -
         request(START + 5, START + 11),
         request(START + 6, START + 15),
     )
-    total = figure(read_foreign(smi(tmp_path, steady()), requests=records), "total")
+    total = figure(utc(smi(tmp_path, steady()), requests=records), "total")
     assert total.duration_s == pytest.approx(10.0)
     assert total.output_tokens == 200
 
@@ -307,7 +308,7 @@ def test_failed_and_uncounted_requests_are_named(tmp_path: Path) -> None:
         request(START + 6, START + 7, None),
         request(START + 6, START + 8, was_cancelled=True),
     )
-    imported = read_foreign(smi(tmp_path, steady()), requests=records)
+    imported = utc(smi(tmp_path, steady()), requests=records)
     assert joules_per_token(figure(imported, "total")) is None
     assert "1 of 3 requests failed or were cancelled" in messages(imported, "FAIL")
     assert "1 requests have no count of output tokens" in messages(imported, "FAIL")
@@ -369,5 +370,5 @@ def test_two_measures_that_differ_give_no_interval_below_zero() -> None:
 def test_a_time_is_read_in_one_place() -> None:
     """Unix seconds, ISO 8601 with and without a zone, and nvidia-smi's form; what is none of these is no time."""
     texts = ("1764115200", "2025-11-26T00:00:00", "2025-11-26T01:00:00+01:00", "2025/11/26 00:00:00.000")
-    assert {unix_seconds(text) for text in texts} == {START}
-    assert unix_seconds("noon") is None
+    assert {Clock().seconds(text) for text in texts} == {START}
+    assert Clock().seconds("noon") is None

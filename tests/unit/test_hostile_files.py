@@ -26,7 +26,7 @@ from ai_energy_benchmarks.study.manifest import read_manifest
 from ai_energy_benchmarks.study.runners.handshake import MARK, read_answer
 from ai_energy_benchmarks.study.view import open_result
 from ai_energy_benchmarks.text import json_text
-from ai_energy_benchmarks.text.moments import unix_seconds
+from ai_energy_benchmarks.text.moments import moment
 from tests.unit.test_runner_order import Bench, config
 
 DEEP = '{"a":' * 100_000 + "1" + "}" * 100_000
@@ -137,7 +137,7 @@ def test_a_time_of_hundreds_of_digits_is_none(tmp_path: Path) -> None:
 
 def test_times_are_finite() -> None:
     """As numbers too."""
-    assert [unix_seconds(text) for text in ("nan", "inf", "1e400", "12.5")] == [None, None, None, 12.5]
+    assert [moment(text) for text in ("nan", "inf", "1e400", "12.5")] == [None, None, None, 12.5]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes as files here")
