@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import changelog
+import index
 import reproduce
 import versions
 import wheel_contents
@@ -122,7 +123,7 @@ class Rehearsal:
         lines = re.findall(r"^pip install .*$", text, re.MULTILINE)
         found = self.environment(sys.executable)
         for line in lines:
-            words = shlex.split(line.replace("https://test.pypi.org", self.trial_index), comments=True)
+            words = shlex.split(line.replace(index.TEST_INDEX, self.trial_index), comments=True)
             run([found, "-m", *words], env=os.environ | QUIET)
         run([found.with_name("ai-energy-benchmark"), "doctor"], cwd=self.work)
         installed = re.search(
