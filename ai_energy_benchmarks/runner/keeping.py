@@ -17,7 +17,7 @@ from ai_energy_benchmarks.runner.record import Record
 
 @frozen
 class Keeper:
-    """Brings what a record has to the disk; does nothing without a journal."""
+    """Brings what a record has to the disk, where there is a journal."""
 
     config: BenchmarkConfig
     journal: Journal | None = None
