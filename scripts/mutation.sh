@@ -3,6 +3,7 @@
 #
 #   scripts/mutation.sh [--sample 200] [--seed 1] [--report mutation.md]
 #
+#   --modules NAMES   draw from these alone, such as analysis or domain/edges.py
 #   --covering FILE   which tests run which line, measured by an earlier run (otherwise measured first, in minutes)
 #   --done FILE       what an interrupted run tried, to go on
 #

@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from attrs import asdict, frozen
@@ -67,10 +67,18 @@ class Mutant:
         return " → ".join(shown)
 
 
-def modules() -> list[Path]:
-    """The files that are changed."""
-    files = [ROOT / PACKAGE / name for name in MODULES]
-    return sorted(file for path in files for file in (path.glob("*.py") if path.is_dir() else [path]))
+def modules(chosen: Sequence[str] = ()) -> list[Path]:
+    """The files that are changed, or those of them that these names of ``MODULES``, folders or files choose.
+
+    Raises:
+        ValueError: a name chooses none.
+    """
+    paths = [ROOT / PACKAGE / name for name in MODULES]
+    files = sorted(file for path in paths for file in (path.glob("*.py") if path.is_dir() else [path]))
+    for name in chosen:
+        if not any(file.is_relative_to(ROOT / PACKAGE / name) for file in files):
+            raise ValueError(f"no file of {name!r} is changed; the modules are {', '.join(MODULES)}")
+    return [file for file in files if not chosen or any(file.is_relative_to(ROOT / PACKAGE / name) for name in chosen)]
 
 
 def places(module: Path) -> Iterator[tuple[tuple[object, ...], Mutant]]:
@@ -95,10 +103,10 @@ def places(module: Path) -> Iterator[tuple[tuple[object, ...], Mutant]]:
                 yield (name, start, end, kind), Mutant(name, operator_name, occurrence, start[0])
 
 
-def draw(seed: int) -> list[Mutant]:
+def draw(seed: int, files: Sequence[Path]) -> list[Mutant]:
     """All places in random order, with one change of each: a place counts once, however many there are of it."""
     found: Mapping[tuple[object, ...], list[Mutant]] = defaultdict(list)
-    for module in modules():
+    for module in files:
         for place, mutant in places(module):
             found[place].append(mutant)
     chance = random.Random(seed)
@@ -148,7 +156,14 @@ def main() -> int:
         "--covering", type=Path, help="what an earlier run measured of the tests; made if it is not there"
     )
     parser.add_argument("--done", type=Path, help="what an earlier run tried, to go on after an interruption")
+    parser.add_argument(
+        "--modules", nargs="+", default=(), help="draw from these alone, such as analysis or domain/edges.py"
+    )
     chosen = parser.parse_args()
+    try:
+        files = modules(chosen.modules)
+    except ValueError as problem:
+        parser.error(str(problem))
 
     from cosmic_ray.plugins import OPERATOR_PROVIDERS
 
@@ -160,7 +175,7 @@ def main() -> int:
     subprocess.run(
         [chosen.python, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", PACKAGE], cwd=ROOT, check=True
     )
-    order = draw(chosen.seed)
+    order = draw(chosen.seed, files)
     accepted = Accepted.read(chosen.root)
     with Tests(chosen.python, Covering(json.loads(covering.read_text(encoding="utf-8")))) as tests:
         found = list(trials(order, chosen.sample, accepted, tests, done))
