@@ -17,7 +17,7 @@ from ai_energy_benchmarks.domain.durations import left, spoken
 from ai_energy_benchmarks.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ai_energy_benchmarks.study.model_list import ListedModel
+    from ai_energy_benchmarks.study.batches.model_list import ListedModel
 
 
 @click.command(short_help="Measure every model of a list.")
@@ -61,10 +61,10 @@ def batch(
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
     from ai_energy_benchmarks.environment.snapshot import take_snapshot
-    from ai_energy_benchmarks.study.batch import MASTER_FILE, Batch, run_batch
-    from ai_energy_benchmarks.study.gpus import study_gpus
+    from ai_energy_benchmarks.study.batches.batch import MASTER_FILE, Batch, run_batch
+    from ai_energy_benchmarks.study.batches.model_list import Filters, read_model_list
     from ai_energy_benchmarks.study.locks import locked
-    from ai_energy_benchmarks.study.model_list import Filters, read_model_list
+    from ai_energy_benchmarks.study.running.gpus import study_gpus
 
     changes = parse_assignments(overrides) | as_overrides(samples, None)
     filters = Filters(names, classes, priorities, tasks, reasoning_state)

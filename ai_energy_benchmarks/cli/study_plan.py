@@ -12,7 +12,7 @@ from ai_energy_benchmarks.cli.logs import log_options
 from ai_energy_benchmarks.cli.streams import say, say_lines
 
 if TYPE_CHECKING:
-    from ai_energy_benchmarks.study.file import Study
+    from ai_energy_benchmarks.study.plan.file import Study
 
 _MOST_SHOWN = 20
 
@@ -31,7 +31,7 @@ def plan(file: Path, overrides: tuple[str, ...], seed: int | None, everything: b
     """
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
-    from ai_energy_benchmarks.study.file import load_study
+    from ai_energy_benchmarks.study.plan.file import load_study
 
     changes = ({} if seed is None else {"design.seed": seed}) | parse_assignments(overrides)
     show(load_study(file, changes, defaults=read_user_defaults()), everything=everything)
@@ -40,10 +40,10 @@ def plan(file: Path, overrides: tuple[str, ...], seed: int | None, everything: b
 def show(study: Study, *, everything: bool = False) -> None:
     """Print what a study would do; ``everything`` lists all cells."""
     from ai_energy_benchmarks.environment.snapshot import take_snapshot
-    from ai_energy_benchmarks.study.disk import shown_bytes
-    from ai_energy_benchmarks.study.opening import planned
-    from ai_energy_benchmarks.study.plan import estimate, first_order, funnel
-    from ai_energy_benchmarks.study.preflight import look
+    from ai_energy_benchmarks.study.plan.disk import shown_bytes
+    from ai_energy_benchmarks.study.plan.estimate import estimate, first_order, funnel
+    from ai_energy_benchmarks.study.running.opening import planned
+    from ai_energy_benchmarks.study.running.preflight import look
 
     expansion, design = planned(study), study.config.design
     for line in funnel(expansion, design.max_cycles):

@@ -17,10 +17,10 @@ from ai_energy_benchmarks.cli.streams import say
 
 if TYPE_CHECKING:
     from ai_energy_benchmarks.config.user_defaults import UserDefaults
-    from ai_energy_benchmarks.study.judging import Judgement
     from ai_energy_benchmarks.study.manifest import CloseReason
-    from ai_energy_benchmarks.study.opening import OpenStudy
-    from ai_energy_benchmarks.study.schedule import Turn
+    from ai_energy_benchmarks.study.running.judging import Judgement
+    from ai_energy_benchmarks.study.running.opening import OpenStudy
+    from ai_energy_benchmarks.study.running.schedule import Turn
 
 _REASONS: Mapping[CloseReason, str] = {
     "completed": "",
@@ -42,8 +42,8 @@ def resume(*, directory: Path, accept_drift: bool) -> int:
     143 ended by SIGTERM, 129 by SIGHUP.
     """
     from ai_energy_benchmarks.environment.snapshot import take_snapshot
-    from ai_energy_benchmarks.study.opening import resume as resumed
-    from ai_energy_benchmarks.study.preflight import look
+    from ai_energy_benchmarks.study.running.opening import resume as resumed
+    from ai_energy_benchmarks.study.running.preflight import look
 
     environment = take_snapshot()
     return _run(resumed(directory, environment, accept_drift=accept_drift, look=look))
@@ -52,10 +52,10 @@ def resume(*, directory: Path, accept_drift: bool) -> int:
 def run_file(file: Path, overrides: Mapping[str, object], defaults: UserDefaults | None) -> int:
     """What ``run`` does with the file of a study."""
     from ai_energy_benchmarks.environment.snapshot import take_snapshot
-    from ai_energy_benchmarks.study.file import load_study
-    from ai_energy_benchmarks.study.opening import begin, planned
-    from ai_energy_benchmarks.study.plan import funnel
-    from ai_energy_benchmarks.study.preflight import look
+    from ai_energy_benchmarks.study.plan.estimate import funnel
+    from ai_energy_benchmarks.study.plan.file import load_study
+    from ai_energy_benchmarks.study.running.opening import begin, planned
+    from ai_energy_benchmarks.study.running.preflight import look
 
     study = load_study(file, overrides, defaults=defaults)
     expansion = planned(study)
@@ -65,12 +65,12 @@ def run_file(file: Path, overrides: Mapping[str, object], defaults: UserDefaults
 
 
 def _run(opened: OpenStudy) -> int:
-    from ai_energy_benchmarks.study.cooling import Cooling
     from ai_energy_benchmarks.study.executors.choosing import distributed, executor_for
-    from ai_energy_benchmarks.study.gpus import temperatures_celsius
     from ai_energy_benchmarks.study.locks import locked
-    from ai_energy_benchmarks.study.running import StudyRun
-    from ai_energy_benchmarks.study.stopping import StopRequests
+    from ai_energy_benchmarks.study.running.cooling import Cooling
+    from ai_energy_benchmarks.study.running.gpus import temperatures_celsius
+    from ai_energy_benchmarks.study.running.stopping import StopRequests
+    from ai_energy_benchmarks.study.running.study_run import StudyRun
 
     for warning in opened.preflight.warnings:
         say(f"warning: {warning}", err=True)

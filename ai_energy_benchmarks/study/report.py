@@ -13,9 +13,9 @@ from ai_energy_benchmarks.reporters.tables import Table
 from ai_energy_benchmarks.results.pictures import load_pictures
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_document
 from ai_energy_benchmarks.results.writing import replacing
-from ai_energy_benchmarks.study.page import charts_of_study, study_page
-from ai_energy_benchmarks.study.rows import report_rows
-from ai_energy_benchmarks.study.table import study_table
+from ai_energy_benchmarks.study.pages.page import charts_of_study, study_page
+from ai_energy_benchmarks.study.pages.rows import report_rows
+from ai_energy_benchmarks.study.pages.table import study_table
 
 # Charts fill the width of a page; a picture has one of its own.
 _WIDTH_PIXELS, _SCALE = 640, 2.0

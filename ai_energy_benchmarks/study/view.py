@@ -22,8 +22,8 @@ from ai_energy_benchmarks.results.requests import requests_frame
 from ai_energy_benchmarks.results.stored_frames import read_frame
 from ai_energy_benchmarks.results.timeline import timeline_frame
 from ai_energy_benchmarks.study.frame import load_frame
-from ai_energy_benchmarks.study.page import charts_of_study, study_page
-from ai_energy_benchmarks.study.rows import report_rows
+from ai_energy_benchmarks.study.pages.page import charts_of_study, study_page
+from ai_energy_benchmarks.study.pages.rows import report_rows
 
 if TYPE_CHECKING:
     import polars

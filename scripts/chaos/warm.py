@@ -16,8 +16,9 @@ from importlib import import_module
 
 _ALL = (
     "ai_energy_benchmarks.cli.main", "ai_energy_benchmarks.cli.run", "ai_energy_benchmarks.cli.batch",
-    "ai_energy_benchmarks.cli.recover", "ai_energy_benchmarks.runner.measuring", "ai_energy_benchmarks.study.running",
-    "ai_energy_benchmarks.study.batch", "ai_energy_benchmarks.runner.recovering",
+    "ai_energy_benchmarks.cli.recover", "ai_energy_benchmarks.runner.measuring",
+    "ai_energy_benchmarks.study.running.study_run", "ai_energy_benchmarks.study.batches.batch",
+    "ai_energy_benchmarks.runner.recovering",
     "ai_energy_benchmarks.backends.server.openai", "ai_energy_benchmarks.backends.server.vllm",
     "ai_energy_benchmarks.metrics.disabled", "ai_energy_benchmarks.reporters.console",
     "ai_energy_benchmarks.reporters.parquet", "ai_energy_benchmarks.reporters.csv",

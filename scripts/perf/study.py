@@ -27,12 +27,12 @@ from ai_energy_benchmarks.environment.snapshot import take_snapshot
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, Stop
 from ai_energy_benchmarks.study.executors.local import LocalExecutor
-from ai_energy_benchmarks.study.file import Study, study_from_mapping
 from ai_energy_benchmarks.study.frame import load_frame
 from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
-from ai_energy_benchmarks.study.opening import OpenStudy, begin, planned, resume
-from ai_energy_benchmarks.study.running import StudyRun
-from ai_energy_benchmarks.study.stopping import StopRequests
+from ai_energy_benchmarks.study.plan.file import Study, study_from_mapping
+from ai_energy_benchmarks.study.running.opening import OpenStudy, begin, planned, resume
+from ai_energy_benchmarks.study.running.stopping import StopRequests
+from ai_energy_benchmarks.study.running.study_run import StudyRun
 from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeCollector, Journal
 
 # A cell's work, in a Python as light as there is: it copies a report to where the study expects it.
@@ -42,8 +42,8 @@ import json, resource, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from study import make_study
-from ai_energy_benchmarks.study.opening import planned
-from ai_energy_benchmarks.study.plan import estimate, first_order
+from ai_energy_benchmarks.study.running.opening import planned
+from ai_energy_benchmarks.study.plan.estimate import estimate, first_order
 study = make_study(Path("."), int(sys.argv[1]))
 start_s = time.perf_counter()
 expansion = planned(study)

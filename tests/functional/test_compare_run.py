@@ -12,9 +12,9 @@ from ai_energy_benchmarks.cli.compare import compare as compare_command
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.study.comparison.beforehand import check_alike
 from ai_energy_benchmarks.study.comparison.together import study_of_two
-from ai_energy_benchmarks.study.expansion import expand
-from ai_energy_benchmarks.study.file import study_from_mapping
 from ai_energy_benchmarks.study.manifest import read_manifest
+from ai_energy_benchmarks.study.plan.expansion import expand
+from ai_energy_benchmarks.study.plan.file import study_from_mapping
 from tests.fast_engine import QUICK
 from tests.functional.test_study_survives import Place
 

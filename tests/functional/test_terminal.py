@@ -17,8 +17,8 @@ from ai_energy_benchmarks.reporters.tables import FORMATS, Table
 from ai_energy_benchmarks.results.scores import read_scores
 from ai_energy_benchmarks.safety.cells import guarded, unguarded
 from ai_energy_benchmarks.safety.printable import in_html
-from ai_energy_benchmarks.study.master_table import failed_row, write_master
-from ai_energy_benchmarks.study.model_list import read_model_list
+from ai_energy_benchmarks.study.batches.master_table import failed_row, write_master
+from ai_energy_benchmarks.study.batches.model_list import read_model_list
 from tests.factories import result
 from tests.functional.commands import command
 from tests.servers import Exchange, delta, running, usage

@@ -12,7 +12,7 @@ import pytest
 
 from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.reporters.html.result_page import result_page
-from ai_energy_benchmarks.study.page import study_page
+from ai_energy_benchmarks.study.pages.page import study_page
 from tests.factories import reading, result, series, trial
 from tests.unit.test_report_pages import written
 

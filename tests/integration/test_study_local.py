@@ -15,9 +15,9 @@ from ai_energy_benchmarks.errors import ReporterError
 from ai_energy_benchmarks.study.commands import MARK_VARIABLE, STUDY_VARIABLE
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun
 from ai_energy_benchmarks.study.executors.local import LocalExecutor
-from ai_energy_benchmarks.study.leftovers import end_orphans
 from ai_energy_benchmarks.study.locks import DIRECTORY_VARIABLE, locked
-from ai_energy_benchmarks.study.stopping import StopRequests
+from ai_energy_benchmarks.study.running.leftovers import end_orphans
+from ai_energy_benchmarks.study.running.stopping import StopRequests
 
 # Starts a grandchild that cuts itself loose, as servers do, and says its process number.
 LOOSE = """
@@ -90,7 +90,7 @@ from pathlib import Path
 from ai_energy_benchmarks.study.executors.base import CellRun
 from ai_energy_benchmarks.study.commands import MARK_VARIABLE
 from ai_energy_benchmarks.study.executors.local import LocalExecutor
-from ai_energy_benchmarks.study.stopping import StopRequests
+from ai_energy_benchmarks.study.running.stopping import StopRequests
 import sys
 child = "import os, sys; print(os.getpid(), flush=True); sys.stdin.read()"
 place = Path({str(tmp_path)!r})

@@ -9,7 +9,7 @@ import pytest
 
 from ai_energy_benchmarks.cli.main import COMMANDS
 from ai_energy_benchmarks.config.loading import config_from_yaml, load_config
-from ai_energy_benchmarks.study.file import load_study
+from ai_energy_benchmarks.study.plan.file import load_study
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 

@@ -18,7 +18,7 @@ import yaml
 from ai_energy_benchmarks.cli.main import group
 from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.formatters.registry import FormatterRegistry
-from ai_energy_benchmarks.study.file import study_from_mapping
+from ai_energy_benchmarks.study.plan.file import study_from_mapping
 from tests.project.manual_pages import PAGES, PROGRAM, ROOT, SHELL, Block, Command, blocks, commands, inline_calls
 from tests.project.manual_table import TABLE, exception
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from ai_energy_benchmarks.config.loading import config_from_mapping, config_to_mapping
 from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.study.design import DesignConfig
-from ai_energy_benchmarks.study.expansion import cell_mapping, expand
-from ai_energy_benchmarks.study.file import study_from_mapping
-from ai_energy_benchmarks.study.order import cycle_orders, design_size, order_problems, williams_row
+from ai_energy_benchmarks.study.plan.design import DesignConfig
+from ai_energy_benchmarks.study.plan.expansion import cell_mapping, expand
+from ai_energy_benchmarks.study.plan.file import study_from_mapping
+from ai_energy_benchmarks.study.plan.order import cycle_orders, design_size, order_problems, williams_row
 
 BASE = {"backend": {"type": "pytorch", "model": "m"}}
 AXES: Mapping[str, list[Any]] = {

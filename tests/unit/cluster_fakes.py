@@ -9,10 +9,10 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from ai_energy_benchmarks.study.clusters import SlurmConfig
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, NodeFacts
 from ai_energy_benchmarks.study.executors.orders import CellOrder, Site, end_text, read_order, write_end
 from ai_energy_benchmarks.study.executors.ray_cluster import NodeProbe, TaskStopped
+from ai_energy_benchmarks.study.plan.clusters import SlurmConfig
 
 Does = Callable[[CellOrder], CellEnd]
 

@@ -12,13 +12,13 @@ from attrs import define, field
 
 from ai_energy_benchmarks.domain.environment import Board, Environment
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, Stop
-from ai_energy_benchmarks.study.file import Study, study_from_mapping
-from ai_energy_benchmarks.study.judging import Judgement
 from ai_energy_benchmarks.study.manifest import CloseReason, read_manifest
-from ai_energy_benchmarks.study.opening import OpenStudy, begin, planned, resume
-from ai_energy_benchmarks.study.running import StudyRun
-from ai_energy_benchmarks.study.schedule import Turn
-from ai_energy_benchmarks.study.stopping import StopRequests
+from ai_energy_benchmarks.study.plan.file import Study, study_from_mapping
+from ai_energy_benchmarks.study.running.judging import Judgement
+from ai_energy_benchmarks.study.running.opening import OpenStudy, begin, planned, resume
+from ai_energy_benchmarks.study.running.schedule import Turn
+from ai_energy_benchmarks.study.running.stopping import StopRequests
+from ai_energy_benchmarks.study.running.study_run import StudyRun
 
 MACHINE = Environment("Linux", "3.11", "0.1.0", cpu_model="x", libraries={"torch": "2.13"})
 WITH_GPU = Environment("Linux", "3.11", "0.1.0", boards=(Board("GPU-a", 0, "H100", power_limit_w=700.0),))

@@ -12,11 +12,11 @@ import pytest
 
 from ai_energy_benchmarks.config.loading import config_from_yaml
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.study.batch import Batch, run_batch
+from ai_energy_benchmarks.study.batches.batch import Batch, run_batch
+from ai_energy_benchmarks.study.batches.master_table import COLUMNS
+from ai_energy_benchmarks.study.batches.model_list import Filters, ListedModel, read_model_list
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun
 from ai_energy_benchmarks.study.manifest import read_manifest
-from ai_energy_benchmarks.study.master_table import COLUMNS
-from ai_energy_benchmarks.study.model_list import Filters, ListedModel, read_model_list
 from tests.unit.study_fakes import FakeExecutor
 
 HEADER = ",Models to Add,Priority (1=hi),Class,Task,Reasoning State,Chat Template\n"

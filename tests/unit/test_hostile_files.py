@@ -21,9 +21,9 @@ from ai_energy_benchmarks.results.reanalysis.recompute import reanalyse
 from ai_energy_benchmarks.results.run_directory import left_journals
 from ai_energy_benchmarks.results.submission import verify
 from ai_energy_benchmarks.runner.recovering import recover
-from ai_energy_benchmarks.study.judging import completed_document
 from ai_energy_benchmarks.study.manifest import read_manifest
 from ai_energy_benchmarks.study.runners.handshake import MARK, read_answer
+from ai_energy_benchmarks.study.running.judging import completed_document
 from ai_energy_benchmarks.study.view import open_result
 from ai_energy_benchmarks.text import json_text
 from ai_energy_benchmarks.text.moments import moment

@@ -24,7 +24,7 @@ from ai_energy_benchmarks.machine.forks import forked_with_threads
 from ai_energy_benchmarks.results import table
 from ai_energy_benchmarks.results.reading import load_document
 from ai_energy_benchmarks.results.scores import read_scores
-from ai_energy_benchmarks.study.model_list import read_model_list
+from ai_energy_benchmarks.study.batches.model_list import read_model_list
 from ai_energy_benchmarks.text.yaml_limits import MOST_NODES
 from tests.unit.test_runner_order import Bench, config
 

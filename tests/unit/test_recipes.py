@@ -8,8 +8,8 @@ import pytest
 
 from ai_energy_benchmarks.cli.main import exit_code
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.study.expansion import expand
-from ai_energy_benchmarks.study.file import load_study
+from ai_energy_benchmarks.study.plan.expansion import expand
+from ai_energy_benchmarks.study.plan.file import load_study
 from ai_energy_benchmarks.study.recipes import RECIPES, Subject, recipe_text
 
 CELLS = {"cheapest-under-slo": 7, "power-cap": 6, "batch-curve": 7, "quantization": 3, "engines": 4}

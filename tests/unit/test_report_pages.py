@@ -22,7 +22,7 @@ from ai_energy_benchmarks.reporters.json import JsonReporter
 from ai_energy_benchmarks.reporters.parquet import ParquetReporter
 from ai_energy_benchmarks.results.pictures import load_pictures
 from ai_energy_benchmarks.results.reading import load_document
-from ai_energy_benchmarks.study.page import study_page
+from ai_energy_benchmarks.study.pages.page import study_page
 from tests.factories import ENGINE, completion, reading, result, series, trial
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)> {body} \"'"

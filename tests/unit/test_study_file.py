@@ -9,9 +9,9 @@ import pytest
 
 from ai_energy_benchmarks.config.user_defaults import UserDefaults
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.study.constraints import parse_constraint
-from ai_energy_benchmarks.study.expansion import Expansion, cell_mapping, expand
-from ai_energy_benchmarks.study.file import is_study, load_study, study_from_mapping
+from ai_energy_benchmarks.study.plan.constraints import parse_constraint
+from ai_energy_benchmarks.study.plan.expansion import Expansion, cell_mapping, expand
+from ai_energy_benchmarks.study.plan.file import is_study, load_study, study_from_mapping
 
 BASE = {"backend": {"type": "pytorch", "model": "m"}}
 

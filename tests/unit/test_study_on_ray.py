@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from ai_energy_benchmarks.errors import BackendError, ReporterError
-from ai_energy_benchmarks.study.clusters import RayConfig
 from ai_energy_benchmarks.study.executors.base import CellEnd
 from ai_energy_benchmarks.study.executors.choosing import executor_for
 from ai_energy_benchmarks.study.executors.orders import CellOrder, Site
@@ -17,9 +16,10 @@ from ai_energy_benchmarks.study.executors.ray import RayExecutor
 from ai_energy_benchmarks.study.executors.ray_cluster import NodeProbe, RayCluster, TaskLost
 from ai_energy_benchmarks.study.executors.returning import put_files
 from ai_energy_benchmarks.study.manifest import CloseReason, read_manifest
-from ai_energy_benchmarks.study.opening import OpenStudy, resume
-from ai_energy_benchmarks.study.running import StudyRun
-from ai_energy_benchmarks.study.stopping import StopRequests
+from ai_energy_benchmarks.study.plan.clusters import RayConfig
+from ai_energy_benchmarks.study.running.opening import OpenStudy, resume
+from ai_energy_benchmarks.study.running.stopping import StopRequests
+from ai_energy_benchmarks.study.running.study_run import StudyRun
 from tests.unit.cluster_fakes import FakeCluster, complete, ends
 from tests.unit.study_fakes import MACHINE, FakeExecutor, begun, make_study, states
 from tests.unit.study_fakes import run as run_here

@@ -11,18 +11,18 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.errors import BackendError, ConfigError
-from ai_energy_benchmarks.study.clusters import SlurmConfig
 from ai_energy_benchmarks.study.executors.base import CellEnd
 from ai_energy_benchmarks.study.executors.orders import CellOrder, Site
 from ai_energy_benchmarks.study.executors.slurm import SlurmExecutor
 from ai_energy_benchmarks.study.executors.slurm_job import NOTICE
 from ai_energy_benchmarks.study.executors.slurm_queue import SlurmQueue, parameters
-from ai_energy_benchmarks.study.file import load_study
 from ai_energy_benchmarks.study.manifest import CloseReason, read_manifest
 from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
-from ai_energy_benchmarks.study.opening import OpenStudy, planned, resume
-from ai_energy_benchmarks.study.running import StudyRun
-from ai_energy_benchmarks.study.stopping import StopRequests
+from ai_energy_benchmarks.study.plan.clusters import SlurmConfig
+from ai_energy_benchmarks.study.plan.file import load_study
+from ai_energy_benchmarks.study.running.opening import OpenStudy, planned, resume
+from ai_energy_benchmarks.study.running.stopping import StopRequests
+from ai_energy_benchmarks.study.running.study_run import StudyRun
 from tests.unit.cluster_fakes import FakeQueue, ends
 from tests.unit.study_fakes import MACHINE, begun, make_study
 

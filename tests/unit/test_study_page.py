@@ -9,17 +9,17 @@ from pathlib import Path
 import attrs
 import pytest
 
-from ai_energy_benchmarks.study.clusters import RayConfig, SlurmConfig
-from ai_energy_benchmarks.study.design import (
+from ai_energy_benchmarks.study.executors.base import How
+from ai_energy_benchmarks.study.manifest import CellState, CloseReason
+from ai_energy_benchmarks.study.plan.clusters import RayConfig, SlurmConfig
+from ai_energy_benchmarks.study.plan.design import (
     BreakerConfig,
     CoolingConfig,
     DesignConfig,
     ExecutionConfig,
     UntilConfig,
 )
-from ai_energy_benchmarks.study.executors.base import How
-from ai_energy_benchmarks.study.file import StudyConfig
-from ai_energy_benchmarks.study.manifest import CellState, CloseReason
+from ai_energy_benchmarks.study.plan.file import StudyConfig
 
 BLOCKS: dict[str, type] = {
     "design": DesignConfig,

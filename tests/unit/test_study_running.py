@@ -11,16 +11,16 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.errors import ConfigError, ReporterError
-from ai_energy_benchmarks.study import disk
 from ai_energy_benchmarks.study.cells import read_cells
-from ai_energy_benchmarks.study.cooling import Cooling
-from ai_energy_benchmarks.study.design import CoolingConfig
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, How
-from ai_energy_benchmarks.study.file import load_study
-from ai_energy_benchmarks.study.gpus import StudyGpus, study_gpus
 from ai_energy_benchmarks.study.manifest import MANIFEST_FILE, read_manifest
-from ai_energy_benchmarks.study.opening import resume
-from ai_energy_benchmarks.study.stopping import StopRequests
+from ai_energy_benchmarks.study.plan import disk
+from ai_energy_benchmarks.study.plan.design import CoolingConfig
+from ai_energy_benchmarks.study.plan.file import load_study
+from ai_energy_benchmarks.study.running.cooling import Cooling
+from ai_energy_benchmarks.study.running.gpus import StudyGpus, study_gpus
+from ai_energy_benchmarks.study.running.opening import resume
+from ai_energy_benchmarks.study.running.stopping import StopRequests
 from tests.unit.study_fakes import (
     MACHINE,
     WITH_GPU,

@@ -17,9 +17,9 @@ from ai_energy_benchmarks.reporters.figures import change, with_bounds, with_hal
 from ai_energy_benchmarks.reporters.result_table import citation, result_table
 from ai_energy_benchmarks.reporters.tables import Table, comma_separated, latex, markdown
 from ai_energy_benchmarks.results.document.report import report_document
-from ai_energy_benchmarks.study.page import charts_of_study, study_page
+from ai_energy_benchmarks.study.pages.page import charts_of_study, study_page
+from ai_energy_benchmarks.study.pages.rows import report_rows
 from ai_energy_benchmarks.study.report import table_of, write_picture
-from ai_energy_benchmarks.study.rows import report_rows
 from tests.factories import reading, result, trial
 from tests.unit.test_report_pages import written
 

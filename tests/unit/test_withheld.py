@@ -24,10 +24,10 @@ from ai_energy_benchmarks.reporters.csv import result_row
 from ai_energy_benchmarks.results.document.phases import phases_by_time
 from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.scores import read_scores
-from ai_energy_benchmarks.study.batch import Batch, run_batch
+from ai_energy_benchmarks.study.batches.batch import Batch, run_batch
+from ai_energy_benchmarks.study.batches.master_table import master_row
+from ai_energy_benchmarks.study.batches.model_list import ListedModel
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun
-from ai_energy_benchmarks.study.master_table import master_row
-from ai_energy_benchmarks.study.model_list import ListedModel
 from tests.factories import ENGINE, GPU, completion, reading, result, trial
 from tests.functional.commands import command
 from tests.unit.study_fakes import FakeExecutor

@@ -20,14 +20,14 @@ from attrs import define, field
 from ai_energy_benchmarks.domain.readiness import Readiness
 from ai_energy_benchmarks.errors import BackendError
 from ai_energy_benchmarks.machine.packages import Package
-from ai_energy_benchmarks.study.clusters import RayConfig
 from ai_energy_benchmarks.study.executors.base import STOPPED, CellEnd, CellRun, Stop
 from ai_energy_benchmarks.study.executors.orders import Lanes, Site, end_of, not_begun, order_of
 from ai_energy_benchmarks.study.executors.ray_cluster import Cluster, RayCluster, TaskLost, TaskStopped
 from ai_energy_benchmarks.study.executors.readiness import ray_readiness
 from ai_energy_benchmarks.study.executors.returning import put_files
 from ai_energy_benchmarks.study.executors.token import token_of
-from ai_energy_benchmarks.study.file import Study
+from ai_energy_benchmarks.study.plan.clusters import RayConfig
+from ai_energy_benchmarks.study.plan.file import Study
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from attrs import define, evolve, frozen
 
 from ai_energy_benchmarks.environment.software import VARIABLES, package_version
 from ai_energy_benchmarks.errors import BackendError, BenchmarkError
-from ai_energy_benchmarks.study.clusters import RayConfig
 from ai_energy_benchmarks.study.executors.node import run_order
 from ai_energy_benchmarks.study.executors.orders import CellOrder, Site, end_text, read_order
 from ai_energy_benchmarks.study.executors.token import has_token
+from ai_energy_benchmarks.study.plan.clusters import RayConfig
 
 _PROBE_CAP_S = 120.0
 

@@ -16,14 +16,14 @@ from attrs import define, evolve, field
 
 from ai_energy_benchmarks.domain.readiness import Readiness
 from ai_energy_benchmarks.machine.packages import Package
-from ai_energy_benchmarks.study.clusters import SlurmConfig
 from ai_energy_benchmarks.study.executors.base import STOPPED, CellEnd, CellJob, CellRun, Stop
 from ai_energy_benchmarks.study.executors.orders import Lanes, Site, not_begun, order_of, read_end
 from ai_energy_benchmarks.study.executors.readiness import slurm_readiness
 from ai_energy_benchmarks.study.executors.slurm_job import NOTICE
 from ai_energy_benchmarks.study.executors.slurm_queue import FOLDER, Queue, SlurmQueue
 from ai_energy_benchmarks.study.executors.token import token_of
-from ai_energy_benchmarks.study.file import Study
+from ai_energy_benchmarks.study.plan.clusters import SlurmConfig
+from ai_energy_benchmarks.study.plan.file import Study
 
 logger = logging.getLogger(__name__)
 

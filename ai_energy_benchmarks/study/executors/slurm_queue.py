@@ -21,9 +21,9 @@ from attrs import define
 
 from ai_energy_benchmarks.errors import BackendError
 from ai_energy_benchmarks.results.writing import write_text
-from ai_energy_benchmarks.study.clusters import SlurmConfig
 from ai_energy_benchmarks.study.executors.orders import Site
 from ai_energy_benchmarks.study.executors.slurm_job import FINISH_SUFFIX, run_lane
+from ai_energy_benchmarks.study.plan.clusters import SlurmConfig
 
 FOLDER = "slurm"
 GONE = "GONE"

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.machine.container_engines import ContainerEngine
 from ai_energy_benchmarks.study.commands import Detached
-from ai_energy_benchmarks.study.runners.config import Share
+from ai_energy_benchmarks.study.plan.runner import Share
 from ai_energy_benchmarks.study.runners.mounts import Mount
 
 

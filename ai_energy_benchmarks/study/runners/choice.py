@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ai_energy_benchmarks.study.plan.runner import ContainerConfig, RunnerConfig, VenvConfig
 from ai_energy_benchmarks.study.runners.base import CellRunner
-from ai_energy_benchmarks.study.runners.config import ContainerConfig, RunnerConfig, VenvConfig
 from ai_energy_benchmarks.study.runners.container import ContainerRunner
 from ai_energy_benchmarks.study.runners.process import ProcessRunner
 from ai_energy_benchmarks.study.runners.venv import VenvRunner

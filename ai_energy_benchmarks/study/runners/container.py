@@ -29,10 +29,10 @@ from ai_energy_benchmarks.study.commands import (
     CellCommand,
     cell_environment,
 )
+from ai_energy_benchmarks.study.plan.runner import ContainerConfig
 from ai_energy_benchmarks.study.runners.arguments import ContainerRun, command_line, detached
 from ai_energy_benchmarks.study.runners.asking import Question, ask, inherited
 from ai_energy_benchmarks.study.runners.base import CellWork, Enquiry
-from ai_energy_benchmarks.study.runners.config import ContainerConfig
 from ai_energy_benchmarks.study.runners.handshake import MODULE, Answer
 from ai_energy_benchmarks.study.runners.mounts import Mount, hub_home, mounts_of, same
 from ai_energy_benchmarks.study.runners.venv import UNSET

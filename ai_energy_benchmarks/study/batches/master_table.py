@@ -12,7 +12,7 @@ from ai_energy_benchmarks.results.units import wh
 from ai_energy_benchmarks.results.writing import write_text
 from ai_energy_benchmarks.safety.cells import guarded
 from ai_energy_benchmarks.safety.printable import one_line
-from ai_energy_benchmarks.study.model_list import ListedModel
+from ai_energy_benchmarks.study.batches.model_list import ListedModel
 
 COLUMNS = (
     "model_name",

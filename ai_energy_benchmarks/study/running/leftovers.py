@@ -11,7 +11,7 @@ from ai_energy_benchmarks.machine.launched import Launched
 from ai_energy_benchmarks.results.run_directory import RUNS, left_journals
 from ai_energy_benchmarks.runner.recovering import recover
 from ai_energy_benchmarks.study.commands import STUDY_VARIABLE
-from ai_energy_benchmarks.study.judging import Judgement, completed_document, verdict_of
+from ai_energy_benchmarks.study.running.judging import Judgement, completed_document, verdict_of
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ai_energy_benchmarks.reporters.figures import component_name
 from ai_energy_benchmarks.reporters.tables import Table
-from ai_energy_benchmarks.study.rows import ReportRow
+from ai_energy_benchmarks.study.pages.rows import ReportRow
 
 _HEADS = (
     *("cell", "J per output token", "p95 latency (ms)", "output tokens/s", "cycles"),

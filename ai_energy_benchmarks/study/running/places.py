@@ -12,10 +12,10 @@ from ai_energy_benchmarks.results.reading import RESULT_FILE
 from ai_energy_benchmarks.results.writing import write_text
 from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.study.cells import Cell
-from ai_energy_benchmarks.study.expansion import cell_mapping
-from ai_energy_benchmarks.study.file import Study
-from ai_energy_benchmarks.study.judging import Judgement
 from ai_energy_benchmarks.study.manifest import Attempt
+from ai_energy_benchmarks.study.plan.expansion import cell_mapping
+from ai_energy_benchmarks.study.plan.file import Study
+from ai_energy_benchmarks.study.running.judging import Judgement
 from ai_energy_benchmarks.text.yaml_text import dump
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define
 
-from ai_energy_benchmarks.study.design import BreakerConfig
+from ai_energy_benchmarks.study.plan.design import BreakerConfig
 
 
 @define

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ai_energy_benchmarks import registry
-from ai_energy_benchmarks.study.clusters import LOCAL, SlurmConfig
-from ai_energy_benchmarks.study.file import StudyConfig
-from ai_energy_benchmarks.study.runners.config import ContainerConfig
+from ai_energy_benchmarks.study.plan.clusters import LOCAL, SlurmConfig
+from ai_energy_benchmarks.study.plan.file import StudyConfig
+from ai_energy_benchmarks.study.plan.runner import ContainerConfig
 from ai_energy_benchmarks.text.problems import Problem
 
 # Orders that a scheduler keeps without holding a node for a cycle: which cell goes first is all that they say.

@@ -12,8 +12,8 @@ from ai_energy_benchmarks.reporters.html.page import figure as place
 from ai_energy_benchmarks.reporters.html.page import page
 from ai_energy_benchmarks.reporters.html.result_page import badge
 from ai_energy_benchmarks.safety.printable import in_html
-from ai_energy_benchmarks.study.rows import ReportRow, report_rows
-from ai_energy_benchmarks.study.table import CAPTION
+from ai_energy_benchmarks.study.pages.rows import ReportRow, report_rows
+from ai_energy_benchmarks.study.pages.table import CAPTION
 
 
 def study_page(path: Path) -> str:

@@ -14,12 +14,12 @@ from ai_energy_benchmarks.config.known_blocks import KnownBlocks
 from ai_energy_benchmarks.config.loading import checked_mapping
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.config.overrides import with_overrides
-from ai_energy_benchmarks.study.axes import Axis, flat_settings
 from ai_energy_benchmarks.study.cells import Cell, cell_id, config_hash
-from ai_energy_benchmarks.study.effects import without_effect
-from ai_energy_benchmarks.study.file import Study
-from ai_energy_benchmarks.study.labels import labels
-from ai_energy_benchmarks.study.selection import Selection, lookup_in, read_selection
+from ai_energy_benchmarks.study.plan.axes import Axis, flat_settings
+from ai_energy_benchmarks.study.plan.effects import without_effect
+from ai_energy_benchmarks.study.plan.file import Study
+from ai_energy_benchmarks.study.plan.labels import labels
+from ai_energy_benchmarks.study.plan.selection import Selection, lookup_in, read_selection
 from ai_energy_benchmarks.text.problems import Path, Problem, dotted, shown
 
 # More is a mistake in a range: at a minute each, this many cells take ten weeks.

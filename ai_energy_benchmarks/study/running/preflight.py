@@ -11,12 +11,12 @@ from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.study.cells import Cell
-from ai_energy_benchmarks.study.clusters import LOCAL
-from ai_energy_benchmarks.study.file import Study
-from ai_energy_benchmarks.study.gpus import StudyGpus, study_gpus
+from ai_energy_benchmarks.study.plan.clusters import LOCAL
+from ai_energy_benchmarks.study.plan.file import Study
 from ai_energy_benchmarks.study.runners.base import CellRunner, Enquiry
 from ai_energy_benchmarks.study.runners.choice import PROCESS, runners_of
 from ai_energy_benchmarks.study.runners.handshake import Answer
+from ai_energy_benchmarks.study.running.gpus import StudyGpus, study_gpus
 from ai_energy_benchmarks.text.yaml_text import dump
 
 # Of each engine, configs that differ in what may be missing; more differ in values, not in kind.

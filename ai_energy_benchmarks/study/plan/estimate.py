@@ -10,10 +10,10 @@ from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.study.cells import Cell
-from ai_energy_benchmarks.study.disk import cell_bytes, free_bytes
-from ai_energy_benchmarks.study.expansion import Expansion
-from ai_energy_benchmarks.study.file import Study
-from ai_energy_benchmarks.study.order import cycle_orders
+from ai_energy_benchmarks.study.plan.disk import cell_bytes, free_bytes
+from ai_energy_benchmarks.study.plan.expansion import Expansion
+from ai_energy_benchmarks.study.plan.file import Study
+from ai_energy_benchmarks.study.plan.order import cycle_orders
 
 
 @frozen

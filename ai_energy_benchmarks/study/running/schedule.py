@@ -7,12 +7,12 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
-from ai_energy_benchmarks.study.blocks import block_of
 from ai_energy_benchmarks.study.cells import Cell
-from ai_energy_benchmarks.study.enough import headline_j_per_token, relative_half_width
-from ai_energy_benchmarks.study.judging import completed_document
-from ai_energy_benchmarks.study.opening import OpenStudy
-from ai_energy_benchmarks.study.order import cycle_orders, design_size
+from ai_energy_benchmarks.study.plan.blocks import block_of
+from ai_energy_benchmarks.study.plan.order import cycle_orders, design_size
+from ai_energy_benchmarks.study.running.enough import headline_j_per_token, relative_half_width
+from ai_energy_benchmarks.study.running.judging import completed_document
+from ai_energy_benchmarks.study.running.opening import OpenStudy
 
 
 @frozen

@@ -16,18 +16,18 @@ from ai_energy_benchmarks.results.writing import check_directory, write_text
 from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.safety.urls import HIDDEN
 from ai_energy_benchmarks.study.cells import CELLS_FILE, Cell, read_cells, write_cells
-from ai_energy_benchmarks.study.cluster_problems import executor_problems
-from ai_energy_benchmarks.study.clusters import LOCAL
-from ai_energy_benchmarks.study.disk import check_room
 from ai_energy_benchmarks.study.drift import drift, fingerprint, fingerprint_of_driver
-from ai_energy_benchmarks.study.expansion import Expansion, expand
-from ai_energy_benchmarks.study.file import STUDY_FILE, Study, load_study, study_to_yaml
 from ai_energy_benchmarks.study.manifest import Manifest, has_begun, read_manifest
-from ai_energy_benchmarks.study.order import order_problems
-from ai_energy_benchmarks.study.places import Places, StudyPlaces
-from ai_energy_benchmarks.study.preflight import Preflight
+from ai_energy_benchmarks.study.plan.cluster_problems import executor_problems
+from ai_energy_benchmarks.study.plan.clusters import LOCAL
+from ai_energy_benchmarks.study.plan.disk import check_room
+from ai_energy_benchmarks.study.plan.expansion import Expansion, expand
+from ai_energy_benchmarks.study.plan.file import STUDY_FILE, Study, load_study, study_to_yaml
+from ai_energy_benchmarks.study.plan.order import order_problems
 from ai_energy_benchmarks.study.runners.base import CellRunner
 from ai_energy_benchmarks.study.runners.choice import PROCESS, runners_of
+from ai_energy_benchmarks.study.running.places import Places, StudyPlaces
+from ai_energy_benchmarks.study.running.preflight import Preflight
 
 Look = Callable[[Study, Sequence[Cell], Environment], Preflight]
 _MOST_SHOWN = 10

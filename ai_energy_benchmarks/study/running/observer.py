@@ -6,8 +6,8 @@ from typing import Protocol
 
 from attrs import frozen
 
-from ai_energy_benchmarks.study.judging import Judgement
-from ai_energy_benchmarks.study.schedule import Turn
+from ai_energy_benchmarks.study.running.judging import Judgement
+from ai_energy_benchmarks.study.running.schedule import Turn
 
 
 class Observer(Protocol):

@@ -8,23 +8,23 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import define, evolve, field, frozen
 
-from ai_energy_benchmarks.study.blocks import shared_block
-from ai_energy_benchmarks.study.breaker import Breaker
-from ai_energy_benchmarks.study.cooling import Cooling
-from ai_energy_benchmarks.study.disk import room_left
 from ai_energy_benchmarks.study.drift import drift
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellJob, CellRun, Distributed, Executor, NodeFacts, Stop
-from ai_energy_benchmarks.study.gpus import StudyGpus
-from ai_energy_benchmarks.study.judging import Judgement, judge
-from ai_energy_benchmarks.study.leftovers import end_orphans, mark_of, settle
 from ai_energy_benchmarks.study.manifest import SCHEMA_VERSION, Attempt, CloseReason
 from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
-from ai_energy_benchmarks.study.observer import Observer, Unobserved
-from ai_energy_benchmarks.study.opening import OpenStudy
-from ai_energy_benchmarks.study.places import log_of
+from ai_energy_benchmarks.study.plan.blocks import shared_block
+from ai_energy_benchmarks.study.plan.disk import room_left
 from ai_energy_benchmarks.study.runners.base import CellWork
-from ai_energy_benchmarks.study.schedule import Schedule, Turn
-from ai_energy_benchmarks.study.stopping import StopRequests
+from ai_energy_benchmarks.study.running.breaker import Breaker
+from ai_energy_benchmarks.study.running.cooling import Cooling
+from ai_energy_benchmarks.study.running.gpus import StudyGpus
+from ai_energy_benchmarks.study.running.judging import Judgement, judge
+from ai_energy_benchmarks.study.running.leftovers import end_orphans, mark_of, settle
+from ai_energy_benchmarks.study.running.observer import Observer, Unobserved
+from ai_energy_benchmarks.study.running.opening import OpenStudy
+from ai_energy_benchmarks.study.running.places import log_of
+from ai_energy_benchmarks.study.running.schedule import Schedule, Turn
+from ai_energy_benchmarks.study.running.stopping import StopRequests
 
 logger = logging.getLogger(__name__)
 

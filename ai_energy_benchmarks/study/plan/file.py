@@ -15,9 +15,9 @@ from ai_energy_benchmarks.config.user_defaults import UserDefaults, laid_under
 from ai_energy_benchmarks.domain.json_value import JsonValue
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.safety.handing_over import handed_over
-from ai_energy_benchmarks.study.axes import Axis, read_axes
-from ai_energy_benchmarks.study.design import DesignConfig, ExecutionConfig
-from ai_energy_benchmarks.study.runners.config import with_whole_paths
+from ai_energy_benchmarks.study.plan.axes import Axis, read_axes
+from ai_energy_benchmarks.study.plan.design import DesignConfig, ExecutionConfig
+from ai_energy_benchmarks.study.plan.runner import with_whole_paths
 from ai_energy_benchmarks.text import yaml_text
 from ai_energy_benchmarks.text.converter import plain_converter
 from ai_energy_benchmarks.text.problems import InvalidError, Path, Place, Problem, nearest, refusal

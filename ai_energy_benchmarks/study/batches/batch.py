@@ -21,21 +21,21 @@ from ai_energy_benchmarks.results.no_score import why_no_score
 from ai_energy_benchmarks.results.reading import RESULT_FILE
 from ai_energy_benchmarks.results.writing import check_directory, write_text
 from ai_energy_benchmarks.safety.handing_over import handed_over
+from ai_energy_benchmarks.study.batches.master_table import failed_row, master_row, write_master
+from ai_energy_benchmarks.study.batches.model_list import TEXT_TASK, ListedModel
 from ai_energy_benchmarks.study.cells import Cell, config_hash, write_cells
-from ai_energy_benchmarks.study.design import BreakerConfig, DesignConfig, ExecutionConfig
 from ai_energy_benchmarks.study.drift import drift, fingerprint
 from ai_energy_benchmarks.study.executors.base import STOPPED, Executor
 from ai_energy_benchmarks.study.executors.local import LocalExecutor
-from ai_energy_benchmarks.study.file import Study, StudyConfig
-from ai_energy_benchmarks.study.judging import Judgement, completed_document, verdict_of
 from ai_energy_benchmarks.study.manifest import Attempt, has_begun, read_manifest
-from ai_energy_benchmarks.study.master_table import failed_row, master_row, write_master
-from ai_energy_benchmarks.study.model_list import TEXT_TASK, ListedModel
-from ai_energy_benchmarks.study.opening import OpenStudy
-from ai_energy_benchmarks.study.places import Prepared
-from ai_energy_benchmarks.study.running import StudyRun
-from ai_energy_benchmarks.study.schedule import Turn
-from ai_energy_benchmarks.study.stopping import StopRequests
+from ai_energy_benchmarks.study.plan.design import BreakerConfig, DesignConfig, ExecutionConfig
+from ai_energy_benchmarks.study.plan.file import Study, StudyConfig
+from ai_energy_benchmarks.study.running.judging import Judgement, completed_document, verdict_of
+from ai_energy_benchmarks.study.running.opening import OpenStudy
+from ai_energy_benchmarks.study.running.places import Prepared
+from ai_energy_benchmarks.study.running.schedule import Turn
+from ai_energy_benchmarks.study.running.stopping import StopRequests
+from ai_energy_benchmarks.study.running.study_run import StudyRun
 from ai_energy_benchmarks.text.yaml_text import dump
 
 logger = logging.getLogger(__name__)

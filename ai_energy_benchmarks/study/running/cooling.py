@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 from attrs import define, field
 
-from ai_energy_benchmarks.study.design import CoolingConfig
-from ai_energy_benchmarks.study.stopping import StopRequests
+from ai_energy_benchmarks.study.plan.design import CoolingConfig
+from ai_energy_benchmarks.study.running.stopping import StopRequests
 
 _LOOK_S = 2.0
 Temperatures = Callable[[], Mapping[str, float]]

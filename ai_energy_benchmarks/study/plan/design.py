@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from attrs import field, frozen
 
-from ai_energy_benchmarks.study.clusters import LOCAL, RayConfig, SlurmConfig
-from ai_energy_benchmarks.study.runners.config import RunnerConfig
+from ai_energy_benchmarks.study.plan.clusters import LOCAL, RayConfig, SlurmConfig
+from ai_energy_benchmarks.study.plan.runner import RunnerConfig
 from ai_energy_benchmarks.text.ranges import AtLeast, Count, Index, MoreThan, Seconds, Text
 
 ORDERS = ("shuffle", "interleave", "sequential", "reverse", "latin_square")

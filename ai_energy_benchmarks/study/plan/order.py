@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from ai_energy_benchmarks.study.design import DesignConfig
+from ai_energy_benchmarks.study.plan.design import DesignConfig
 from ai_energy_benchmarks.text.problems import Problem
 
 

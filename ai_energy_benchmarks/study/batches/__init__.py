@@ -1,0 +1,1 @@
+"""Batches of AI Energy Score: every model of a list, and the master table of their results."""

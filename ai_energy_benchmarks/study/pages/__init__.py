@@ -1,0 +1,1 @@
+"""The cells of a study as rows, a table for a paper, and a page with charts."""

@@ -1,0 +1,1 @@
+"""The order of one study: what is checked before it, which cell runs next, and what becomes of it."""
