@@ -23,6 +23,12 @@ class BenchmarkError(Exception):
         return self.message if self.remedy is None else f"{self.message}\n  fix: {self.remedy}"
 
 
+def parted(problem: str) -> tuple[str, str | None]:
+    """A problem written as "what is wrong; fix: what to do" in its two parts; None where it names no fix."""
+    message, _, remedy = problem.partition("; fix: ")
+    return message, remedy or None
+
+
 class ConfigError(BenchmarkError, ValueError):
     """The configuration cannot be used. Also a ``ValueError``, which scripts written for 0.0.x catch."""
 

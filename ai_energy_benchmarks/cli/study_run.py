@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import click
 from attrs import define, field
 
+from ai_energy_benchmarks.cli.checking import before_measuring
 from ai_energy_benchmarks.cli.exit_codes import DONE, INTERRUPTED, RUN_FAILED
 from ai_energy_benchmarks.cli.logs import log_options
 from ai_energy_benchmarks.cli.streams import say
+from ai_energy_benchmarks.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
     from ai_energy_benchmarks.config.user_defaults import UserDefaults
@@ -46,7 +48,9 @@ def resume(*, directory: Path, accept_drift: bool) -> int:
     from ai_energy_benchmarks.study.running.preflight import look
 
     environment = take_snapshot()
-    return _run(resumed(directory, environment, accept_drift=accept_drift, look=look))
+    with before_measuring():
+        opened = resumed(directory, environment, accept_drift=accept_drift, look=look)
+    return _run(opened)
 
 
 def run_file(file: Path, overrides: Mapping[str, object], defaults: UserDefaults | None) -> int:
@@ -61,7 +65,9 @@ def run_file(file: Path, overrides: Mapping[str, object], defaults: UserDefaults
     expansion = planned(study)
     for line in funnel(expansion, study.config.design.max_cycles):
         say(line)
-    return _run(begin(study, expansion, take_snapshot(), look))
+    with before_measuring():
+        opened = begin(study, expansion, take_snapshot(), look)
+    return _run(opened)
 
 
 def _run(opened: OpenStudy) -> int:
@@ -86,6 +92,10 @@ def _run(opened: OpenStudy) -> int:
     with nullcontext() if elsewhere else locked(gpus.locked, opened.directory), stop:
         try:
             reason = StudyRun(opened, executor, stop, gpus, observer, cooling).run()
+        except BackendError as error:
+            if observer.measured:
+                raise
+            raise ConfigError(error.message, remedy=error.remedy) from error  # what the study asks for is not there
         except KeyboardInterrupt:
             say(f"`ai-energy-benchmark study resume {opened.directory}` goes on", err=True)
             raise
@@ -107,10 +117,12 @@ class Lines:
 
     Attributes:
         elsewhere: cells run on other machines, several at a time, so each line names its cell.
+        measured: whether a cell has ended.
     """
 
     begun_s: float
     elsewhere: bool = False
+    measured: bool = field(default=False, init=False)
     _failed: set[tuple[str, int]] = field(factory=set)
 
     @property
@@ -122,6 +134,7 @@ class Lines:
         say(f"{'hands over' if self.elsewhere else f'[{done + 1}/{total}]'} {_named(turn)}")
 
     def ended(self, turn: Turn, judgement: Judgement, wall_s: float) -> None:
+        self.measured = True
         reason = f": {judgement.reason.splitlines()[0]}" if judgement.reason else ""
         (self._failed.discard if judgement.state == "completed" else self._failed.add)((turn.cell.id, turn.cycle))
         which = f"{_named(turn)}: " if self.elsewhere else "        "

@@ -21,7 +21,7 @@ from ai_energy_benchmarks.domain.prompts import Prompt
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
-from ai_energy_benchmarks.errors import BackendError, ReporterError
+from ai_energy_benchmarks.errors import BackendError, ReporterError, parted
 from ai_energy_benchmarks.machine.forks import forked_with_threads
 from ai_energy_benchmarks.machine.gpu_settings import GpuSettings
 from ai_energy_benchmarks.metrics.base import MetricsCollector
@@ -96,7 +96,8 @@ class Measuring:
         demand = Demand(scenario.generate_kwargs, scenario.input_shapes.batch_size, config.load.concurrency, sample)
         problems = self.backend.problems(demand)
         for problem in problems:
-            obstacles.refuse(BackendError(problem))
+            message, remedy = parted(problem)
+            obstacles.refuse(BackendError(message, remedy=remedy))
         obstacles.tried(lambda: gpu_targets(config, probe=True))
         environment, formatter = take_snapshot(), plan.formatter
         passes = obstacles.tried(lambda: check_passes(config, self._prompts(), formatter, self.backend))

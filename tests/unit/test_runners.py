@@ -224,7 +224,24 @@ def test_what_the_machine_that_starts_a_study_lacks_is_a_warning_where_nodes_run
     """They have engines, GPUs and venvs of their own, and nothing is locked here."""
     runners = {"vllm_offline": {"venv": str(tmp_path / "gone")}}
     found = seen(study_of(runners, ["tensorrt_llm_offline", "vllm_offline"], executor="ray"))
-    assert found.obstacles == ()
-    assert found.warnings == (f"on this machine, vllm_offline: venv {tmp_path / 'gone'} does not exist",)
+    assert {obstacle.engine for obstacle in found.obstacles} <= {"executor: ray"}  # where Ray is not installed
+    assert f"on this machine, vllm_offline: venv {tmp_path / 'gone'} does not exist" in found.warnings
     assert found.gpus.locked == ()
     assert found.runners["vllm_offline"].record() == {"kind": "venv", "venv": str(tmp_path / "gone")}
+
+
+@pytest.mark.parametrize("executor", ["ray", "slurm"])
+def test_a_scheduler_that_is_not_there_is_named_with_its_fix(
+    executor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing package or command keeps a study from beginning; a Ray cluster may still be found by connecting."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    found = seen(study_of({}, ["pytorch"], executor=executor, timeout_s=9))
+    (obstacle,) = [each for each in found.obstacles if each.engine == f"executor: {executor}"] or [None]
+    if obstacle is not None:
+        assert obstacle.fix
+        with pytest.raises(ConfigError, match=f"executor: {executor}"):
+            found.refuse()
+    assert executor == "ray" or obstacle is not None
+    assert obstacle is not None or any("; fix: ray start" in warning for warning in found.warnings)

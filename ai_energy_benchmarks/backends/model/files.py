@@ -11,11 +11,13 @@ from attrs import frozen
 from ai_energy_benchmarks.backends.model import hub as hub_files
 from ai_energy_benchmarks.backends.model import small_model
 from ai_energy_benchmarks.backends.model.hub import Look
+from ai_energy_benchmarks.backends.model.shards import check_whole, missing_shards
 from ai_energy_benchmarks.domain.progress import Progress
-from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.errors import BackendError, parted
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _LFS_POINTER = b"version https://git-lfs"
 
 
@@ -66,9 +68,8 @@ def resolve_model(
     if model in small_model.NAMES:
         return _small_model(progress, revision, cache_dir)
     for problem in name_problems(model):
-        raise BackendError(
-            problem, remedy="set backend.model to a directory, a .gguf file or a hub id such as org/name"
-        )
+        message, remedy = parted(problem)
+        raise BackendError(message, remedy=remedy)
     return _hub(model, revision, progress, look)
 
 
@@ -83,14 +84,36 @@ def look_for_model(model: str, revision: str | None = None) -> None:
     hub_files.look_for(model, revision)
 
 
-def name_problems(model: str) -> tuple[str, ...]:
-    """What a look at the name and the disk alone can say against a model."""
+def model_problems(model: str, *, key: str = "backend.model", takes_gguf: bool = True) -> tuple[str, ...]:
+    """What a look at the name and the disk can say against a model, without a network and before anything is loaded.
+
+    Args:
+        key: names it in the config.
+        takes_gguf: whether the engine loads GGUF files.
+    """
+    expanded = os.path.expanduser(model)
+    if not model or not os.path.exists(expanded):
+        return name_problems(model, key=key) if model else ()
+    try:
+        files = _local(model, Path(expanded))
+    except BackendError as error:
+        return (f"{key}: {error.message}; fix: {error.remedy}",)
+    if files.gguf_file is not None and not takes_gguf:
+        return (
+            f"{key}: {model!r} is a GGUF file, which cannot be used here; fix: name a directory or a hub model "
+            "with safetensors",
+        )
+    return ()
+
+
+def name_problems(model: str, *, key: str = "backend.model") -> tuple[str, ...]:
+    """What the name of a model that is not on the disk says against it."""
     expanded = os.path.expanduser(model)
     hub_id = _HUB_ID.fullmatch(model) and not model.lower().endswith(".gguf")
     if hub_id or os.path.exists(expanded):
         return ()
     return (
-        f"backend.model: {model!r} is neither an existing path nor a hub id; fix: check the path, or write org/name",
+        f"{key}: {model!r} is neither an existing path nor a hub id; fix: check the path, or write a hub id as org/name",
     )
 
 
@@ -143,6 +166,13 @@ def _check_directory(model: str, path: Path) -> None:
         )
     for each in weights:
         _check_pointer(each)
+        check_whole(each)
+    for index in (path / name for name in _INDEXES):
+        if missing := missing_shards(index):
+            raise BackendError(
+                f"directory {model!r} lacks {len(missing)} of the files that {index.name} names: {missing[0]}",
+                remedy="complete the download, for instance with: hf download ORG/NAME --local-dir " + model,
+            )
 
 
 def _check_gguf(path: Path) -> None:

@@ -21,7 +21,7 @@ from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.in_process import InProcessBackend
 from ai_energy_benchmarks.backends.location import of_tree
 from ai_energy_benchmarks.backends.model.context import context_problems
-from ai_energy_benchmarks.backends.model.files import look_for_model, name_problems, resolve_model
+from ai_energy_benchmarks.backends.model.files import look_for_model, model_problems, resolve_model
 from ai_energy_benchmarks.backends.rendering import Rendered
 from ai_energy_benchmarks.backends.rows import all_failed, make_rows
 from ai_energy_benchmarks.backends.visible_gpus import visible_gpus
@@ -96,9 +96,9 @@ class OfflineEngine(InProcessBackend):
         self._environment: dict[str, str | None] = {}
 
     def problems(self, demand: Demand) -> tuple[str, ...]:
-        found = list(name_problems(self.settings.model) if self.settings.model else ())
+        found = list(model_problems(self.settings.model, takes_gguf=False))
         missing = [package for package in self.REQUIRES if not importable(package)]
-        found += [f"the {self.NAME} backend needs {package.module}: {package.install}" for package in missing]
+        found += [f"the {self.NAME} backend needs {package.module}; fix: {package.install}" for package in missing]
         if self.settings.device.partition(":")[0] not in ("auto", "cuda"):
             found.append(
                 f"backend.device: {self.ENGINE} runs where it was built for, so {self.settings.device!r} is not "

@@ -15,7 +15,7 @@ from attrs import evolve
 from ai_energy_benchmarks.backends.base import BackendSettings, Demand
 from ai_energy_benchmarks.backends.in_process import InProcessBackend
 from ai_energy_benchmarks.backends.model.context import context_problems
-from ai_energy_benchmarks.backends.model.files import look_for_model, name_problems
+from ai_energy_benchmarks.backends.model.files import look_for_model, model_problems
 from ai_energy_benchmarks.backends.model.kind import kind_problems
 from ai_energy_benchmarks.backends.pytorch.facts import facts_of
 from ai_energy_benchmarks.backends.pytorch.generation import (
@@ -76,10 +76,11 @@ class PyTorchBackend(InProcessBackend):
     def problems(self, demand: Demand) -> tuple[str, ...]:
         missing = missing_packages()
         if missing:
-            return (f"the pytorch backend needs {' and '.join(missing)}: {INSTALL_LINE}",)
+            needs = f"the pytorch backend needs {' and '.join(missing)}; fix: {INSTALL_LINE}"
+            return (*model_problems(self.settings.model), needs)
         devices = device_problems(self.settings.device, self.settings.device_ids)
         return (
-            *(name_problems(self.settings.model) if self.settings.model else ()),
+            *model_problems(self.settings.model),
             *devices,
             *kind_problems(self.settings.model, self.options.revision),
             *context_problems(self.settings, demand.generation),

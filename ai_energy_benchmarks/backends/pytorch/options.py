@@ -12,8 +12,10 @@ from attrs import field, frozen
 from attrs.validators import ge, optional
 
 from ai_energy_benchmarks.backends.base import Demand
+from ai_energy_benchmarks.backends.model.files import model_problems
 
 Dtype = Literal["float32", "bfloat16", "float16"]
+_ADAPTER_FILE = "adapter_config.json"
 
 
 @frozen
@@ -128,6 +130,7 @@ def option_problems(options: PyTorchOptions, demand: Demand, device: str) -> tup
         f"backend.options.{each}"
         for each in (
             *_missing(options),
+            *_not_here(options),
             *_without_effect(options, demand, device),
             *_assistant_problems(options, demand),
         )
@@ -144,6 +147,18 @@ def _missing(options: PyTorchOptions) -> Iterator[str]:
         yield 'quantization needs bitsandbytes: pip install "ai_energy_benchmarks[bitsandbytes]"'
     if options.adapter and find_spec("peft") is None:
         yield 'adapter needs peft: pip install "ai_energy_benchmarks[peft]"'
+
+
+def _not_here(options: PyTorchOptions) -> Iterator[str]:
+    """Models that go along with the first one and are paths without a model."""
+    if options.assistant_model:
+        yield from model_problems(options.assistant_model, key="assistant_model", takes_gguf=False)
+    adapter = os.path.expanduser(options.adapter or "")
+    if options.adapter and os.path.exists(adapter) and not os.path.isfile(os.path.join(adapter, _ADAPTER_FILE)):
+        yield (
+            f"adapter: {options.adapter!r} has no {_ADAPTER_FILE}, so it is no LoRA adapter; fix: give the directory "
+            "into which peft's save_pretrained wrote it"
+        )
 
 
 def _without_effect(options: PyTorchOptions, demand: Demand, device: str) -> Iterator[str]:

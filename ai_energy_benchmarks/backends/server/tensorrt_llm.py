@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from attrs import field, frozen
 from attrs.validators import gt
 
-from ai_energy_benchmarks.backends.model.files import resolve_model
+from ai_energy_benchmarks.backends.model.files import look_for_model, model_problems, resolve_model
 from ai_energy_benchmarks.backends.server.launching import DIALECT, LaunchOptions, command_names, flags
 from ai_energy_benchmarks.backends.server.metrics_page import TENSORRT_LLM, MetricsPage
 from ai_energy_benchmarks.backends.server.openai import OpenAIServerBackend
@@ -68,14 +68,20 @@ class TensorRTBackend(OpenAIServerBackend):
         """The options, typed."""
         return self.settings.chosen(TensorRTOptions)
 
+    def look_for_model(self) -> None:
+        """See that the model of a server that is started here is on this machine or on the hub."""
+        if self.settings.launch:
+            look_for_model(self.settings.model)
+
     def launch_problems(self) -> tuple[str, ...]:
-        command = self.tensorrt_options.command
+        command, unloadable = self.tensorrt_options.command, model_problems(self.settings.model, takes_gguf=False)
         if shutil.which(command) is None:
             return (
+                *unloadable,
                 f"backend.launch: {command} is not on the PATH; "
                 'pip install "ai_energy_benchmarks[tensorrt]", or give its path in backend.options.command',
             )
-        return ()
+        return unloadable
 
     def launch_command(self, port: int) -> tuple[str, ...]:
         options = self.tensorrt_options

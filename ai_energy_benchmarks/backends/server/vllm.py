@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from attrs import evolve, frozen
 
-from ai_energy_benchmarks.backends.model.files import resolve_model
+from ai_energy_benchmarks.backends.model.files import look_for_model, model_problems, resolve_model
 from ai_energy_benchmarks.backends.server.launching import DIALECT, LaunchOptions, command_names, flags
 from ai_energy_benchmarks.backends.server.metrics_page import VLLM, MetricsPage
 from ai_energy_benchmarks.backends.server.openai import OpenAIServerBackend
@@ -94,7 +94,16 @@ class VllmBackend(OpenAIServerBackend):
     def caching_requested(self) -> str:
         return "backend.options.enable_prefix_caching: true" if self.vllm_options.enable_prefix_caching else ""
 
+    def look_for_model(self) -> None:
+        """See that the model of a server that is started here is on this machine or on the hub."""
+        if self.settings.launch:
+            look_for_model(self.settings.model, self.vllm_options.revision)
+
     def launch_problems(self) -> tuple[str, ...]:
+        return (*model_problems(self.settings.model, takes_gguf=False), *self._missing_here())
+
+    def _missing_here(self) -> tuple[str, ...]:
+        """What this machine lacks for a server."""
         options = self.vllm_options
         sizes = (options.tensor_parallel_size, options.pipeline_parallel_size)
         if self.settings.device != "cpu" and (few := too_few_gpus(self.settings.device_ids, *sizes)):

@@ -41,15 +41,15 @@ def ray_readiness(installed: str) -> Readiness:
 def slurm_readiness(installed: str) -> Readiness:
     """Whether Slurm answers, and with which partitions."""
     if shutil.which("sbatch") is None or shutil.which("sinfo") is None:
-        return Readiness("limited", f"{installed}; the commands of Slurm are not on the PATH", "use a login node")
+        return Readiness("missing", f"{installed}; the commands of Slurm are not on the PATH", "use a login node")
     try:
         done = subprocess.run(
             ["sinfo", "--noheader", "--format=%R"], capture_output=True, text=True, timeout=_ANSWER_CAP_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Readiness("limited", f"{installed}; sinfo does not answer: {error}", "start slurmctld")
+        return Readiness("missing", f"{installed}; sinfo does not answer: {error}", "start slurmctld")
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["sinfo fails"]
-        return Readiness("limited", f"{installed}; {lines[-1]}", "start slurmctld, or use a login node")
+        return Readiness("missing", f"{installed}; {lines[-1]}", "start slurmctld, or use a login node")
     partitions = ", ".join(dict.fromkeys(done.stdout.split())) or "none"
     return Readiness("ready", f"{installed}, partitions: {partitions}")

@@ -20,7 +20,7 @@ from ai_energy_benchmarks.domain.progress import Silent
 from ai_energy_benchmarks.domain.result import SCHEMA_VERSION
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
 from ai_energy_benchmarks.environment.software import library_versions, package_version
-from ai_energy_benchmarks.errors import BenchmarkError
+from ai_energy_benchmarks.errors import BenchmarkError, parted
 from ai_energy_benchmarks.runner.composition import make_backend
 from ai_energy_benchmarks.runner.gpu_state import gpu_targets
 from ai_energy_benchmarks.text.json_text import parsed
@@ -80,7 +80,8 @@ def _obstacles(configs: Iterable[BenchmarkConfig], environment: Environment) -> 
             # As a run checks it; the size of batches and the load are the engine's to refuse.
             size = config.scenario.input_shapes.batch_size
             demand = Demand(config.scenario.generate_kwargs, size, config.load.concurrency)
-            yield from map(Obstacle, make_backend(config, Silent()).problems(demand))
+            for message, remedy in map(parted, make_backend(config, Silent()).problems(demand)):
+                yield Obstacle(message, remedy or "")
             gpu_targets(config)
         except BenchmarkError as error:
             yield Obstacle(error.message, error.remedy or "")

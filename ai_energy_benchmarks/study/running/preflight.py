@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.study.cells import Cell
-from ai_energy_benchmarks.study.plan.clusters import LOCAL
+from ai_energy_benchmarks.study.plan.clusters import LOCAL, RayConfig
+from ai_energy_benchmarks.study.plan.design import ExecutionConfig
 from ai_energy_benchmarks.study.plan.file import Study
 from ai_energy_benchmarks.study.runners.base import CellRunner, Enquiry
 from ai_energy_benchmarks.study.runners.choice import PROCESS, runners_of
@@ -20,7 +22,7 @@ from ai_energy_benchmarks.study.running.gpus import StudyGpus, study_gpus
 from ai_energy_benchmarks.text.yaml_text import dump
 
 # Of each engine, configs that differ in what may be missing; more differ in values, not in kind.
-_MOST_ASKED = 20
+_MOST_ASKED = 100
 _ASKED = ("backend.", "gpu.")
 
 
@@ -79,7 +81,7 @@ class Preflight:
 def look(study: Study, cells: Sequence[Cell], environment: Environment) -> Preflight:
     """Ask the environment of every runner; nothing is loaded and no server is contacted.
 
-    Where cells run on other machines, nothing is asked here.
+    Where cells run on other machines, their engines are not asked for here, but the way to these machines is.
 
     Args:
         environment: of this machine.
@@ -99,6 +101,7 @@ def look(study: Study, cells: Sequence[Cell], environment: Environment) -> Prefl
     if elsewhere:
         found.warnings.extend(f"on this machine, {str(each).splitlines()[0]}" for each in found.obstacles)
         found.obstacles.clear()
+        _look_for_scheduler(study.config.execution, environment, found)
     found.warnings.extend(_other_versions(found.facts, environment.package_version))
     return Preflight(found.runners, found.facts, tuple(found.obstacles), tuple(found.warnings), gpus)
 
@@ -109,6 +112,16 @@ class _Findings:
     facts: dict[str, object]
     obstacles: list[Obstacle]
     warnings: list[str]
+
+
+def _look_for_scheduler(execution: ExecutionConfig, environment: Environment, found: _Findings) -> None:
+    """Whether the scheduler that the study names can be reached from this machine, as far as can be seen here."""
+    ready = registry.readiness("executors", execution.executor, environment)
+    if ready.state == "missing":
+        found.obstacles.append(Obstacle(f"executor: {execution.executor}", ready.detail, ready.remedy or ""))
+    elif ready.state == "limited" and execution.ray in (None, RayConfig()):
+        # Connecting shows whether it holds: a cluster at an address of its own leaves nothing on this machine.
+        found.warnings.append(f"executor: {execution.executor}: {ready.detail}; fix: {ready.remedy}")
 
 
 def _grouped(runners: Mapping[str, CellRunner]) -> dict[CellRunner, list[str]]:
