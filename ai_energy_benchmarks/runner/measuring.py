@@ -10,18 +10,17 @@ from pathlib import Path
 from attrs import define, evolve
 
 from ai_energy_benchmarks.backends.alone import running_alone
-from ai_energy_benchmarks.backends.base import Backend, Demand
+from ai_energy_benchmarks.backends.base import Backend
 from ai_energy_benchmarks.config.loading import config_to_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.datasets.base import Dataset
 from ai_energy_benchmarks.domain.clock import Clock
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.progress import Progress, Silent
-from ai_energy_benchmarks.domain.prompts import Prompt
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
-from ai_energy_benchmarks.errors import BackendError, ReporterError, parted
+from ai_energy_benchmarks.errors import BackendError, ReporterError
 from ai_energy_benchmarks.machine.forks import forked_with_threads
 from ai_energy_benchmarks.machine.gpu_settings import GpuSettings
 from ai_energy_benchmarks.metrics.base import MetricsCollector
@@ -35,13 +34,13 @@ from ai_energy_benchmarks.runner.gpu_state import gpu_state_findings, gpu_target
 from ai_energy_benchmarks.runner.interrupts import Interrupts
 from ai_energy_benchmarks.runner.keeping import Keeper
 from ai_energy_benchmarks.runner.logged_progress import LoggedProgress, log_verdict
+from ai_energy_benchmarks.runner.looking import look
 from ai_energy_benchmarks.runner.obstacles import Obstacles
 from ai_energy_benchmarks.runner.protocol import Steps
 from ai_energy_benchmarks.runner.reasoning import plan_reasoning
 from ai_energy_benchmarks.runner.record import Record
 from ai_energy_benchmarks.runner.reporting import Outputs
 from ai_energy_benchmarks.runner.trust import trust_findings
-from ai_energy_benchmarks.runner.workload import check_passes
 
 logger = logging.getLogger(__name__)
 
@@ -88,25 +87,15 @@ class Measuring:
                 "in the parent alone, and the first file would wait for them for ever",
                 remedy="start it as a process of its own, such as with multiprocessing's method spawn",
             )
-        config, scenario = self.config, self.config.scenario
-        obstacles = Obstacles()
-        plain = evolve(scenario, reasoning=None, reasoning_params=None, reasoning_formats=None)
-        plan = obstacles.tried(lambda: plan_reasoning(config)) or plan_reasoning(evolve(config, scenario=plain))
-        sample = plan.formatter.format(0, Prompt(0, ""))
-        demand = Demand(scenario.generate_kwargs, scenario.input_shapes.batch_size, config.load.concurrency, sample)
-        problems = self.backend.problems(demand)
-        for problem in problems:
-            message, remedy = parted(problem)
-            obstacles.refuse(BackendError(message, remedy=remedy))
-        obstacles.tried(lambda: gpu_targets(config, probe=True))
-        environment, formatter = take_snapshot(), plan.formatter
-        passes = obstacles.tried(lambda: check_passes(config, self._prompts(), formatter, self.backend))
-        obstacles.tried(lambda: _open_and_close(self._meter(environment)))
+        config, obstacles = self.config, Obstacles()
+        passes = look(
+            config, self.backend, obstacles, dataset=self._prompts, collector=lambda: self._meter(take_snapshot())
+        )
         if self.reporters is None and config.reporters:
             obstacles.tried(lambda: check_directory(config.output_dir))
         obstacles.report()
         assert passes is not None  # else something was in the way
-        return passes.most_output_tokens(scenario.generate_kwargs.max_new_tokens)
+        return passes.most_output_tokens(config.scenario.generate_kwargs.max_new_tokens)
 
     def measure(self) -> BenchmarkResult:
         """Run the benchmark; nothing is written."""
@@ -204,11 +193,6 @@ class Measuring:
 
     def _prompts(self) -> Dataset:
         return self.dataset or composition.make_dataset(self.config)
-
-
-def _open_and_close(collector: MetricsCollector) -> None:
-    with collector:
-        pass
 
 
 def _of_another_engine(config: BenchmarkConfig, record: Record) -> tuple[Finding, ...]:

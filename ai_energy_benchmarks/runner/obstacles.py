@@ -31,6 +31,11 @@ class Obstacles:
         if str(error) not in map(str, self._errors):
             self._errors.append(error)
 
+    @property
+    def errors(self) -> tuple[BenchmarkError, ...]:
+        """What was found in the way."""
+        return tuple(self._errors)
+
     def report(self) -> None:
         """Return if nothing is in the way.
 

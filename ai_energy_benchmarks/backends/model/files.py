@@ -113,7 +113,7 @@ def name_problems(model: str, *, key: str = "backend.model") -> tuple[str, ...]:
     if hub_id or os.path.exists(expanded):
         return ()
     return (
-        f"{key}: {model!r} is neither an existing path nor a hub id; fix: check the path, or write a hub id as org/name",
+        f"{key}: {model!r} is neither an existing path nor a hub id; fix: check the path, or write a hub id (org/name)",
     )
 
 

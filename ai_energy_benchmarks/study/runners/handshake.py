@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import evolve, frozen
 
 from ai_energy_benchmarks import registry
-from ai_energy_benchmarks.backends.base import Demand
 from ai_energy_benchmarks.config.loading import config_from_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.environment import Environment
@@ -20,9 +19,10 @@ from ai_energy_benchmarks.domain.progress import Silent
 from ai_energy_benchmarks.domain.result import SCHEMA_VERSION
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
 from ai_energy_benchmarks.environment.software import library_versions, package_version
-from ai_energy_benchmarks.errors import BenchmarkError, parted
-from ai_energy_benchmarks.runner.composition import make_backend
-from ai_energy_benchmarks.runner.gpu_state import gpu_targets
+from ai_energy_benchmarks.errors import BenchmarkError
+from ai_energy_benchmarks.runner.composition import make_backend, make_collector, make_dataset
+from ai_energy_benchmarks.runner.looking import look
+from ai_energy_benchmarks.runner.obstacles import Obstacles
 from ai_energy_benchmarks.text.json_text import parsed
 
 MODULE = "ai_energy_benchmarks.cli.handshake"
@@ -76,15 +76,26 @@ def _obstacles(configs: Iterable[BenchmarkConfig], environment: Environment) -> 
         if ready.state == "missing":
             yield Obstacle(ready.detail, ready.remedy or "")
             return
-        try:
-            # As a run checks it; the size of batches and the load are the engine's to refuse.
-            size = config.scenario.input_shapes.batch_size
-            demand = Demand(config.scenario.generate_kwargs, size, config.load.concurrency)
-            for message, remedy in map(parted, make_backend(config, Silent()).problems(demand)):
-                yield Obstacle(message, remedy or "")
-            gpu_targets(config)
-        except BenchmarkError as error:
-            yield Obstacle(error.message, error.remedy or "")
+        yield from (Obstacle(error.message, error.remedy or "") for error in _in_the_way(config, environment))
+
+
+def _in_the_way(config: BenchmarkConfig, environment: Environment) -> tuple[BenchmarkError, ...]:
+    """As a run checks itself, but for prompts that would have to be downloaded."""
+    found = Obstacles()
+
+    def looked() -> None:
+        backend = make_backend(config, Silent())
+        on_the_hub = registry.dataset_for(config.scenario.dataset_name) == "huggingface"
+        look(
+            config,
+            backend,
+            found,
+            dataset=None if on_the_hub else lambda: make_dataset(config),
+            collector=lambda: make_collector(config, environment, backend),
+        )
+
+    found.tried(looked)
+    return found.errors
 
 
 def written(reply: Answer) -> str:

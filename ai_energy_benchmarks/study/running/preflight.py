@@ -23,7 +23,7 @@ from ai_energy_benchmarks.text.yaml_text import dump
 
 # Of each engine, configs that differ in what may be missing; more differ in values, not in kind.
 _MOST_ASKED = 100
-_ASKED = ("backend.", "gpu.")
+_ASKED = ("backend.", "gpu.", "metrics.", "scenario.dataset", "scenario.text_column", "scenario.num_samples")
 
 
 @frozen
