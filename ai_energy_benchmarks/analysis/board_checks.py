@@ -8,11 +8,12 @@ from statistics import median
 
 from attrs import evolve
 
+from ai_energy_benchmarks.analysis.coverage import UNKNOWN_STATE, silence
 from ai_energy_benchmarks.analysis.integration import workload_boards
-from ai_energy_benchmarks.analysis.throttling import held, throttling_findings
+from ai_energy_benchmarks.analysis.throttling import held, throttling_findings, unseen_brakes
 from ai_energy_benchmarks.domain.power import Device, Quantity, Samples, Series
 from ai_energy_benchmarks.domain.result import Trial
-from ai_energy_benchmarks.domain.verdict import Finding, Level
+from ai_energy_benchmarks.domain.verdict import Finding, Level, not_checked
 
 # docs/measurement.md, "The verdict"; the change of a clock is that of its mean under load.
 WARMER_CELSIUS = 3.0
@@ -23,18 +24,58 @@ _NEAR_TICKS = 3
 # Counters that move more often than every 15 ms are read less often on purpose (metrics/nvml/cadence.py): with the
 # default ``poll_s`` the readings that see one move lie up to a tick and a quarter apart.
 _CADENCE_S = 0.020
+_CHANGES: Mapping[str, Quantity] = {"temperature": "temperature_celsius", "clocks": "clock_hz"}
+_SETTINGS: Mapping[str, Quantity] = {"power limit": "power_limit_w", "performance state": "performance_state"}
 
 
 def board_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Finding]:
     """All findings on each GPU of the workload that told something of itself."""
+    for device, told in _gauges(samples, trials).items():
+        for finding in _of_one(device.label or device.id, told, trials):
+            yield evolve(finding, component=device.component)
+
+
+def unchecked_board_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Finding]:
+    """One line for each check and reason why it could not be made, with the GPUs that it is about.
+
+    Args:
+        trials: all of the run; one that was cut short is checked as far as it went.
+    """
+    names: dict[tuple[str, str], list[str]] = {}
+    gauges = _gauges(samples, trials)
+    devices = sorted(workload_boards(trials), key=lambda each: each.id)
+    for device in devices:
+        for check, why in _unknown(gauges.get(device, {}), trials):
+            names.setdefault((check, why), []).append(device.label or device.id)
+    for (check, why), of in names.items():
+        which = "" if len(of) == len(devices) else f" ({', '.join(of)})"
+        yield not_checked(check, f"{why}{which}", "gpu")
+
+
+def _gauges(samples: Samples, trials: Sequence[Trial]) -> dict[Device, dict[Quantity, Series]]:
     own = workload_boards(trials)
     boards: dict[Device, dict[Quantity, Series]] = {}
     for series in samples.series:
         if series.device in own and len(series.values):
             boards.setdefault(series.device, {})[series.quantity] = series
-    for device, told in boards.items():
-        for finding in _of_one(device.label or device.id, told, trials):
-            yield evolve(finding, component=device.component)
+    return boards
+
+
+def _unknown(told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
+    """Check → why its source did not say enough, of one GPU."""
+    if (why := unseen_brakes(told, trials)) is not None:
+        yield "throttling", why
+    if "energy_j" in told and not any(_edges("", told["energy_j"], trials)):
+        yield "edge readings", "its energy counter did not move next to the trials"
+    whole = [trial for trial in trials if trial.complete]
+    for check, quantity in _CHANGES.items():
+        if len(whole) < 2:
+            yield check, "a change needs two complete trials"
+        elif (why := silence(told.get(quantity), (whole[0], whole[-1]))) is not None:
+            yield check, why
+    for check, quantity in _SETTINGS.items():
+        if (why := silence(told.get(quantity), trials)) is not None:
+            yield check, why
 
 
 def _of_one(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
@@ -79,17 +120,18 @@ def _changed(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]
         change = clocks_hz[1] / clocks_hz[0] - 1
         message = f"{name}: mean clock {change:+.1%} from the first trial to the last, to {clocks_hz[1] / 1e6:.0f} MHz"
         yield Finding("WARN" if abs(change) > CLOCK_CHANGE else "PASS", "clocks", message)
-    yield from _constant(name, "power limit", " W", told.get("power_limit_w"), trials)
-    yield from _constant(name, "performance state", "", told.get("performance_state"), trials)
+    for what, quantity in _SETTINGS.items():
+        yield from _constant(name, what, " W" if quantity == "power_limit_w" else "", told.get(quantity), trials)
 
 
 def _constant(name: str, what: str, unit: str, series: Series | None, trials: Sequence[Trial]) -> Iterator[Finding]:
     """A setting that should be the same in all trials."""
     seen = sorted({value for trial in trials for _, value in held(series, trial)}) if series is not None else []
+    seen = [value for value in seen if what != "performance state" or value != UNKNOWN_STATE]
     if len(seen) > 1:
         values = " and ".join(f"{value:g}{unit}" for value in seen)
         yield Finding("WARN", what, f"{name}: its {what} changed during the trials: {values}")
-    elif seen:
+    elif seen and silence(series, trials) is None:
         yield Finding("PASS", what, f"{name}: its {what} was {seen[0]:g}{unit} in all trials")
 
 
@@ -98,7 +140,7 @@ def _first_and_last(
 ) -> tuple[float, float] | None:
     """Means over the first and the last trial; None if nothing was read in one, or there is only one."""
     series, whole = told.get(quantity), [trial for trial in trials if trial.complete]
-    if series is None or len(whole) < 2:
+    if series is None or len(whole) < 2 or silence(series, (whole[0], whole[-1])) is not None:
         return None
     first, last = _mean(series, whole[0]), _mean(series, whole[-1])
     return None if first is None or last is None else (first, last)

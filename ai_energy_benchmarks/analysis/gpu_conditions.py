@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
 
+from ai_energy_benchmarks.analysis.coverage import silence
 from ai_energy_benchmarks.analysis.integration import workload_boards
 from ai_energy_benchmarks.analysis.throttling import BRAKES, held, share
 from ai_energy_benchmarks.domain.power import Quantity, Samples, Series
@@ -51,6 +52,8 @@ def gpu_conditions(samples: Samples, trials: Sequence[Trial]) -> tuple[GpuCondit
 
 
 def _mean(series: Series | None, trials: Sequence[Trial]) -> float | None:
-    parts = [part for trial in trials for part in held(series, trial)] if series is not None else []
+    if series is None or silence(series, trials) is not None:
+        return None
+    parts = [part for trial in trials for part in held(series, trial)]
     total_s = sum(seconds for seconds, _ in parts)
     return sum(seconds * value for seconds, value in parts) / total_s if total_s > 0 else None

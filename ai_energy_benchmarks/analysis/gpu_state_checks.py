@@ -10,7 +10,7 @@ from ai_energy_benchmarks.analysis.gpu_conditions import GpuConditions, gpu_cond
 from ai_energy_benchmarks.domain.environment import Board
 from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import Trial
-from ai_energy_benchmarks.domain.verdict import Finding
+from ai_energy_benchmarks.domain.verdict import Finding, not_checked
 
 _CHECK = "GPU state"
 # Limits are kept in mW, but some drivers round to a watt; clocks lie 15 MHz apart, under 1 % of any in use.
@@ -35,9 +35,12 @@ class GpuState:
 def gpu_state_findings(
     wanted: GpuState, boards: Sequence[Board], samples: Samples, trials: Sequence[Trial]
 ) -> Iterator[Finding]:
-    """One line for each GPU and setting, WARN where the trials ran otherwise; nothing without readings."""
+    """One line for each GPU and setting: WARN where the trials ran otherwise, INFO where that is not known."""
     by_id = {board.id: board for board in boards}
-    for gpu in gpu_conditions(samples, trials):
+    conditions = gpu_conditions(samples, trials)
+    if not conditions and wanted != GpuState():
+        yield not_checked(_CHECK, "no energy of a GPU counted in a complete trial", "gpu")
+    for gpu in conditions:
         yield from _limit(wanted, by_id.get(gpu.id), gpu)
         yield from _clock(wanted, by_id.get(gpu.id), gpu)
 
@@ -46,7 +49,11 @@ def _limit(wanted: GpuState, board: Board | None, gpu: GpuConditions) -> Iterato
     limit_w = wanted.limit_w
     if wanted.limit_share is not None and board is not None and board.default_power_limit_w is not None:
         limit_w = wanted.limit_share * board.default_power_limit_w
+    if limit_w is None and wanted.limit_share is None:
+        return
     if limit_w is None or gpu.power_limit_w is None:
+        why = "its default" if limit_w is None else "it during the trials"
+        yield not_checked(_CHECK, f"{gpu.name}: its power limit was set, but its driver does not report {why}", "gpu")
         return
     kept = abs(gpu.power_limit_w - limit_w) <= _SAME_W
     message = f"{gpu.name}: a mean power limit of {gpu.power_limit_w:.4g} W in the trials, set to {limit_w:.4g} W"
@@ -57,7 +64,11 @@ def _clock(wanted: GpuState, board: Board | None, gpu: GpuConditions) -> Iterato
     clock_hz = wanted.clock_hz
     if wanted.clock_share is not None and board is not None and board.graphics_clock_max_hz is not None:
         clock_hz = wanted.clock_share * board.graphics_clock_max_hz
+    if clock_hz is None and wanted.clock_share is None:
+        return
     if clock_hz is None or gpu.sm_clock_hz is None:
+        why = "its highest one" if clock_hz is None else "it during the trials"
+        yield not_checked(_CHECK, f"{gpu.name}: its SM clock was set, but its driver does not report {why}", "gpu")
         return
     kept = abs(gpu.sm_clock_hz / clock_hz - 1) <= _SAME_CLOCK
     message = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.domain.environment import Disturbance, Environment
 from ai_energy_benchmarks.domain.result import Trial
-from ai_energy_benchmarks.domain.verdict import Finding, Level
+from ai_energy_benchmarks.domain.verdict import Finding, Level, not_checked
 
 # The kernel reports stolen time in steps of 10 ms, so that shorter trials prove nothing.
 _SHORTEST_S = 1.0
@@ -16,6 +16,8 @@ OTHERS = 0.05
 MOST_OTHERS_OF_A_MODEL = 0.25
 # What the services of a machine at rest need; its energy is far below what the meters of a processor resolve.
 FEW_PROCESSORS = 0.1
+# Both are counted in different ways; beyond this part of the workload's time, one of them counts nothing.
+_FEWER = 0.25
 # Jitter between two clocks is far below this, any sleep far above.
 _ASLEEP_S = 0.1
 # A machine that is merely busy delays a process by less.
@@ -34,11 +36,12 @@ def machine_findings(
     if governor not in (None, "performance"):
         yield Finding("INFO", "cpu governor", f"the CPU's governor is {governor}: its clocks follow the load", "cpu")
     for trial in trials:
-        if trial.machine is not None and trial.machine.asleep_s > _ASLEEP_S:
-            message = f"the machine slept for {trial.machine.asleep_s:.1f} s in trial {trial.number}"
+        asleep_s = trial.machine.asleep_s if trial.machine is not None else None
+        if asleep_s is not None and asleep_s > _ASLEEP_S:
+            message = f"the machine slept for {asleep_s:.1f} s in trial {trial.number}"
             yield Finding("FAIL", "machine suspended", message)
     yield from _paused(trials)
-    yield from _stolen(trials)
+    yield from _stolen(environment, trials)
     yield from _others(environment, trials, modelled_cpu)
 
 
@@ -55,11 +58,37 @@ def _paused(trials: Sequence[Trial]) -> Iterator[Finding]:
         yield Finding("FAIL" if paused_s > PAUSE_SHARE * trial.duration_s else "WARN", "pause", message)
 
 
-def _stolen(trials: Sequence[Trial]) -> Iterator[Finding]:
-    share = _share([(each.duration_s, each.machine.stolen_s) for each in trials if each.machine is not None])
-    if share is not None:
+def _stolen(environment: Environment, trials: Sequence[Trial]) -> Iterator[Finding]:
+    if _steal_unknown(environment, trials) is None:
+        share = _share([(each.duration_s, each.machine.stolen_s) for each in trials if each.machine is not None])
         message = f"the host gave {share:.1%} of this machine's processor time to others during the trials"
-        yield Finding("WARN" if share > STOLEN else "PASS", "steal time", message)
+        if not share and environment.virtual is False:
+            message = "this is not a virtual machine, and the kernel counted no processor time as given to others"
+        yield Finding("WARN" if (share or 0.0) > STOLEN else "PASS", "steal time", message)
+
+
+def _steal_unknown(environment: Environment, trials: Sequence[Trial]) -> str | None:
+    """Why the time that the host took is not known; None if it is.
+
+    A guest sees steal time only where its host hands it over (KVM_FEATURE_STEAL_TIME in the kernel's documentation of
+    KVM; Hyper-V and gVisor do not), and the counter then stays 0 for ever.
+    """
+    machines = [each for each in trials if each.machine is not None]
+    stolen = [(each.duration_s, each.machine.stolen_s) for each in machines if each.machine is not None]
+    share = _share(stolen)
+    if all(part_s is None for _, part_s in stolen):
+        return "this system does not count the time that a host gives to others"
+    if share is None:
+        whole_s = sum(seconds for seconds, _ in stolen)
+        return f"the trials last {whole_s:.2g} s together, and the kernel's steps of 10 ms need {_SHORTEST_S:g} s"
+    if share < 0:
+        return "the counter of steal time went backwards, as after a move to another host"
+    ever_s = max((each.machine.stolen_so_far_s or 0.0 for each in machines if each.machine is not None), default=0.0)
+    if share > 0 or ever_s > 0 or environment.virtual is False:
+        return None
+    if environment.virtual:
+        return "the host of this virtual machine has reported no steal time since it was started, and may report none"
+    return "no steal time was counted, and it is not known whether this is a virtual machine whose host reports it"
 
 
 def _others(environment: Environment, trials: Sequence[Trial], modelled_cpu: bool) -> Iterator[Finding]:
@@ -72,6 +101,8 @@ def _others(environment: Environment, trials: Sequence[Trial], modelled_cpu: boo
     whole = "this machine's processor time"
     others_s = max(0.0, sum(each.others_s or 0.0 for each in machines))
     workload_s = sum(each.workload_s or 0.0 for each in machines if each.others_s is not None)
+    if _machine_uncounted(machines):
+        return
     busy = share * (environment.cpu_threads or 1)
     if workload_s > 0:  # older results do not have it
         share, whole = others_s / (others_s + workload_s), "the processor time that was used"
@@ -90,6 +121,42 @@ def _others(environment: Environment, trials: Sequence[Trial], modelled_cpu: boo
         # Its energy is in the figure of the processors, not in that of a GPU.
         effect = "their energy is in the figure of the CPU too; fix: close other programs and run again"
         yield Finding("WARN", "other work", f"{message}: {effect}", "cpu")
+
+
+def _machine_uncounted(machines: Sequence[Disturbance]) -> bool:
+    """Whether the machine's counter holds much less than the workload alone used, as in gVisor, where it stays 0."""
+    known = [each for each in machines if each.others_s is not None and each.workload_s is not None]
+    return sum(each.others_s or 0.0 for each in known) < -_FEWER * sum(each.workload_s or 0.0 for each in known)
+
+
+def unchecked_machine_findings(environment: Environment, trials: Sequence[Trial]) -> Iterator[Finding]:
+    """One line for each check of the machine whose source reported nothing.
+
+    That other work of a workload whose processes are known was not checked has a line of its own
+    (``unchecked_other_work``).
+    """
+    if environment.cpu_governor is None:
+        why = "the kernel does not report how the clocks of the CPU are chosen, as in most virtual machines"
+        yield not_checked("cpu governor", why, "cpu")
+    machines = [each.machine for each in trials if each.machine is not None]
+    if not machines:
+        if trials:
+            why = "nothing is stored of what the machine did during the trials"
+            yield from (not_checked(check, why) for check in ("machine suspended", "pause", "steal time"))
+            yield not_checked("other work", why, "cpu")
+        return
+    if all(each.asleep_s is None for each in machines):
+        yield not_checked("machine suspended", "this system has no clock that counts suspended time")
+    if all(each.paused_s is None for each in machines):
+        yield not_checked("pause", "pauses of this process were not watched")
+    if (why_not := _steal_unknown(environment, trials)) is not None:
+        yield not_checked("steal time", why_not)
+    if all(each.others_s is None for each in machines):
+        why = "the processes of the engine, or those of this machine, cannot be seen from here"
+        yield not_checked("other work", why, "cpu")
+    elif _machine_uncounted(machines):
+        why = "the kernel's count of the machine's processor time holds less than the workload alone used"
+        yield not_checked("other work", why, "cpu")
 
 
 def unchecked_other_work(trials: Sequence[Trial]) -> Iterator[Finding]:

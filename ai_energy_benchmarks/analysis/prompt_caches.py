@@ -69,7 +69,9 @@ def cache_findings(trials: Sequence[Trial], engine: EngineFacts | None) -> Itera
     policy, served = _policy(engine), any(trial.client is not None for trial in trials)
     use = cache_use(trials, engine)
     if use is not None:
-        if served or use.share > _CACHED_SHARE:
+        if served and not use.share and not policy.requested and (drop := _first_token_drop(trials)) is not None:
+            yield _sooner("the server reports that it found nothing in a cache, yet", drop)
+        elif served or use.share > _CACHED_SHARE:
             yield _reported(use, policy)
         return
     if served:
@@ -208,18 +210,18 @@ def _unreported(trials: Sequence[Trial], policy: _Policy) -> Finding:
     if policy.requested:
         return Finding("INFO", _CHECK, f"{silent}, which {policy.requested} asks for")
     if (drop := _first_token_drop(trials)) is not None:
-        return Finding(
-            "WARN",
-            _CHECK,
-            f"{silent}, and later trials had their first tokens after {drop:.0%} of the first trial's time: their "
-            f"prompts probably came from a cache, or the warm-up was too short; {_FIX}",
-        )
+        return _sooner(f"{silent}, and", drop)
     if (repeats := _repeats(trials, policy)) is not None:
         return Finding("WARN", _CHECK, f"{silent}, and {repeats}; {_FIX}")
     if policy.salt != "none":
         how = "a salt of its own" if policy.salt == "key" else "a first line of its own"
         return Finding("INFO", _CHECK, f"{silent}; every trial's prompts had {how}")
     return Finding("INFO", _CHECK, f"{silent}; the prompts of the only trial had not been sent before in this run")
+
+
+def _sooner(but: str, drop: float) -> Finding:
+    message = f"{but} later trials had their first tokens after {drop:.0%} of the first trial's time: their prompts"
+    return Finding("WARN", _CHECK, f"{message} probably came from a cache, or the warm-up was too short; {_FIX}")
 
 
 def _repeats(trials: Sequence[Trial], policy: _Policy) -> str | None:

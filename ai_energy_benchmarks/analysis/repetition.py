@@ -71,6 +71,7 @@ def repetition_findings(
         yield Finding(level, "repeatability", message, component)
         if n < 3:
             yield Finding("INFO", "trend", f"{name}: n = {n}, too few trials to see a trend", component)
+            yield Finding("INFO", "outliers", f"{name}: n = {n}, too few trials to see one apart", component)
         tests += _tests(component, of_trials, of)
     significant = holm([each.p_value for each in tests], ALPHA)
     for each, surely in zip(tests, significant, strict=True):

@@ -35,8 +35,8 @@ def serving_findings(trials: Sequence[Trial], engine: EngineFacts | None = None)
     whole = [trial for trial in served if trial.complete] or served
     shares = [trial.client.cpu_time_s / trial.duration_s for trial in whole if trial.client]
     yield _worst("client CPU", shares, _CPU_SHARE, "the client used {:.0%} of a core")
-    lags_s = [trial.client.loop_lag_s for trial in whole if trial.client]
-    yield _worst("client event loop", lags_s, _LOOP_LAG_S, "the event loop woke up {:.4f} s late (99th percentile)")
+    if lags_s := [trial.client.loop_lag_s for trial in whole if trial.client and trial.client.loop_lag_s is not None]:
+        yield _worst("client event loop", lags_s, _LOOP_LAG_S, "the event loop woke up {:.4f} s late (99th percentile)")
     yield from concurrency_findings(served)
     yield from _tokens(served)
     yield from count_findings(served)
@@ -71,9 +71,7 @@ def token_doubt(trial: Trial) -> str | None:
     if (contradiction := output_contradiction(trial)) is not None:
         return contradiction
     counted = trial.server.output_tokens if trial.server else None
-    if counted is None or trial.outcomes.failed or not len(trial.outcomes):
-        return None
-    if trial.fillers.failed:
+    if counted is None or not _comparable(trial):
         return None
     received = trial_figures(trial).counts.output_tokens + filler_tokens(trial)
     allowed = max(len(trial.outcomes) + len(trial.fillers), _TOKEN_SHARE * counted)
@@ -83,6 +81,12 @@ def token_doubt(trial: Trial) -> str | None:
         f"trial {trial.number}: the server's own counter grew by {counted:,.0f} output tokens, its answers report "
         f"{received:,.0f}: something else uses the server, or a count is wrong"
     )
+
+
+def _comparable(trial: Trial) -> bool:
+    """Whether the server's counter and its answers are of the same requests."""
+    counted = trial.server is not None and trial.server.output_tokens is not None
+    return counted and len(trial.outcomes) > 0 and not trial.outcomes.failed and not trial.fillers.failed
 
 
 def token_doubts(trials: Sequence[Trial]) -> tuple[Finding, ...]:
@@ -125,12 +129,15 @@ def _streams(trials: Sequence[Trial]) -> Iterator[Finding]:
 def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
     doubts = token_doubts(trials)
     yield from doubts
-    if not doubts and any(trial.server and trial.server.output_tokens is not None for trial in trials):
-        yield Finding("PASS", "token counts", "the server's own counter agrees with the tokens of its answers")
+    compared = sum(map(_comparable, trials))
+    if compared and not doubts:
+        part = "" if compared == len(trials) else f" in {compared} of {len(trials)} trials"
+        message = f"the server's own counter agrees with the tokens of its answers{part}"
+        yield Finding("PASS", "token counts", message)
 
 
 def _preemptions(trials: Sequence[Trial]) -> Iterator[Finding]:
     told = [trial.server.preemptions for trial in trials if trial.server and trial.server.preemptions is not None]
-    if told:
-        count = sum(told)
+    count = sum(told)
+    if count or (told and len(told) == len(trials)):
         yield Finding("WARN" if count else "PASS", "preemptions", f"{count:.0f} requests were preempted and recomputed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
+from ai_energy_benchmarks.analysis.coverage import silence
 from ai_energy_benchmarks.domain.power import Quantity, Series
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Level
@@ -26,6 +27,8 @@ _COUNTERS: tuple[tuple[Quantity, str, Level], ...] = (
 )
 # Counters are exact to some milliseconds of their own.
 _LEAST_S = 0.001
+# What a pass is about.
+_BRAKE_BITS = sum(bit for bit, _, level in BRAKES if level == "FAIL")
 
 
 def throttling_findings(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
@@ -38,9 +41,35 @@ def throttling_findings(name: str, told: Mapping[Quantity, Series], trials: Sequ
         return
     findings = [*_counted(name, told, trials), *_seen(name, told.get("throttle_reasons"), trials)]
     yield from findings
-    if all(each.level == "INFO" for each in findings):
-        how = "by its violation counters" if "thermal_violation_s" in told else "in readings twice a second"
+    if all(each.level == "INFO" for each in findings) and unseen_brakes(told, trials) is None:
+        how = "by its violation counters" if _counters_count(told, trials) else "in readings twice a second"
         yield Finding("PASS", _CHECK, f"{name}: no thermal limit or hardware brake was seen {how}")
+
+
+def unseen_brakes(told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> str | None:
+    """Why a brake would not have been seen; None if it would."""
+    if _counters_count(told, trials):
+        return None
+    reasons = told.get("throttle_reasons")
+    if (why := silence(reasons, trials)) is not None:
+        if reasons is None and "thermal_violation_s" in told:
+            return "its driver reports no throttle reasons, and its violation counters have never moved"
+        return why
+    supported = told.get("supported_throttle_reasons")
+    if supported is not None and int(supported.values[-1]) & _BRAKE_BITS != _BRAKE_BITS:
+        lacking = [reason for bit, reason, _ in BRAKES if bit & _BRAKE_BITS & ~int(supported.values[-1])]
+        return f"its driver does not report {', '.join(lacking)}"
+    return None
+
+
+def _counters_count(told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> bool:
+    """Whether the violation counters count at all: they are sums since the driver was loaded.
+
+    Where all of them are 0 they may be ones that the driver has without serving them.
+    """
+    counters = [told[quantity] for quantity, _, _ in _COUNTERS if quantity in told]
+    moved = any(any(series.values) for series in counters)
+    return moved and silence(told.get("thermal_violation_s"), trials) is None
 
 
 def _counted(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:

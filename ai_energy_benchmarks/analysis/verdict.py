@@ -26,6 +26,7 @@ from ai_energy_benchmarks.analysis.steady_checks import steady_findings
 from ai_energy_benchmarks.analysis.stranger_checks import stranger_findings
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
+from ai_energy_benchmarks.analysis.unchecked import unchecked_findings
 from ai_energy_benchmarks.domain.components import COMPONENTS, Component
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.environment import Environment
@@ -117,7 +118,7 @@ def judge(
     # Of a run that ended while it loaded or warmed up, such as by Ctrl-C: no request or meter is to blame.
     ended_before_trials = ending != "completed" and not any(trial.outcomes for trial in trials)
     judges_energy = metrics_enabled and not ended_before_trials
-    findings = chain(
+    checks = chain(
         _ending(ending, trials, planned.trials),
         () if ended_before_trials else _requests(trials),
         _tokens(trials, summary),
@@ -145,6 +146,16 @@ def judge(
         (Finding("WARN", "engine", warning) for warning in (engine.warnings if engine else ())),
         (Finding("INFO", "meter", note) for note in collector_notes),
         extra,
+    )
+    findings = list(checks)
+    findings += unchecked_findings(
+        findings,
+        environment=environment,
+        trials=() if ended_before_trials else trials,
+        steps=steps,
+        summary=summary,
+        samples=samples,
+        metrics_enabled=metrics_enabled,
     )
     ordered = tuple(sorted(map(with_action, findings), key=lambda each: _WORST_FIRST.index(each.level)))
     return Verdict(ordered, _judged_components(summary, ordered, gpu) if metrics_enabled else ())
@@ -227,7 +238,8 @@ def _protocol(planned: Planned, metrics: bool, gpu: bool, *, completed: bool) ->
     warmup = "a warm-up until the speed is steady" if requests is None else f"{requests} warm-up requests"
     trials = f"{planned.trials} trial{'' if planned.trials == 1 else 's'}"
     trials += ", repeated by the cycles of a study" if planned.cycles else ""
-    yield Finding("PASS", "protocol", f"{trials}, {warmup}, idle before and after")
+    idle = ", idle before and after" if metrics else ""
+    yield Finding("PASS", "protocol", f"{trials}, {warmup}{idle}")
 
 
 def _window_notes(trials: Iterable[Trial]) -> Iterator[Finding]:

@@ -55,6 +55,7 @@ class Environment:
         variables: environment variable that can change clocks, speed or which GPUs are used → its value, where set;
             launched engines inherit them, servers that ran already have their own.
         image: ``NAME@DIGEST`` of the container image; None outside of containers that a study has started.
+        virtual: whether the machine is a virtual one; None if it does not say, and in results of older versions.
     """
 
     platform: str
@@ -74,6 +75,7 @@ class Environment:
     cuda_version: str | None = None
     variables: Mapping[str, str] = field(factory=dict)
     image: str | None = None
+    virtual: bool | None = None
 
 
 @frozen
@@ -81,7 +83,7 @@ class Disturbance:
     """What else the machine did during its work.
 
     Attributes:
-        asleep_s: how long it was suspended.
+        asleep_s: how long it was suspended; None on a system without a clock that counts that time.
         stolen_s: time that the host of a virtual machine gave to others, mean over its processors; None if it does
             not tell.
         others_s: processor time of processes next to the workload, mean over the processors; None if they or the
@@ -90,13 +92,16 @@ class Disturbance:
             results of older versions.
         paused_s: the longest time in which this process stood still, where it was watched; None in results of older
             versions.
+        stolen_so_far_s: as ``stolen_s``, but since the machine was started: a host that has reported none in all that
+            time may report none at all. None as ``stolen_s``, and in results of older versions.
     """
 
-    asleep_s: float
+    asleep_s: float | None
     stolen_s: float | None
     others_s: float | None = None
     workload_s: float | None = None
     paused_s: float | None = None
+    stolen_so_far_s: float | None = None
 
     def since(self, earlier: Disturbance) -> Disturbance:
         """What lies between two sums; a longest time is no sum, and is not in it.
@@ -105,10 +110,11 @@ class Disturbance:
             earlier: the same, at the begin of the time in question.
         """
         return Disturbance(
-            self.asleep_s - earlier.asleep_s,
+            _between(earlier.asleep_s, self.asleep_s),
             _between(earlier.stolen_s, self.stolen_s),
             _between(earlier.others_s, self.others_s),
             _between(earlier.workload_s, self.workload_s),
+            stolen_so_far_s=self.stolen_so_far_s,
         )
 
 

@@ -24,6 +24,7 @@ Quantity = Literal[
     "cpu_time_s",
     "clock_hz",
     "throttle_reasons",
+    "supported_throttle_reasons",
     "thermal_violation_s",
     "power_violation_s",
     "board_violation_s",

@@ -12,12 +12,12 @@ class ClientLoad:
     Attributes:
         concurrency: batches that should have been in flight at once.
         cpu_time_s: CPU seconds that this process used in the window.
-        loop_lag_s: 99th percentile of how late the event loop woke up.
+        loop_lag_s: 99th percentile of how late the event loop woke up; None in a window too short for one look.
     """
 
     concurrency: int
     cpu_time_s: float
-    loop_lag_s: float
+    loop_lag_s: float | None
 
 
 @frozen

@@ -30,6 +30,17 @@ class Finding:
     component: Component | None = None
 
 
+def not_checked(check: str, why: str, component: Component | None = None) -> Finding:
+    """The line of a check whose source reported nothing: what was not seen is neither good nor bad.
+
+    Args:
+        check: name of the check.
+        why: what its source did not do.
+        component: the component that the check is about; None if it is about the whole run.
+    """
+    return Finding("INFO", check, f"not checked: {why}", component)
+
+
 @frozen
 class Verdict:
     """All findings, and one level for each component.

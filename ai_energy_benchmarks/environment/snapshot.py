@@ -37,4 +37,5 @@ def take_snapshot(root: Path = hardware.ROOT) -> Environment:
         cuda_version=seen.cuda_version,
         variables=software.variables(),
         image=software.image(),
+        virtual=hardware.virtual(root),
     )

@@ -39,7 +39,7 @@ class SelfCheck:
         cpu_time_s = time.process_time() - self._start_cpu_s
         if self._task is not None:
             await end_tasks([self._task])
-        lag_s = percentile(sorted(self._lags_s), 0.99) if self._lags_s else 0.0
+        lag_s = percentile(sorted(self._lags_s), 0.99) if self._lags_s else None
         self.result = ClientLoad(self.concurrency, cpu_time_s, lag_s)
 
     async def _watch(self) -> None:

@@ -12,13 +12,14 @@ from ai_energy_benchmarks.machine.processes import PROC
 
 def disturbance_so_far(proc: Path = PROC) -> Disturbance:
     """The sums since the machine started; the difference of two is what lay between."""
-    return Disturbance(_asleep_s(), _stolen_s(proc))
+    stolen_s = _stolen_s(proc)
+    return Disturbance(_asleep_s(), stolen_s, stolen_so_far_s=stolen_s)
 
 
-def _asleep_s() -> float:
+def _asleep_s() -> float | None:
     """One clock goes on while the machine sleeps, the other does not (clock_gettime(2))."""
     if not hasattr(time, "CLOCK_BOOTTIME"):
-        return 0.0
+        return None
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 

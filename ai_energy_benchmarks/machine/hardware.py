@@ -28,6 +28,12 @@ _CONTAINER_VARIABLES = {
     "APPTAINER_CONTAINER": "apptainer",
     "SINGULARITY_CONTAINER": "apptainer",
 }
+# Makers and products in the firmware of virtual machines (systemd, src/basic/virt.c, dmi_vendor_table); the clouds
+# whose machines may be real ones too, such as those of Amazon and Google, are left to the processor's flag.
+_HYPERVISORS = (
+    *("KVM", "QEMU", "VMware", "innotek", "VirtualBox", "Xen", "Bochs", "Parallels", "BHYVE", "OpenStack"),
+    "Virtual Machine",  # Microsoft's Hyper-V and Azure
+)
 _CONTAINER_CGROUPS = {"kubepods": "kubernetes", "libpod": "podman", "docker": "docker", "lxc": "lxc"}
 
 
@@ -72,12 +78,19 @@ def cpu_governor(root: Path = ROOT) -> str | None:
     return ", ".join(sorted(found)) or None
 
 
-def virtual(root: Path = ROOT) -> bool:
-    """Whether the processor says that a hypervisor stands below it."""
+def virtual(root: Path = ROOT) -> bool | None:
+    """Whether a hypervisor stands below this system, as the processor or the firmware says; None if neither does.
+
+    A hypervisor may hide its flag from guests that are given a GPU, but its firmware still has its name. Processors
+    other than x86 have no such flag.
+    """
+    firmware = " ".join(read_text(root / "sys/class/dmi/id" / name) or "" for name in ("sys_vendor", "product_name"))
+    if (root / "sys/hypervisor/type").exists() or any(name in firmware for name in _HYPERVISORS):
+        return True
     for line in (read_text(root / "proc/cpuinfo") or "").splitlines():
         if line.startswith("flags"):
             return "hypervisor" in line.split()
-    return False
+    return None
 
 
 def nvidia_gpus(dev: Path = ROOT / "dev") -> int:

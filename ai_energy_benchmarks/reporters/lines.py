@@ -182,10 +182,11 @@ def _client(result: BenchmarkResult) -> Lines:
     if not served:
         return
     cpu = max(trial.client.cpu_time_s / trial.duration_s for trial in served if trial.client)
-    late_s = max(trial.client.loop_lag_s for trial in served if trial.client)
+    lags_s = [trial.client.loop_lag_s for trial in served if trial.client and trial.client.loop_lag_s is not None]
+    late = f", event loop {1000 * max(lags_s):.3g} ms late (p99)" if lags_s else ""
     mean = min(map(in_flight_mean, served))
     at_once = f", {mean:.2f} requests in flight on average over the whole pass"
-    yield "Client", f"at most {cpu:.0%} of a core, event loop {1000 * late_s:.3g} ms late (p99){at_once}"
+    yield "Client", f"at most {cpu:.0%} of a core{late}{at_once}"
 
 
 def _server(result: BenchmarkResult) -> Lines:

@@ -45,6 +45,7 @@ class Stopping:
     Attributes:
         idle: what the meters saw of the resident idle; None if that was skipped.
         cap_s: how long it may take.
+        gauge_moved: False if the gauge showed no request in the window either, so that it proves nothing.
     """
 
     backend: Backend
@@ -52,6 +53,7 @@ class Stopping:
     clock: Clock
     cap_s: float
     idle: Measurement | None = None
+    gauge_moved: bool = True
 
     async def wait(self, start: Mark, stop: Mark) -> Finding:
         """Return once the server runs nothing, or has gone on for ``cap_s``.
@@ -93,7 +95,8 @@ class Stopping:
                 gauges, since_s = latest, self.clock.now_s()
 
     async def _gauges(self) -> ServerGauges | None:
-        gauges = await self.backend.gauges() if isinstance(self.backend, ShowsLoad) else None
+        shown = self.gauge_moved and isinstance(self.backend, ShowsLoad)
+        gauges = await self.backend.gauges() if shown and isinstance(self.backend, ShowsLoad) else None
         return None if gauges is None or gauges.running_requests is None else gauges
 
     def _witness(self, start: Mark, stop: Mark, *, counts: bool) -> _Power | _Counter | None:

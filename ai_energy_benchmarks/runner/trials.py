@@ -132,7 +132,9 @@ class Trials:
         """Wait until the server runs nothing; whether that was so as good as at once."""
         members, load = self.members, self.config.load
         idle = next((step.measurement for step in self.record.steps if step.name == "resident idle"), None)
-        stopping = Stopping(members.backend, members.collector, members.clock, load.cancel_cap_s, idle)
+        seen = window.watch.server_load
+        moved = seen is None or seen.running_most is None or seen.running_most > 0
+        stopping = Stopping(members.backend, members.collector, members.clock, load.cancel_cap_s, idle, moved)
         begin_s = members.clock.now_s()
         self.stopped.append(await stopping.wait(window.start, window.stop))
         return members.clock.now_s() - begin_s <= AT_ONCE_S

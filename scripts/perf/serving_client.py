@@ -66,7 +66,7 @@ async def one_pass(backend: OpenAIServerBackend, wanted: Sequence[Batch], concur
         if not isinstance(each, Completion):
             raise SystemExit(f"a request failed: {each.reason}")
     done = tuple(each for each in outcomes if isinstance(each, Completion))
-    return Seen(duration_s, check.result.cpu_time_s, check.result.loop_lag_s, done)
+    return Seen(duration_s, check.result.cpu_time_s, check.result.loop_lag_s or 0.0, done)
 
 
 async def measure(arguments: argparse.Namespace) -> dict[str, object]:

@@ -309,6 +309,7 @@ static void set(Board *b, const char *key, char *rest)
     else if (!strcmp(key, "power")) b->power = (int)v;
     else if (!strcmp(key, "architecture")) b->architecture = (int)v;
     else if (!strcmp(key, "throttle_reasons")) b->throttle_reasons = (int)v;
+    else if (!strcmp(key, "supported_reasons")) b->supported_reasons = (int)v;
     else if (!strcmp(key, "seed")) b->seed = (uint64_t)v;
     else if (!strcmp(key, "pid") && b->pids < MAX_PIDS) b->pid[b->pids++] = (unsigned)v;
     else if (!strcmp(key, "slice") && b->slices < MAX_SLICES) {

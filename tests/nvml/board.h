@@ -25,7 +25,7 @@ struct Board {
     int max_clock_mhz, persistence, settable; /* whether settings outlive the last user; whether there are any */
     double utilization, work_w; /* percent at rest; watts that it draws more while it works */
     double lost_at_s;
-    int reachable, counter, instant, power, architecture, throttle_reasons;
+    int reachable, counter, instant, power, architecture, throttle_reasons, supported_reasons;
     uint64_t seed;
     int counts_shown, counts_violations, pids, slices, refusals, falls, violations;
     int64_t seen_tick; /* with a duty below 1: the tick up to which seen_mj has been summed */

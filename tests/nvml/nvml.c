@@ -264,6 +264,12 @@ int nvmlDeviceGetCurrentClocksThrottleReasons(const Board *b, unsigned long long
     *out = (unsigned long long)b->throttle_reasons;
     return SUCCESS;
 }
+int nvmlDeviceGetSupportedClocksThrottleReasons(const Board *b, unsigned long long *out)
+{
+    ASK(b);
+    *out = (unsigned long long)b->supported_reasons;
+    return SUCCESS;
+}
 
 typedef struct { unsigned long long reference_us, violation_ns; } ViolationTime;
 int nvmlDeviceGetViolationStatus(const Board *b, int policy, ViolationTime *out)

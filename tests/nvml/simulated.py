@@ -140,6 +140,7 @@ class Board:
     power: bool = True
     architecture: int = 9
     throttle_reasons: int = 0
+    supported_reasons: int = 0x1FF
     utilization: float = 50.0
     work_w: float = 0.0
     seed: int = 1
@@ -189,6 +190,7 @@ class Board:
             "temperature_celsius",
             "architecture",
             "throttle_reasons",
+            "supported_reasons",
             "seed",
         )
         flags = ("reachable", "counter", "instant", "power", "counts_shown", "persistence", "settable")

@@ -61,19 +61,21 @@ def test_the_line_says_what_was_set_and_what_held_it_down() -> None:
     assert kept.message.endswith("set to 990 MHz")
 
 
-def test_what_was_not_set_or_is_not_known_has_no_line() -> None:
+def test_what_was_not_set_has_no_line_and_what_is_not_known_was_not_checked() -> None:
     """A share of a limit that the driver does not report, a GPU without readings, a config that sets nothing."""
     assert levels(GpuState(), samples()) == []
-    assert levels(GpuState(limit_w=300.0, clock_hz=990e6), Samples()) == []
+    assert levels(GpuState(limit_w=300.0, clock_hz=990e6), Samples()) == ["INFO", "INFO"]
     for boards in ((), (Board(GPU.id, 0, "GPU"),), (evolve(BOARD, id=OTHER_GPU.id),)):
-        assert levels(GpuState(limit_share=0.75, clock_share=0.5), samples(), boards) == []
+        wanted = GpuState(limit_share=0.75, clock_share=0.5)
+        assert levels(wanted, samples(), boards) == ["INFO", "INFO"]
+        assert all("not checked" in each.message for each in gpu_state_findings(wanted, boards, samples(), TRIALS))
     assert levels(GpuState(limit_share=0.75), samples(), (evolve(BOARD, graphics_clock_max_hz=None),)) == ["PASS"]
     assert levels(GpuState(clock_share=0.5), samples(), (evolve(BOARD, default_power_limit_w=None),)) == ["PASS"]
 
 
 def test_conditions_are_means_over_the_complete_trials() -> None:
     """Of the GPU that counts, weighted with time; a trial that was cut short does not count."""
-    readings = series(GPU, "temperature_celsius", (20.0, 27.5, 40.0, 45.0), (40.0, 80.0, 60.0, 70.0))
+    readings = series(GPU, "temperature_celsius", (20.0, 27.5, 40.0, 45.0, 50.0), (40.0, 80.0, 60.0, 70.0, 70.0))
     (gpu,) = gpu_conditions(Samples((readings,)), TRIALS)
     # 7.5 s of 40 and 2.5 s of 80 degrees, then 5 s of 60 and 5 s of 70.
     assert gpu.temperature_celsius == pytest.approx((7.5 * 40 + 2.5 * 80 + 5 * 60 + 5 * 70) / 20, abs=1e-2)

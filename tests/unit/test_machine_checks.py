@@ -163,7 +163,7 @@ def test_the_time_of_a_server_that_died_is_not_that_of_others() -> None:
 def test_a_machine_that_slept_fails() -> None:
     """The clock of the windows stood still, the meters did not."""
     findings = list(machine_findings(MACHINE, [trial(Disturbance(12.5, 0.0))]))
-    assert [(each.level, each.check) for each in findings] == [("FAIL", "machine suspended"), ("PASS", "steal time")]
+    assert [(each.level, each.check) for each in findings] == [("FAIL", "machine suspended")]
     assert "12.5 s" in findings[0].message
 
 

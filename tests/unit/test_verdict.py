@@ -40,10 +40,12 @@ def five(energies_j: Sequence[float] = (100, 100.1, 99.9, 100.05, 99.95), device
 
 
 def test_a_sound_run_passes():
-    """Five equal trials on a quiet board with the whole protocol have no finding worse than PASS."""
+    """Of five equal trials on a quiet board with the whole protocol every check passes that could be made."""
     steps = [step("resident idle", reading(energy_j=20)), step("hot idle", reading(energy_j=20))]
     judged = verdict(five(), steps, gpu=True)
-    assert {each.level for each in judged.findings} == {"PASS"}
+    unmade = {each for each in judged.findings if each.message.startswith("not checked: ")}
+    assert {each.level for each in judged.findings if each not in unmade} == {"PASS"}
+    assert {each.level for each in unmade} == {"INFO"}
     assert judged.level == "PASS"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from attrs import evolve, frozen
@@ -89,6 +90,11 @@ class WatchedBoard:
         meters: tuple[Quantity, ...] = ("energy_j", "power_w")
         self._recorders = {quantity: Recorder(board.device, quantity, METER) for quantity in meters}
         self._recorders |= {each: Recorder(board.device, each, METER, _GAUGE_ROWS) for each in board.gauges}
+        if board.supported_reasons is not None:
+            now_s = time.perf_counter()
+            supported = Recorder(board.device, "supported_throttle_reasons", METER, _GAUGE_ROWS)
+            supported.add(now_s, now_s, board.supported_reasons)
+            self._recorders["supported_throttle_reasons"] = supported
         self._energy, self._power = self._recorders["energy_j"], self._recorders["power_w"]
 
     def reading(self, quantity: Quantity, before_s: float, after_s: float, value: float) -> None:

@@ -27,6 +27,7 @@ class NvmlBoard:
         power_problem: the same for its power.
         power_average_s: over what time its power is averaged.
         gauges: what else it reports, each with its call.
+        supported_reasons: the bits of its throttle reasons that it can report; None if it does not say.
         reachable: false for a board that the driver counts, but cannot speak to.
     """
 
@@ -55,6 +56,8 @@ class NvmlBoard:
         }
         self.gauges = {name: call for name, call in gauges.items() if self._problem(call) is None}
         self.power_limit_w = self.limit_w() if "power_limit_w" in self.gauges else None
+        known = self._problem(self.supported_throttle_reasons) is None
+        self.supported_reasons = self.supported_throttle_reasons() if known else None
 
     def _problem(self, call: Callable[[], float]) -> str | None:
         try:
@@ -122,6 +125,10 @@ class NvmlBoard:
         """Why the clock is lower than it could be: the bits of ``nvmlClocksThrottleReasons``."""
         return float(self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._handle))
 
+    def supported_throttle_reasons(self) -> float:
+        """Which of those bits this GPU can report; the others are 0 whatever happens."""
+        return float(self._nvml.nvmlDeviceGetSupportedClocksThrottleReasons(self._handle))
+
     def memory_used_bytes(self) -> float:
         """Memory in use, whoever uses it."""
         return float(self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used)
@@ -184,7 +191,7 @@ class UnreachableBoard(NvmlBoard):
         self.device = Device("gpu", f"board-{index}", "GPU that cannot be reached")
         self.counter_problem = self.power_problem = reason
         self.power_average_s = 0.0
-        self.power_limit_w = None
+        self.power_limit_w = self.supported_reasons = None
         self.gauges = {}
 
     def process_ids(self) -> frozenset[int] | None:
