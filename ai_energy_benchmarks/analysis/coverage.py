@@ -37,7 +37,7 @@ def silence(series: Series | None, trials: Sequence[Trial]) -> str | None:
         trials: those that must be covered.
     """
     if series is None or not len(series.values):
-        return "its driver or its meter does not report it"
+        return "neither the GPU's driver nor the meter reports it"
     if not any(series.values) and series.quantity in _NEVER_ZERO:
         return "its driver reports only 0"
     if series.quantity == "performance_state" and any(value == UNKNOWN_STATE for value in series.values):

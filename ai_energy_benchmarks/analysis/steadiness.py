@@ -20,6 +20,8 @@ _MEANS = 12
 _ERRORS = 2.0
 # Changes of a counter before a window that its first part needs lie no further back.
 _LOOK_BACK_S = 2.0
+# Power is read several times a second; some meters read it every second.
+_SILENT_S = 2.0
 _DRIFT, _DRIFT_P = 0.01, 0.05
 
 MeanBetween = Callable[[float, float], float]
@@ -66,7 +68,7 @@ def change(samples: Samples, boards: Collection[str] | None, begin_s: float, end
         boards: device ids; None for all.
     """
     powers = list(_of_boards(samples, "power_w", boards, begin_s))
-    if not powers:
+    if not powers or any(_is_silent(power, begin_s, end_s) for power in powers):
         return None
     counters = {board.device: board for board in _of_boards(samples, "energy_j", boards, begin_s)}
     knots = [_knots(counters.get(power.device), begin_s, end_s) for power in powers]
@@ -85,6 +87,11 @@ def change(samples: Samples, boards: Collection[str] | None, begin_s: float, end
     ]
     power_slope = _slope([power_w / mean_w for power_w in total_w], end_s - begin_s)
     return Change(power_slope, max(slopes, key=lambda change: change.surely, default=None))
+
+
+def _is_silent(series: Series, begin_s: float, end_s: float) -> bool:
+    """Whether a meter has stopped reading: the last value would look steady for ever."""
+    return series.after_s[-1] < end_s - max(_SILENT_S, (end_s - begin_s) / _MEANS)
 
 
 def watched(samples: Samples, boards: Collection[str] | None) -> bool:

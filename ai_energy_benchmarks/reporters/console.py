@@ -118,13 +118,15 @@ def _findings(result: BenchmarkResult) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     passed = 0
+    # Several checks may not have been made for one reason, such as a meter that reads energy alone.
+    checks: dict[tuple[Level, str], list[str]] = {}
     for finding in result.verdict.findings:
         if finding.level == "PASS":
             passed += 1
         else:
-            table.add_row(
-                Text(finding.level, style=_STYLES[finding.level]), Text(f"{finding.check}: {finding.message}")
-            )
+            checks.setdefault((finding.level, finding.message), []).append(finding.check)
+    for (level, message), names in checks.items():
+        table.add_row(Text(level, style=_STYLES[level]), Text(f"{', '.join(dict.fromkeys(names))}: {message}"))
     if passed:
         table.add_row(Text("PASS", style=_STYLES["PASS"]), Text(f"{passed} further check{'s' if passed > 1 else ''}"))
     return table

@@ -113,6 +113,7 @@ def watched(delay: Delay) -> WatchedBoard:
         counter_problem=None,
         power_problem="none is simulated",
         power_average_s=0.0,
+        supported_reasons=None,
         power_limit_w=700.0,
         gauges=(),
     )

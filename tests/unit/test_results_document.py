@@ -347,8 +347,9 @@ def test_conditions_are_means_over_the_trials() -> None:
     trials = [trial(1, reading()), trial(2, reading())]  # 20 to 30 s and 40 to 50 s
     samples = Samples(
         (
-            series(quantity="clock_hz", times_s=(19.0, 25.0, 45.0), values=(1.0e9, 2.0e9, 1.0e9)),
-            series(quantity="temperature_celsius", times_s=(19.0,), values=(60.0,)),
+            series(quantity="clock_hz", times_s=(19.0, 25.0, 45.0, 50.0), values=(1.0e9, 2.0e9, 1.0e9, 1.0e9)),
+            series(quantity="temperature_celsius", times_s=(19.0, 50.0), values=(60.0, 60.0)),
+            series(quantity="power_limit_w", times_s=(19.0,), values=(300.0,)),  # not read any more
             series(quantity="throttle_reasons", times_s=(19.0, 45.0), values=(0.0, 0x20)),
             series(OTHER_GPU, quantity="clock_hz", times_s=(19.0,), values=(3.0e9,)),
         )

@@ -45,6 +45,14 @@ def of(*series: Series) -> Change:
     return seen
 
 
+def test_a_meter_that_stopped_reading_shows_no_steady_gpu() -> None:
+    """Its last value would be as steady as can be for the rest of the wait."""
+    stopped = power(lambda _: 300.0, 0.0, 1)
+    until = Series(GPU, "power_w", "test", stopped.before_s[:400], stopped.after_s[:400], stopped.values[:400])
+    assert change(Samples((until,)), None, 0.0, 60.0) is None
+    assert change(Samples((until,)), None, 0.0, 41.0) is not None
+
+
 @pytest.mark.parametrize("noise", [0.01, 0.02, 0.05, 0.10, 0.20])
 def test_a_steady_gpu_passes_however_noisy_its_readings(noise: float) -> None:
     """At each look with at least 90 %: it used to be 12 to 98 %."""

@@ -43,6 +43,7 @@ class VirtualBoard(NvmlBoard):
         self.device = device
         self.counter_problem = self.power_problem = None
         self.power_average_s = 0.0
+        self.supported_reasons = None
         self.power_limit_w = gpu.kind.work_w
         self.read_at_s = 0.0
         self.gauges = {
