@@ -11,7 +11,7 @@ import csv
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TextIO
 
@@ -20,23 +20,16 @@ from attrs import frozen
 from ai_energy_benchmarks.domain.power import Device, Series
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.foreign.clocks import Clock
-from ai_energy_benchmarks.results.foreign.numbers import number
+from ai_energy_benchmarks.results.foreign.power_log_columns import columns_of, watts
 from ai_energy_benchmarks.results.foreign.power_log_groups import rows_together
 
-# Names of columns as the tools write them, in lower case and without their unit in brackets.
-_TIMES = ("timestamp", "time", "time_s", "unix_s")
-_POWERS = (
-    *("power.draw", "power.draw.average", "power.draw.instant", "power_w", "power"),
-    *("socket_power", "current_socket_power", "average_socket_power"),
-    *("average graphics package power", "current socket graphics package power"),
-)
-_GPUS = ("uuid", "gpu_uuid", "index", "gpu", "device", "pci.bus_id")
-# Of a model: GPUs of one model share it.
-_MODEL = "name"
 _DMON_HEADER = re.compile(r"#\s*Entity\b")
 _DMON_ROW = re.compile(r"^(?P<before>.*?)\b(?P<gpu>GPU(?:-I)? \d+)\s+(?P<values>.*)$")
 METER = "log"
 _LONGEST_LINE = 100_000
+_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
+# The GPUs with this chip report instantaneous power there too (nvidia-smi's manual, power.draw).
+_GA100 = re.compile(r"\b(A100|A30|A800)\b")
 
 
 @frozen
@@ -46,12 +39,14 @@ class _Row:
     Attributes:
         names: of its GPU, the one that its series gets first; empty if the log has none.
         is_certain: whether the first name is of one GPU only.
+        averaged: whether the power is the mean of the last second.
     """
 
     names: tuple[str, ...]
     is_certain: bool
     time_s: float
     power_w: float
+    averaged: bool = False
 
 
 @frozen
@@ -61,10 +56,12 @@ class PowerLog:
     Attributes:
         series: one for each GPU.
         names: every name of each GPU (uuid, index and others) by the id of its series.
+        averaged: ids of the series whose power is, or may be, the mean of the last second.
     """
 
     series: tuple[Series, ...]
     names: Mapping[str, tuple[str, ...]]
+    averaged: frozenset[str] = frozenset()
 
     def gpus_named(self, names: Sequence[str]) -> tuple[str, ...]:
         """The ids of the series that have these names; a name that no GPU has stays as it is.
@@ -89,7 +86,7 @@ def read_power_log(path: Path, clock: Clock) -> PowerLog:
     """
     found: dict[str, tuple[_Row, array[float], array[float]]] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding=_encoding(path), newline="") as file:
             is_dmon = any(map(_DMON_HEADER.search, _lines(path, file)))
             file.seek(0)
             for row in (_dmon if is_dmon else _table)(path, _lines(path, file), clock):
@@ -97,12 +94,19 @@ def read_power_log(path: Path, clock: Clock) -> PowerLog:
                 _, times, powers = found.setdefault(gpu, (row, array("d"), array("d")))
                 times.append(row.time_s)
                 powers.append(row.power_w)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read {path}: {error}", remedy="give the log as the tool wrote it") from error
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise ConfigError(f"cannot read {path}: {error}", remedy="save it as UTF-8, as the tool wrote it") from error
     if not found:
         raise ConfigError(f"{path} holds no reading of power", remedy="log timestamp, index and power.draw")
-    series = tuple(_series(path, gpu, *columns) for gpu, columns in found.items())
-    return PowerLog(series, {gpu: first.names for gpu, (first, _, _) in found.items()})
+    series = {gpu: _series(path, gpu, *columns) for gpu, columns in found.items()}
+    averaged = frozenset(series[gpu].device.id for gpu, (first, _, _) in found.items() if first.averaged)
+    return PowerLog(tuple(series.values()), {gpu: first.names for gpu, (first, _, _) in found.items()}, averaged)
+
+
+def _encoding(path: Path) -> str:
+    """PowerShell writes what a program prints in UTF-16."""
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in _BYTE_ORDER_MARKS else "utf-8-sig"
 
 
 def _lines(path: Path, file: TextIO) -> Iterator[str]:
@@ -133,31 +137,35 @@ def _series(path: Path, gpu: str, first: _Row, times: array[float], powers: arra
 
 
 def _table(path: Path, lines: Iterable[str], clock: Clock) -> Iterator[_Row]:
-    rows = csv.reader(lines, skipinitialspace=True)
-    heads = [re.sub(r"\s*[\[(].*[\])]$", "", head).strip().lower() for head in next(rows, [])]
-    time, power = (_column(path, heads, names, what) for names, what in ((_TIMES, "time"), (_POWERS, "power")))
-    certain = [heads.index(name) for name in _GPUS if name in heads]
-    gpus = certain or [place for place, head in enumerate(heads) if head == _MODEL]
+    lines = iter(lines)
+    first = next(lines, "")
+    separator = _separator(first)
+    rows = csv.reader(chain([first], lines), delimiter=separator, skipinitialspace=True)
+    heads = next(rows, [])
+    columns = columns_of(path, heads, decimal_comma=separator != ",")
     for place, row in enumerate(rows, start=2):
-        if not row or len(row) < len(heads) or row[time].strip().lower() == heads[time]:
+        if not row or len(row) < len(heads) or row[columns.time].strip() == heads[columns.time].strip():
             continue  # a line that was cut, or the heads again
-        value = _watts(row[power])
+        if any(cell.strip() for cell in row[len(heads) :]):
+            raise ConfigError(
+                f"{path}, line {place} has {len(row)} cells under {len(heads)} heads, as with a decimal comma",
+                remedy="write decimals with a point, or separate the columns by semicolons",
+            )
+        value = columns.power_w(row[columns.power])
         if value is None:
             raise ConfigError(
-                f"{path}, line {place}: {row[power]!r} is not a power", remedy="log a GPU that reports its power"
+                f"{path}, line {place}: {row[columns.power]!r} is not a power",
+                remedy="log a GPU that reports its power, in W, mW or kW",
             )
-        names = tuple(row[gpu].strip() for gpu in gpus)
-        yield _Row(names, bool(certain), _moment(path, place, row[time].strip(), clock), value)
+        names, is_certain = columns.names(row)
+        averaged = columns.averaged and not (columns.model is not None and _GA100.search(row[columns.model]))
+        time_s = _moment(path, place, columns.moment(row[columns.time].strip()), clock)
+        yield _Row(names, is_certain, time_s, value, averaged)
 
 
-def _column(path: Path, heads: Sequence[str], names: Sequence[str], what: str) -> int:
-    found = next((heads.index(name) for name in names if name in heads), None)
-    if found is None:
-        raise ConfigError(
-            f"{path}: no column of {what} among {', '.join(heads) or 'no heads'}",
-            remedy="log with heads, such as nvidia-smi --query-gpu=timestamp,index,power.draw --format=csv -lms 100",
-        )
-    return found
+def _separator(heads: str) -> str:
+    """What parts the cells, by the heads: a comma, or what is written where decimals have one."""
+    return next((mark for mark in (",", ";", "\t") if mark in heads), ",")
 
 
 def _dmon(path: Path, lines: Iterable[str], clock: Clock) -> Iterator[_Row]:
@@ -167,7 +175,7 @@ def _dmon(path: Path, lines: Iterable[str], clock: Clock) -> Iterator[_Row]:
             heads = line[header.end() :].split()
         elif row := _DMON_ROW.match(line):
             values: Mapping[str, str] = dict(zip(heads, row["values"].split(), strict=False))
-            power = _watts(values.get("POWER", "")) if "POWER" in heads else None
+            power = watts(values.get("POWER", "")) if "POWER" in heads else None
             if power is None:
                 raise ConfigError(f"{path}, line {place}: no POWER", remedy="log field 155: dcgmi dmon -e 155")
             before = row["before"].strip()
@@ -180,16 +188,11 @@ def _dmon(path: Path, lines: Iterable[str], clock: Clock) -> Iterator[_Row]:
             yield _Row(names, True, _moment(path, place, before, clock), power)
 
 
-def _watts(text: str) -> float | None:
-    """A number with or without its unit; None for [N/A], [Not Supported] and what is no number."""
-    match = re.fullmatch(r"\s*(-?[\d.]+(?:[eE][-+]?\d+)?)\s*W?\s*", text)
-    return number(match[1]) if match else None
-
-
 def _moment(path: Path, place: int, text: str, clock: Clock) -> float:
     moment_s = clock.seconds(text)
     if moment_s is None:
         raise ConfigError(
-            f"{path}, line {place}: {text!r} is not a time", remedy="log Unix seconds, or a date and time"
+            f"{path}, line {place}: {text!r} is not a time",
+            remedy="log Unix seconds, or a date and time; milliseconds under a head such as 'time (ms)'",
         )
     return moment_s

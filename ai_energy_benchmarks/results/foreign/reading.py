@@ -79,7 +79,9 @@ def _of_log(
     if stop_s <= start_s:
         raise ConfigError(f"the window from {start_s:.3f} to {stop_s:.3f} is empty", remedy="let --to be after --from")
     gpus = log.gpus_named(gpus)
-    imported = energy_of_window(log.series, start_s, stop_s, gpus=gpus, output_tokens=output_tokens)
+    imported = energy_of_window(
+        log.series, start_s, stop_s, gpus=gpus, averaged=log.averaged, output_tokens=output_tokens
+    )
     return judged(imported.source, imported.figures, (*imported.findings[:-1], *load.findings)) if load else imported
 
 

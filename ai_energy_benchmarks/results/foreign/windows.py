@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from statistics import fmean, median, stdev
 
+from ai_energy_benchmarks.analysis.windows import is_resolved
 from ai_energy_benchmarks.domain.bounds import Bounds
-from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY
+from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY, Delay
 from ai_energy_benchmarks.domain.integral import hold_s, integral
 from ai_energy_benchmarks.domain.power import Series
 from ai_energy_benchmarks.domain.verdict import Finding
@@ -19,6 +20,12 @@ _LONGEST_GAP_S, _GAP_SHARE = 1.0, 0.01
 # A GPU whose power hardly moves while another one works.
 _IDLE_SPREAD, _IDLE_OF_BUSIEST = 0.02, 0.5
 _WARM_UP_SHARE, _WARM_UP_POWER = 0.1, 0.9
+# A GB300 may draw 1.4 kW and a module of two GPUs twice that; one that works draws more than 2 W, and an idle one
+# hardly less. What is outside was written in another unit.
+_MOST_W, _LEAST_W = 4000.0, 2.0
+# Over what time an averaged power goes (nvidia-smi's manual, power.draw.average).
+_AVERAGED_S = 1.0
+_UNIT_FIX = "fix: name the unit in the head of the column, such as power (mW)"
 
 
 def energy_of_window(
@@ -27,6 +34,7 @@ def energy_of_window(
     stop_s: float,
     *,
     gpus: Sequence[str] = (),
+    averaged: Collection[str] = (),
     output_tokens: int | None = None,
     source: str = "power log",
 ) -> Imported:
@@ -35,17 +43,21 @@ def energy_of_window(
     Args:
         start_s, stop_s: Unix seconds.
         gpus: those that count; empty for all that worked.
+        averaged: those whose power is the mean of the last second, which shows work up to a second late.
     """
     idle = () if gpus else tuple(_idle(log, start_s, stop_s))
     figures, findings = [], []
     for series in log:
         name = series.device.id
-        problems = tuple(_problems(series, start_s, stop_s))
+        delay = Delay(UNKNOWN_DELAY.low_s, UNKNOWN_DELAY.high_s + (_AVERAGED_S if name in averaged else 0.0))
+        problems = (*_units(series, log, start_s, stop_s), *_problems(series, start_s, stop_s))
+        energy_j = integral(series, start_s, stop_s, delay, hold_s(series) or 0.0)
+        if all(problem.level != "FAIL" for problem in problems):
+            problems = (*problems, *_resolution(energy_j, series, stop_s, delay))
         findings += [Finding(problem.level, problem.check, f"{name}: {problem.message}") for problem in problems]
         failed = next((problem.message for problem in problems if problem.level == "FAIL"), "")
         counted = name in gpus if gpus else name not in idle
-        energy_j = None if failed else integral(series, start_s, stop_s, UNKNOWN_DELAY, hold_s(series) or 0.0)
-        figures.append(ImportedFigure(name, energy_j, stop_s - start_s, None, counted, failed))
+        figures.append(ImportedFigure(name, None if failed else energy_j, stop_s - start_s, None, counted, failed))
     if idle:
         findings.append(Finding("WARN", "idle GPUs", f"{', '.join(idle)} stayed idle, so {_is(idle)} not counted"))
     if unknown := [name for name in gpus if name not in {series.device.id for series in log}]:
@@ -68,6 +80,33 @@ def _total(figures: Sequence[ImportedFigure], duration_s: float, output_tokens: 
     return ImportedFigure("total", Bounds.total(parts), duration_s, output_tokens, False)
 
 
+def _units(series: Series, log: Sequence[Series], start_s: float, stop_s: float) -> Iterator[Finding]:
+    """Powers that no GPU has: the log was written in another unit than it says."""
+    most_w = max(_inside(series, start_s, stop_s), default=None)
+    busiest_w = max((max(_inside(each, start_s, stop_s), default=0.0) for each in log), default=0.0)
+    if most_w is not None and most_w > _MOST_W:
+        message = f"a reading is {most_w:,.0f} W, more than a GPU draws: are the numbers milliwatts?"
+        yield Finding("FAIL", "unit", f"{message} {_UNIT_FIX}")
+    elif most_w is not None and 0 < busiest_w < _LEAST_W:
+        message = f"no reading is above {busiest_w:.3g} W, less than a GPU draws: are the numbers kilowatts?"
+        yield Finding("FAIL", "unit", f"{message} {_UNIT_FIX}")
+
+
+def _inside(series: Series, start_s: float, stop_s: float) -> Sequence[float]:
+    return series.values[bisect_left(series.before_s, start_s) : bisect_right(series.before_s, stop_s)]
+
+
+def _resolution(energy_j: Bounds, series: Series, stop_s: float, delay: Delay) -> Iterator[Finding]:
+    """As for this package's own windows: where the bounds are too wide there is no bare number."""
+    if not is_resolved(energy_j):
+        bounds = f"between {energy_j.low:.4g} and {energy_j.high:.4g} J"
+        yield Finding("FAIL", "window resolved", f"its energy lies {bounds}, too far apart for a figure")
+    elif series.before_s[-1] < stop_s + delay.high_s and delay.high_s > _AVERAGED_S:
+        left_s = series.before_s[-1] - stop_s
+        message = f"the log ends {left_s:.2f} s after the window, and its power is the mean of the last second"
+        yield Finding("WARN", "window edges", f"{message}: the end of the window is not wholly in it")
+
+
 def _problems(series: Series, start_s: float, stop_s: float) -> Iterator[Finding]:
     times, values = series.before_s, series.values
     if times[0] > start_s or times[-1] < stop_s:
@@ -88,7 +127,8 @@ def _problems(series: Series, start_s: float, stop_s: float) -> Iterator[Finding
         yield Finding("FAIL", "gaps", f"no reading for {gap_s:.2f} s, {100 * share:.1f} % of the window")
     elif share > _GAP_SHARE:
         yield Finding("WARN", "gaps", f"readings are {gap_s:.2f} s apart, {100 * share:.1f} % of the window")
-    yield from _warm_up(series, first, last)
+    if not bad:
+        yield from _warm_up(series, first, last)
 
 
 def _warm_up(series: Series, first: int, last: int) -> Iterator[Finding]:
