@@ -55,7 +55,7 @@ dockerfile_of() {
 base_of() { echo "${BASE_IMAGE:-$(sed -n 's/^ARG BASE_IMAGE=//p' "$1" | head -n 1)}"; }
 
 # The package's version, then the engine's and CUDA's as the base image names them:
-# ai-energy-benchmarks-pytorch:0.1.0-torch2.9.0-cuda13.0.
+# ai-energy-benchmarks-pytorch:0.1.0-torch2.13.0-cuda13.0.
 name_of() {
     local image=$1 repository=ai-energy-benchmarks-$1 engine=$1 base cuda number
     base=$(base_of "$2")
@@ -70,6 +70,7 @@ name_of() {
 }
 
 remote=$(git remote get-url origin 2>/dev/null || true)
+[[ $remote =~ ^(/|\.|file:) ]] && remote= # a clone of a directory names no owner
 owner=${OWNER:-$(sed -n 's#^.*[:/]\([^/:]*\)/[^/]*$#\1#p' <<<"$remote")}
 prefix=localhost/
 [[ -z $owner ]] || prefix=${REGISTRY:-ghcr.io}/$(tr '[:upper:]' '[:lower:]' <<<"$owner")/

@@ -28,7 +28,8 @@ if [[ " ${images[*]} " =~ \ (ppe|main)\  && -z ${TRIAL_INDEX:-} ]]; then
 fi
 
 work=$(mktemp -d)
-base=localhost/aeb-plain-python:3.11
+# As the images of PyTorch from 2.10 on: the Python of the distribution, which is marked as its own and has no ensurepip.
+base=localhost/aeb-plain-python:3.11-bare
 containers=()
 finish() {
     local container
@@ -51,8 +52,7 @@ for place in $(grep -o '/[^ ,]*' "$work/pip.conf" | sed 's#^//*#/#; s#/simple/*$
 done
 
 if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
-    debootstrap --variant=minbase --include=python3,python3-venv,python3-pip,ca-certificates bookworm "$work/rootfs" >/dev/null
-    rm -f "$work"/rootfs/usr/lib/python3*/EXTERNALLY-MANAGED
+    debootstrap --variant=minbase --include=python3,python3-pip,ca-certificates bookworm "$work/rootfs" >/dev/null
     cp /etc/ssl/certs/ca-certificates.crt "$work/rootfs/etc/ssl/certs/ca-certificates.crt"
     container=$(buildah from scratch)
     containers+=("$container")
@@ -85,6 +85,19 @@ from ai_energy_benchmarks.backends.model import small_model
 from ai_energy_benchmarks.domain.progress import Silent
 print(small_model.converted(Silent(), Path.home() / ".cache/ai_energy_benchmarks/models").directory)')}" "$model"
 chmod -R a+rX "$model" "$work"
+
+# What an image has in another version than constraints.txt says, which it reads.
+not_as_pinned='import sys
+from importlib.metadata import distributions
+from pip._vendor.packaging.requirements import Requirement
+
+there = {each.name.lower().replace("_", "-"): each.version for each in distributions()}
+for line in filter(None, (line.partition("#")[0].strip() for line in sys.stdin)):
+    pin = Requirement(line)
+    found = there.get(pin.name.lower().replace("_", "-"))
+    if found and (not pin.marker or pin.marker.evaluate()) and not pin.specifier.contains(found, prereleases=True):
+        print(pin.name, found)
+'
 
 # in_image CONTAINER VOLUMES… -- ARGUMENTS…: the image's own entry point, as a user without a line in /etc/passwd.
 in_image() {
@@ -132,6 +145,8 @@ for image in "${images[@]}"; do
     buildah umount "$container" >/dev/null
     has=$(buildah run --isolation chroot --user 12345:12345 "$container" -- ai-energy-benchmark --version)
     [[ $has == *" $version" ]] || { echo "$image has $has, and should have $version" && exit 1; }
+    other=$(buildah run --isolation chroot "$container" -- python3 -c "$not_as_pinned" <constraints.txt)
+    [[ $image == vllm || -z $other ]] || { echo "$image has other versions than the tests: $other" && exit 1; }
     echo "ok  $image: built, $((bytes / 1000000)) MB, runs as $user"
 
     type=pytorch engine=(-o backend.device=cpu)

