@@ -32,6 +32,7 @@ class AnswerFacts:
         longer, longer_example: those longer than their limit.
         finer: those with more events than tokens.
         overthought: those with more thinking tokens than output tokens.
+        short_lengths: those that ended at a limit before theirs.
         empty: answers without any text.
         unknown_ends: answers shorter than their limit whose end is not known.
         told_cached: whether any answer says what came from a cache.
@@ -51,6 +52,7 @@ class AnswerFacts:
     longer_example: str = ""
     finer: int = 0
     overthought: int = 0
+    short_lengths: int = 0
     empty: int = 0
     unknown_ends: int = 0
     told_cached: bool = False
@@ -81,12 +83,16 @@ class AnswerFacts:
         if done.token_source == "usage":
             self.usage_answers += 1
             self.overthought += (done.reasoning_tokens or 0) > output
+            limited = done.finish_reason == "length" and done.budget_tokens is not None
+            self.short_lengths += limited and exceeds(done.budget_tokens or 0, output)
 
     def _add_output(self, done: Completion, output: int, events: int) -> None:
-        """Fewer tokens than events, unless these were found to be finer than tokens, and more than the limit.
+        """Fewer tokens than events, unless these were found to be finer than tokens, or than thinking tokens, which are
+        a part of them, and more than the limit.
 
         More than the limit are believed only if the events agree.
         """
+        thinking = done.reasoning_tokens or 0
         usage, limit, believed = done.token_source == "usage", done.budget_tokens, max(output, events)
         fewer = events > output and exceeds(events, output)
         over = limit is not None and output > limit and exceeds(output, limit) and exceeds(output, events)
@@ -94,6 +100,11 @@ class AnswerFacts:
             self.impossible += 1
             self.impossible_tokens += events - output
             self.impossible_example = f"{output:,} for {events:,} token events"
+        elif usage and exceeds(thinking, output):
+            self.impossible += 1
+            self.impossible_tokens += thinking - output
+            believed = max(believed, thinking)
+            self.impossible_example = f"{output:,} for {thinking:,} thinking tokens among them"
         elif limit is not None and over:
             self.impossible += 1
             self.impossible_tokens += output - max(limit, events)
@@ -124,6 +135,7 @@ class AnswerFacts:
             overcached=((cached > 0) & _exceeds(cached, prompt)).sum(),
             usage=usage.sum(),
             overthought=(usage & (col("reasoning_tokens") > output)).sum(),
+            short=(usage & (col("finish_reason") == "length") & _exceeds(col("budget_tokens"), output)).sum(),
         ).row(0, named=True)
         self.answers += len(table)
         self.empty += sums["empty"]
@@ -137,6 +149,7 @@ class AnswerFacts:
         self.overcached += sums["overcached"]
         self.usage_answers += sums["usage"]
         self.overthought += sums["overthought"]
+        self.short_lengths += sums["short"]
         self._hashes.extend(int(rendered[:16], 16) for rendered in table["rendered_sha256"])
         self._add_outputs(table)
 
@@ -148,25 +161,46 @@ class AnswerFacts:
         usage, finer = col("token_source") == "usage", col("first_event_tokens").is_null()
         fewer = usage & _exceeds(events, output)
         over = (_exceeds(output, limit) & _exceeds(output, events)).fill_null(False)
+        thinking = col("reasoning_tokens").fill_null(0)
+        part = usage & _exceeds(thinking, output)
         longer = (usage & _exceeds(output, limit) & ~_exceeds(output, events)).fill_null(False)
         judged = table.select(
-            output, limit, events, longer=longer, finer=fewer & finer, fewer=fewer & ~finer, over=over
+            output,
+            limit,
+            events,
+            thinking=thinking,
+            longer=longer,
+            finer=fewer & finer,
+            fewer=fewer & ~finer,
+            part=part,
+            over=over,
         )
-        most = when(col("fewer")).then(events).when(col("over")).then(max_horizontal(limit, events))
-        judged = judged.with_columns(over=col("over") & ~col("fewer"), most=most)
+        judged = judged.with_columns(part=col("part") & ~col("fewer"))
+        judged = judged.with_columns(over=col("over") & ~col("fewer") & ~col("part"))
+        most = when(col("fewer")).then(events).when(col("part")).then(col("thinking"))
+        judged = judged.with_columns(most=most.when(col("over")).then(max_horizontal(limit, events)))
         self.believed_tokens += judged.select(
-            when(col("over")).then(col("most")).otherwise(max_horizontal(output, events)).sum()
+            when(col("over"))
+            .then(col("most"))
+            .when(col("part"))
+            .then(max_horizontal(output, events, "thinking"))
+            .otherwise(max_horizontal(output, events))
+            .sum()
         ).item()
         self.finer += total(judged["finer"])
         self.longer += total(judged["longer"])
         for row in judged.filter("longer").tail(1).iter_rows(named=True):
             self.longer_example = f"{row['output_tokens']:,} tokens for {row['budget_tokens']:,}"
-        impossible = judged.filter(col("fewer") | col("over"))
+        impossible = judged.filter(col("fewer") | col("part") | col("over"))
         self.impossible += len(impossible)
         self.impossible_tokens += impossible.select((output - col("most")).abs().sum()).item()
         for row in impossible.tail(1).iter_rows(named=True):
-            limited = "" if row["fewer"] else f"a limit of {row['budget_tokens']:,} and "
-            self.impossible_example = f"{row['output_tokens']:,} for {limited}{row['events']:,} token events"
+            seen = f"{row['events']:,} token events"
+            if row["part"]:
+                seen = f"{row['thinking']:,} thinking tokens among them"
+            elif row["over"]:
+                seen = f"a limit of {row['budget_tokens']:,} and {seen}"
+            self.impossible_example = f"{row['output_tokens']:,} for {seen}"
 
     @property
     def repeated_prompts(self) -> int:

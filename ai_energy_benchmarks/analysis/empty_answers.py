@@ -44,3 +44,10 @@ def unknown_end_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
             "an answer that was cut off costs less than a whole one; fix: check the server's log and its limits"
         )
         yield Finding("WARN", "finish reason", message)
+    if short := sum(each.short_lengths for each in facts):
+        message = (
+            f"{short:,} of {answers:,} answers ended at a limit of tokens before their own was reached: the server's "
+            "limit or the model's context is shorter, or its count is too low; fix: check both, or lower "
+            "scenario.generate_kwargs.max_new_tokens"
+        )
+        yield Finding("WARN", "finish reason", message)

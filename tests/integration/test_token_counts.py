@@ -94,7 +94,9 @@ def test_honest_counts_are_believed(tmp_path: Path) -> None:
     """As many tokens as events, within the limit, and the same prompts in every trial."""
     result = run(tmp_path, 40, lambda _: usage(20, 40))
     assert result.summary.tokens_in_doubt is result.summary.prompt_tokens_in_doubt is None
-    assert not {"token counts", "prompt tokens", "output limit", "token events"} & findings(result).keys()
+    assert not {"prompt tokens", "output limit", "token events"} & findings(result).keys()
+    level, message = findings(result)["token counts"]
+    assert (level, "no counter of output tokens" in message) == ("INFO", True)
 
 
 def test_events_that_are_finer_than_tokens_are_a_finding_only(tmp_path: Path) -> None:

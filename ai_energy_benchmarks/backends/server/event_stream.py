@@ -12,59 +12,41 @@ import re
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from operator import sub
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field
 
-from ai_energy_benchmarks.backends.server.json_text import LARGEST_COUNT_TOKENS, json_object, mapping, token_count
-from ai_energy_benchmarks.safety.printable import one_line
-from ai_energy_benchmarks.safety.secrets import SafeRepr, clipped
+from ai_energy_benchmarks.backends.server.event_decoding import (
+    ERROR,
+    StreamSummary,
+    Usage,
+    beginning_of,
+    error_of,
+    fails,
+    finish_reason_of,
+    impossible_count,
+    text_of,
+    usage_of,
+)
+from ai_energy_benchmarks.domain.completions import exceeds
 
-_TEXT = re.compile(rb'"(?:content|text)"\s*:\s*"(?!")')
-_TOOL_CALLS = re.compile(rb'"tool_calls"\s*:\s*\[\s*\{')
-_REASONING = re.compile(rb'"(?:reasoning_content|reasoning)"\s*:\s*"(?!")')
+_TEXT = re.compile(rb'"(?:content|text|refusal)"\s*:\s*"(?!")')
+_TOOL_CALLS = re.compile(rb'"(?:tool_calls"\s*:\s*\[|function_call"\s*:)\s*\{')
+_REASONING = re.compile(rb'"(?:reasoning_content|reasoning|thinking)"\s*:\s*"(?!")')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _TIMINGS = re.compile(rb'"timings"\s*:\s*\{')
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
 # Where usage comes with every event: so many output tokens until then.
 _COUNT = re.compile(rb'"completion_tokens"\s*:\s*(\d{1,9})(?!\d)')
-_ERROR = re.compile(rb'"error"\s*:\s*[{"]')
 # llama.cpp sends a failure in a field named `error` (ggml-org/llama.cpp#16104), others in an event of that name.
-_ERROR_FIELD = re.compile(rb"^(?:error:|event: ?error$)", re.MULTILINE)
+_ERROR_FIELD = re.compile(rb"^(?:\xef\xbb\xbf)?(?:error:|event: ?error$)", re.MULTILINE)
 # Finish reason and usage come at the end, on the last output event or within a few events after it.
-_LAST_EVENTS = 8
+_LAST_EVENTS, _ENDINGS = 8, 4
 # How a line begins that is empty or a comment, by which a server keeps a connection open.
 _NO_DATA = (b"", b":")
 _LINE_END = 10
-_LONGEST_ERROR = 300
-_REPR = SafeRepr()
-
-
-@frozen
-class Usage:
-    """Token counts as the server reports them; None where it does not."""
-
-    prompt_tokens: int
-    output_tokens: int
-    cached_prompt_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-@frozen
-class StreamSummary:
-    """What a whole stream said.
-
-    Attributes:
-        usage: None if the server sent none.
-        finish_reason: the server's own word; None if it gave none.
-        error: the server's error message; None if it sent none.
-        impossible: why its counts cannot be; None if they can. There is no usage then.
-    """
-
-    usage: Usage | None
-    finish_reason: str | None
-    error: str | None
-    impossible: str | None = None
+_OF_EACH_EVENT = "its usage is that of each event, and not of the answer until then"
 
 
 @define
@@ -91,6 +73,8 @@ class EventStream:
     _before_text: bytes = b""
     _last: deque[bytes] = field(factory=lambda: deque(maxlen=_LAST_EVENTS))
     _error: bytes = b""
+    # Events without text that hold usage or the finish reason, after how many token events: pings may follow them.
+    _endings: deque[tuple[int, bytes]] = field(factory=lambda: deque(maxlen=_ENDINGS))
 
     def feed(self, time_s: float, block: bytes) -> None:
         """Take in a block that arrived at ``time_s`` (monotonic seconds)."""
@@ -143,6 +127,9 @@ class EventStream:
         if not counts or len(counts) != len(self.token_times_s):
             return ()
         tokens = array("q", map(sub, counts, (0, *counts)))
+        of_each = counts[0] > 1 and len(counts) > 1 and not any(tokens[1:])
+        if of_each or min(tokens) < 0:  # usage of each event, and not of the answer until then
+            return ()
         return tokens if even or any(each != 1 for each in tokens) else ()
 
     def close(self, time_s: float) -> None:
@@ -166,18 +153,41 @@ class EventStream:
 
     def summary(self) -> StreamSummary:
         """Decode what was set aside."""
-        usage = next((event for event in reversed(self._last) if _USAGE.search(event)), b"")
-        finish = next((event for event in reversed(self._last) if _FINISH.search(event)), b"")
-        timings = next((event for event in reversed(self._last) if _TIMINGS.search(event)), b"")
-        counts = _usage(usage, timings)
-        impossible = _impossible(counts)
-        return StreamSummary(
-            None if impossible else counts, _finish_reason(finish), _error(self._error), impossible=impossible
-        )
+        ends = [event for events, event in self._endings if events == len(self.token_times_s)]
+        ends += self._last
+        usage = next((event for event in reversed(ends) if _USAGE.search(event)), b"")
+        finish = next((event for event in reversed(ends) if _FINISH.search(event)), b"")
+        timings = next((event for event in reversed(ends) if _TIMINGS.search(event)), b"")
+        counts = usage_of(usage, timings)
+        impossible = impossible_count(counts)
+        doubt = None if counts is None or impossible else counts.doubt or self._not_cumulative(counts)
+        error = error_of(self._error or next(filter(fails, self._last), b""))
+        usable = None if impossible or doubt else counts
+        return StreamSummary(usable, finish_reason_of(finish), error, impossible, doubt)
+
+    def _not_cumulative(self, usage: Usage) -> str | None:
+        """Whether usage came with every token event and is that of the event; as far as the counts show it.
+
+        A count that never grows may also be that of the whole answer, which was ready before it was sent.
+        """
+        counts, events = self._counts, len(self.token_times_s)
+        if not counts or len(counts) != events or events < 2:
+            return None
+        falls = any(later < earlier for earlier, later in pairwise(counts))
+        if falls and not exceeds(sum(counts), usage.output_tokens) and not exceeds(usage.output_tokens, sum(counts)):
+            return None  # the last one is that of the answer, next to those of each event
+        still = counts[0] == counts[-1] == usage.output_tokens and len(set(counts)) == 1
+        if falls or (still and exceeds(sum(counts), usage.output_tokens)):
+            return _OF_EACH_EVENT
+        return None
+
+    def beginning(self) -> str:
+        """The message of an answer that is no stream of events, or how it begins."""
+        return beginning_of(self._last[0] if self._last else b"")
 
     def text(self) -> str:
         """The output text, thinking first; needs ``keep``."""
-        return "".join(map(_text, self.kept))
+        return "".join(map(text_of, self.kept))
 
     def _look_closer(self, time_s: float, event: bytes) -> None:
         if event[:1] not in _NO_DATA or any(line[:1] not in _NO_DATA for line in event.split(b"\n")):
@@ -192,76 +202,11 @@ class EventStream:
         elif _REASONING.search(event):
             self.token_times_s.append(time_s)
             self.reasoning_events += 1
-        elif _ERROR.search(event):
+        elif ERROR.search(event):
             self._error = event
         elif b"[DONE]" in event:
             self.ended_s = time_s
             if self.at_end is not None:
                 self.at_end()
-
-
-def _decoded(event: bytes) -> dict[str, object]:
-    """The JSON object of an event; empty if it is none."""
-    fields = (line.partition(b":") for line in event.split(b"\n"))
-    lines = [value.strip() for name, _, value in fields if name in (b"data", b"error")]
-    return json_object(b"\n".join(lines) if lines else event)
-
-
-def _impossible(usage: Usage | None) -> str | None:
-    if usage is None:
-        return None
-    parts = usage.cached_prompt_tokens or 0, usage.reasoning_tokens or 0
-    if max(usage.prompt_tokens, usage.output_tokens, *parts) <= LARGEST_COUNT_TOKENS:
-        return None
-    return f"the server's usage has a count of more than {LARGEST_COUNT_TOKENS:,} tokens"
-
-
-def usage_from(document: dict[str, object]) -> Usage | None:
-    """The ``usage`` of a response or an event; None if it is missing or has no counts."""
-    usage = mapping(document.get("usage"))
-    prompt, output = token_count(usage.get("prompt_tokens")), token_count(usage.get("completion_tokens"))
-    if prompt is None or output is None:
-        return None
-    cached = token_count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens"))
-    reasoning = token_count(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens"))
-    return Usage(prompt, output, cached, reasoning)
-
-
-def _usage(event: bytes, timings: bytes) -> Usage | None:
-    """The counts; cached prompt tokens also from ``timings.cache_n``, which llama.cpp has in its last chunks."""
-    usage = usage_from(_decoded(event)) if event else None
-    if usage is None or usage.cached_prompt_tokens is not None or not timings:
-        return usage
-    return evolve(usage, cached_prompt_tokens=token_count(mapping(_decoded(timings).get("timings")).get("cache_n")))
-
-
-def _first_choice(event: bytes) -> dict[str, object]:
-    choices = _decoded(event).get("choices")
-    return mapping(choices[0]) if isinstance(choices, list) and choices else {}
-
-
-def _finish_reason(event: bytes) -> str | None:
-    reason = _first_choice(event).get("finish_reason") if event else None
-    return reason if isinstance(reason, str) else None
-
-
-def _text(event: bytes) -> str:
-    choice = _first_choice(event)
-    source = mapping(choice.get("delta")) or choice
-    parts = (source.get(key) for key in ("reasoning_content", "reasoning", "content", "text"))
-    return "".join(part for part in parts if isinstance(part, str))
-
-
-def _error(event: bytes) -> str | None:
-    return error_text(_decoded(event)) or (clipped(event.decode("utf-8", "replace"), 200) if event else None)
-
-
-def error_text(document: dict[str, object]) -> str | None:
-    """The message of an error body, in the shapes that servers use; None if there is none."""
-    error = document.get("error", document.get("detail", document.get("message")))
-    if isinstance(error, dict):
-        error = error.get("message", error)
-    if error is None:
-        return None
-    # Of what is no text only the beginning is shown: it may be nested deeper than ``str`` follows.
-    return one_line(clipped(error if isinstance(error, str) else _REPR.repr(error), _LONGEST_ERROR))
+        elif _USAGE.search(event) or _FINISH.search(event):
+            self._endings.append((len(self.token_times_s), event))

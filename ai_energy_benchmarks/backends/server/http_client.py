@@ -163,6 +163,8 @@ class HttpClient:
 
     def _head(self, method: str, path: str, body: bytes) -> bytes:
         lines = [f"{method} {self.address.target(path)} HTTP/1.1", f"Host: {self.address.authority}"]
+        # Without this header a server may choose (RFC 9110, section 12.5.3); decompressing is not worth its time here.
+        lines.append("Accept-Encoding: identity")
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         if body:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]

@@ -30,5 +30,7 @@ def mapping(value: object) -> dict[str, object]:
 
 
 def token_count(value: object) -> int | None:
-    """A value that should be a count; None if it is none."""
+    """A value that should be a count; None if it is none. JSON does not distinguish 8 from 8.0."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

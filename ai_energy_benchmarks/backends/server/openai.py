@@ -24,13 +24,7 @@ from ai_energy_benchmarks.backends.server.metrics_page import ANY, MetricsPage
 from ai_energy_benchmarks.backends.server.probe import Server, fetch_text, introduction
 from ai_energy_benchmarks.backends.server.process import ServerProcess, free_port
 from ai_energy_benchmarks.backends.server.prompt_caches import PromptCaches
-from ai_energy_benchmarks.backends.server.replies import (
-    bad_end,
-    cancelled,
-    completion,
-    cut_short,
-    refusal,
-)
+from ai_energy_benchmarks.backends.server.replies import bad_end, cancelled, completion, cut_short, refusal
 from ai_energy_benchmarks.backends.server.request_limits import limits_of
 from ai_energy_benchmarks.backends.server.requests import (
     OpenAIServerOptions,
@@ -40,12 +34,7 @@ from ai_energy_benchmarks.backends.server.requests import (
     used_parameters,
 )
 from ai_energy_benchmarks.backends.server.sending import Sending
-from ai_energy_benchmarks.backends.server.tokens import (
-    NO_USAGE,
-    LaterCounts,
-    local_counter,
-    server_counter,
-)
+from ai_energy_benchmarks.backends.server.tokens import LaterCounts, local_counter, no_usage, server_counter
 from ai_energy_benchmarks.backends.used import UsedParameters
 from ai_energy_benchmarks.backends.visible_gpus import visible_gpus
 from ai_energy_benchmarks.domain.address import Address, parse_address
@@ -265,7 +254,7 @@ class OpenAIServerBackend(EnteredBackend):
         if response.status >= 300:
             return self._failed(request, refusal(response, self.address, path), sent_s)
         summary = stream.summary()
-        if (reason := bad_end(stream, summary)) is not None:
+        if (reason := bad_end(response, stream, summary)) is not None:
             return self._failed(request, cut_short(stream, reason), sent_s)
         answer = completion(request, body, stream, summary, sent_s=sent_s, budget_tokens=budget_tokens)
         if summary.usage is not None:
@@ -273,7 +262,7 @@ class OpenAIServerBackend(EnteredBackend):
             if self.settings.keep_text:
                 self._texts[request.number] = stream
         elif not await later.take(request, stream):
-            return self._failed(request, cut_short(stream, NO_USAGE), sent_s)
+            return self._failed(request, cut_short(stream, no_usage(summary)), sent_s)
         return answer
 
     def take_cancelled(self) -> tuple[Completion, ...]:

@@ -6,7 +6,8 @@ import hashlib
 import math
 import time
 
-from ai_energy_benchmarks.backends.server.event_stream import EventStream, StreamSummary, Usage, error_text
+from ai_energy_benchmarks.backends.server.event_decoding import StreamSummary, Usage, error_text
+from ai_energy_benchmarks.backends.server.event_stream import EventStream
 from ai_energy_benchmarks.backends.server.http_connection import Response
 from ai_energy_benchmarks.backends.server.json_text import json_object
 from ai_energy_benchmarks.domain.address import Address
@@ -45,6 +46,7 @@ def completion(
         budget_tokens: maximum number of output tokens that it was asked for.
     """
     events = len(stream.token_times_s)
+    last_s = stream.token_times_s[-1] if events else sent_s  # some servers go on after [DONE]
     usage = summary.usage or Usage(prompt_tokens=0, output_tokens=events)
     return Completion(
         number=request.number,
@@ -53,7 +55,7 @@ def completion(
         token_source="usage" if summary.usage else "retokenised",
         sent_s=sent_s,
         token_times_s=stream.token_times_s,
-        finished_s=time.perf_counter() if stream.ended_s is None else stream.ended_s,
+        finished_s=time.perf_counter() if stream.ended_s is None else max(stream.ended_s, last_s),
         finish_reason=_FINISH.get(summary.finish_reason or "", "unknown"),
         cached_prompt_tokens=usage.cached_prompt_tokens,
         reasoning_tokens=reasoning_tokens(stream, usage),
@@ -98,19 +100,29 @@ def reasoning_tokens(stream: EventStream, usage: Usage) -> int | None:
     return stream.reasoning_events if first_event_tokens(stream, usage.output_tokens) == 1 else None
 
 
-def bad_end(stream: EventStream, summary: StreamSummary) -> str | None:
+def bad_end(response: Response, stream: EventStream, summary: StreamSummary) -> str | None:
     """Why a stream that came to its end is no answer; None if it is one."""
-    if summary.impossible is not None:
-        return summary.impossible
+    if (reason := _unreadable(response) or summary.impossible) is not None:
+        return reason
     if summary.error is not None:
         return f"the server reported an error in its stream: {summary.error}"
     if summary.finish_reason in _FAILED:
         return f"the server ended the answer with finish_reason {summary.finish_reason!r}"
     if summary.finish_reason is None and not stream.ended:
-        return "the stream ended with neither a finish reason nor [DONE]"
+        what = "the stream ended with neither a finish reason nor [DONE]"
+        return what if len(stream.token_times_s) else f"{what}: {stream.beginning()}"
     if summary.usage is not None and not summary.usage.output_tokens and not len(stream.token_times_s):
         return NO_TOKEN
     return None
+
+
+def _unreadable(response: Response) -> str | None:
+    """Why the body of a success cannot be read; None if it can."""
+    coding = response.headers.get("content-encoding", "identity").lower()
+    if coding in ("identity", ""):
+        return None
+    what = f"the answer is compressed ({one_line(clipped(coding, 40))}), though that was not asked for"
+    return f"{what}; fix: switch compression of event streams off in the server or the proxy before it"
 
 
 def cut_short(stream: EventStream, reason: str) -> str:

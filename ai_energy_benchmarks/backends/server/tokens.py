@@ -17,7 +17,8 @@ from ai_energy_benchmarks.backends.model import small_model
 from ai_energy_benchmarks.backends.model.files import resolve_model
 from ai_energy_benchmarks.backends.model.kind import missing_for_tokenizer
 from ai_energy_benchmarks.backends.rendering import ChatTokenizer, RenderingError, render
-from ai_energy_benchmarks.backends.server.event_stream import EventStream, Usage
+from ai_energy_benchmarks.backends.server.event_decoding import StreamSummary, Usage
+from ai_energy_benchmarks.backends.server.event_stream import EventStream
 from ai_energy_benchmarks.backends.server.json_text import LARGEST_COUNT_TOKENS, token_count
 from ai_energy_benchmarks.backends.server.probe import Server, post
 from ai_energy_benchmarks.backends.server.replies import NO_TOKEN, first_event_tokens, reasoning_tokens
@@ -27,11 +28,18 @@ from ai_energy_benchmarks.domain.progress import Silent
 from ai_energy_benchmarks.domain.prompts import Request
 from ai_energy_benchmarks.errors import BackendError
 
-NO_USAGE = (
-    "the server sent no usage, so its tokens are unknown; name the model's tokenizer in backend.options.tokenizer "
-    "to have its texts counted"
-)
+_NAME_IT = "name the model's tokenizer in backend.options.tokenizer to have its texts counted"
+NO_USAGE = f"the server sent no usage at the end, so its tokens are unknown; {_NAME_IT}"
 _INSTALL_LINE = 'pip install "ai_energy_benchmarks[pytorch]"'
+
+
+def no_usage(summary: StreamSummary) -> str:
+    """Why an answer has no count of tokens."""
+    return (
+        NO_USAGE
+        if summary.doubt is None
+        else f"the server's token counts are not believed: {summary.doubt}; {_NAME_IT}"
+    )
 
 
 class TokenCounter(Protocol):
