@@ -29,6 +29,11 @@ def parted(problem: str) -> tuple[str, str | None]:
     return message, remedy or None
 
 
+def reason_of(error: Exception) -> str:
+    """What an error says, for a message that names the file itself: of the system's errors the words alone."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 class ConfigError(BenchmarkError, ValueError):
     """The configuration cannot be used. Also a ``ValueError``, which scripts written for 0.0.x catch."""
 

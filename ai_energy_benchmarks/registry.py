@@ -117,10 +117,13 @@ def load(kind: Kind, name: str) -> type:
     else:
         point = _foreign(kind).get(name)
         if point is None:
-            raise ConfigError(unknown_name(kind, name))
+            raise ConfigError(unknown_name(kind, name), remedy="correct the name; `ai-energy-benchmark list` shows all")
         found = point.load()
     if not isinstance(found, type):
-        raise ConfigError(f"{kind} {name!r}: its entry point gives {found!r}, which is not a class")
+        raise ConfigError(
+            f"{kind} {name!r}: its entry point gives {found!r}, which is not a class",
+            remedy=f"update or remove the distribution that offers {name!r}; {PLUGINS_VARIABLE} names those to use",
+        )
     return found
 
 

@@ -40,4 +40,7 @@ def too_few_gpus(device_ids: Sequence[int], *sizes: int | None) -> tuple[str, ..
         wanted *= size or 1
     if wanted <= len(device_ids):
         return ()
-    return (f"backend.device_ids: names {len(device_ids)} GPUs, but the parallel sizes of the options need {wanted}",)
+    return (
+        f"backend.device_ids: names {len(device_ids)} GPUs, but the parallel sizes of the options need {wanted}; "
+        "fix: name as many GPUs, or make the sizes smaller",
+    )

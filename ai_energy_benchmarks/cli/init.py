@@ -68,18 +68,17 @@ def init(file: Path, samples: int | None, output_dir: Path | None, force: bool) 
     Its model is small, so that a first run takes minutes. An existing file stays as it is without --force.
     """
     from ai_energy_benchmarks.environment.doctor import examine
+    from ai_energy_benchmarks.results.writing import write_errors
 
     if file.exists() and not force:
         raise ConfigError(f"{file} already exists", remedy="name another file, or use --force")
     text = starting_point(file, examine())
     for key, value in as_overrides(samples, output_dir).items():
         text = _with(text, key.rpartition(".")[2], value)
-    try:
+    with write_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w" if force else "x", encoding="utf-8") as out:  # x: it may have come into being meanwhile
             out.write(text)
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be written: {error}", remedy="name another file") from error
     say(f"Wrote {file}. Next: ai-energy-benchmark run {file}")
 
 

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.errors import ConfigError, reason_of
 from ai_energy_benchmarks.safety.files import special_kind
 from ai_energy_benchmarks.safety.printable import printable
 
@@ -62,6 +62,8 @@ def set_up(verbose: int, log_file: Path | None) -> None:
             raise OSError(errno.EINVAL, "it is a pipe", str(log_file))
         file = logging.FileHandler(log_file, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"--log-file {log_file} cannot be written: {error}", remedy="name another file") from error
+        raise ConfigError(
+            f"--log-file {log_file} cannot be written: {reason_of(error)}", remedy="name another file"
+        ) from error
     file.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger.addHandler(file)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from ai_energy_benchmarks.cli.exit_codes import CONFIG, DONE, INTERRUPTED, RUN_FAILED
+from ai_energy_benchmarks.cli.lazy import LazyGroup
 from ai_energy_benchmarks.cli.leaving import Endings, leave
 from ai_energy_benchmarks.cli.streams import open_streams, say
 from ai_energy_benchmarks.domain.openmp import passive_waiting
@@ -46,31 +45,13 @@ COMMANDS: Mapping[str, str] = {
 logger = logging.getLogger(__name__)
 
 
-class LazyGroup(click.Group):
-    """Imports a subcommand's module when the command is looked at."""
+class Commands(LazyGroup):
+    """All commands."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with a guess where there is no such command."""
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            ctx.fail(f"No such command {args[0]!r}.{f' Did you mean {near[0]!r}?' if near else ''}")
-        return super().resolve_command(ctx, args)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command = getattr(import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
+    TARGETS = COMMANDS
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ai_energy_benchmarks", prog_name=PROGRAM)
 def group() -> None:
     """Measure what AI inference costs in energy: joules per token, with the meter, the bounds and a verdict."""

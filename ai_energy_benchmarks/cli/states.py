@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STYLES: dict[State, str] = {"ready": "green", "limited": "yellow", "missing": "yellow"}
 _NARROWEST = 40
 _KEPT = "\N{NO-BREAK SPACE}"
-_COMMAND = re.compile(r"pip install \S+")
+_COMMAND = re.compile(r'pip install (?:-\S+ )*(?:"[^"]*"|\S+)')
 
 
 @frozen

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 
 import click
+
+from ai_energy_benchmarks.cli.lazy import LazyGroup
 
 COMMANDS: Mapping[str, str] = {
     "plan": "ai_energy_benchmarks.cli.study_plan:plan",
@@ -15,21 +16,12 @@ COMMANDS: Mapping[str, str] = {
 }
 
 
-class LazyStudyGroup(click.Group):
-    """Imports a subcommand's module when the command is looked at."""
+class StudyCommands(LazyGroup):
+    """The commands of ``study``."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command = getattr(import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
+    TARGETS = COMMANDS
 
 
-@click.group(cls=LazyStudyGroup, short_help="Measure many configurations, in an order that can be trusted.")
+@click.group(cls=StudyCommands, short_help="Measure many configurations, in an order that can be trusted.")
 def study() -> None:
     """Measure many configurations several times each. ``ai-energy-benchmark run FILE`` runs a study file."""

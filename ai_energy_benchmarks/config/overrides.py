@@ -71,7 +71,7 @@ def _value(text: str, source: str) -> object:
         return scalar(text)
     document = parse(text, source)
     if document.problems:
-        raise ConfigError(f"{source}: {document.problems[0].text}")
+        raise ConfigError(f"{source}: {document.problems[0].text}", remedy="write the value as it would stand in YAML")
     return document.value
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.readiness import Readiness
-from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.errors import ConfigError, reason_of
 
 Name = Literal["docker", "podman", "apptainer"]
 NAMES: tuple[Name, ...] = ("docker", "podman", "apptainer")
@@ -132,7 +132,10 @@ def image_of(engine: ContainerEngine, name: str) -> Image:
         image_id = str(facts["Id"])
         digests = facts.get("RepoDigests") or []
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{engine.name} image inspect {name} printed what is not understood: {error}") from error
+        raise ConfigError(
+            f"{engine.name} image inspect {name} printed what is not understood: {error}",
+            remedy=f"update {engine.name}, or choose another with execution.runners: {{ENGINE: {{engine: …}}}}",
+        ) from error
     digest = str(digests[0]).rpartition("@")[2] if digests else image_id
     return Image(image_id, digest)
 
@@ -216,7 +219,8 @@ def _answer(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
             timeout=_ANSWER_CAP_S, check=False,
         )  # fmt: skip
     except OSError as error:
-        raise ConfigError(f"{name} cannot be started: {error}") from error
+        text = f"{name} cannot be started: {reason_of(error)}"
+        raise ConfigError(text, remedy=f"check that this user may run {command[0]}") from error
     except subprocess.TimeoutExpired as error:
         text = f"{name} has not answered within {_ANSWER_CAP_S:g} s"
         raise ConfigError(text, remedy=f"restart it, and try {' '.join(command)}") from error

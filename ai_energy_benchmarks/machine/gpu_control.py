@@ -104,7 +104,10 @@ class GpuControl:
                 ) from error
             if error.value in (nvml.NVML_ERROR_NOT_SUPPORTED, nvml.NVML_ERROR_FUNCTION_NOT_FOUND):
                 raise ConfigError(f"{gpu} has no {what} that can be set: {error}", remedy="remove the key") from error
-            raise BenchmarkError(f"the {what} of {gpu} cannot be set or read: {error}") from error
+            raise BenchmarkError(
+                f"the {what} of {gpu} cannot be set or read: {error}",
+                remedy=f"check the GPU with nvidia-smi -i {self.id} -q, or remove the keys under gpu",
+            ) from error
 
 
 def control_of(nvml: Nvml, uuid: str) -> GpuControl:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.readiness import Readiness
+from ai_energy_benchmarks.machine.installing import install_line
 
 VersionOf = Callable[[str], str | None]
 
@@ -35,7 +36,7 @@ class Package:
     @property
     def install(self) -> str:
         """The command that installs it."""
-        return f'pip install "ai_energy_benchmarks[{self.extra}]"'
+        return install_line(self.extra)
 
 
 def installed_version(distribution: str) -> str | None:
@@ -73,7 +74,7 @@ def packages_readiness(packages: Sequence[Package], version_of: VersionOf = inst
         return Readiness("missing", f"{' and '.join(gaps)} not installed", _install_line(packages[0], version_of))
     if old:
         detail = f"{', '.join(present)}; at least {' and '.join(old)} is required"
-        return Readiness("missing", detail, packages[0].install.replace("install", "install --upgrade"))
+        return Readiness("missing", detail, packages[0].install.replace("install", "install --upgrade", 1))
     return Readiness("ready", ", ".join(present))
 
 

@@ -14,6 +14,9 @@ from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Mark, Measurement, Samples, Workload
 from ai_energy_benchmarks.errors import CollectorError
 
+# The fix where no meter of a config works.
+DOCTOR = "`ai-energy-benchmark doctor` shows which meters work here"
+
 
 @frozen
 class CollectorSettings:

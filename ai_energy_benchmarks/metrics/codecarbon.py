@@ -127,7 +127,10 @@ class CodeCarbonCollector(PolledCollector):
             )
             self._tracker.start()
         except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
-            raise CollectorError(f"CodeCarbon does not start: {type(error).__name__}: {error}") from error
+            raise CollectorError(
+                f"CodeCarbon does not start: {type(error).__name__}: {error}",
+                remedy="remove codecarbon from metrics.collectors, or see whether `codecarbon monitor` starts here",
+            ) from error
         self._provenance = self._seen_components(self._tracker)
         if not self._read_j():
             self._tracker.stop()

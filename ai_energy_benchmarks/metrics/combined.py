@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.power import Mark, Measurement, Samples, Workload
 from ai_energy_benchmarks.errors import CollectorError
-from ai_energy_benchmarks.metrics.base import CollectorSettings, MetricsCollector, keep_readings
+from ai_energy_benchmarks.metrics.base import DOCTOR, CollectorSettings, MetricsCollector, keep_readings
 
 
 @frozen
@@ -97,7 +97,10 @@ class CombinedCollector:
             else:
                 measurements.append((member, read))
         if not measurements:
-            raise CollectorError("; ".join(dict.fromkeys(lost.values())) or "no meter is named")
+            raise CollectorError(
+                "; ".join(dict.fromkeys(lost.values())) or "no meter is named",
+                remedy=f"name a meter that works in metrics.collectors; {DOCTOR}",
+            )
         return self._merged(start.time_s, stop.time_s, measurements, lost)
 
     def keep_readings(self, times_s: Sequence[float]) -> None:

@@ -29,7 +29,7 @@ from ai_energy_benchmarks.domain.power import (
     Workload,
 )
 from ai_energy_benchmarks.domain.recipes import follow
-from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.errors import CollectorError, reason_of
 from ai_energy_benchmarks.metrics.base import CollectorSettings
 from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
 from ai_energy_benchmarks.metrics.options import chosen
@@ -164,11 +164,15 @@ def _rows(path: Path) -> list[dict[str, object]]:
             try:
                 return polars.read_parquet(path).to_dicts()
             except polars.exceptions.PolarsError as error:
-                raise CollectorError(f"{path} cannot be read as Parquet: {error}") from error
+                raise CollectorError(
+                    f"{path} cannot be read as Parquet: {error}", remedy="give a Parquet or CSV file in options.path"
+                ) from error
         with open(path, newline="", encoding="utf-8") as file:
             return [dict(row) for row in csv.DictReader(file)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CollectorError(f"the trace {path} cannot be read: {error}", remedy="check options.path") from error
+        raise CollectorError(
+            f"the trace {path} cannot be read: {reason_of(error)}", remedy="check options.path"
+        ) from error
 
 
 def _parse(path: Path, rows: Iterable[Mapping[str, object]], zero_s: float) -> tuple[Series, ...]:
@@ -183,7 +187,10 @@ def _parse(path: Path, rows: Iterable[Mapping[str, object]], zero_s: float) -> t
         device, time_s, value = _row(path, number, row, quantity)
         times_s, values = found.setdefault(device, (array("d"), array("d")))
         if times_s and (time_s <= times_s[-1] or (quantity == "energy_j" and value < values[-1])):
-            raise CollectorError(f"{path}, row {number}: time or energy of {device.id} does not grow")
+            raise CollectorError(
+                f"{path}, row {number}: time or energy of {device.id} does not grow",
+                remedy="sort the rows of each device by time; an energy counter may not be set back in between",
+            )
         times_s.append(time_s)
         values.append(value)
     shift_s = zero_s - min(times_s[0] for times_s, _ in found.values())

@@ -18,7 +18,7 @@ from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.power import Device
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.machine.packages import Package
-from ai_energy_benchmarks.metrics.base import CollectorSettings
+from ai_energy_benchmarks.metrics.base import DOCTOR, CollectorSettings
 from ai_energy_benchmarks.metrics.gpu_bindings import cuda_visible, described, hip_visible, is_nvidia
 from ai_energy_benchmarks.metrics.gpu_choice import Gpu
 from ai_energy_benchmarks.metrics.options import chosen
@@ -95,7 +95,10 @@ class ZeusCollector(PolledCollector):
                 self._reasons.append(str(error) or type(error).__name__)
         self._found = tuple(monitor for monitor in found if monitor.counters)
         if not self._found:
-            raise CollectorError(f"Zeus {zeus.__version__} finds nothing to measure: {'; '.join(self._reasons)}")
+            raise CollectorError(
+                f"Zeus {zeus.__version__} finds nothing to measure: {'; '.join(self._reasons)}",
+                remedy=f"name another meter in metrics.collectors; {DOCTOR}",
+            )
         counters = tuple(counter for monitor in self._found for counter in monitor.counters)
         unseen = "; ".join(self._reasons) or "Zeus does not see it"
         gpus = [gpu for monitor in self._found for gpu in monitor.gpus]
@@ -111,7 +114,10 @@ class ZeusCollector(PolledCollector):
         try:
             return {device_id: energy_j for monitor in self._found for device_id, energy_j in monitor.read_j().items()}
         except (ZeusBaseGPUError, ZeusBaseCPUError, ZeusBaseSoCError) as error:
-            raise CollectorError(f"Zeus was lost: {str(error) or type(error).__name__}") from error
+            raise CollectorError(
+                f"Zeus was lost: {str(error) or type(error).__name__}",
+                remedy="check the GPU with nvidia-smi, and measure again",
+            ) from error
 
     def notes(self) -> tuple[str, ...]:
         labels = ", ".join(counter.device.label for monitor in self._found for counter in monitor.counters)

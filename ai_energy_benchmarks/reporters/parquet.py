@@ -102,7 +102,7 @@ def _frame_errors(path: Path) -> Iterator[None]:
     except polars.exceptions.PolarsError as error:
         raise ReporterError(
             f"cannot write {path}: {error}",
-            remedy="free space or choose a directory that you may write to, with output_dir or output_file",
+            remedy="free space, or name a place that you may write to (output_dir, output_file, or the option for it)",
         ) from error
 
 

@@ -70,7 +70,7 @@ def load_document(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} is not JSON: {error}", remedy="run the benchmark again") from error
     version = document.get("schema_version") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise ConfigError(f"{file} is not a report document: its schema_version is {version!r}")
+        raise ConfigError(f"{file} is not a report document: its schema_version is {version!r}", remedy=_REMEDY)
     if version > SCHEMA_VERSION:
         raise ConfigError(
             f"{file} has schema_version {version}; this package knows versions up to {SCHEMA_VERSION}",

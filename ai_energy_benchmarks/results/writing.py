@@ -25,7 +25,7 @@ def write_errors(path: Path) -> Iterator[None]:
         why = error.strerror or str(error)
         raise ReporterError(
             f"cannot write {path}: {why}",
-            remedy="free space or choose a directory that you may write to, with output_dir or output_file",
+            remedy="free space, or name a place that you may write to (output_dir, output_file, or the option for it)",
         ) from error
 
 

@@ -237,11 +237,13 @@ def create_benchmark(
         ConfigError: the file or the mapping cannot be used, or neither or both were given.
     """
     if (config_path is None) == (config is None):
-        raise ConfigError("create_benchmark needs config_path or config, one of the two")
+        raise ConfigError("create_benchmark needs one of config_path and config", remedy="give one of the two")
     shown = _shown(progress)
     if config is not None and not isinstance(config, Mapping):
         if overrides:
-            raise ConfigError("overrides apply to a file or a mapping; change the config itself instead")
+            raise ConfigError(
+                "overrides apply to a file or a mapping, not to a config", remedy="change the config: attrs.evolve"
+            )
         return BenchmarkRunner(config, progress=shown, **members)
     from attrs import evolve
 

@@ -54,7 +54,10 @@ def _uuids(config: BenchmarkConfig, nvml: Nvml) -> list[str]:
     boards = [board_at(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
     seen = visible(boards, os.environ)
     if seen.notes:
-        raise ConfigError(f"which GPUs gpu.* is about is not clear: {'; '.join(seen.notes)}")
+        raise ConfigError(
+            f"which GPUs gpu.* is about is not clear: {'; '.join(seen.notes)}",
+            remedy="name them by UUID in CUDA_VISIBLE_DEVICES; `nvidia-smi -L` lists them",
+        )
     here = config.backend.launch or not needs_endpoint(config.backend.type)
     wanted = config.backend.device_ids or ((0,) if here else range(len(seen.indices)))
     missing = [index for index in wanted if index >= len(seen.indices)]

@@ -42,7 +42,9 @@ def recover(output_dir: Path) -> Iterator[Recovered]:
         ReporterError: a run is using the directory.
     """
     if not left_journals(output_dir):
-        remedy = None if left_spills(output_dir) == () else "--remove-spill removes the rows of killed runs"
+        remedy = "give the output_dir of a run that was killed; reports that are there need no recovering"
+        if left_spills(output_dir):
+            remedy = "--remove-spill removes the rows of killed runs"
         raise ConfigError(f"{output_dir} holds no run that ended without its report", remedy=remedy)
     with held(output_dir, "recover"):
         for directory in left_journals(output_dir):

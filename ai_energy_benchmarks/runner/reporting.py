@@ -140,7 +140,9 @@ def write_reports(result: BenchmarkResult, reporters: Sequence[tuple[str, Report
             failures.append(error)
         except Exception as error:  # whatever a reporter raises must not cost the others
             what = f"the {name or type(reporter).__name__} reporter failed: {type(error).__name__}: {error}"
-            failures.append(ReporterError(what))
+            failures.append(
+                ReporterError(what, remedy="correct the reporter; `ai-energy-benchmark reanalyze` reports again")
+            )
             logger.debug("%s", what, exc_info=error)
         else:
             continue

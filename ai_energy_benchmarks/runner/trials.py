@@ -181,7 +181,7 @@ def measured(members: Members, record: Record, what: str, start: Mark, stop: Mar
     try:
         measurement = members.collector.read(start, stop)
         if not all(map(_finite, measurement.readings)):
-            raise CollectorError("the meter returned a non-finite value")
+            raise CollectorError("the meter returned a non-finite value", remedy="use another meter")
         return measurement
     except CollectorError as error:
         record.findings.append(Finding("FAIL", "meter", f"{what} has no energy: {error.message}"))

@@ -16,7 +16,7 @@ from ai_energy_benchmarks.datasets.hashing import dataset_sha256
 from ai_energy_benchmarks.datasets.sampling import take
 from ai_energy_benchmarks.domain.outcomes import MANY_REQUESTS
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Prompt, Request, Tokenizer
-from ai_energy_benchmarks.errors import BackendError, DatasetError
+from ai_energy_benchmarks.errors import BackendError, DatasetError, parted
 from ai_energy_benchmarks.formatters.base import Formatter
 
 _SOME = 32
@@ -83,7 +83,8 @@ def check_passes(config: BenchmarkConfig, dataset: Dataset, formatter: Formatter
     if talk is not None:
         unseen = backend.problems(Demand(config.scenario.generate_kwargs, sample=formatter.format(0, talk)))
         if unseen:
-            raise BackendError("\n".join(unseen))
+            message, remedy = parted("\n".join(unseen))
+            raise BackendError(message, remedy=remedy)
     if all(prompt.output_tokens is None for prompt in passes.prompts):
         return passes
     batch = passes.measured[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.errors import ConfigError, reason_of
 from ai_energy_benchmarks.results.writing import write_text
 from ai_energy_benchmarks.safety.marking import masked
 from ai_energy_benchmarks.text.json_text import parsed
@@ -101,4 +101,4 @@ def read_cells(directory: str | Path) -> tuple[Cell, ...]:
             for each in records
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"cannot read {file}: {error}", remedy="give the directory of a study") from error
+        raise ConfigError(f"cannot read {file}: {reason_of(error)}", remedy="give the directory of a study") from error

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.machine.installing import install_line
 from ai_energy_benchmarks.reporters.html.charts import Chart, charts_of_run
 from ai_energy_benchmarks.reporters.html.result_page import result_page
 from ai_energy_benchmarks.reporters.result_table import result_table
@@ -71,9 +72,7 @@ def write_chart(chart: Chart, target: Path) -> None:
     try:
         import vl_convert
     except ImportError as error:
-        raise ConfigError(
-            "pictures need the package vl-convert-python", remedy='pip install "ai_energy_benchmarks[report]"'
-        ) from error
+        raise ConfigError("pictures need the package vl-convert-python", remedy=install_line("report")) from error
     spec = chart.spec
     sized = {**spec, "background": "white", **({"width": _WIDTH_PIXELS} if spec.get("width") else {})}
     text = json.dumps(sized, allow_nan=False, default=str)

@@ -15,7 +15,7 @@ from pathlib import Path as File
 import yaml
 from attrs import field, frozen
 
-from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.errors import ConfigError, reason_of
 from ai_energy_benchmarks.safety.files import refuse_special
 from ai_energy_benchmarks.safety.keys import is_secret
 from ai_energy_benchmarks.safety.marking import SECRET_NUMBERS, Secret, from_variables, marked
@@ -218,7 +218,9 @@ def read(file: File, *, otherwise: str = "") -> Document:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 text: {error.reason}", remedy="save it as UTF-8") from error
     except (OSError, ValueError) as error:  # ValueError: the path itself holds a NUL character
-        raise ConfigError(f"{file} cannot be read: {error}", remedy="check the path and its permissions") from error
+        raise ConfigError(
+            f"{file} cannot be read: {reason_of(error)}", remedy="check the path and its permissions"
+        ) from error
     return parse(text, str(file))
 
 

@@ -19,6 +19,7 @@ from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.power import Workload
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.machine.installing import install_line
 from ai_energy_benchmarks.metrics.gpu_choice import Gpu, counted
 from tests.servers import Exchange, running
 
@@ -179,7 +180,7 @@ def test_a_missing_command_is_a_problem_before_the_run(model: Path, tmp_path: Pa
     """What is not installed is said with the line that installs it."""
     backend = TensorRTBackend(settings(model, tmp_path, TensorRTOptions(command="no-such-program")))
     (problem,) = backend.problems(Demand(Generation()))
-    assert 'pip install "ai_energy_benchmarks[tensorrt]"' in problem
+    assert install_line("tensorrt") in problem
 
 
 def test_the_command_of_vllm_has_every_option_that_was_set(model: Path, tmp_path: Path) -> None:

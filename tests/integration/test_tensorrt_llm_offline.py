@@ -20,6 +20,7 @@ from ai_energy_benchmarks.config.loading import load_config
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.machine.installing import install_line
 from ai_energy_benchmarks.runner import BenchmarkRunner
 from tests.tiny_model import save_tiny_model
 
@@ -207,7 +208,7 @@ def test_what_it_cannot_do_is_said_before_loading(model: Path, monkeypatch: pyte
     assert [text for text in (boards, load) if text in "\n".join(subject.problems(demand))] == [boards, load]
     monkeypatch.setattr(sys, "path", [each for each in sys.path if each != str(DOUBLES)])
     del sys.modules["tensorrt_llm"]
-    assert "ai_energy_benchmarks[tensorrt]" in "\n".join(backend(model).problems(Demand(Generation())))
+    assert install_line("tensorrt") in "\n".join(backend(model).problems(Demand(Generation())))
 
 
 def test_a_whole_run(model: Path, tmp_path: Path) -> None:

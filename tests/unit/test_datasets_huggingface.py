@@ -15,6 +15,7 @@ import pytest
 from ai_energy_benchmarks.datasets.base import DatasetSettings
 from ai_energy_benchmarks.datasets.huggingface import HuggingFaceDataset
 from ai_energy_benchmarks.errors import DatasetError
+from ai_energy_benchmarks.machine.installing import install_line
 from tests.fake_hub import COMMIT, Repositories, serving
 
 READ = """
@@ -112,7 +113,7 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(DatasetError) as caught:
         HuggingFaceDataset(DatasetSettings("org/one", "text")).prompts(1, None)
     assert "not installed" in caught.value.message
-    assert '"ai_energy_benchmarks[datasets]"' in str(caught.value.remedy)
+    assert install_line("datasets") in str(caught.value.remedy)
 
 
 def test_the_only_split_need_not_be_named(hub: Hub) -> None:

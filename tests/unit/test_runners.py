@@ -16,10 +16,12 @@ from ai_energy_benchmarks.cli.main import exit_code
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.result import SCHEMA_VERSION
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.machine.installing import install_line
 from ai_energy_benchmarks.study.manifest import read_manifest
 from ai_energy_benchmarks.study.plan.file import Study, load_study, study_from_mapping, study_to_yaml
 from ai_energy_benchmarks.study.runners.base import CellWork
 from ai_energy_benchmarks.study.runners.handshake import MARK, reply_to
+from ai_energy_benchmarks.study.runners.installing import requirement
 from ai_energy_benchmarks.study.runners.venv import VenvRunner
 from ai_energy_benchmarks.study.running.opening import begin, planned, resume
 from ai_energy_benchmarks.study.running.preflight import Preflight, look
@@ -68,8 +70,9 @@ def test_a_venv_that_is_missing_is_one_error_with_the_commands_that_make_it(tmp_
     (obstacle,) = seen(study).obstacles
     assert (obstacle.engine, obstacle.text) == ("vllm_offline", f"venv {tmp_path / 'gone'} does not exist")
     python = f"{tmp_path / 'gone'}/bin/python"
-    assert obstacle.fix.startswith(f'python3 -m venv {tmp_path / "gone"} && {python} -m pip install "ai_energy_bench')
-    assert "[vllm]" in obstacle.fix
+    install = requirement(["vllm_offline"])
+    assert "[vllm]" in install
+    assert obstacle.fix == f"python3 -m venv {tmp_path / 'gone'} && {python} -m pip install {install}"
     with pytest.raises(ConfigError, match=r"vllm_offline: venv .* does not exist"):
         begin(study, planned(study), MACHINE, look)
     (tmp_path / "gone").mkdir()
@@ -101,7 +104,7 @@ def test_a_venv_without_this_version_of_the_package_is_one_error_for_each_engine
     for obstacle in found.obstacles:
         assert text in obstacle.text
         if handshake != "nonsense":
-            assert obstacle.fix.startswith(f'{place}/bin/python -m pip install "ai_energy_benchmarks[pytorch,vllm]')
+            assert obstacle.fix == f"{place}/bin/python -m pip install {requirement(['vllm_offline', 'pytorch'])}"
 
 
 def test_an_engine_that_a_venv_lacks_is_named_with_the_pip_of_the_venv(tmp_path: Path) -> None:
@@ -111,7 +114,7 @@ def test_an_engine_that_a_venv_lacks_is_named_with_the_pip_of_the_venv(tmp_path:
     (obstacle,) = found.obstacles
     assert str(obstacle) == (
         f"tensorrt_llm_offline in venv {place}: tensorrt-llm not installed\n"
-        f'  fix: {place}/bin/python -m pip install "ai_energy_benchmarks[tensorrt]"'
+        f"  fix: {place}/bin/python -m {install_line('tensorrt')}"
     )
     assert found.facts["tensorrt_llm_offline: venv"] == str(place)
     assert found.facts["tensorrt_llm_offline: python"] == "{}.{}.{}".format(*sys.version_info)

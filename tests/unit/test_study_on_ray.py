@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ai_energy_benchmarks.errors import BackendError, ReporterError
+from ai_energy_benchmarks.machine.installing import install_line
 from ai_energy_benchmarks.study.executors.base import CellEnd
 from ai_energy_benchmarks.study.executors.choosing import executor_for
 from ai_energy_benchmarks.study.executors.orders import CellOrder, Site
@@ -172,7 +173,7 @@ def test_without_the_package_there_is_one_error_with_the_install_line(monkeypatc
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(BackendError, match="needs the package ray") as refused:
         RayCluster(RayConfig()).connect()
-    assert refused.value.remedy == 'pip install "ai_energy_benchmarks[ray]"'
+    assert refused.value.remedy == install_line("ray")
 
 
 def test_the_study_names_its_executor(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.errors import BackendError, ConfigError
+from ai_energy_benchmarks.machine.installing import install_line
 from ai_energy_benchmarks.study.executors.base import CellEnd
 from ai_energy_benchmarks.study.executors.orders import CellOrder, Site
 from ai_energy_benchmarks.study.executors.slurm import SlurmExecutor
@@ -202,7 +203,7 @@ def test_without_the_package_or_slurm_there_is_one_error_with_the_fix(
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(BackendError, match="needs the package submitit") as refused:
         SlurmQueue(tmp_path).check()
-    assert refused.value.remedy == 'pip install "ai_energy_benchmarks[slurm]"'
+    assert refused.value.remedy == install_line("slurm")
     monkeypatch.setitem(sys.modules, "submitit", os)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BackendError, match="there is no sbatch, srun") as refused:

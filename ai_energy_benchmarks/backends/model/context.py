@@ -29,7 +29,7 @@ def too_long(generation: Generation, context_tokens: int, whose: str) -> Iterato
     if wanted >= context_tokens:
         yield (
             f"{_KEY}: {wanted} output tokens leave no place for a prompt in the context of {context_tokens} tokens "
-            f"{whose}; set it below {context_tokens}, by as much as the prompts take"
+            f"{whose}; fix: set it below {context_tokens}, by as much as the prompts take"
         )
 
 

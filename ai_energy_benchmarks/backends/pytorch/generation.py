@@ -49,12 +49,12 @@ def generation_problems(demand: Demand) -> tuple[str, ...]:
     if demand.generation.stop_strings and demand.batch_size > 1:
         found.append(
             "scenario.generate_kwargs.stop_strings: rows of a batch that end at a string are padded, and their "
-            "tokens cannot be distinguished from padding; set scenario.input_shapes.batch_size: 1"
+            "tokens cannot be distinguished from padding; fix: set scenario.input_shapes.batch_size: 1"
         )
     if demand.concurrency > 1:
         found.append(
             f"load.concurrency: {demand.concurrency} batches at once need a server; in this process one batch runs "
-            "at a time, so set scenario.input_shapes.batch_size instead"
+            "at a time; fix: set scenario.input_shapes.batch_size instead"
         )
     return tuple(found)
 

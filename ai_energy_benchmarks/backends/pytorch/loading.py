@@ -21,7 +21,7 @@ from ai_energy_benchmarks.backends.pytorch.quantization import (
     checkpoint_problem,
     quantization_config,
 )
-from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.errors import BackendError, parted
 from ai_energy_benchmarks.machine.packages import Package, importable
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ REQUIRES = (
     Package("transformers", ("transformers",), "pytorch", "4.57"),
 )
 INSTALL_LINE = REQUIRES[0].install
+_NO_CUDA = "fix: set backend.device: auto, or install a build of torch for CUDA"
 
 
 @frozen
@@ -63,10 +64,10 @@ def device_problems(device: str, device_ids: tuple[int, ...]) -> tuple[str, ...]
     """Why the devices that were asked for cannot be used; imports torch only if GPUs are asked for."""
     kind, _, index = device.partition(":")
     if kind not in ("auto", "cpu", "cuda"):
-        return (f"backend.device: {device!r} is not a device of this backend; use auto, cpu, cuda or cuda:N",)
+        return (f"backend.device: {device!r} is not a device of this backend; fix: use auto, cpu, cuda or cuda:N",)
     boards_named = device_ids != (0,)
     if kind == "cpu" and boards_named:
-        return (f"backend.device_ids: {list(device_ids)} names GPUs, which device: cpu does not use; remove it",)
+        return (f"backend.device_ids: {list(device_ids)} names GPUs, which device: cpu does not use; fix: remove it",)
     if kind != "cuda" and not boards_named:
         return ()
     import torch
@@ -74,14 +75,18 @@ def device_problems(device: str, device_ids: tuple[int, ...]) -> tuple[str, ...]
     if kind == "auto" and not torch.cuda.is_available():
         return (
             f"backend.device_ids: {list(device_ids)} names GPUs, but torch {torch.__version__} sees no CUDA device; "
-            "remove it to run on the CPU",
+            "fix: remove it to run on the CPU",
         )
     if not torch.cuda.is_available():
-        return (f"backend.device: {device!r} was asked for, but torch {torch.__version__} sees no CUDA device",)
+        return (
+            f"backend.device: {device!r} was asked for, but torch {torch.__version__} sees no CUDA device; {_NO_CUDA}",
+        )
     wanted = (int(index),) if index.isdigit() else device_ids
     count = torch.cuda.device_count()
     return tuple(
-        f"backend.device_ids: GPU {each} does not exist; torch sees {count}" for each in wanted if each >= count
+        f"backend.device_ids: GPU {each} does not exist; torch sees {count}; fix: count from 0"
+        for each in wanted
+        if each >= count
     )
 
 
@@ -163,7 +168,8 @@ def _method(files: ModelFiles, options: PyTorchOptions) -> str | None:
     method = quantization_method(Path(files.path_or_id))
     problem = checkpoint_problem(method, options.quantization, int(transformers.__version__.partition(".")[0]))
     if problem is not None:
-        raise BackendError(problem)
+        message, remedy = parted(problem)
+        raise BackendError(message, remedy=remedy)
     return method
 
 

@@ -13,6 +13,7 @@ from attrs.validators import ge, optional
 
 from ai_energy_benchmarks.backends.base import Demand
 from ai_energy_benchmarks.backends.model.files import model_problems
+from ai_energy_benchmarks.machine.installing import install_line
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 _ADAPTER_FILE = "adapter_config.json"
@@ -144,9 +145,9 @@ def _transformers_version() -> tuple[int, ...]:
 
 def _missing(options: PyTorchOptions) -> Iterator[str]:
     if options.quantization and find_spec("bitsandbytes") is None:
-        yield 'quantization needs bitsandbytes: pip install "ai_energy_benchmarks[bitsandbytes]"'
+        yield f"quantization needs bitsandbytes; fix: {install_line('bitsandbytes')}"
     if options.adapter and find_spec("peft") is None:
-        yield 'adapter needs peft: pip install "ai_energy_benchmarks[peft]"'
+        yield f"adapter needs peft; fix: {install_line('peft')}"
 
 
 def _not_here(options: PyTorchOptions) -> Iterator[str]:
@@ -163,12 +164,12 @@ def _not_here(options: PyTorchOptions) -> Iterator[str]:
 
 def _without_effect(options: PyTorchOptions, demand: Demand, device: str) -> Iterator[str]:
     if options.auto_batch_size and demand.batch_size == 1:
-        yield "auto_batch_size: true has no effect with scenario.input_shapes.batch_size: 1"
+        yield "auto_batch_size: true has no effect with scenario.input_shapes.batch_size: 1; fix: remove it"
     if options.cache and options.cache.startswith("offloaded") and runs_on_cpu(device):
-        yield f"cache_implementation: {options.cache} has no effect on the CPU, where all memory is the host's"
+        yield f"cache_implementation: {options.cache} has no effect on the CPU, where all is the host's; fix: remove"
     if options.tp_plan and int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield (
-            "tp_plan has no effect in one process; start one for each GPU: "
+            "tp_plan has no effect in one process; fix: start one for each GPU: "
             "torchrun --nproc-per-node 2 -m ai_energy_benchmarks run …, or use device_map"
         )
 
@@ -177,11 +178,11 @@ def _assistant_problems(options: PyTorchOptions, demand: Demand) -> Iterator[str
     if options.assistant_model is None:
         return
     if demand.batch_size > 1:
-        yield "assistant_model works on one request at a time; set scenario.input_shapes.batch_size: 1"
+        yield "assistant_model works on one request at a time; fix: set scenario.input_shapes.batch_size: 1"
     if demand.generation.min_new_tokens and _transformers_version() < (5, 10):
-        yield "assistant_model cannot hold min_new_tokens before transformers 5.10; remove one of the two"
+        yield "assistant_model cannot hold min_new_tokens before transformers 5.10; fix: remove one of the two"
     if demand.generation.stop_strings:
         yield (
             "assistant_model brings several tokens a step, and those after a stop string could not be distinguished "
-            "from those before it; remove scenario.generate_kwargs.stop_strings"
+            "from those before it; fix: remove scenario.generate_kwargs.stop_strings"
         )

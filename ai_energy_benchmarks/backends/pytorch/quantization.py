@@ -27,11 +27,11 @@ def checkpoint_problem(method: str | None, asked: Quantization | None, transform
     if method is None:
         return None
     if asked is not None:
-        return f"backend.options.quantization: the checkpoint is quantised already ({method}); remove the setting"
+        return f"backend.options.quantization: the checkpoint is quantised already ({method}); fix: remove the setting"
     table = {**_NEEDED, **(_NEEDED_BEFORE_5 if transformers_major < 5 else {})}
     missing = [package for module, package in table.get(method, {}).items() if find_spec(module) is None]
     if missing:
-        return f"the checkpoint is quantised with {method}, which needs: pip install {' '.join(missing)}"
+        return f"the checkpoint is quantised with {method}, which needs packages; fix: pip install {' '.join(missing)}"
     return None
 
 

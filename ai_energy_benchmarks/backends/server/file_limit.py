@@ -25,5 +25,5 @@ def too_few_files(concurrency: int) -> tuple[str, ...]:
     how = f"run `ulimit -n {needed}` before" if allowed else f"have the hard limit of {hard:,} raised"
     return (
         f"load.concurrency: {concurrency} connections need a limit of {needed} open files, which is {limit} here; "
-        f"{how}, or lower load.concurrency",
+        f"fix: {how}, or lower load.concurrency",
     )

@@ -42,7 +42,7 @@ from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion
 from ai_energy_benchmarks.domain.engine import EngineFacts, Location
 from ai_energy_benchmarks.domain.prompts import Batch, Request, Tokenizer
 from ai_energy_benchmarks.domain.serving import ServerCounters, ServerGauges
-from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.errors import BackendError, parted
 from ai_energy_benchmarks.safety.marking import shown_command
 from ai_energy_benchmarks.safety.urls import hidden
 
@@ -112,7 +112,9 @@ class OpenAIServerBackend(EnteredBackend):
 
     def launch_problems(self) -> tuple[str, ...]:
         """Why a server cannot be started here."""
-        return (f"backend.launch: {self.NAME} names a protocol, not a server that could be started; set launch: false",)
+        return (
+            f"backend.launch: {self.NAME} names a protocol, not a server that could be started; fix: set launch: false",
+        )
 
     def launch_command(self, port: int) -> tuple[str, ...]:
         """The command of a server on that port of this machine.
@@ -120,7 +122,8 @@ class OpenAIServerBackend(EnteredBackend):
         Raises:
             BackendError: there is no such server, or the model's files cannot be found.
         """
-        raise BackendError("; ".join(self.launch_problems()))
+        message, remedy = parted("; ".join(self.launch_problems()))
+        raise BackendError(message, remedy=remedy)
 
     def launch_environment(self) -> Mapping[str, str]:
         """Environment variables of a launched server."""

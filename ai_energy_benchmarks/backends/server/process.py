@@ -21,7 +21,7 @@ from attrs import define, evolve, field
 
 from ai_energy_benchmarks.domain.openmp import passive_waiting
 from ai_energy_benchmarks.domain.progress import Progress
-from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.errors import BackendError, reason_of
 from ai_energy_benchmarks.machine.control_group import joining, make_group, remove_group
 from ai_energy_benchmarks.machine.launched import MARKER, Launched
 from ai_energy_benchmarks.machine.watcher import Watcher
@@ -77,7 +77,10 @@ class ServerProcess:
             self._wait_until_ready(progress)
         except OSError as error:
             self.stop()
-            raise BackendError(f"{self.command[0]} cannot be started: {error}") from error
+            raise BackendError(
+                f"{self.command[0]} cannot be started: {reason_of(error)}",
+                remedy="check the program in backend.options (python, command) and that this user may run it",
+            ) from error
         except BaseException:
             self.stop()
             raise

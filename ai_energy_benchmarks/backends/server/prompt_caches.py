@@ -46,13 +46,13 @@ class PromptCaches:
         """What of ``load.salt`` this server cannot do."""
         if self.wanted == "key" and self.key is None:
             return (
-                f"load.salt: key is refused; a {name} server has no key that salts its cache; set load.salt: text, or "
-                "backend.type: vllm if it is one",
+                f"load.salt: key is refused; a {name} server has none that salts its cache; fix: set load.salt: text, "
+                "or backend.type: vllm if it is one",
             )
         if self.salt == "key" and self.key is not None and self.key in extra_body:
             return (
                 f"backend.options.extra_body.{self.key}: {extra_body[self.key]!r} is refused; it would be the same in "
-                "every trial; remove it, or set load.salt: none if the cache is what you measure",
+                "every trial; fix: remove it, or set load.salt: none if the cache is what you measure",
             )
         return ()
 

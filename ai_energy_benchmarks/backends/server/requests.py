@@ -80,26 +80,26 @@ class OpenAIServerOptions:
 
 
 # Keys of a request that make it another measurement, whatever the server calls them; 1 is what they are anyway.
-_ONE = "one answer a request is measured: its tokens, times and energy belong to one stream; remove it"
+_ONE = "one answer a request is measured: its tokens, times and energy belong to one stream; fix: remove it"
 _ONLY_ONE: Mapping[str, str] = {"n": _ONE, "best_of": _ONE, "num_return_sequences": _ONE, "beam_width": _ONE}
 _REFUSED: Mapping[str, str] = {
-    "use_beam_search": "beams are several answers of which one is sent; remove it",
-    "echo": "the prompt would be sent back as if it had been generated; remove it",
-    "stream": "answers are streamed, since times of tokens are known no other way; remove it",
-    "stream_options": "usage is always asked for in the stream; remove it",
-    "model": "set backend.model instead",
-    "messages": "the prompts are those of scenario.dataset_name; remove it",
-    "prompt": "the prompts are those of scenario.dataset_name; remove it",
-    "max_tokens": "set scenario.generate_kwargs.max_new_tokens instead",
-    "max_completion_tokens": "set scenario.generate_kwargs.max_new_tokens instead",
-    "max_new_tokens": "set scenario.generate_kwargs.max_new_tokens instead",
-    "num_predict": "set scenario.generate_kwargs.max_new_tokens instead",
-    "n_predict": "set scenario.generate_kwargs.max_new_tokens instead",
+    "use_beam_search": "beams are several answers of which one is sent; fix: remove it",
+    "echo": "the prompt would be sent back as if it had been generated; fix: remove it",
+    "stream": "answers are streamed, since times of tokens are known no other way; fix: remove it",
+    "stream_options": "usage is always asked for in the stream; fix: remove it",
+    "model": "fix: set backend.model instead",
+    "messages": "the prompts are those of scenario.dataset_name; fix: remove it",
+    "prompt": "the prompts are those of scenario.dataset_name; fix: remove it",
+    "max_tokens": "fix: set scenario.generate_kwargs.max_new_tokens instead",
+    "max_completion_tokens": "fix: set scenario.generate_kwargs.max_new_tokens instead",
+    "max_new_tokens": "fix: set scenario.generate_kwargs.max_new_tokens instead",
+    "num_predict": "fix: set scenario.generate_kwargs.max_new_tokens instead",
+    "n_predict": "fix: set scenario.generate_kwargs.max_new_tokens instead",
 }
 _HARMLESS: Mapping[str, object] = {"use_beam_search": False, "echo": False, "stream": True}
 _MASKED = (
-    f"{HIDDEN} stands for a user, a password or a key, which results do not hold; write it again, or as ${{NAME}} with "
-    "an environment variable"
+    f"{HIDDEN} stands for a user, a password or a key, which results do not hold; fix: write it again, or as "
+    "${NAME} with an environment variable"
 )
 _SAMPLING = ("min_new_tokens", "top_k", "top_p", "min_p", "repetition_penalty", "temperature")
 
@@ -131,7 +131,7 @@ def _not_honoured(name: str, dialect: Mapping[str, str], demand: Demand, setting
     hidden = tuple(f"{place}: {_MASKED}" for place in _masked_places(given, "backend"))
     context = context_problems(settings, demand.generation) if settings.launch else ()
     unknown = tuple(
-        f"scenario.generate_kwargs.{key}: a {name} server has no such parameter; remove it, "
+        f"scenario.generate_kwargs.{key}: a {name} server has no such parameter; fix: remove it, "
         "or give the server's own key in backend.options.extra_body"
         for key in _SAMPLING
         if getattr(demand.generation, key) is not None and key not in dialect
@@ -143,7 +143,7 @@ def _not_honoured(name: str, dialect: Mapping[str, str], demand: Demand, setting
         *context,
         *unknown,
         f"scenario.input_shapes.batch_size: {demand.batch_size} was asked for, but a server forms its own "
-        "batches; set load.concurrency instead",
+        "batches; fix: set load.concurrency instead",
     )
 
 
@@ -175,7 +175,7 @@ def refused_keys(extra_body: Mapping[str, object], sample: Request | None = None
     return (
         *_refused_within(extra_body, "backend.options.extra_body"),
         *(
-            f"backend.options.extra_body.{_TEMPLATE}: scenario.reasoning sets {name} there; remove one"
+            f"backend.options.extra_body.{_TEMPLATE}: scenario.reasoning sets {name} there; fix: remove one"
             for name in twice
         ),
     )
@@ -204,14 +204,14 @@ def unseen(name: str, api: str, continues: bool, sample: Request | None) -> tupl
     if api == "completions" and sample.prompt.history:
         return (
             "scenario.dataset_options.turns: a completion is asked for with one text, which has no place for the "
-            "earlier turns of a conversation; set backend.options.api: chat, or turns: first",
+            "earlier turns of a conversation; fix: set backend.options.api: chat, or turns: first",
         )
     if api == "completions" and (sample.template_arguments or sample.assistant_prefix):
-        return ("scenario.reasoning: raw text has no chat template to set it in; set backend.options.api: chat",)
+        return ("scenario.reasoning: raw text has no chat template to set it in; fix: set backend.options.api: chat",)
     if sample.assistant_prefix and not continues:
         return (
             f"scenario.reasoning: a {name} server cannot begin the answer with {sample.assistant_prefix!r}; "
-            "use backend.type: vllm if it is one, or remove scenario.reasoning",
+            "fix: use backend.type: vllm if it is one, or remove scenario.reasoning",
         )
     return ()
 

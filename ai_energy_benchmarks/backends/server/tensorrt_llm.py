@@ -79,7 +79,7 @@ class TensorRTBackend(OpenAIServerBackend):
             return (
                 *unloadable,
                 f"backend.launch: {command} is not on the PATH; "
-                'pip install "ai_energy_benchmarks[tensorrt]", or give its path in backend.options.command',
+                f"fix: {self.REQUIRES[0].install}, or give its path in backend.options.command",
             )
         return unloadable
 

@@ -27,10 +27,11 @@ from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion
 from ai_energy_benchmarks.domain.progress import Silent
 from ai_energy_benchmarks.domain.prompts import Request
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.machine.installing import install_line
 
 _NAME_IT = "name the model's tokenizer in backend.options.tokenizer to have its texts counted"
 NO_USAGE = f"the server sent no usage at the end, so its tokens are unknown; {_NAME_IT}"
-_INSTALL_LINE = 'pip install "ai_energy_benchmarks[pytorch]"'
+_INSTALL_LINE = install_line("pytorch")
 
 
 def no_usage(summary: StreamSummary) -> str:
@@ -81,7 +82,7 @@ class LocalCounter:
         try:
             return render(self.tokenizer, request, None, truncation=False).token_ids
         except RenderingError as error:
-            raise BackendError(f"backend.options.tokenizer: {error.message}; {error.remedy}") from error
+            raise BackendError(f"backend.options.tokenizer: {error.message}", remedy=error.remedy) from error
 
 
 @frozen
@@ -114,7 +115,10 @@ class ServerCounter:
     def _count(self, body: dict[str, object]) -> int:
         count = _counted(post(self.server, self.path, {"model": self.model, **body}))
         if count is None:
-            raise BackendError(f"the server's {self.path} no longer counts tokens")
+            raise BackendError(
+                f"the server's {self.path} no longer counts tokens",
+                remedy="name the model's tokenizer in backend.options.tokenizer",
+            )
         return count
 
 

@@ -110,9 +110,8 @@ class VllmBackend(OpenAIServerBackend):
             return few
         if options.python is None and not importable(self.REQUIRES[0]):
             return (
-                "backend.launch: vllm is not installed in this environment; "
-                'pip install "ai_energy_benchmarks[vllm]", or name the interpreter of an environment that has it '
-                "in backend.options.python",
+                f"backend.launch: vllm is not installed in this environment; fix: {self.REQUIRES[0].install}, or name "
+                "the interpreter of an environment that has it in backend.options.python",
             )
         return ()
 

@@ -17,7 +17,7 @@ from ai_energy_benchmarks.domain.edges import Delay
 from ai_energy_benchmarks.domain.power import Mark, Measurement, Samples, Workload
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.machine.nvml import Nvml, open_nvml, shut_down
-from ai_energy_benchmarks.metrics.base import CollectorSettings
+from ai_energy_benchmarks.metrics.base import DOCTOR, CollectorSettings
 from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
 from ai_energy_benchmarks.metrics.nvml.board import METER, GpuFigure, RestLimits, WatchedBoard
 from ai_energy_benchmarks.metrics.nvml.library import board_at
@@ -28,6 +28,7 @@ from ai_energy_benchmarks.metrics.nvml.visible import visible, whole_gpus
 from ai_energy_benchmarks.metrics.options import chosen
 
 # NVML is polled by one collector of a process at a time: two would disturb each other and what they measure.
+_LOST = "see whether nvidia-smi still lists the GPUs, and measure again"
 _OWNER = Lock()
 # A reading takes milliseconds; a driver that hangs may hold one for ever, and the run must end all the same.
 _PATIENCE_S = 10.0
@@ -103,7 +104,7 @@ class NvmlCollector:
                 reachable = frozenset(watched.board.device.id for watched in self._boards if watched.board.reachable)
                 self._counted = Counted(reachable.intersection(self._visible) or None)
             except nvml.NVMLError as error:
-                raise CollectorError(f"NVML does not list its GPUs: {error}") from error
+                raise CollectorError(f"NVML does not list its GPUs: {error}", remedy=_LOST) from error
             pollers = [BoardPoller(nvml, watched.board, self._options.poll_s, watched) for watched in self._boards]
             for poller in pollers:
                 poller.poll()
@@ -157,7 +158,10 @@ class NvmlCollector:
             WatchedBoard(boards[i], delay, visible_gpus.shared.get(i), limits) for i in (*visible_gpus.indices, *hidden)
         )
         if all(board.lost is not None for board in watched):
-            raise CollectorError(f"no GPU can be measured: {'; '.join(_why(board) for board in watched)}")
+            raise CollectorError(
+                f"no GPU can be measured: {'; '.join(_why(board) for board in watched)}",
+                remedy=f"name another meter in metrics.collectors; {DOCTOR}",
+            )
         self._notes = [
             *visible_gpus.notes,
             *visible_gpus.shared.values(),
@@ -237,7 +241,7 @@ class NvmlCollector:
         figures = self._figures(start, stop)
         readings = tuple(figure.reading for figure in figures if figure.reading is not None)
         if not readings:
-            raise CollectorError("; ".join(figure.note for figure in figures if figure.note))
+            raise CollectorError("; ".join(figure.note for figure in figures if figure.note), remedy=_LOST)
         measurement = Measurement(start.time_s, stop.time_s, readings, {}, _notes(figures))
         measurement = chosen_gpus(measurement, self._counted, (figure.board.id for figure in figures))
         return self._strangers.added_to(measurement, self._workloads(), chosen=not self._counted.open)

@@ -144,7 +144,7 @@ class RaplCollector:
         self._sample()
         keep_around(self._series, start, stop)
         if self._lost is not None:
-            raise CollectorError(f"RAPL was lost: {self._lost}")
+            raise CollectorError(f"RAPL was lost: {self._lost}", remedy="make energy_uj readable, and measure again")
         readings = tuple(
             self._reading(zone, recorder, start.time_s, stop.time_s)
             for zone, recorder in zip(self._zones, self._series, strict=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.machine.installing import install_line
 from ai_energy_benchmarks.results.exports.figures import exported, reasons, verdict_of
 from ai_energy_benchmarks.results.quotable import Document, block
 from ai_energy_benchmarks.results.reading import RESULT_FILE
@@ -57,7 +58,7 @@ def to_wandb(document: Document, directory: Path) -> str:
 
 
 def _missing(package: str) -> ConfigError:
-    return ConfigError(f"{package} is not installed", remedy=f'pip install "ai_energy_benchmarks[{package}]"')
+    return ConfigError(f"{package} is not installed", remedy=install_line(package))
 
 
 def _parameters(document: Document) -> dict[str, object]:

@@ -18,7 +18,7 @@ from typing import TextIO
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.power import Device, Series
-from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.errors import ConfigError, reason_of
 from ai_energy_benchmarks.results.foreign.clocks import Clock
 from ai_energy_benchmarks.results.foreign.power_log_columns import columns_of, watts
 from ai_energy_benchmarks.results.foreign.power_log_groups import rows_together
@@ -95,7 +95,8 @@ def read_power_log(path: Path, clock: Clock) -> PowerLog:
                 times.append(row.time_s)
                 powers.append(row.power_w)
     except (OSError, UnicodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read {path}: {error}", remedy="save it as UTF-8, as the tool wrote it") from error
+        text = f"cannot read {path}: {reason_of(error)}"
+        raise ConfigError(text, remedy="save it as UTF-8, as the tool wrote it") from error
     if not found:
         raise ConfigError(f"{path} holds no reading of power", remedy="log timestamp, index and power.draw")
     series = {gpu: _series(path, gpu, *columns) for gpu, columns in found.items()}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone, tzinfo
 from pathlib import Path
 
-from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.errors import ConfigError, reason_of
 from ai_energy_benchmarks.results.foreign import optimum, tables
 from ai_energy_benchmarks.results.foreign.clocks import Clock, require_one_clock
 from ai_energy_benchmarks.results.foreign.imported import Imported, judged
@@ -118,5 +118,5 @@ def _json(path: Path) -> object:
     try:
         document = read_json(path)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read {path}: {error}", remedy="give a whole JSON file") from error
+        raise ConfigError(f"cannot read {path}: {reason_of(error)}", remedy="give a whole JSON file") from error
     return document if document is not None else {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.verdict import Finding
-from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.errors import ConfigError, reason_of
 from ai_energy_benchmarks.results.foreign.numbers import number
 from ai_energy_benchmarks.text.json_text import parsed
 
@@ -82,7 +82,9 @@ def _lines(path: Path) -> Iterator[str]:
         with path.open(encoding="utf-8") as file:
             yield from (line for line in file if line.strip())
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}", remedy="give aiperf's profile_export.jsonl") from error
+        raise ConfigError(
+            f"cannot read {path}: {reason_of(error)}", remedy="give aiperf's profile_export.jsonl"
+        ) from error
 
 
 def _record(path: Path, place: int, line: str) -> dict[str, object]:

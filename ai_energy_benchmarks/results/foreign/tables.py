@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.verdict import Finding
-from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.errors import ConfigError, reason_of
 from ai_energy_benchmarks.results.foreign.imported import Imported, ImportedFigure, judged
 from ai_energy_benchmarks.results.foreign.numbers import number
 from ai_energy_benchmarks.results.units import J_PER_WH
@@ -47,7 +47,7 @@ def read_older_csv(path: Path) -> Imported:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read {path}: {error}", remedy="give the CSV file of a run") from error
+        raise ConfigError(f"cannot read {path}: {reason_of(error)}", remedy="give the CSV file of a run") from error
     heads, findings, figures = rows[0], [], []
     for line, row in enumerate(rows[1:], start=2):
         if len(row) != len(heads):

@@ -187,7 +187,7 @@ def _trial(trial: Trial, changes: Changes, of: SeriesByName) -> Trial:
 def _kept(trials: tuple[Trial, ...], dropped: frozenset[int]) -> tuple[Trial, ...]:
     unknown = sorted(dropped - {trial.number for trial in trials})
     if unknown:
-        raise ConfigError(f"there is no trial {unknown[0]}; the run has {len(trials)}")
+        raise ConfigError(f"there is no trial {unknown[0]}", remedy=f"the run has {len(trials)}, counted from 1")
     kept = tuple(trial for trial in trials if trial.number not in dropped)
     if trials and not kept:
         raise ConfigError("no trial is left", remedy="drop fewer trials")
@@ -201,7 +201,7 @@ def _carbon(stored: Stored, changes: Changes) -> Carbon | None:
         return Carbon(changes.intensity_g_per_kwh, pue, _GIVEN)
     if changes.country is not None:
         if (wrong := unknown_country(changes.country)) is not None:
-            raise ConfigError(f"{changes.country} {wrong}")
+            raise ConfigError(f"{changes.country} {wrong}", remedy="or give --carbon-intensity in g/kWh")
         metrics = evolve(
             stored.config.metrics, country_iso_code=changes.country, region=None, carbon=CarbonConfig(pue=pue)
         )

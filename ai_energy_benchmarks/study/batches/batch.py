@@ -78,7 +78,10 @@ class Batch:
             ConfigError: the row or the overrides ask for what cannot be; the message has every problem.
         """
         if row.task not in ("", TEXT_TASK):
-            raise ConfigError(f"task {row.task!r} is not text generation, which is all that this package measures")
+            raise ConfigError(
+                f"task {row.task!r} is not text generation, which is all that this package measures",
+                remedy=f"leave such rows out with --task {TEXT_TASK}",
+            )
         scenario: dict[str, object] = {"reasoning": row.reasoning}
         if row.reasoning_params:
             scenario["reasoning_params"] = dict(row.reasoning_params)

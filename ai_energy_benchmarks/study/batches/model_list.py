@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from ai_energy_benchmarks.domain.prompts import TemplateValue
-from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.errors import ConfigError, reason_of
 from ai_energy_benchmarks.safety.cells import unguarded
 from ai_energy_benchmarks.safety.files import refuse_special
 
@@ -104,7 +104,9 @@ def read_model_list(file: Path) -> tuple[ListedModel, ...]:
                 )
             rows = [_row(reader.line_num, cells) for cells in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{file} cannot be read: {error}", remedy="check the path of the list of models") from error
+        raise ConfigError(
+            f"{file} cannot be read: {reason_of(error)}", remedy="check the path of the list of models"
+        ) from error
     unique: dict[str, ListedModel] = {}
     for row in rows:
         if row.model and unique.setdefault(row.slug, row).model != row.model:

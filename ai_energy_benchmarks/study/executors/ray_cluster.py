@@ -14,6 +14,7 @@ from attrs import define, evolve, frozen
 
 from ai_energy_benchmarks.environment.software import VARIABLES, package_version
 from ai_energy_benchmarks.errors import BackendError, BenchmarkError
+from ai_energy_benchmarks.machine.installing import install_line
 from ai_energy_benchmarks.study.executors.node import run_order
 from ai_energy_benchmarks.study.executors.orders import CellOrder, Site, end_text, read_order
 from ai_energy_benchmarks.study.executors.token import has_token
@@ -100,9 +101,7 @@ class RayCluster:
         try:
             import ray
         except ImportError as error:
-            raise BackendError(
-                f"executor: ray needs the package ray: {error}", remedy='pip install "ai_energy_benchmarks[ray]"'
-            ) from error
+            raise BackendError(f"executor: ray needs the package ray: {error}", remedy=install_line("ray")) from error
         self._ray = ray
         if ray.is_initialized():
             return
@@ -190,7 +189,10 @@ class RayCluster:
         except failures.TaskCancelledError as error:
             raise TaskStopped from error
         except failures.RayTaskError as error:
-            raise BackendError(f"the task failed: {_last_line(error)}") from error
+            raise BackendError(
+                f"the task failed: {_last_line(error)}",
+                remedy="install the same environment at the same path on every node; `ray logs` shows more",
+            ) from error
         except failures.RayError as error:  # the worker, the node, its memory or its objects are gone
             raise TaskLost(f"{type(error).__name__}: {_first_line(error)}") from error
         return text, files

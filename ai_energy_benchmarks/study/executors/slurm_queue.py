@@ -20,6 +20,7 @@ from typing import Protocol
 from attrs import define
 
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.machine.installing import install_line
 from ai_energy_benchmarks.results.writing import write_text
 from ai_energy_benchmarks.study.executors.orders import Site
 from ai_energy_benchmarks.study.executors.slurm_job import FINISH_SUFFIX, run_lane
@@ -81,7 +82,7 @@ class SlurmQueue:
         except ImportError as error:
             raise BackendError(
                 f"executor: slurm needs the package submitit: {error}",
-                remedy='pip install "ai_energy_benchmarks[slurm]"',
+                remedy=install_line("slurm"),
             ) from error
         missing = [name for name in ("sbatch", "srun", "sinfo", "squeue", "scancel") if shutil.which(name) is None]
         if missing:

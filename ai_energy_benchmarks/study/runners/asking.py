@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 
@@ -58,7 +59,10 @@ def ask(question: Question, enquiry: Enquiry) -> Answer:
         raise ConfigError(f"{question.where} cannot be started: {error}", remedy=question.install) from error
     except subprocess.TimeoutExpired as error:
         end_detached(question.detached)
-        raise ConfigError(f"{question.where} has not answered within {_ANSWER_CAP_S:g} s") from error
+        raise ConfigError(
+            f"{question.where} has not answered within {_ANSWER_CAP_S:g} s",
+            remedy=f"see what it waits for: echo '{{}}' | {shlex.join(question.command)}",
+        ) from error
     reply = read_answer(done.stdout)
     if reply is None:
         raise _no_answer(question, done)
@@ -82,7 +86,10 @@ def _no_answer(question: Question, done: subprocess.CompletedProcess[str]) -> Co
     if lacks := _LACKS.search(done.stderr):
         text = f"{question.where}: ai_energy_benchmarks there lacks a package: {lacks[1]}"
         return ConfigError(text, remedy=question.install)
-    return ConfigError(f"{question.where} does not answer: {last or f'exit code {done.returncode}'}")
+    return ConfigError(
+        f"{question.where} does not answer: {last or f'exit code {done.returncode}'}",
+        remedy=f"see what it prints: echo '{{}}' | {shlex.join(question.command)}",
+    )
 
 
 def inherited(unset: Sequence[str], changes: Mapping[str, str]) -> dict[str, str]:

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.environment.software import package_version
 from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.machine.installing import arguments
 
 
 def requirement(engines: Iterable[str]) -> str:
-    """This package in this version, with the extras of engines: ``ai_energy_benchmarks[vllm]==0.1.0``."""
-    extras = ",".join(sorted({extra for engine in engines for extra in _extras(engine)}))
+    """What ``pip install`` is given there: this package, from where this copy came, with the extras of engines."""
     version = package_version()
-    pinned = f"=={version}" if version[:1].isdigit() else ""
-    return f"ai_energy_benchmarks[{extras}]{pinned}" if extras else f"ai_energy_benchmarks{pinned}"
+    extras = {extra for engine in engines for extra in _extras(engine)}
+    return arguments(extras, version=version if version[:1].isdigit() else "")
 
 
 def _extras(engine: str) -> set[str]:

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.config.loading import config_from_mapping
 from ai_energy_benchmarks.environment.snapshot import take_snapshot
+from ai_energy_benchmarks.machine.installing import arguments
 from ai_energy_benchmarks.machine.interpreter import module_command
 from ai_energy_benchmarks.study.commands import ATTENDED, SHARED, CellCommand, cell_environment
 from ai_energy_benchmarks.study.runners.asking import Question, ask, inherited
@@ -32,7 +33,7 @@ class ProcessRunner:
             configs = {engine: [config_from_mapping(each) for each in some] for engine, some in enquiry.configs.items()}
             return answer(configs, take_snapshot())
         variables = inherited((), {**enquiry.variables, **cell_environment(enquiry.gpus)})
-        install = f"{sys.executable} -m pip install --force-reinstall ai_energy_benchmarks"
+        install = f"{sys.executable} -m pip install --force-reinstall {arguments(())}"
         return ask(Question(module_command(MODULE), variables, "this environment", install), enquiry)
 
     def command(self, work: CellWork) -> CellCommand:

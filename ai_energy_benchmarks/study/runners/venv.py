@@ -45,7 +45,7 @@ class VenvRunner:
         return {"kind": "venv", "venv": str(self.venv)}
 
     def pinned(self) -> VenvRunner:
-        install = f'{self._pip} install "{requirement(self.engines)}"'
+        install = f"{self._pip} install {requirement(self.engines)}"
         if not self.python.exists():
             what = "holds no virtual environment" if self.venv.is_dir() else "does not exist"
             raise ConfigError(f"venv {self.venv} {what}", remedy=f"python3 -m venv {self.venv} && {install}")
@@ -57,7 +57,7 @@ class VenvRunner:
             foreign_command(str(self.python), MODULE),
             inherited(UNSET, changes),
             f"venv {self.venv}",
-            f'{self._pip} install "{requirement(self.engines)}"',
+            f"{self._pip} install {requirement(self.engines)}",
         )
         return named_there(ask(question, enquiry), self._pip)
 
