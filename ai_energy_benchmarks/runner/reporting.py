@@ -28,6 +28,7 @@ from ai_energy_benchmarks.runner.record import Record
 
 logger = logging.getLogger(__name__)
 
+_AGAIN = "`ai-energy-benchmark reanalyze` makes the reports again from what was measured"
 _CONSOLE = "console"
 
 
@@ -140,9 +141,7 @@ def write_reports(result: BenchmarkResult, reporters: Sequence[tuple[str, Report
             failures.append(error)
         except Exception as error:  # whatever a reporter raises must not cost the others
             what = f"the {name or type(reporter).__name__} reporter failed: {type(error).__name__}: {error}"
-            failures.append(
-                ReporterError(what, remedy="correct the reporter; `ai-energy-benchmark reanalyze` reports again")
-            )
+            failures.append(ReporterError(what, remedy=_AGAIN))
             logger.debug("%s", what, exc_info=error)
         else:
             continue

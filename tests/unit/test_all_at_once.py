@@ -40,7 +40,7 @@ def test_a_check_finds_what_is_wrong_with_every_part(tmp_path: Path) -> None:
         f"  cannot write {tmp_path / 'file' / 'out'}",
     ):
         assert part in message
-    assert message.count("fix: ") == 4
+    assert message.count("fix: ") == 5
 
 
 def test_one_obstacle_is_the_error_that_it_was() -> None:

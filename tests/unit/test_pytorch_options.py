@@ -128,7 +128,7 @@ def test_boards_that_nobody_would_use_are_refused() -> None:
     """Board 0 alone is only the default."""
     assert device_problems("cpu", (0,)) == device_problems("auto", (0,)) == ()
     (problem,) = device_problems("cpu", (0, 1))
-    assert problem == "backend.device_ids: [0, 1] names GPUs, which device: cpu does not use; remove it"
+    assert problem == "backend.device_ids: [0, 1] names GPUs, which device: cpu does not use; fix: remove it"
 
 
 def test_boards_that_torch_does_not_see_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

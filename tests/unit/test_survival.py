@@ -202,7 +202,7 @@ def test_what_one_reporter_raises_costs_no_other(tmp_path: Path) -> None:
     document = JsonReporter.from_settings(ReporterSettings(tmp_path))
     reported = write_reports(result(), [("console", Broken()), ("json", document)])  # type: ignore[list-item] # made by hand
     assert (len(reported.files), reported.complete) == (2, True)
-    assert [str(each) for each in reported.failures] == [
+    assert [each.message for each in reported.failures] == [
         "the console reporter failed: BrokenPipeError: [Errno 32] Broken pipe"
     ]
     assert not write_reports(result(), [("parquet", Broken())]).complete  # type: ignore[list-item] # made by hand
