@@ -17,6 +17,9 @@ from ai_energy_benchmarks.domain.verdict import Finding, Level
 # "The verdict" in docs/measurement.md: what is compared, and from when on it is worth a line in the verdict.
 SHORTEST_S = 10.0
 WARN, FAIL = 0.03, 0.10
+# What the edges of a window may be off by is the same for every length, so its share of a shorter one is larger: those
+# are judged by limits that grow alike, and get no line where both views agree, since that shows little.
+_SHORTEST_JUDGED_S = 1.0
 # Power is shown late, and by some drivers as the mean of the last second: the lag that agrees best is taken.
 _LAGS_S = tuple(step * 0.05 for step in range(23))
 _CEILING_W = 2000.0
@@ -31,6 +34,7 @@ class Agreement:
     Attributes:
         counter_j: by its energy counter.
         power_j: by its power, integrated with the lag that agrees best.
+        duration_s: of the window.
         averaged: whether that is the driver's mean of the last second, which leaves out nothing.
         scatter: two relative standard errors of the mean of the power readings: power that jumps between few
             readings proves nothing about the counter.
@@ -40,6 +44,7 @@ class Agreement:
     counter_j: float
     power_j: float
     scatter: float
+    duration_s: float
     averaged: bool = False
 
     @property
@@ -51,6 +56,11 @@ class Agreement:
     def excess(self) -> float:
         """The part of the difference that scatter does not explain."""
         return max(0.0, abs(self.difference) - self.scatter)
+
+    @property
+    def weight(self) -> float:
+        """The excess, in parts of what a window of this length may show."""
+        return self.excess * min(1.0, self.duration_s / SHORTEST_S)
 
 
 def compare(counter: Series, power: Series, start_s: float, stop_s: float) -> Agreement | None:
@@ -70,7 +80,7 @@ def compare(counter: Series, power: Series, start_s: float, stop_s: float) -> Ag
     inside = power.values[bisect_left(power.before_s, start_s) : bisect_right(power.after_s, stop_s)]
     mean = fmean(inside) if inside else 0.0
     scatter = 2 * stdev(inside) / math.sqrt(len(inside)) / mean if len(inside) > 1 and mean > 0 else 0.0
-    return Agreement(counter.device, counter_j, power_j, scatter)
+    return Agreement(counter.device, counter_j, power_j, scatter, stop_s - start_s)
 
 
 def compare_averaged(counter: Series, average: Series, start_s: float, stop_s: float) -> Agreement | None:
@@ -89,7 +99,7 @@ def compare_averaged(counter: Series, average: Series, start_s: float, stop_s: f
         return None
     first_j, last_j = (_mean_level_j(counter, at_s, delay) for at_s in (start_s, stop_s))
     power_j = integral.integral(average, start_s, stop_s, delay).best
-    return Agreement(counter.device, last_j - first_j, power_j, 0.0, averaged=True)
+    return Agreement(counter.device, last_j - first_j, power_j, 0.0, stop_s - start_s, averaged=True)
 
 
 def _mean_level_j(counter: Series, until_s: float, delay: edges.Delay) -> float:
@@ -118,10 +128,17 @@ def counter_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Find
         found = [
             (agreement, trial.number)
             for trial in trials
-            if trial.duration_s >= SHORTEST_S and (agreement := _agreement(counter, average, power, trial)) is not None
+            if trial.duration_s >= _SHORTEST_JUDGED_S
+            and (agreement := _agreement(counter, average, power, trial)) is not None
         ]
-        if found:
-            yield _finding(*max(found, key=lambda each: each[0].excess))
+        long = [each for each in found if each[0].duration_s >= SHORTEST_S]
+        if not found:
+            continue
+        finding = _finding(*max(found, key=lambda each: each[0].weight))
+        if long and finding.level == "PASS":
+            finding = _finding(*max(long, key=lambda each: each[0].weight))
+        if long or finding.level != "PASS":
+            yield finding
 
 
 def _agreement(counter: Series, average: Series | None, power: Series | None, trial: Trial) -> Agreement | None:
@@ -134,9 +151,11 @@ def _agreement(counter: Series, average: Series | None, power: Series | None, tr
 
 
 def _finding(worst: Agreement, trial: int) -> Finding:
-    level: Level = "FAIL" if worst.excess > FAIL else "WARN" if worst.excess > WARN else "PASS"
+    level: Level = "FAIL" if worst.weight > FAIL else "WARN" if worst.weight > WARN else "PASS"
     name = worst.device.label or worst.device.id
     scatter = f", of which scatter explains {worst.scatter:.1%}" if worst.scatter else ""
     power = "the driver's 1 s average power" if worst.averaged else "power"
     message = f"{name}: integrated {power} differs from the energy counter by {worst.difference:+.1%} in trial {trial}"
+    if worst.duration_s < SHORTEST_S:
+        message += f", of {worst.duration_s:.2g} s"
     return Finding(level, "counter against power", message + scatter, worst.device.component)

@@ -15,6 +15,8 @@ from ai_energy_benchmarks.domain.power import Series
 
 # GPUs renew their power every 10 to 100 ms (Yang, Adamek and Armour, SC24, arXiv:2312.02741).
 LONGEST_HOLD_S = 0.1
+# Few changes that are closer than this are those of the power; farther apart they may be all that the sensor shows.
+_SLOW_S = 0.5
 _FEWEST_READINGS, _FEWEST_CHANGES = 8, 8
 _NO_RUNS = 0.9
 # Longer distances between two changes may hold a look that brought the same value.
@@ -105,6 +107,17 @@ def _shown_next(
     return area
 
 
+def changes_seldom(series: Series) -> bool:
+    """Whether a series shows too few changes to learn from it how long the sensor holds a value."""
+    return len(_changes(series)) < _FEWEST_CHANGES
+
+
+def _changes(series: Series) -> list[int]:
+    """Rows whose value is not that of the row before."""
+    values = series.values
+    return [row for row in range(1, len(values)) if values[row] != values[row - 1]]
+
+
 def hold_s(series: Series) -> float | None:
     """How long the sensor shows one value before it looks again, learned from the runs of equal values.
 
@@ -112,14 +125,15 @@ def hold_s(series: Series) -> float | None:
     distances between changes count, each as long as its readings allow.
 
     Returns:
-        None if the series is too short to say anything; ``LONGEST_HOLD_S`` if its values hardly ever change. Where
-        hardly two readings are equal the sensor holds no longer than the time between them.
+        None if the series is too short to say anything; ``LONGEST_HOLD_S`` if its values never change twice. Where they
+        change a few times only, the sensor may hold as long as the two closest changes are apart. Where hardly two
+        readings are equal it holds no longer than the time between them.
     """
     values = series.values
     if len(values) < _FEWEST_READINGS:
         return None
-    changes = [row for row in range(1, len(values)) if values[row] != values[row - 1]]
-    if len(changes) < _FEWEST_CHANGES:
+    changes = _changes(series)
+    if len(changes) < 2:
         return LONGEST_HOLD_S
     if len(changes) > _NO_RUNS * (len(values) - 1):
         return min(LONGEST_HOLD_S, median(later - earlier for earlier, later in pairwise(series.before_s)))
@@ -128,6 +142,8 @@ def hold_s(series: Series) -> float | None:
         for earlier, later in pairwise(changes)
     ]
     shortest_s = sorted(span_s for span_s, _, _ in spans)[len(spans) // 10]
+    if len(changes) < _FEWEST_CHANGES and shortest_s < _SLOW_S:
+        return LONGEST_HOLD_S
     return max(
         series.after_s[later] - series.before_s[earlier - 1]
         for span_s, earlier, later in spans

@@ -57,6 +57,26 @@ def test_what_cannot_be_learned_is_assumed() -> None:
     assert integral.hold_s(power([float(i) for i in range(20)], [50.0 + i for i in range(20)])) == 0.1
 
 
+def test_few_changes_far_apart_are_all_that_a_slow_sensor_shows() -> None:
+    """A second between changes is a sensor of a second, whatever else is not known; closer ones are the power's own."""
+    slow = power([i / 100 for i in range(400)], [50.0 if i < 150 else 90.0 if i < 250 else 250.0 for i in range(400)])
+    assert integral.hold_s(slow) == pytest.approx(1.0, abs=0.03)
+    assert integral.changes_seldom(slow)
+    quick = power([i / 100 for i in range(400)], [50.0 if i < 150 else 90.0 if i < 180 else 250.0 for i in range(400)])
+    assert integral.hold_s(quick) == integral.LONGEST_HOLD_S
+
+
+def test_bounds_hold_for_a_sensor_that_is_renewed_every_second() -> None:
+    """Work of 1.2 s that begins right after a look is shown a second late, and in part only."""
+    times_s = [i / 100 for i in range(800)]
+    truth_w = [500.0 if 3.05 <= at_s < 4.25 else 100.0 for at_s in times_s]
+    shown = power(times_s, [truth_w[100 * int(at_s)] + int(at_s) % 3 for at_s in times_s])
+    hold_s = integral.hold_s(shown)
+    assert hold_s is not None
+    low_j, _, high_j = integral.integral(shown, 3.05, 4.25, UNKNOWN_DELAY, hold_s)
+    assert low_j <= 600 <= high_j
+
+
 def test_a_short_window_has_bounds_too() -> None:
     """Shorter than twice the period, all of it may be what the sensor showed next."""
     series = power([i / 100 for i in range(200)], [50.0 if i < 100 else 250.0 for i in range(200)])

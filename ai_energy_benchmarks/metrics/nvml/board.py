@@ -19,8 +19,8 @@ METER = "nvml"
 _POWER_INSTEAD = "power was integrated"
 # Readings before a window that its first edge may need: some ticks of any board.
 _LOOK_BACK_S = 4.0
-# From how much of its recent past the period of a power sensor is learned.
-_LEARNING_S = 10.0
+# From how much of its recent past the period of a power sensor is learned; of one that is renewed seldom, from more.
+_LEARNING_S, _LONG_LEARNING_S = 10.0, 60.0
 # Gauges are read twice a second at most: hours of them, even if each differs from the last.
 _GAUGE_ROWS = 20_000
 # Beyond the ends of a series growth is bounded by what a board can draw: its limit with room for spikes.
@@ -29,7 +29,7 @@ _CEILING_UNKNOWN_W = 2000.0
 # A delay of 0.3 s still shows in a rest of 0.4 s, one of 0.1 s in six ticks of 20 ms.
 _GUARD_LEAST_S, _GUARD_TICKS, _GUARD_MARGIN_S = 0.4, 6, 0.02
 
-_NOTHING_READ = "nothing was read of it in the window"
+_NOT_READ = "too little was read of it for the window"
 
 
 @frozen
@@ -200,7 +200,7 @@ class WatchedBoard:
         power = self._power.series(start.time_s - _LOOK_BACK_S)
         window = self._window(power, start, stop)
         if window is None:
-            return GpuFigure(self, None, f"{self.id} has no figure: {self.lost or _NOTHING_READ}")
+            return GpuFigure(self, None, f"{self.id} has no figure: {self.lost or _NOT_READ}")
         outcome = window.outcome
         reading = Reading(
             device=self.board.device,
@@ -242,15 +242,19 @@ class WatchedBoard:
         return Window(follow(recipe, series), recipe, "measured")
 
     def _integrated(self, power: Series, start: Mark, stop: Mark, note: str | None) -> Window | None:
-        if not _covers(power, stop.time_s, self._power_delay):
+        hold_s = self._hold_s(stop.time_s)
+        if not _covers(power, stop.time_s, self._power_delay, hold_s if self.integrates else 0.0):
             return None
         recipe = self._recipe("integral", "power_w", self._power_delay, start, stop)
-        recipe = evolve(recipe, hold_s=self._hold_s(stop.time_s))
+        recipe = evolve(recipe, hold_s=hold_s)
         return Window(follow(recipe, power), recipe, "integrated", note)
 
     def _hold_s(self, stop_s: float) -> float:
         """How long the sensor shows one value, learned from what was read until now."""
-        learned_s = integral.hold_s(self._power.series(stop_s - _LEARNING_S))
+        power = self._power.series(stop_s - _LEARNING_S)
+        if integral.changes_seldom(power):
+            power = self._power.series(stop_s - _LONG_LEARNING_S)
+        learned_s = integral.hold_s(power)
         return integral.LONGEST_HOLD_S if learned_s is None else learned_s
 
     def _recipe(self, rule: Rule, quantity: Quantity, delay: Delay, start: Mark, stop: Mark) -> Recipe:
