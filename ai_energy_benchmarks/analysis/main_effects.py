@@ -9,12 +9,12 @@ from statistics import fmean
 
 from attrs import frozen
 
+from ai_energy_benchmarks.analysis.crossing import AxisValue, Settings, independent_axes
 from ai_energy_benchmarks.analysis.groups import Fit
 from ai_energy_benchmarks.analysis.ratio import Ratio
 from ai_energy_benchmarks.domain.statistics import t95
 
-AxisValue = str | int | float | bool | None
-Settings = Mapping[str, AxisValue]
+__all__ = ["AxisValue", "Effect", "Settings", "main_effects"]
 
 
 @frozen
@@ -22,6 +22,8 @@ class Effect:
     """One level of an axis over the axis's first level.
 
     Attributes:
+        axis: its key; of settings that change together all of them, with commas.
+        reference, level: its values; of several settings what is set, as ``type=vllm, dtype=float16``.
         ratio: geometric mean over all combinations of the other axes, with its 95 % interval.
         lowest, highest: the smallest and the largest ratio among these combinations: where they lie far apart, the
             axes interact, and the mean says little.
@@ -44,10 +46,14 @@ def main_effects(fitted: Fit, settings: Mapping[str, Settings]) -> tuple[Effect,
     Returns:
         The effects in the order of the axes, or why there are none.
     """
-    axes = _varied(settings)
-    if not axes:
+    keys = independent_axes(list(settings.values()))
+    if not keys:
         return "no axis has two levels"
-    cells = {_key(settings[name], list(axes)): name for name in fitted.means}
+    levels = {name: tuple(_level(of, axis) for axis in keys) for name, of in settings.items()}
+    axes = {
+        ", ".join(axis): list(dict.fromkeys(of[place] for of in levels.values())) for place, axis in enumerate(keys)
+    }
+    cells = {levels[name]: name for name in fitted.means}
     combinations = list(product(*axes.values()))
     missing = len(combinations) - len(cells)
     if missing or len(cells) != len(fitted.means):
@@ -66,15 +72,14 @@ def main_effects(fitted: Fit, settings: Mapping[str, Settings]) -> tuple[Effect,
     return tuple(found)
 
 
-def _varied(settings: Mapping[str, Settings]) -> dict[str, list[AxisValue]]:
-    """Axis → its levels in order of appearance, None where a cell does not have it; without axes of a single level."""
-    keys = dict.fromkeys(key for of in settings.values() for key in of)
-    axes = {key: list(dict.fromkeys(of.get(key) for of in settings.values())) for key in keys}
-    return {axis: levels for axis, levels in axes.items() if len(levels) > 1}
-
-
-def _key(settings: Settings, axes: Sequence[str]) -> tuple[AxisValue, ...]:
-    return tuple(settings.get(axis) for axis in axes)
+def _level(settings: Settings, axis: Sequence[str]) -> AxisValue:
+    """The value of an axis in a cell; of several keys what is set, as ``type=vllm, dtype=float16``."""
+    if len(axis) == 1:
+        return settings.get(axis[0])
+    short = {key: key.rpartition(".")[2] for key in axis}
+    if len(set(short.values())) < len(short):
+        short = {key: key for key in axis}
+    return ", ".join(f"{short[key]}={settings[key]}" for key in axis if settings.get(key) is not None) or None
 
 
 def _effect(fitted: Fit, axis: str, levels: tuple[AxisValue, AxisValue], pairs: Sequence[tuple[str, str]]) -> Effect:

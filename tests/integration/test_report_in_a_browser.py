@@ -9,11 +9,13 @@ from pathlib import Path
 
 import polars
 import pytest
+from attrs import evolve
 
 from ai_energy_benchmarks.domain.power import Samples
+from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.reporters.html.result_page import result_page
 from ai_energy_benchmarks.study.pages.page import study_page
-from tests.factories import reading, result, series, trial
+from tests.factories import reading, result, series, trial, verdict
 from tests.unit.test_report_pages import written
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -51,15 +53,18 @@ def test_a_result_is_drawn_without_a_complaint(tmp_path: Path, width: int) -> No
 
 
 def test_a_study_is_ranked_and_drawn(tmp_path: Path) -> None:
-    """The cheapest cell is ranked first, and the charts are drawn."""
-    for name, energy_j in (("a", 300.0), ("b", 200.0)):
+    """The cheapest cell is ranked first, one that failed has no place, and the charts are drawn."""
+    for name, energy_j, level in (("a", 300.0, "PASS"), ("b", 200.0, "PASS"), ("c", 100.0, "FAIL")):
         passes = [trial(number, reading(energy_j=energy_j)) for number in range(1, 6)]
-        written(result(passes, name=name), tmp_path / "study" / name)
+        judged = verdict(passes, extra=[Finding("FAIL", "other work", "m")] if level == "FAIL" else ())
+        written(evolve(result(passes, name=name), verdict=judged), tmp_path / "study" / name)
     drawn, console = opened(study_page(tmp_path / "study"), tmp_path)
     assert console == []
     first = re.search(r'<tr data-cell="(\d)" class="best"><td>1</td><td>(\w)</td>', drawn)
     assert first
     assert first[2] == "b"
+    places = re.findall(r'<tr data-cell="\d" class="\w*"><td>(\d|–)</td><td>(\w)</td>', drawn)
+    assert places == [("1", "b"), ("2", "a"), ("–", "c")]
 
 
 def test_a_day_of_eight_gpus_and_many_requests_is_drawn(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_energy_benchmarks.analysis.crossing import AxisValue, independent_axes
 from ai_energy_benchmarks.cli.study_report import report
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.study.answers import words
@@ -92,7 +93,11 @@ def test_modelled_energy_has_no_interval(tmp_path: Path) -> None:
     changes = {name: {"components__gpu__source": "modelled"} for name in FOUR}
     found = answer(make(tmp_path / "study", changes=changes), component="gpu")
     assert all(cell.estimate is not None and cell.estimate.leading_half_width is None for cell in found.ranked)
-    assert "±" not in words.sentences(found)[0]
+    caveat, best, *_ = words.sentences(found)
+    assert caveat == words.lines(found)[0] == words.plain(found)["caveats"][0]  # type: ignore[index] # a list
+    assert caveat.startswith("Modelled energy cannot be ranked: ")
+    assert words.markdown(found).startswith("**Modelled energy cannot be ranked: ")
+    assert re.fullmatch(r"By the model, engine=x, batch=2 at \S+ J/output token has the lowest mean\.", best)
     assert any("modelled, not measured" in note for note in found.notes)
 
 
@@ -142,7 +147,44 @@ def test_what_failed_or_is_withheld_is_not_ranked_and_says_why(tmp_path: Path) -
         names[2]: "token counts are in doubt: they contradict",
         names[3]: "failed: out of memory",
     }
-    assert [cell.name for cell in answer(directory, with_failed=True).ranked] == [names[1], names[0]]
+    said = words.sentences(found)
+    assert said[0] == f"1 of 2 cells are not ranked, for their verdict is FAIL: {names[1]}."
+    assert said[1].startswith(f"{names[0]} at ")
+
+
+def test_the_verdict_decides_before_the_figure(tmp_path: Path) -> None:
+    """A cell that failed is never ahead of one that did not, however little it used, nor named without its verdict."""
+    names = list(FOUR)
+    findings = [{"level": "FAIL", "check": "other work", "message": "m", "component": None}]
+    failed = {"verdict__components__gpu": "FAIL", "verdict__findings": findings}
+    found = answer(make(tmp_path / "one", changes={names[1]: failed}), with_failed=True)
+    assert [cell.name for cell in found.ranked] == [names[3], names[0], names[2], names[1]]
+    assert [candidate.name for candidate in found.candidates] == [names[3], names[0], names[2]]
+    assert names[1] not in found.front
+    caveat, best, *_ = words.sentences(found)
+    assert caveat == f"Cells with a verdict of FAIL stand after all others, whatever their figure: {names[1]}."
+    assert best.startswith(f"{names[3]} at ")
+    every = answer(make(tmp_path / "all", changes=dict.fromkeys(names, failed)), with_failed=True)
+    assert re.search(
+        r"^engine=x, batch=2 at \S+ ± \S+ J/output token \(verdict FAIL: other work\)", words.lines(every)[0]
+    )
+
+
+def test_a_short_cell_is_not_ahead_unseen_of_a_long_one_that_failed(tmp_path: Path) -> None:
+    """The check that failed for one cell and could not be made for the best one is named with it."""
+    names = list(FOUR)
+    of = {
+        level: [{"level": level, "check": "other work", "message": "m", "component": None}]
+        for level in ("WARN", "FAIL")
+    }
+    changes = {
+        names[1]: {"verdict__components__gpu": "WARN", "verdict__findings": of["WARN"]},
+        names[3]: {"verdict__components__gpu": "FAIL", "verdict__findings": of["FAIL"]},
+    }
+    out, doubt, best, *_ = words.sentences(answer(make(tmp_path / "study", changes=changes)))
+    assert out == f"1 of 4 cells are not ranked, for their verdict is FAIL: {names[3]}."
+    assert doubt == f"'other work', which failed there, is a WARN of {names[1]}: the same may be true of it."
+    assert " J/output token (verdict WARN: other work) is the cheapest" in best
 
 
 def test_without_a_ranked_cell_the_failed_checks_and_a_fix_are_named(tmp_path: Path) -> None:
@@ -209,3 +251,35 @@ def test_a_study_may_be_given_as_text(tmp_path: Path) -> None:
     assert [chart.spec for chart in charts_of(str(study))] == [chart.spec for chart in charts_of(study)]
     assert page_of(str(study)) == page_of(study)
     assert table_of(str(study)) == table_of(study)
+
+
+def test_what_one_engine_alone_has_is_no_axis(tmp_path: Path) -> None:
+    """An option that only changes with the engine, and settings that change together, leave the crossing complete."""
+    fixed: Settings = {"backend.type": "x", "backend.options.dtype": "bfloat16"}
+    engines: list[Settings] = [fixed, {"backend.type": "y"}]
+    lengths: list[Settings] = [{"s.samples": 64, "s.tokens": 32}, {"s.samples": 8, "s.tokens": 256}]
+    cells = {f"{e}{n}": {**engine, **length} for e, engine in enumerate(engines) for n, length in enumerate(lengths)}
+    found = answer(make(tmp_path / "study", cells=cells, means=dict(zip(cells, (4.0, 2.0, 5.0, 2.5), strict=True))))
+    assert not isinstance(found.effects, str)
+    assert [(effect.axis, effect.reference, effect.level) for effect in found.effects] == [
+        ("backend.type", "x", "y"), ("s.samples, s.tokens", "samples=64, tokens=32", "samples=8, tokens=256"),
+    ]  # fmt: skip
+    assert [effect.ratio.best for effect in found.effects] == pytest.approx([1.25, 0.5], rel=2e-3)
+    axes = [chart.name for chart in charts_of(tmp_path / "study") if chart.name.startswith("axis-")]
+    assert axes == ["axis-backend-type", "axis-s-samples", "axis-s-tokens"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "axes"),
+    [
+        ([{"a": 1}, {"a": 2}], (("a",),)),
+        ([{"a": 1, "c": 5}, {"a": 2, "c": 5}], (("a",),)),
+        ([{}, {"a": 2}], (("a",),)),
+        ([{"e": "p", "o": 1}, {"e": "p", "o": 2}, {"e": "v"}], (("e", "o"),)),
+        ([{"a": 1, "b": 1}, {"a": 1, "b": 2}, {"a": 2, "b": 1}], (("a",), ("b",))),
+        ([{"e": "p", "d": 16}, {"e": "v", "d": 32}, {"e": "t", "d": 32}], (("e", "d"),)),
+    ],
+)
+def test_an_axis_is_what_varies_by_itself(cells: list[dict[str, AxisValue]], axes: tuple[tuple[str, ...], ...]) -> None:
+    """What follows from another setting is named with it, or not at all where it has a single value."""
+    assert independent_axes(cells) == axes

@@ -14,6 +14,7 @@ from attrs import evolve
 
 from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import BenchmarkResult
+from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.html.charts import energy_by_step, latencies
 from ai_energy_benchmarks.reporters.html.page import page
@@ -22,8 +23,11 @@ from ai_energy_benchmarks.reporters.json import JsonReporter
 from ai_energy_benchmarks.reporters.parquet import ParquetReporter
 from ai_energy_benchmarks.results.pictures import load_pictures
 from ai_energy_benchmarks.results.reading import load_document
+from ai_energy_benchmarks.study.pages.page import answer as headline
 from ai_energy_benchmarks.study.pages.page import study_page
-from tests.factories import ENGINE, completion, reading, result, series, trial
+from ai_energy_benchmarks.study.pages.rows import report_rows
+from ai_energy_benchmarks.study.report import charts_of, table_of
+from tests.factories import ENGINE, completion, reading, result, series, trial, verdict
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)> {body} \"'"
 
@@ -160,3 +164,27 @@ def test_a_study_names_the_cheapest_cell_whose_verdict_is_no_fail(tmp_path: Path
     cells = data_of(text)["cells"]
     assert [cell["label"] for cell in cells] == ["a", "b", "c"]
     assert cells[2]["energy_j"] is None
+
+
+def test_a_page_ranks_no_cell_that_failed_and_says_so_of_a_model(tmp_path: Path) -> None:
+    """However little it used: the headline names one that did not fail, and charts have no front through one."""
+    for name, energy_j in (("a", 300.0), ("b", 200.0), ("c", 250.0)):
+        passes = [trial(number, reading(energy_j=energy_j)) for number in range(1, 6)]
+        found = result(passes, name=name)
+        if name == "b":
+            found = evolve(found, verdict=verdict(passes, extra=(Finding("FAIL", "other work", "m"),)))
+        written(found, tmp_path / "study" / name)
+    text = study_page(tmp_path / "study")
+    assert "Least energy: c, " in text
+    assert "; 1 of 3 cells are not ranked, for their verdict is FAIL" in text
+    cells = {cell["label"]: cell["ranked"] for cell in data_of(text)["cells"]}
+    assert cells == {"a": "yes", "b": "no: verdict FAIL", "c": "yes"}
+    (front,) = [chart for chart in charts_of(tmp_path / "study") if chart.name == "front-output-tokens-per-s"]
+    points = front.spec["data"]["values"]  # type: ignore[index, call-overload] # as Vega-Lite has them
+    assert {point["cell"]: point["front"] for point in points}["b"] is False  # type: ignore[index, union-attr]
+    rows = report_rows(tmp_path / "study")
+    assert [row[-1] for row in table_of(tmp_path / "study").rows] == ["yes", "no: verdict FAIL", "yes"]
+    said = headline([evolve(row, method="modelled") for row in rows])
+    assert said.startswith("Modelled energy cannot be ranked: ")
+    assert " By the model the least: c, " in said
+    assert evolve(rows[0], method="modelled").ranked == "by a model only"

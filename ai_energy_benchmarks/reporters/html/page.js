@@ -36,23 +36,26 @@ function rank(cells) {
   const rows = [...body.rows];
   const update = () => {
     const [latency, energy] = limits.map((slider) => (slider ? Number(slider.value) : Infinity));
-    for (const slider of limits) if (slider) slider.nextElementSibling.textContent = slider.value + " " + slider.dataset.unit;
+    for (const slider of limits) if (slider) slider.nextElementSibling.textContent = Number(Number(slider.value).toPrecision(4)) + " " + slider.dataset.unit;
     const fits = (cell) => (cell.latency_ms === null || cell.latency_ms <= latency) && cell.energy_j !== null && cell.energy_j <= energy;
     const order = rows.map((row) => ({ row, cell: cells[Number(row.dataset.cell)] }));
-    order.sort((a, b) => (fits(b.cell) - fits(a.cell)) || ((a.cell.energy_j ?? Infinity) - (b.cell.energy_j ?? Infinity)));
+    // The verdict decides before the figure: a cell with a FAIL has no place.
+    const failed = (cell) => cell.ranked.startsWith("no");
+    order.sort((a, b) => (fits(b.cell) - fits(a.cell)) || (failed(a.cell) - failed(b.cell)) || ((a.cell.energy_j ?? Infinity) - (b.cell.energy_j ?? Infinity)));
     order.forEach(({ row, cell }, place) => {
-      row.className = fits(cell) ? (place === 0 ? "best" : "") : "out";
-      row.cells[0].textContent = fits(cell) ? place + 1 : "–";
+      row.className = fits(cell) ? (place === 0 && cell.ranked === "yes" ? "best" : "") : "out";
+      row.cells[0].textContent = fits(cell) && !failed(cell) ? place + 1 : "–";
       body.append(row);
     });
   };
   for (const slider of limits) if (slider) slider.addEventListener("input", update);
   const chosen = ["first", "second"].map((id) => document.getElementById("compare-" + id));
+  const named = (cell) => cell.label + (cell.ranked === "yes" ? "" : ` (${cell.ranked.replace("no: ", "")})`);
   const compare = () => {
     const [a, b] = chosen.map((list) => cells[Number(list.value)]);
     const told = document.getElementById("compared");
     if (a.energy_j === null || b.energy_j === null) told.textContent = "One of them has no energy figure.";
-    else told.textContent = `${b.label} takes ${(b.energy_j / a.energy_j).toPrecision(3)} × the energy per output token of ${a.label}` +
+    else told.textContent = `${named(b)} takes ${(b.energy_j / a.energy_j).toPrecision(3)} × the energy per output token of ${named(a)}` +
       (a.low_j !== null && b.low_j !== null && a.high_j >= b.low_j && b.high_j >= a.low_j ? "; their intervals overlap." : ".");
   };
   for (const list of chosen) if (list) list.addEventListener("change", compare);

@@ -12,6 +12,7 @@ from ai_energy_benchmarks.analysis.main_effects import AxisValue, Effect, main_e
 from ai_energy_benchmarks.analysis.pareto import Point, pareto_front
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.quotable import FIGURES, J_PER_OUTPUT_TOKEN, Figure
+from ai_energy_benchmarks.study.answers.caveats import caveats
 from ai_energy_benchmarks.study.answers.hardware import findings, nodes
 from ai_energy_benchmarks.study.answers.measured import MeasuredCell, measured_cells
 from ai_energy_benchmarks.study.manifest import read_manifest
@@ -29,11 +30,12 @@ class Answers:
     """A study in answers.
 
     Attributes:
-        ranked: cells that can be compared, from the best mean on.
+        ranked: cells that can be compared, from the best mean on; with a verdict of FAIL, if wanted at all, after all
+            others.
         unranked: name of each other cell → why it is not ranked.
         fitted: the model behind all intervals of ratios; None where no scatter is known.
-        candidates: each ranked cell, of very many the best ones, against the best of the others; empty where no scatter
-            is known.
+        candidates: each ranked cell without a FAIL, of very many the best ones, against the best of the others; empty
+            where no scatter is known.
         pairs: all pairs of ranked cells; empty where there are very many.
         controlled: every ranked cell over the control; empty without one.
         reference: the best cell over the control, or over the first cell of the study; None where that is the best
@@ -43,6 +45,7 @@ class Answers:
         meeting: names of the ranked cells that keep the service-level objectives; None where none were set.
         meeting_candidates: each of these against the best of the others among them.
         findings: what limits all of this, in sentences: hardware that differs.
+        caveats: what has to be known before the order is read, in sentences.
     """
 
     figure: Figure
@@ -62,6 +65,7 @@ class Answers:
     meeting_candidates: tuple[Candidate, ...]
     notes: tuple[str, ...]
     findings: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
 
 
 def answer(
@@ -94,11 +98,13 @@ def answer(
         _check_control(study, cells, control)
     unranked = {cell.name: why for cell in cells if (why := _unranked(cell, with_failed=with_failed)) is not None}
     sign = -1 if of.higher_is_better else 1
-    ranked = sorted((cell for cell in cells if cell.name not in unranked), key=lambda cell: sign * _mean(cell))
+    kept, others = ([cell for cell in cells if (cell.name in unranked) is out] for out in (False, True))
+    ranked = sorted(kept, key=lambda cell: (cell.failed > 0, sign * _mean(cell)))
+    judged = [cell for cell in ranked if not cell.failed] or ranked
     fitted = fit([Group(cell.name, cell.values, cell.edge) for cell in ranked]) if len(ranked) > 1 else None
-    settings = _settings([cell for cell in cells if cell.name not in unranked])
+    settings = _settings(kept)
     meeting, lowest = _meeting(ranked), not of.higher_is_better
-    points = [Point(cell.name, _mean(cell), cell.others[front]) for cell in ranked if front in cell.others]
+    points = [Point(cell.name, _mean(cell), cell.others[front]) for cell in judged if front in cell.others]
     return Answers(
         figure=of,
         component=component,
@@ -106,7 +112,7 @@ def answer(
         ranked=tuple(ranked),
         unranked=unranked,
         fitted=fitted,
-        candidates=_among(fitted, [cell.name for cell in ranked], lowest=lowest),
+        candidates=_among(fitted, [cell.name for cell in judged], lowest=lowest),
         pairs=all_pairs(fitted) if fitted and len(ranked) <= _MOST_PAIRED else (),
         controlled=against(fitted, _control(ranked, control)) if fitted and control else (),
         reference=_reference(cells, ranked, fitted, control),
@@ -114,9 +120,12 @@ def answer(
         front_figure=front_of,
         front=tuple(point.name for point in pareto_front(points, higher_is_better=front_of.higher_is_better)),
         meeting=meeting,
-        meeting_candidates=_among(fitted, meeting or (), lowest=lowest),
+        meeting_candidates=_among(
+            fitted, [cell.name for cell in judged if cell.name in (meeting or ())], lowest=lowest
+        ),
         notes=(*_notes(ranked), *nodes(read_manifest(study).attempts)),
         findings=tuple(findings([(cell.name, cell.hardware) for cell in ranked])),
+        caveats=tuple(caveats(ranked, others)),
     )
 
 

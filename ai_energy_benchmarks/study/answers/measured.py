@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 from attrs import evolve, field, frozen
 
@@ -36,6 +37,7 @@ from ai_energy_benchmarks.study.manifest import Manifest, read_manifest
 from ai_energy_benchmarks.study.stored_runs import run_of
 
 _ROOT_3 = math.sqrt(3)
+_MOST_CHECKS = 3
 
 
 @frozen
@@ -49,6 +51,7 @@ class MeasuredCell:
         verdicts: cycle → level, of the completed ones.
         hardware: cycle → the kind of machine that it ran on, where there is a figure.
         failed_checks: check → in how many cycles it failed, of those with a verdict of FAIL; the most frequent first.
+        warned_checks: check → in how many cycles it was WARN, of those with a verdict of WARN.
         withheld: cycle → why there is no figure: it did not complete, or the report withholds it.
         others: name of a latency or throughput → mean over the cycles.
         good_share: share of the requests that kept every service-level objective; None where none was set.
@@ -73,6 +76,7 @@ class MeasuredCell:
     modelled: bool = False
     guessed: bool = False
     failed_checks: Mapping[str, int] = field(factory=dict)
+    warned_checks: Mapping[str, int] = field(factory=dict)
     hardware: Mapping[int, str] = field(factory=dict)
 
     @property
@@ -88,6 +92,15 @@ class MeasuredCell:
             return ""
         width, scatter = known.leading_half_width, known.standard_deviation
         return as_known(known.mean, half_width=width, scatter=scatter, guessed=self.guessed)
+
+    @property
+    def doubt(self) -> str:
+        """The verdict and its checks, to stand next to the figure; empty where no cycle is WARN or FAIL."""
+        level, of = ("FAIL", self.failed_checks) if self.failed else ("WARN", self.warned_checks)
+        if level not in self.verdicts.values():
+            return ""
+        named = ", ".join(list(of)[:_MOST_CHECKS])
+        return f" (verdict {level}{f': {named}' if named else ''})"
 
     @property
     def failed(self) -> int:
@@ -151,14 +164,15 @@ def _measured(
         devices=counted_devices(documents.values(), component),
         modelled=_modelled(documents, figure, component),
         guessed=figure.kind == "energy" and any(is_guess(of, component) for of in documents.values()),
-        failed_checks=_failed_checks(documents.values(), component),
+        failed_checks=_checks(documents.values(), component, "FAIL"),
+        warned_checks=_checks(documents.values(), component, "WARN"),
         hardware={cycle: hardware_of(documents[cycle]) for cycle in values},
     )
 
 
-def _failed_checks(documents: Iterable[Document], component: str) -> dict[str, int]:
-    failed = (document for document in documents if level(document, component) == "FAIL")
-    counts = Counter(name for document in failed for name in dict.fromkeys(checks(document, "FAIL", component)))
+def _checks(documents: Iterable[Document], component: str, verdict: Literal["WARN", "FAIL"]) -> dict[str, int]:
+    of_level = (document for document in documents if level(document, component) == verdict)
+    counts = Counter(name for document in of_level for name in dict.fromkeys(checks(document, verdict, component)))
     return dict(counts.most_common())
 
 

@@ -65,6 +65,7 @@ def plain(answers: Answers) -> dict[str, object]:
         "main_effects_absent": answers.effects if isinstance(answers.effects, str) else None,
         "pareto_front": {"against": answers.front_figure.name, "cells": list(answers.front)},
         "meets_objectives": None if answers.meeting is None else list(answers.meeting),
+        "caveats": list(answers.caveats),
         "notes": list(answers.notes),
         "findings": list(answers.findings),
     }
@@ -98,8 +99,8 @@ def remedy(answers: Answers) -> str:
 
 
 def sentences(answers: Answers) -> tuple[str, ...]:
-    """The best cell, and the best one that keeps the objectives where there are any."""
-    found = [_best(answers, answers.ranked, answers.candidates), *_against_reference(answers)]
+    """What limits the order, the best cell, and the best one that keeps the objectives where there are any."""
+    found = [*answers.caveats, _best(answers, answers.ranked, answers.candidates), *_against_reference(answers)]
     if answers.meeting is not None:
         meeting = [cell for cell in answers.ranked if cell.name in answers.meeting]
         share = f"at least {GOOD_SHARE:.0%} of requests within the objectives"
@@ -135,7 +136,9 @@ def _best(answers: Answers, among: Sequence[MeasuredCell], candidates: Sequence[
     if not among:
         return "No cell can be ranked."
     best, adjective = among[0], _ADJECTIVES[answers.figure.kind]
-    said = f"{best.name} at {best.shown} {answers.figure.unit}"
+    said = f"{best.name} at {best.shown} {answers.figure.unit}{best.doubt}"
+    if any(cell.modelled for cell in among):
+        return f"By the model, {said} has the lowest mean."
     if len(among) == 1:
         return f"{said} is the only one."
     if not candidates:

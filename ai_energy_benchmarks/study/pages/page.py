@@ -12,6 +12,7 @@ from ai_energy_benchmarks.reporters.html.page import figure as place
 from ai_energy_benchmarks.reporters.html.page import page
 from ai_energy_benchmarks.reporters.html.result_page import badge
 from ai_energy_benchmarks.safety.printable import in_html
+from ai_energy_benchmarks.study.modelled import MODELLED
 from ai_energy_benchmarks.study.pages.rows import ReportRow, report_rows
 from ai_energy_benchmarks.study.pages.table import CAPTION
 
@@ -46,7 +47,9 @@ def charts_of_study(rows: Sequence[ReportRow]) -> tuple[Chart, ...]:
 
 
 def _along(rows: Sequence[ReportRow], axis: str) -> Chart:
-    values: list[JsonValue] = [{"x": row.axes.get(axis), "cell": row.label, **_energy(row)} for row in rows]
+    values: list[JsonValue] = [
+        {"x": row.axes.get(axis), "cell": row.label, "verdict": row.verdict, **_energy(row)} for row in rows
+    ]
     numeric = all(
         isinstance(row.axes.get(axis), (int, float)) and not isinstance(row.axes.get(axis), bool) for row in rows
     )
@@ -73,8 +76,10 @@ def _front(rows: Sequence[ReportRow], what: str, title: str) -> Chart | None:
     ]
     if len(points) < 2:
         return None
-    front = pareto_front(points, higher_is_better=what == "output_tokens_per_s")
-    texts = {row.label: row.shown[0] for row in rows}
+    failed = {row.label for row in rows if row.verdict == "FAIL"}
+    judged = [point for point in points if point.name not in failed]
+    front = pareto_front(judged, higher_is_better=what == "output_tokens_per_s")
+    texts, verdicts = {row.label: row.shown[0] for row in rows}, {row.label: row.verdict for row in rows}
     values: list[JsonValue] = [
         {
             "cell": point.name,
@@ -82,6 +87,7 @@ def _front(rows: Sequence[ReportRow], what: str, title: str) -> Chart | None:
             "energy_j": point.energy,
             "other": point.other,
             "front": point in front,
+            "verdict": verdicts[point.name],
         }
         for point in points
     ]
@@ -103,13 +109,17 @@ def _front(rows: Sequence[ReportRow], what: str, title: str) -> Chart | None:
             },
         },
     ]
-    note = "A cell is on the front if no other is better in both."
+    note = "A cell is on the front if no other is better in both; one with a verdict of FAIL is on none."
     spec = specification(260, data={"values": values}, layer=layers)
     return Chart(f"front-{what.replace('_', '-')}", f"Energy against {title}", note, spec)
 
 
 def _tooltip() -> list[JsonValue]:
-    return [{"field": "cell", "title": "cell"}, {"field": "energy", "type": "nominal", "title": "J/token"}]
+    return [
+        {"field": "cell", "title": "cell"},
+        {"field": "energy", "type": "nominal", "title": "J/token"},
+        {"field": "verdict", "type": "nominal", "title": "verdict"},
+    ]
 
 
 def _energy(row: ReportRow) -> dict[str, JsonValue]:
@@ -129,7 +139,7 @@ def _energy(row: ReportRow) -> dict[str, JsonValue]:
 
 
 def _cells(rows: Sequence[ReportRow]) -> list[JsonValue]:
-    return [{"label": row.label, "latency_ms": row.latency_ms, **_energy(row)} for row in rows]
+    return [{"label": row.label, "latency_ms": row.latency_ms, "ranked": row.ranked, **_energy(row)} for row in rows]
 
 
 def _body(path: Path, rows: Sequence[ReportRow], charts: Sequence[Chart]) -> Iterator[str]:
@@ -144,16 +154,19 @@ def _body(path: Path, rows: Sequence[ReportRow], charts: Sequence[Chart]) -> Ite
 
 
 def answer(rows: Sequence[ReportRow]) -> str:
-    """Which cell without a FAIL takes the least energy, with its interval; or that there is none."""
+    """Which cell without a FAIL takes the least energy, with its interval and what keeps others out of the order."""
     known = [(row.j_per_output_token.mean, row) for row in rows if row.j_per_output_token and row.verdict != "FAIL"]
     if not known:
         return "No cell has a figure that can be quoted; the reasons stand in the table."
     _, best = min(known, key=lambda pair: pair[0])
     text = best.shown[0]
     cycles = "1 cycle" if best.cycles == 1 else f"{best.cycles} cycles"
-    return (
-        f"Least energy: {best.label}, {text} J per output token ({best.method}) over {cycles}, verdict {best.verdict}"
-    )
+    failed = sum(row.j_per_output_token is not None and row.verdict == "FAIL" for row in rows)
+    without = f"; {failed} of {len(rows)} cells are not ranked, for their verdict is FAIL" if failed else ""
+    said = f"{best.label}, {text} J per output token ({best.method}) over {cycles}, verdict {best.verdict}{without}"
+    if any(row.method == "modelled" for _, row in known):
+        return f"{MODELLED} By the model the least: {said}"
+    return f"Least energy: {said}"
 
 
 def _controls(rows: Sequence[ReportRow]) -> Iterator[str]:
@@ -168,7 +181,7 @@ def _controls(rows: Sequence[ReportRow]) -> Iterator[str]:
             most = float(f"{max(values) * 1.001:.4g}")
             yield (
                 f'<label>{text} <input type="range" id="limit-{name}" min="{min(values):.4g}" max="{most}" '
-                f'step="{most / 1000:.4g}" value="{most}" data-unit="{unit}"> <output></output></label>'
+                f'step="any" value="{most}" data-unit="{unit}"> <output></output></label>'  # a step would round it down
             )
     if len(rows) > 1:
         options = "".join(f'<option value="{number}">{in_html(row.label)}</option>' for number, row in enumerate(rows))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from ai_energy_benchmarks.analysis.crossing import independent_axes
 from ai_energy_benchmarks.domain.statistics import Estimate, estimate
 from ai_energy_benchmarks.reporters.figures import as_known
 from ai_energy_benchmarks.study.frame import NAMES, load_frame
@@ -52,6 +53,15 @@ class ReportRow:
     withheld: str
 
     @property
+    def ranked(self) -> str:
+        """Whether the row has a place in an order by energy, or why it has none."""
+        if self.j_per_output_token is None:
+            return "no figure"
+        if self.verdict == "FAIL":
+            return "no: verdict FAIL"
+        return "by a model only" if self.method == "modelled" else "yes"
+
+    @property
     def shown(self) -> tuple[str, str, str]:
         """Energy, latency and speed with as many digits as is known of them; a withheld figure is its reason."""
         energy = self.j_per_output_token
@@ -83,7 +93,8 @@ def report_rows(path: Path) -> tuple[ReportRow, ...]:
 def _axes(frame: polars.DataFrame) -> tuple[str, ...]:
     """Columns with a dot are settings, but for those that begin with a component's name."""
     dotted = [name for name in frame.columns if "." in name and name.partition(".")[0] not in NAMES]
-    return tuple(name for name in dotted if frame[name].n_unique() > 1)
+    rows = frame.select(dotted).unique(maintain_order=True).to_dicts()
+    return tuple(name for axis in independent_axes(rows) for name in axis)
 
 
 def _row(part: polars.DataFrame, axes: tuple[str, ...]) -> ReportRow:

@@ -10,13 +10,13 @@ from ai_energy_benchmarks.study.pages.rows import ReportRow
 
 _HEADS = (
     *("cell", "J per output token", "p95 latency (ms)", "output tokens/s", "cycles"),
-    *("component", "method", "verdict"),
+    *("component", "method", "verdict", "ranked"),
 )
 
 CAPTION = (
     "Gross energy per output token: mean over cycles, each a process of its own, with 95 % intervals of "
     "Student's t and the bounds of the meters; of one cycle those bounds alone. The gain of a sensor that all cells "
-    "share is not in them, and modelled energy has none."
+    "share is not in them, and modelled energy has none: it cannot be ranked, nor can a figure whose verdict is FAIL."
 )
 
 
@@ -26,4 +26,4 @@ def study_table(rows: Sequence[ReportRow]) -> Table:
 
 
 def _row(row: ReportRow) -> tuple[str, ...]:
-    return row.label, *row.shown, str(row.cycles), component_name(row.component), row.method, row.verdict
+    return row.label, *row.shown, str(row.cycles), component_name(row.component), row.method, row.verdict, row.ranked
