@@ -156,9 +156,9 @@ def rise(start: Bounds, stop: Bounds) -> Bounds:
 
 
 def settled(series: Series, time_s: float, delay: Delay) -> bool:
-    """Whether a value surely sampled after ``time_s`` has been seen, and all changes that shape the curve there."""
+    """Whether a value surely sampled after ``time_s`` has been seen, and the next change, which shapes the curve."""
     first = _first_after(series, time_s, delay)
-    return first is not None and _next_run(series, first) is not None and _knots_exist(series)
+    return first is not None and _next_run(series, first) is not None
 
 
 def falls(series: Series, start_s: float, stop_s: float, delay: Delay) -> bool:
@@ -183,13 +183,13 @@ def _latched_bounds(series: Series, time_s: float, delay: Delay, ceiling_per_s: 
 
 def _first_after(series: Series, time_s: float, delay: Delay) -> int | None:
     """The first row whose value was surely sampled at or after ``time_s``."""
-    still_old = bisect_left(series.before_s, time_s + delay.high_s)
-    return _next_run(series, still_old) if still_old < len(series.values) else None
+    return _next_run(series, bisect_left(series.before_s, time_s + delay.high_s))
 
 
 def _next_run(series: Series, row: int) -> int | None:
+    """The first row after one whose value is another; None if there is none, or if the row is beyond the end."""
     values = series.values
-    for later in range(row + 1, len(values)):
+    for later in range(row, len(values)):
         if values[later] != values[row]:
             return later
     return None
@@ -200,11 +200,6 @@ def _run_start(series: Series, row: int) -> int:
     while row and values[row - 1] == values[row]:
         row -= 1
     return row
-
-
-def _knots_exist(series: Series) -> bool:
-    first = _next_run(series, 0)
-    return first is not None and _next_run(series, first) is not None
 
 
 def middle_s(series: Series, begin: int, end: int) -> float:
@@ -221,15 +216,12 @@ def curve(series: Series, seen_s: float) -> float | None:
     left = _run_start(series, row)
     right = _next_run(series, row)
     while right is not None and (left == 0 or middle_s(series, right - 1, right) <= seen_s):
-        following = _next_run(series, right)
-        if following is None:
-            break
-        left, right = right, following
-    if right is None and left:
+        left, right = right, _next_run(series, right)
+    if right is None:
+        if left == 0:
+            return None
         left, right = _run_start(series, left - 1), left
-    if right is None or left == 0:
-        return None
-    return _on_curve(_knots_around(series, left, right), seen_s)
+    return _on_curve(_knots_around(series, left, right), seen_s) if left else None
 
 
 def _knots_around(series: Series, left: int, right: int) -> tuple[_Knot | None, _Knot, _Knot, _Knot | None]:

@@ -163,12 +163,8 @@ def peak(series: Series, start_s: float, stop_s: float) -> float | None:
 
 def _area(series: Series, start_s: float, stop_s: float, pick: Callable[[float, float], float] | None) -> float:
     """Area under the readings; ``pick`` chooses one value per interval, None draws the straight line."""
-    if stop_s <= start_s:
-        return 0.0
     values, last = series.values, len(series.values) - 1
-    row = max(0, bisect_right(series.after_s, start_s) - 2)
-    while row < last and middle_s(series, row + 1, row + 1) <= start_s:
-        row += 1
+    row = max(0, bisect_right(range(len(values)), start_s, key=lambda row: middle_s(series, row, row)) - 1)
     time_s, area = start_s, 0.0
     while time_s < stop_s:
         begin_s = middle_s(series, row, row)

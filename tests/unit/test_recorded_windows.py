@@ -1,0 +1,103 @@
+"""Windows between two rests: one by hand, and many whose figures may not change, since results are re-analysed."""
+
+from __future__ import annotations
+
+import csv
+from array import array
+
+import pytest
+
+from ai_energy_benchmarks.domain.bounds import Bounds
+from ai_energy_benchmarks.domain.edges import Delay
+from ai_energy_benchmarks.domain.guarded import between_rests
+from ai_energy_benchmarks.domain.power import Device, Series, WindowEdges
+from ai_energy_benchmarks.domain.rests import Knot, Window, is_calm, knots, tick_s
+from tests.unit.recorded_windows import COLUMNS, FILE, NUMBER, figures
+
+TICK_S, CALL_S = 1 / 32, 1 / 1024
+
+
+def test_stored_windows_keep_their_figures() -> None:
+    """Two hundred made-up counters: state, bounds, steps and apparent delays, and when their rests were calm.
+
+    They were written by ``recorded_windows.py`` when the file was made; a stored result gives the same figures again.
+    """
+    with FILE.open(encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert tuple(head) == COLUMNS
+    assert len(rows) == NUMBER
+    assert {row[1] for row in rows} == {"flat", "late", "raised", "unsettled", "none"}
+    for row in rows:
+        seed, state, *numbers, calm = figures(int(row[0]))
+        assert (seed, state, calm) == (row[0], row[1], row[-1])
+        for number, expected in zip(numbers, row[2:-1], strict=True):
+            assert bool(number) == bool(expected)
+            assert float(number or 0) == pytest.approx(float(expected or 0), rel=1e-6, abs=1e-6)
+
+
+def even(rest_w: float, work_w: float, after_w: float | None = None, ticks: int = 192) -> Series:
+    """Six seconds of ticks, each seen from 1/1024 s before to as long after it; work from 2 to 4 s."""
+    rows, value_j = [(0.0, 0.0, 0.0)], 0.0
+    for number in range(1, ticks + 1):
+        time_s = number * TICK_S
+        rows.append((time_s - CALL_S, time_s - CALL_S, value_j))
+        power_w = work_w if 2 < time_s <= 4 else rest_w if time_s <= 2 or after_w is None else after_w
+        value_j += power_w * TICK_S
+        rows.append((time_s + CALL_S, time_s + CALL_S, value_j))
+    return Series(
+        Device("gpu", "GPU-0"), "energy_j", "nvml", *(array("d", column) for column in zip(*rows, strict=True))
+    )
+
+
+def test_even_work_between_two_rests_by_hand() -> None:
+    """64 W at rest and 320 W for 2 s: 640 J, which the lines through both rests give to the last digit.
+
+    At the end of the window the counter showed the tick of 4 - 1/32 s. The tick of 10 J across the end began at the
+    latest at 4 - 31/1024 s and is 34/1024 s long with its readings, so that 31/34 of it are surely older.
+    """
+    found = between_rests(even(64.0, 320.0), Window(2.0, 4.0, 1.0, 1.0, Delay(0.0, 0.0), 0.05, 1.0))
+    assert found is not None
+    assert found.bounds_j == Bounds(pytest.approx(630 + 310 / 34), 640.0, 640.0)
+    assert found.edges == WindowEdges("flat", 0.0, 256.0, 0.0, 0.0, 0.0)
+
+
+def test_a_rest_that_draws_more_than_before_by_hand() -> None:
+    """After the work 96 W, 32 W above the rest before it: 12.5 % of the step to the mean of the rests, which is 240 W.
+
+    Flat from the first tick in it, so it counts for the 1/32 s until there, 1 J; the work shows as before.
+    """
+    found = between_rests(even(64.0, 320.0, 96.0), Window(2.0, 4.0, 1.0, 1.0, Delay(0.0, 0.0), 0.05, 1.0))
+    assert found is not None
+    assert found.edges.state == "raised"
+    assert (found.edges.step_w, found.edges.idle_change_w) == (240.0, 32.0)
+    assert found.bounds_j is not None
+    assert found.bounds_j.best == 640.0
+    begin_s = found.bounds_j.high - 640.0
+    assert begin_s / 32 == pytest.approx(TICK_S)
+    assert found.bounds_j.low == pytest.approx(630 + 310 / 34 - 1.0)
+
+
+@pytest.mark.parametrize(("late_s", "seen"), [(0.0234, 2), (0.0239, 2), (0.0241, 1), (0.03, 1)])
+def test_changes_between_readings_too_far_apart_are_passed_over(late_s: float, seen: int) -> None:
+    """24 ms are twice the 12 ms by which a change may be placed."""
+    times_s = array("d", (0.0, 0.01, 1.0, 1.0 + late_s))
+    series = Series(Device("gpu", "GPU-0"), "energy_j", "nvml", times_s, times_s, array("d", (0, 1, 1, 2)))
+    assert len(knots(series, 0.0, 2.0)) == seen
+
+
+def test_changes_between_two_times_are_those_whose_readings_lie_within() -> None:
+    """From the begin of the reading before to the end of the one that saw it; the first value is no change."""
+    series = even(64.0, 320.0, ticks=4)
+    assert knots(series, TICK_S - CALL_S, 2 * TICK_S + CALL_S) == [
+        Knot(TICK_S, CALL_S, 2.0),
+        Knot(2 * TICK_S, CALL_S, 4.0),
+    ]
+    assert [knot.value_j for knot in knots(series, TICK_S, 2 * TICK_S + CALL_S)] == [4.0]
+    assert [knot.value_j for knot in knots(series, TICK_S - CALL_S, 2 * TICK_S)] == [2.0]
+    assert tick_s([Knot(time_s, 0.0, 0.0) for time_s in (1.0, 2.0, 4.0, 7.0)]) == 2.0
+
+
+@pytest.mark.parametrize(("length_s", "calm"), [(0.18, False), (0.19, True), (1.0, True)])
+def test_a_rest_is_calm_once_it_was_flat_for_more_than_its_end(length_s: float, calm: bool) -> None:
+    """Its end is the last 4 ticks, 1/8 s, that are compared; 25 ms more make it one: 5 ticks after the first."""
+    assert is_calm(even(64.0, 320.0), 4.0, 4.0 + length_s, 256.0, 0.05) is calm
