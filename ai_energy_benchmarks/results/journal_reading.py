@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 import attrs
 from attrs import define, field
-from cattrs import BaseValidationError
 
 from ai_energy_benchmarks.config.loading import config_from_yaml
 from ai_energy_benchmarks.config.model import BenchmarkConfig
@@ -20,9 +20,10 @@ from ai_energy_benchmarks.domain.power import Device, Quantity, Samples, Series
 from ai_energy_benchmarks.domain.result import Ending, Reasoning, RowFiles, Step, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.results.details import details
+from ai_energy_benchmarks.results.details import stored
 from ai_energy_benchmarks.results.reanalysis.stored import outcomes_by_trial, prompt_indices
 from ai_energy_benchmarks.results.run_directory import JOURNAL, LINES_FILE
+from ai_energy_benchmarks.safety.files import refuse_special
 from ai_energy_benchmarks.text.json_text import parsed
 
 
@@ -82,7 +83,7 @@ def read_journal(run_directory: Path) -> Left:
         return _left(directory, lines, config_yaml)
     except ConfigError:
         raise
-    except (LookupError, TypeError, AttributeError, ValueError, OSError, BaseValidationError, PolarsError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, OSError, PolarsError) as error:
         text = f"{directory} is no journal that this package wrote: {type(error).__name__}: {error}"
         raise ConfigError(text, remedy=f"remove {run_directory}") from error
 
@@ -91,18 +92,18 @@ def _left(directory: Path, lines: Sequence[Mapping[str, Any]], config_yaml: str)
     run = lines[0]["run"]
     left = Left(
         run_id=run["run_id"],
-        started_utc=run["started_utc"],
-        clock_offset_s=run["clock_offset_s"],
-        environment=details().structure(run["environment"], Environment),
+        started_utc=datetime.fromisoformat(run["started_utc"]).isoformat(),
+        clock_offset_s=float(run["clock_offset_s"]),
+        environment=stored(run["environment"], Environment, f"the first line of {directory / LINES_FILE}"),
         config=config_from_yaml(config_yaml, source=str(directory / "config.yaml"), stored=True),
     )
     trials: dict[int, Mapping[str, Any]] = {}
     series: list[list[str]] = []
     sample_files: list[Path] = []
     for line in lines:
-        _take(left, line)
+        _take(left, line, directory / LINES_FILE)
         series = line.get("series", series)
-        sample_files += [directory / name for name in line.get("samples", ())]
+        sample_files += [_piece(directory, name) for name in line.get("samples", ())]
         if "trial" in line:
             trials[line["trial"]["number"]] = line
     left.samples = _samples(series, sample_files)
@@ -122,16 +123,33 @@ def _lines(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def _take(left: Left, line: Mapping[str, Any]) -> None:
-    structure = details().structure
+def _piece(directory: Path, name: object) -> Path:
+    """A file of rows that a line of the journal names, which may only be one next to it.
+
+    Raises:
+        ConfigError: the name leads elsewhere, as one that another program wrote may.
+        OSError: it is a pipe or a device.
+    """
+    path = directory / str(name)
+    if not isinstance(name, str) or path.name != name or path.resolve().parent != directory.resolve():
+        raise ConfigError(
+            f"{directory / LINES_FILE} names the file {str(name)!r}, which is not in {directory}",
+            remedy=f"another program wrote it: remove {directory.parent}",
+        )
+    refuse_special(path)
+    return path
+
+
+def _take(left: Left, line: Mapping[str, Any], file: Path) -> None:
+    place = f"a line of {file}"
     if "step" in line:
-        left.steps.append(structure(line["step"], Step))
+        left.steps.append(stored(line["step"], Step, place))
     if "finding" in line:
-        left.findings.append(structure(line["finding"], Finding))
+        left.findings.append(stored(line["finding"], Finding, place))
     if line.get("engine"):
-        left.engine = structure(line["engine"], EngineFacts)
+        left.engine = stored(line["engine"], EngineFacts, place)
     if line.get("reasoning"):
-        left.reasoning = structure(line["reasoning"], Reasoning)
+        left.reasoning = stored(line["reasoning"], Reasoning, place)
     left.meter_notes = tuple(line.get("notes", left.meter_notes))
     left.dataset_sha256 = line.get("dataset_sha256", left.dataset_sha256)
     left.ending = line.get("ended", left.ending)
@@ -143,8 +161,8 @@ def _add_trials(left: Left, directory: Path, lines: Iterable[Mapping[str, Any]])
     requests: list[Path] = []
     fillers: list[Path] = []
     for line in lines:
-        trial = details().structure(line["trial"], Trial)
-        own = [[directory / name for name in line[kind]] for kind in ("requests", "fillers")]
+        trial = stored(line["trial"], Trial, f"a line of {directory / LINES_FILE}")
+        own = [[_piece(directory, name) for name in line[kind]] for kind in ("requests", "fillers")]
         outcomes, filled = (outcomes_by_trial(polars.read_parquet(paths, glob=False)) if paths else {} for paths in own)
         left.trials.append(
             attrs.evolve(trial, outcomes=outcomes.get(trial.number, ()), fillers=filled.get(trial.number, ()))

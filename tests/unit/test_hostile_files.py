@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from ai_energy_benchmarks.study.view import open_result
 from ai_energy_benchmarks.text import json_text
 from ai_energy_benchmarks.text.moments import moment
 from tests.unit.test_runner_order import Bench, config
+from tests.unit.test_survival import killed
 
 DEEP = '{"a":' * 100_000 + "1" + "}" * 100_000
 LOG = "timestamp,index,power.draw\n" + "".join(f"{second},0,100\n" for second in range(1, 10))
@@ -229,5 +231,72 @@ def test_a_journal_that_another_program_wrote_is_refused(tmp_path: Path, line: s
     journal.mkdir(parents=True)
     written(journal / "run.jsonl", f"null\n{line}\n")
     written(journal / "config.yaml", "backend: {type: pytorch, model: m}\n")
-    with pytest.raises(ConfigError, match="is no journal that this package wrote"):
+    with pytest.raises(ConfigError, match="that this package wrote"):
         list(recover(tmp_path))
+
+
+def test_a_journal_names_no_file_outside_of_its_directory(tmp_path: Path) -> None:
+    """Neither by a path, nor by a link: another program wrote it, and the error has the name and the fix."""
+    directory, _ = killed(tmp_path, at=7)
+    [lines] = directory.glob("runs/*/journal/run.jsonl")
+    piece = next(lines.parent.glob("*.parquet"))
+    (directory / "secret.parquet").write_bytes(piece.read_bytes())
+    (lines.parent / "link.parquet").symlink_to(directory / "secret.parquet")
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    outside = ("../../../secret.parquet", f"{directory}/secret.parquet", "link.parquet", "..", "", 7, "a/../b")
+    for kind, name in product(("requests", "fillers", "samples"), outside):
+        changed = [
+            {**row, kind: [*row.get(kind, ()), name]} if "trial" in row or kind == "samples" else row for row in rows
+        ]
+        lines.write_text("".join(json.dumps(row) + "\n" for row in changed))
+        with pytest.raises(ConfigError, match=r"run\.jsonl names the file .* which is not in ") as error:
+            list(recover(directory))
+        assert repr(str(name)) in str(error.value)
+        assert "remove " in (error.value.remedy or "")
+
+
+def test_a_journal_names_its_own_files(tmp_path: Path) -> None:
+    """A run that this package left is recovered, also through a link to its directory."""
+    directory, _ = killed(tmp_path, at=7)
+    (tmp_path / "link").symlink_to(directory)
+    [run] = recover(tmp_path / "link")
+    assert len(run.result.trials) >= 1
+
+
+DOCUMENTS = (
+    ({"environment": {}}, r"environment of .*result\.json holds no Environment .*'platform' is missing"),
+    ({"environment": []}, r"environment of .*result\.json holds no Environment"),
+    ({"backend_info": {"backend": [], "engine": "e", "model": "m"}}, r"backend_info of .*'\[\]' is no str"),
+    ({"backend_info": "x"}, r"backend_info of .*result\.json holds no EngineFacts"),
+    ({"reasoning": {"asked": "perhaps"}}, r"reasoning of .*'perhaps' is no bool"),
+    ({"verdict": None}, r"the files of .* are not those that this package wrote: TypeError"),
+    ({"config": {}}, r"the files of .* are not those that this package wrote: KeyError"),
+)
+WINDOWS = (
+    ('"start_s": ', '"start_s": "soon", "was": ', "'soon' is no float"),
+    ('"energy_low_j": ', '"energy_low": ', "'energy_low_j' is missing"),
+    ('"complete": true', '"complete": 1', "'1' is no bool"),
+    ('"trial": {', '"trial": [], "was": {', "Trial"),
+    ("{", "[", "not those that this package wrote"),
+)
+
+
+def test_a_result_that_was_changed_is_one_error(tmp_path: Path) -> None:
+    """Re-analysis names the file, the part of it and the value, in the document as in the marks of the timeline."""
+    import polars
+
+    result = saved(tmp_path)
+    text = (result / "result.json").read_text()
+    for changed, message in DOCUMENTS:
+        written(result / "result.json", json.dumps({**json.loads(text), **changed}))
+        with pytest.raises(ConfigError, match=message) as error:
+            reanalyse(result)
+        assert "measure again" in (error.value.remedy or "")
+    written(result / "result.json", text)
+    file = result / "timeline.parquet"
+    timeline = polars.read_parquet(file)
+    for before, after, message in WINDOWS:
+        timeline.with_columns(polars.col("detail").str.replace(before, after, literal=True)).write_parquet(file)
+        with pytest.raises(ConfigError, match=message) as error:
+            reanalyse(result)
+        assert str(result) in str(error.value)

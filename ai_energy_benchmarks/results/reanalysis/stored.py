@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from ai_energy_benchmarks.domain.power import Device, Quantity, Samples, Series
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon, Reasoning, Step, Subject, Trial
 from ai_energy_benchmarks.domain.verdict import Finding, Level, Verdict
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.results.details import details
+from ai_energy_benchmarks.results.details import stored
 from ai_energy_benchmarks.results.judging import required_components
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
 from ai_energy_benchmarks.results.request_columns import outcome
@@ -30,6 +29,7 @@ from ai_energy_benchmarks.results.requests import FILLERS_FILE
 from ai_energy_benchmarks.results.run_id import run_id_of, without_run_id
 from ai_energy_benchmarks.results.stored_frames import read_frame
 from ai_energy_benchmarks.safety.files import refuse_special
+from ai_energy_benchmarks.text.json_text import parsed
 
 if TYPE_CHECKING:
     import polars
@@ -55,7 +55,19 @@ def load_stored(directory: Path) -> Stored:
     Raises:
         ConfigError: a file is missing, cannot be read, or does not hold what re-analysis needs.
     """
+    from polars.exceptions import PolarsError
+
     (document,) = load_results(directory / RESULT_FILE)
+    try:
+        return _loaded(directory, document)
+    except ConfigError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, PolarsError) as error:
+        text = f"the files of {directory} are not those that this package wrote: {type(error).__name__}: {error}"
+        raise ConfigError(text, remedy="restore them from a copy, or measure again") from error
+
+
+def _loaded(directory: Path, document: Mapping[str, Any]) -> Stored:
     config_yaml = _text(directory / "config.yaml")
     config = config_from_yaml(config_yaml, source=str(directory / "config.yaml"), stored=True)
     requests = _table(directory / "requests.parquet", "token_times_s")
@@ -70,8 +82,10 @@ def load_stored(directory: Path) -> Stored:
     }
     run_id = _one_run(directory, ids)
     samples = _samples(timeline)
-    steps, trials = _windows(timeline, outcomes_by_trial(requests), outcomes_by_trial(fillers))
-    engine = details().structure(document["backend_info"], EngineFacts) if document["backend_info"] else None
+    steps, trials = _windows(directory, timeline, outcomes_by_trial(requests), outcomes_by_trial(fillers))
+    report = directory / RESULT_FILE
+    info, asked = document["backend_info"], document["reasoning"]
+    engine = stored(info, EngineFacts, f"backend_info of {report}") if info else None
     required = required_components(config, engine, trials, steps, samples)
     result = BenchmarkResult(
         subject=_subject(document),
@@ -82,7 +96,7 @@ def load_stored(directory: Path) -> Stored:
         trials=trials,
         summary=summarise(trials, steps, slo=config.scenario.slo, required=required),
         verdict=_recorded_verdict(document["verdict"]),
-        environment=details().structure(document["environment"], Environment),
+        environment=stored(document["environment"], Environment, f"environment of {report}"),
         engine=engine,
         dataset_sha256=document["config"]["dataset_sha256"],
         prompt_indices=prompt_indices(requests),
@@ -90,7 +104,7 @@ def load_stored(directory: Path) -> Stored:
         carbon=_carbon(document["energy"]),
         tariff=tariff_for(config.metrics),
         wall_factor=config.metrics.wall_factor,
-        reasoning=details().structure(document["reasoning"], Reasoning) if document["reasoning"] else None,
+        reasoning=stored(asked, Reasoning, f"reasoning of {report}") if asked else None,
         save_texts=config.save_texts,
         clock_offset_s=_of(timeline, "clock")["value"][0],
         meter_notes=tuple(_of(timeline, "meter note")["detail"]),
@@ -173,18 +187,20 @@ def _fillers(file: Path) -> polars.DataFrame | None:
 
 
 def _windows(
+    directory: Path,
     timeline: polars.DataFrame,
     outcomes: Mapping[int, tuple[Outcome, ...]],
     fillers: Mapping[int, tuple[Outcome, ...]],
 ) -> tuple[tuple[Step, ...], tuple[Trial, ...]]:
     steps: list[Step] = []
     trials: list[Trial] = []
+    place = f"a mark in {directory / 'timeline.parquet'}"
     for detail in _of(timeline, "mark").filter(name="stop")["detail"]:
-        window = json.loads(detail)
+        window = parsed(detail)
         if "step" in window:
-            steps.append(details().structure(window["step"], Step))
+            steps.append(stored(window["step"], Step, place))
         else:
-            trial = details().structure(window["trial"], Trial)
+            trial = stored(window["trial"], Trial, place)
             number = trial.number
             trials.append(evolve(trial, outcomes=outcomes.get(number, ()), fillers=fillers.get(number, ())))
     return tuple(steps), tuple(trials)
