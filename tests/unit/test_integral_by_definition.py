@@ -126,20 +126,25 @@ def test_a_window_between_two_readings_has_rounding_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"),
+    ("lengths", "apart_s", "expected_s"),
     [
-        ([1, 2, 1, 2, 1, 2, 1], None),  # seven readings are too few
-        ([1, 2, 1, 2, 1, 2, 1, 2], LONGEST_HOLD_S),  # eight, with seven changes
-        ([1, 2, 1, 2, 1, 2, 1, 2, 1], 0.015625),  # eight changes of eight
-        ([1, 2, 1, 2, 1, 2, 1, 2, 1, 1], 0.0234375),  # eight of nine are no more than nine tenths
-        ([5] * 40, LONGEST_HOLD_S),
+        ([1] * 7, 1 / 64, None),  # seven readings are too few
+        ([1] * 8, 1 / 64, 1 / 64),  # eight that always differ: the time between them
+        ([1] * 8 + [2], 1 / 64, 2.5 / 64),  # eight changes of nine are no more than nine tenths
+        ([40], 1 / 64, LONGEST_HOLD_S),
+        ([20, 20], 1.0, LONGEST_HOLD_S),  # one change shows no distance
+        ([2] * 8, 1 / 64, LONGEST_HOLD_S),  # seven close changes may be those of the power
+        ([2] * 9, 1 / 64, 3.5 / 64),  # eight are the sensor's: two readings, the one before, and a call
+        ([4, 4, 4], 0.125, 5 * 0.125 + 1 / 128),  # two changes, but half a second apart
+        ([4, 4, 4], 0.12, LONGEST_HOLD_S),
     ],
 )
-def test_how_long_a_sensor_holds_a_value_needs_eight_changes(values: list[float], expected: float | None) -> None:
-    """Where hardly two readings are equal it holds no longer than the 1/64 s between them; else a hold is as long as
-    its readings allow, from before the change to after the next: 1/64 s and two calls of 1/128 s, less one reading."""
-    series = power([number / 64 for number in range(len(values))], values, call_s=1 / 128)
-    assert hold_s(series) == (expected if expected != 0.0234375 else 2 / 64 + 1 / 128)
+def test_how_long_a_sensor_holds_a_value(lengths: list[int], apart_s: float, expected_s: float | None) -> None:
+    """Runs of equal readings of such lengths, each call taking 1/128 s. A hold is as long as its readings allow: from
+    the begin of the one before the change to the end of the one that saw the next."""
+    values = [float(number % 2) for number, length in enumerate(lengths) for _ in range(length)]
+    series = power([number * apart_s for number in range(len(values))], values, call_s=1 / 128)
+    assert hold_s(series) == (None if expected_s is None else pytest.approx(expected_s))
 
 
 def test_a_sensor_that_is_read_slowly_is_taken_to_hold_for_a_tenth_of_a_second_at_most() -> None:
