@@ -23,7 +23,7 @@ ACTIONS: Mapping[str, str] = {
     "concurrency": "raise scenario.num_samples, and check how many requests the server takes at a time",
     "context of the steady state": _LONGER,
     "counter against power": "run scripts/gpu_acceptance.sh on this GPU, or update its driver",
-    "edge readings": _QUIET,
+    "edge readings": f"{_QUIET}; where the driver answers slowly, show fewer GPUs (CUDA_VISIBLE_DEVICES)",
     "ending": "run it again to its end",
     "energy": "run ai-energy-benchmark doctor: it shows how to make a meter work",
     "engine": "set the option that the engine names, or accept what it does",

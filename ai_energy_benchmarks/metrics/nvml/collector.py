@@ -21,7 +21,8 @@ from ai_energy_benchmarks.metrics.base import DOCTOR, CollectorSettings
 from ai_energy_benchmarks.metrics.gpu_choice import Counted, Gpu, chosen_gpus, counted
 from ai_energy_benchmarks.metrics.nvml.board import METER, GpuFigure, RestLimits, WatchedBoard
 from ai_energy_benchmarks.metrics.nvml.library import board_at
-from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, WakeUps, poll_due, shortest_tick_s
+from ai_energy_benchmarks.metrics.nvml.own_threads import OwnThreads
+from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, WakeUps, shortest_tick_s
 from ai_energy_benchmarks.metrics.nvml.process import RemoteSampler
 from ai_energy_benchmarks.metrics.nvml.strangers import Strangers
 from ai_energy_benchmarks.metrics.nvml.visible import visible, whole_gpus
@@ -177,10 +178,15 @@ class NvmlCollector:
 
     def _keep_reading(self, pollers: Sequence[BoardPoller]) -> None:
         """Read here; where this process is too busy for that, in a child."""
+        with OwnThreads(list(pollers)) as threads:
+            self._read_with(threads, pollers)
+
+    def _read_with(self, threads: OwnThreads, pollers: Sequence[BoardPoller]) -> None:
         wakes = WakeUps()
         while not self._leaving:
-            poll_due(pollers, wakes)
+            threads.poll(wakes)
             if self._remote is not None and self._remote.ready():
+                threads.end()
                 self._forward(self._remote)
                 self._remote = None
             elif self._may_move and wakes.starved(shortest_tick_s(pollers)):

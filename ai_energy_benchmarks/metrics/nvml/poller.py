@@ -6,6 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Protocol
 
 from ai_energy_benchmarks.domain.power import Quantity
@@ -20,7 +21,7 @@ _GAUGES_EVERY_S, _SLOW_GAUGES_EVERY_S = 0.1, 0.5
 _LONGEST_SLEEP_S = 0.05
 # Waking up costs more than a reading, so whoever is due very soon is read too.
 _EARLY_S = 0.0003
-_JUDGED_WAKES = 100
+_JUDGED_WAKES, _JUDGED_CALLS = 100, 3
 # A thread that holds the interpreter gives it up after 5 ms (sys.getswitchinterval).
 _STARVED_S, _STARVED_PER_TICK = 0.004, 0.25
 
@@ -60,7 +61,17 @@ class BoardPoller:
         self._sink = sink
         self._cadence = Cadence(poll_s, self.due_s)
         self._energy_j = math.nan
+        self._frequent: Quantity = "energy_j" if board.counter_problem is None else "power_w"
         self._refusing_since_s: float | None = None
+        self._calls_s: deque[float] = deque(maxlen=_JUDGED_CALLS)
+
+    @property
+    def call_s(self) -> float:
+        """How long the call takes that is made most often; 0 before enough are known.
+
+        The median: one call in a hundred may wait for a processor.
+        """
+        return median(self._calls_s) if len(self._calls_s) == _JUDGED_CALLS else 0.0
 
     @property
     def tick_s(self) -> float | None:
@@ -108,7 +119,10 @@ class BoardPoller:
             self._refused(before_s, error.value, str(error))
             return None
         self._refusing_since_s = None
-        self._sink.reading(quantity, before_s, time.perf_counter(), value)
+        after_s = time.perf_counter()
+        if quantity == self._frequent:
+            self._calls_s.append(after_s - before_s)
+        self._sink.reading(quantity, before_s, after_s, value)
         return value
 
     def _refused(self, now_s: float, code: int, reason: str) -> None:

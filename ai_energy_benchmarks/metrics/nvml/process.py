@@ -19,7 +19,8 @@ from ai_energy_benchmarks.domain.power import Quantity
 from ai_energy_benchmarks.machine.interpreter import module_command
 from ai_energy_benchmarks.machine.nvml import open_nvml, shut_down
 from ai_energy_benchmarks.metrics.nvml.library import NvmlBoard
-from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, Sink, WakeUps, poll_due
+from ai_energy_benchmarks.metrics.nvml.own_threads import OwnThreads
+from ai_energy_benchmarks.metrics.nvml.poller import BoardPoller, Sink, WakeUps
 
 # The parent wakes for each batch, and takes its interpreter from the engine for it.
 _BATCH_S = 0.05
@@ -109,11 +110,12 @@ def main(poll_s: float, board_ids: Sequence[str]) -> None:
         boards = [NvmlBoard(nvml, nvml.nvmlDeviceGetHandleByUUID(board_id)) for board_id in board_ids]
         pollers = [BoardPoller(nvml, board, poll_s, _LineSink(board.device.id, lines)) for board in boards]
         wakes, due_s = WakeUps(), 0.0
-        while not over.is_set():
-            poll_due(pollers, wakes)
-            if time.perf_counter() >= due_s:
-                lines.flush()
-                due_s = time.perf_counter() + _BATCH_S
+        with OwnThreads(pollers) as threads:
+            while not over.is_set():
+                threads.poll(wakes)
+                if time.perf_counter() >= due_s:
+                    lines.flush()
+                    due_s = time.perf_counter() + _BATCH_S
     shut_down(nvml)
 
 
