@@ -17,7 +17,31 @@ from typing import TypedDict
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "ai_energy_benchmarks"
-TESTS = ("tests/unit", "tests/properties", "tests/nvml/test_reanalysis.py", "tests/functional/test_cli_run.py")
+# What runs in the process of the tests: coverage sees no other.
+TESTS = (
+    "tests/unit",
+    "tests/properties",
+    "tests/nvml",
+    *(
+        f"tests/integration/test_{name}.py"
+        for name in (
+            "bad_replies",
+            "codecarbon",
+            "openai_server",
+            "prompt_caches",
+            "server_metrics",
+            "server_texts",
+            "server_tokens",
+            "steady_server",
+            "tensorrt_llm_offline",
+            "token_counts",
+        )
+    ),
+    *(
+        f"tests/functional/test_{name}.py"
+        for name in ("cli", "cli_compare", "cli_run", "compare_run", "import_command", "report_command")
+    ),
+)
 
 
 class Document(TypedDict):
