@@ -94,8 +94,7 @@ class AnswerFacts:
         """
         thinking = done.reasoning_tokens or 0
         usage, limit, believed = done.token_source == "usage", done.budget_tokens, max(output, events)
-        fewer = events > output and exceeds(events, output)
-        over = limit is not None and output > limit and exceeds(output, limit) and exceeds(output, events)
+        fewer = exceeds(events, output)
         if usage and fewer and done.first_event_tokens is not None:
             self.impossible += 1
             self.impossible_tokens += events - output
@@ -105,7 +104,7 @@ class AnswerFacts:
             self.impossible_tokens += thinking - output
             believed = max(believed, thinking)
             self.impossible_example = f"{output:,} for {thinking:,} thinking tokens among them"
-        elif limit is not None and over:
+        elif limit is not None and exceeds(output, max(limit, events)):
             self.impossible += 1
             self.impossible_tokens += output - max(limit, events)
             believed = max(limit, events)
@@ -132,7 +131,7 @@ class AnswerFacts:
             told_cached=cached.count(),
             cached=cached.sum(),
             smallest=cached.filter(cached > 0).min(),
-            overcached=((cached > 0) & _exceeds(cached, prompt)).sum(),
+            overcached=_exceeds(cached, prompt).sum(),
             usage=usage.sum(),
             overthought=(usage & (col("reasoning_tokens") > output)).sum(),
             short=(usage & (col("finish_reason") == "length") & _exceeds(col("budget_tokens"), output)).sum(),

@@ -66,6 +66,8 @@ def shift(slices: Sequence[Slice], amounts: Sequence[float], steady: Mix) -> Shi
     Returns:
         None if the slices do not show it.
     """
+    if len(slices) < _BLOCKS:
+        return None
     contexts = [part.mix.context_tokens for part in slices]
     room = _BEYOND * (max(contexts) - min(contexts))
     if not min(contexts) - room <= steady.context_tokens <= max(contexts) + room:
