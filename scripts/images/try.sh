@@ -86,12 +86,13 @@ from ai_energy_benchmarks.domain.progress import Silent
 print(small_model.converted(Silent(), Path.home() / ".cache/ai_energy_benchmarks/models").directory)')}" "$model"
 chmod -R a+rX "$model" "$work"
 
-# What an image has in another version than constraints.txt says, which it reads.
+# What was installed into an image in another version than constraints.txt says, which it reads.
 not_as_pinned='import sys
+import sysconfig
 from importlib.metadata import distributions
 from pip._vendor.packaging.requirements import Requirement
 
-there = {each.name.lower().replace("_", "-"): each.version for each in distributions()}
+there = {each.name.lower().replace("_", "-"): each.version for each in distributions(path=[sysconfig.get_path("purelib")])}
 for line in filter(None, (line.partition("#")[0].strip() for line in sys.stdin)):
     pin = Requirement(line)
     found = there.get(pin.name.lower().replace("_", "-"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from attrs import field, frozen
@@ -18,6 +19,10 @@ Environment = Callable[..., Path]
 
 class BrokenPromiseError(Exception):
     """Something does not work as users were told."""
+
+
+class SkippedRowError(Exception):
+    """Something cannot be tried on this machine; the message says why."""
 
 
 @frozen
@@ -38,8 +43,12 @@ class Promises:
     source: tuple[str | Path, ...]
     kept: dict[str, Path] = field(factory=dict)
 
-    def rows(self, *, core_only: bool) -> Iterator[tuple[str, Callable[[], str]]]:
-        """The name and the trial of every promise; without those that bring torch if ``core_only``."""
+    def rows(self, pythons: Sequence[str], *, core_only: bool) -> Iterator[tuple[str, Callable[[], str]]]:
+        """The name and the trial of every promise; without those that bring torch if ``core_only``.
+
+        Args:
+            pythons: each gets a row with torch, but for the one that runs this, which tries it anyway.
+        """
         yield "promise: unzip -l shows what is there and no tests", self.listing
         yield "promise: run without an engine names three", self.without_an_engine
         yield "promise: test_installation.sh on the wheel", self.test_installation
@@ -47,6 +56,9 @@ class Promises:
         yield "promise: build_wheel.sh in an active venv", lambda: self.build_wheel(active=True)
         for extra in ("dev",) if core_only else ("dev", "pytorch", "all"):
             yield f"promise: pip install FILE[{extra}]", lambda extra=extra: self.with_extra(extra)  # type: ignore[misc] # bound now
+        for python in pythons:
+            if Path(python).name != f"python3.{sys.version_info[1]}":
+                yield f"promise: FILE[pytorch] with {Path(python).name}", lambda python=python: self.with_torch(python)  # type: ignore[misc] # bound now
 
     def listing(self) -> str:
         """The wheel as ``unzip -l`` lists it."""
@@ -99,14 +111,36 @@ class Promises:
             wanted = line
         else:
             found = self.environment(sys.executable, *self.source, wanted)
-        _run([found, "-m", "pip", "check"])
-        script = self.copy / "scripts" / "release" / "smoke.py"
-        _run([found, "-I", script, self.wheel.name.split("-")[1]], cwd=self.work)
+        self._tried(found)
         if extra == "pytorch":
             self.kept[extra] = found
         else:
             shutil.rmtree(found.parents[1])
         return Path(wanted).name
+
+    def with_torch(self, python: str) -> str:
+        """The file with PyTorch, with a Python for which pip finds a build of the pinned torch for processors.
+
+        Raises:
+            SkippedRowError: there is none, and the default build would bring gigabytes of CUDA.
+        """
+        pins = (self.copy / "constraints.txt").read_text(encoding="utf-8")
+        [torch] = re.findall(r"^torch==\S+", pins, re.MULTILINE)
+        inside = self.environment(python)
+        probe: list[str | Path] = [inside, "-m", "pip", "install", "--dry-run", "--no-deps", f"{torch}+cpu"]
+        if subprocess.run(probe, capture_output=True, check=False).returncode:
+            shutil.rmtree(inside.parents[1])
+            raise SkippedRowError(f"pip knows no {torch}+cpu for this Python; PIP_EXTRA_INDEX_URL can name an index")
+        _run([inside, "-m", "pip", "install", "--quiet", *self.source, f"{torch}+cpu", f"{self.wheel}[pytorch]"])
+        self._tried(inside)
+        shutil.rmtree(inside.parents[1])
+        return f"{torch}+cpu"
+
+    def _tried(self, python: Path) -> None:
+        """Neither pip nor the smoke tests find a fault."""
+        _run([python, "-m", "pip", "check"])
+        script = self.copy / "scripts" / "release" / "smoke.py"
+        _run([python, "-I", script, self.wheel.name.split("-")[1]], cwd=self.work)
 
 
 def _need(holds: bool, what: str) -> None:

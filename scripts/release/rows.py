@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import define, field
 from changelog import ReleaseError
-from promises import BrokenPromiseError
+from promises import BrokenPromiseError, SkippedRowError
 
 
 class RehearsalError(Exception):
@@ -29,6 +29,7 @@ class Table:
 
     only: str = ""
     failed: int = 0
+    skipped: int = 0
     rows: list[str] = field(factory=list)
 
     def row(self, what: str, action: Callable[[], str], *, needed: bool = False) -> None:
@@ -38,6 +39,9 @@ class Table:
         started_s = time.monotonic()
         try:
             outcome, verdict = action(), "ok"
+        except SkippedRowError as reason:
+            outcome, verdict = str(reason), "skipped"
+            self.skipped += 1
         except (
             RehearsalError,
             BrokenPromiseError,
@@ -49,8 +53,14 @@ class Table:
             outcome, verdict = str(getattr(error, "stderr", None) or error), "NOT OK"
             self.failed += 1
         outcome = outcome.strip().splitlines()[-1] if verdict == "ok" else outcome
-        self.rows.append(f"{verdict:<7}{time.monotonic() - started_s:6.1f} s  {what:<52} {outcome}")
+        self.rows.append(f"{verdict:<8}{time.monotonic() - started_s:6.1f} s  {what:<52} {outcome}")
         print(self.rows[-1], flush=True)
+
+    @property
+    def sum(self) -> str:
+        """How many rows are ok, and how many could not be tried."""
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{len(self.rows) - self.failed - self.skipped} of {len(self.rows)} rows ok{skipped}"
 
 
 def run(command: Sequence[str | Path], **options: object) -> str:

@@ -57,7 +57,7 @@ def build_version(version: str, run_number: int, tags_here: Collection[str], all
     if tag in all_tags:
         raise ReleaseError(
             f"VERSION.txt holds {version}, but {tag} is the tag of another commit: that version is released. "
-            "Set the next one: bumpver update --patch (or --minor, --major, --tag rc)"
+            "Set the next one: bumpver update --patch (or --minor, --major; with --tag rc a candidate of it)"
         )
     return f"{version}.dev{run_number}"
 

@@ -72,6 +72,22 @@ def test_the_page_of_installing_has_measured_rows(root: Path) -> None:
         install_matrix.with_table("# A page", "")
 
 
+def test_a_row_that_cannot_be_tried_is_skipped_with_its_reason(tmp_path: Path, root: Path) -> None:
+    """A Python without a build of torch is no failure and not counted as ok; the one that runs has no row."""
+    shim = tmp_path / "venv" / "bin" / "python"
+    shim.parent.mkdir(parents=True)
+    shim.symlink_to("/bin/false")
+    promised = Promises(tmp_path / "x-1.0-py3-none-any.whl", root, tmp_path, lambda *_: shim, ())
+    here, table = f"python3.{sys.version_info[1]}", Table("with python")
+    for what, trial in promised.rows([here, "python3.99"], core_only=False):
+        table.row(what, trial)
+    table.row("with python at all", lambda: "fine")
+    assert [row.split()[0] for row in table.rows] == ["skipped", "ok"]
+    assert "FILE[pytorch] with python3.99" in table.rows[0]
+    assert "PIP_EXTRA_INDEX_URL can name an index" in table.rows[0]
+    assert (table.sum, table.failed) == ("1 of 2 rows ok, 1 skipped", 0)
+
+
 @pytest.fixture(scope="module")
 def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of the working tree."""

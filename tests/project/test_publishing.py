@@ -76,10 +76,33 @@ def test_the_steps_of_a_release_lead_to_a_tag_that_the_workflow_accepts(clone: C
     clone.run(written("git push origin main:ppe"))
     number = "python scripts/release/versions.py of-this-commit --run-number 7"
     assert clone.run(number).strip() == f"{version}.dev7"
-    clone.run(written("git tag vX.Y.Z").replace("X.Y.Z", version))
+    clone.run(written("git tag vX.Y.Z ").replace("X.Y.Z", version))
     agreement = f"python scripts/release/versions.py check --tag v{version} --on-branch origin/main"
     assert clone.run(agreement).strip() == version
     assert clone.run(number).strip() == version
+
+
+def test_a_candidate_is_published_as_such_and_becomes_the_release(clone: Clone) -> None:
+    """The commands of the table, and the tag before the branch, so that the workflow finds the candidate."""
+
+    def bumped(beginning: str, further: str = "") -> str:
+        clone.run(f"{written(beginning)} {further} --no-fetch")
+        return (clone.directory / "VERSION.txt").read_text(encoding="utf-8").strip()
+
+    clone.run("bumpver update --set-version 0.3.0 --no-fetch")
+    assert bumped("bumpver update --patch", "--tag rc") == "0.3.1rc0"
+    assert bumped("bumpver update --tag-num") == "0.3.1rc1"
+    tag, branch = written("git tag vX.Y.ZrcN"), written("git push origin main:ppe")
+    assert TEXT.index("git tag vX.Y.ZrcN") < TEXT.rindex(branch)
+    clone.run(tag.replace("X.Y.ZrcN", "0.3.1rc1"))
+    clone.run(branch)
+    number = "python scripts/release/versions.py of-this-commit --run-number 7"
+    assert clone.run(number).strip() == "0.3.1rc1"
+    assert bumped("bumpver update --tag final") == "0.3.1"
+    clone.run("git tag v0.3.1 && git commit --quiet --allow-empty -m Later")
+    clone.run(number, code=1)  # a development build of a released version
+    assert bumped("bumpver update --patch") == "0.3.2"
+    assert clone.run(number).strip() == "0.3.2.dev7"
 
 
 def test_every_command_of_the_page_is_a_program_that_is_there_or_named() -> None:
