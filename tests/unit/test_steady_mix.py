@@ -231,6 +231,13 @@ def test_slices_that_do_not_show_it_give_nothing() -> None:
     assert shift(slices, amounts, Mix(900.0, 0.3)) is None
 
 
+@pytest.mark.parametrize("number", [1, 7])
+def test_fewer_slices_than_parts_of_the_jackknife_show_nothing(number: int) -> None:
+    """Without each of eight parts there would be no slice left, or the same ones again."""
+    slices = [Slice(1.0, 100.0, Mix(700.0 + 10 * at, 0.3)) for at in range(number)]
+    assert shift(slices, [100.0 + at for at in range(number)], Mix(700.0, 0.3)) is None
+
+
 def test_slices_add_up_to_the_window() -> None:
     """Their tokens and times are those of the window, and the pass's mix is that of its own requests."""
     dice = random.Random(2)
