@@ -118,7 +118,7 @@ class AnswerFacts:
 
     def add_table(self, table: polars.DataFrame) -> None:
         """Add each completion of a table with times."""
-        from polars import Int64, col, when
+        from polars import Int64, UInt64, col, when
 
         output, prompt, cached = col("output_tokens"), col("prompt_tokens"), col("cached_prompt_tokens")
         by_ids, cancelled = col("token_source") == "token_ids", col("finish_reason") == "cancelled"
@@ -149,7 +149,10 @@ class AnswerFacts:
         self.usage_answers += sums["usage"]
         self.overthought += sums["overthought"]
         self.short_lengths += sums["short"]
-        self._hashes.extend(int(rendered[:16], 16) for rendered in table["rendered_sha256"])
+        begins = col("rendered_sha256").str.slice(0, 16).str.decode("hex")
+        self._hashes.extend_column(
+            table.select(begins.bin.reinterpret(dtype=UInt64, endianness="big").drop_nulls()).to_series()
+        )
         self._add_outputs(table)
 
     def _add_outputs(self, table: polars.DataFrame) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import repeat
 from operator import sub
 from typing import TYPE_CHECKING
 
@@ -164,17 +163,17 @@ class Pooling:
     def add_table(self, table: polars.DataFrame) -> None:
         """Add each completion of a table with times."""
         self._requests += len(table)
-        self._e2e_s.add_runs(table["e2e_s"].to_list(), repeat(1, len(table)))
-        first_s = table["ttft_s"].drop_nulls().to_list()
-        self._ttft_s.add_runs(first_s, repeat(1, len(first_s)))
+        self._e2e_s.add_column(table["e2e_s"])
+        first_s = table["ttft_s"].drop_nulls()
+        self._ttft_s.add_column(first_s)
         if not self.gaps:
             return
         self._rate.add_table(table)
-        self._gaps_s.add_runs(_gaps_s(table), (max(0, events - 1) for events in table["events"].to_list()))
+        self._gaps_s.add_runs(_gaps_s(table), (table["events"] - 1).clip(0))
         if len(first_s) < len(table):
             self._unknown["ttft"][_NO_EVENT] += len(table) - len(first_s)
-        per_token_s = table["tpot_s"].drop_nulls().to_list()
-        self._tpot_s.add_runs(per_token_s, repeat(1, len(per_token_s)))
+        per_token_s = table["tpot_s"].drop_nulls()
+        self._tpot_s.add_column(per_token_s)
         if len(per_token_s) < len(table):
             self._unknown["tpot"].update(dict(_why_no_tpots(table)))
 
@@ -215,10 +214,10 @@ class Pooling:
         )
 
 
-def _gaps_s(table: polars.DataFrame) -> list[float]:
+def _gaps_s(table: polars.DataFrame) -> polars.Series:
     """Between the token events of each row, one row after the other."""
     from polars import col
 
     events = table.select("token_times_s").with_row_index("row").explode("token_times_s")
     same = col("row") == col("row").shift()
-    return events.select(col("token_times_s").diff().filter(same)).to_series().to_list()
+    return events.select(col("token_times_s").diff().filter(same)).to_series()

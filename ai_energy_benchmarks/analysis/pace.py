@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import define, frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
-from ai_energy_benchmarks.domain.outcome_frames import total
-from ai_energy_benchmarks.domain.statistics import added
+from ai_energy_benchmarks.domain.outcome_frames import added, total
 
 if TYPE_CHECKING:
     import polars
@@ -89,15 +88,14 @@ class Pacing:
 
         done = table.filter(col("finish_reason") != "cancelled")
         self._all_tokens += total(done["output_tokens"])
-        self._seconds = added(self._seconds, (done["finished_s"] - done["sent_s"]).to_list())
+        self._seconds = added(self._seconds, done["finished_s"] - done["sent_s"])
         shown = done.filter(that_show_events())
         self._tokens += total(shown["output_tokens"])
         self._events += total(shown["events"])
         self._requests += len(shown)
-        first_s = shown["first_s"].to_list()
-        self._first_s = added(self._first_s, first_s, (-shown["sent_s"]).to_list())
+        self._first_s = added(self._first_s, shown["first_s"], -shown["sent_s"])
         self._gaps += total(shown["events"]) - len(shown)
-        self._gaps_s = added(self._gaps_s, shown["last_s"].to_list(), (-shown["first_s"]).to_list())
+        self._gaps_s = added(self._gaps_s, shown["last_s"], -shown["first_s"])
 
     def pace(self) -> Pace:
         """The ratios of what was added."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from attrs import define, field
 
 from ai_energy_benchmarks.domain.blocks import Blocks
 from ai_energy_benchmarks.domain.statistics import Distribution, distribution
+
+if TYPE_CHECKING:
+    import polars
 
 # A hundred million gaps as Python floats would need gigabytes; above this many the frame library sorts them in place.
 _MANY = 200_000
@@ -44,15 +48,21 @@ class Pool:
         if len(self._seconds) > self.most:
             self._count()
 
-    def add_runs(self, seconds: Sequence[float], lengths: Iterable[int]) -> None:
+    def add_column(self, seconds: polars.Series) -> None:
+        """Add each of these as ``add_one`` does."""
+        import polars
+
+        self.add_runs(seconds, polars.repeat(1, len(seconds), dtype=polars.Int64, eager=True))
+
+    def add_runs(self, seconds: polars.Series, lengths: polars.Series) -> None:
         """Add runs of these lengths, each as ``add`` does."""
-        if len(self._seconds) + len(seconds) <= self.most:
-            self._seconds.extend(seconds)
-            return
-        begin = 0
-        for length in lengths:
-            self.add(seconds[begin : begin + length])
-            begin += length
+        while len(self._seconds) + len(seconds) > self.most:
+            ends = lengths.cum_sum()
+            last = int(ends.search_sorted(self.most - len(self._seconds), side="right"))
+            self._seconds.extend_column(seconds[: ends[last]])
+            self._count()
+            seconds, lengths = seconds[ends[last] :], lengths[last + 1 :]
+        self._seconds.extend_column(seconds)
 
     def __add__(self, other: Pool) -> Pool:
         """Both together, in their order."""

@@ -13,8 +13,7 @@ from ai_energy_benchmarks.analysis.event_times import tokens_by, tokens_until
 from ai_energy_benchmarks.analysis.pace import Pace, is_cancelled, shows_events
 from ai_energy_benchmarks.analysis.steady_tokens import Prompts
 from ai_energy_benchmarks.domain.completions import Completion
-from ai_energy_benchmarks.domain.outcome_frames import total
-from ai_energy_benchmarks.domain.statistics import added
+from ai_energy_benchmarks.domain.outcome_frames import added, total
 
 if TYPE_CHECKING:
     import polars
@@ -62,15 +61,18 @@ class SliceWork:
         """Add each completion of a table with times, of which none needs a pace."""
         from polars import col
 
+        if not len(table):
+            return
+        first_s, last_s = table.select(col("sent_s").min(), col("finished_s").max()).row(0)
         for number, (start_s, stop_s) in enumerate(pairwise(self.edges_s)):
-            part = table.filter((col("finished_s") > start_s) & (col("sent_s") < stop_s))
-            if not len(part):
+            if last_s <= start_s or first_s >= stop_s:
                 continue
+            part = table.filter((col("finished_s") > start_s) & (col("sent_s") < stop_s))
             begin, end = tokens_by(part, start_s), tokens_by(part, stop_s)
             made = end - begin
-            self.tokens[number] = added(self.tokens[number], made.to_list())
+            self.tokens[number] = added(self.tokens[number], made)
             context = made * (part["prompt_tokens"] + (begin + end) / 2)
-            self.context[number] = added(self.context[number], context.to_list())
+            self.context[number] = added(self.context[number], context)
             begun = part.filter((col("first_s") > start_s) & (col("first_s") <= stop_s))
             self.computed[number] += total(begun["prompt_tokens"] - begun["cached_prompt_tokens"].fill_null(0))
 

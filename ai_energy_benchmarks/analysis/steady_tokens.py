@@ -11,8 +11,7 @@ from ai_energy_benchmarks.analysis.event_times import MANY, tokens_by, tokens_un
 from ai_energy_benchmarks.analysis.pace import Pace, cancelled_tokens, is_cancelled, shows_events, that_show_events
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.completions import Completion
-from ai_energy_benchmarks.domain.outcome_frames import total
-from ai_energy_benchmarks.domain.statistics import added
+from ai_energy_benchmarks.domain.outcome_frames import added, total
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class Interval:
         from polars import col
 
         part = table.filter((col("finished_s") > self.start_s) & (col("sent_s") < self.stop_s))
-        made = (part[end] - part[begin]).to_list()
+        made = part[end] - part[begin]
         sums = {start: added(start, made) for start in {self._low, self._best, self._high}}  # mostly one
         self._low, self._best, self._high = sums[self._low], sums[self._best], sums[self._high]
 
@@ -106,8 +105,8 @@ class Context:
 
     def add_table(self, prompt_tokens: polars.Series, begin: polars.Series, end: polars.Series) -> None:
         made = end - begin
-        self._tokens = added(self._tokens, made.to_list())
-        self._context = added(self._context, (made * (prompt_tokens + (begin + end) / 2)).to_list())
+        self._tokens = added(self._tokens, made)
+        self._context = added(self._context, made * (prompt_tokens + (begin + end) / 2))
 
     @property
     def mean(self) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
@@ -15,9 +15,9 @@ from ai_energy_benchmarks.analysis.slice_work import SliceWork
 from ai_energy_benchmarks.analysis.steady_tokens import SteadyTokens, needs_pace, some_need_pace
 from ai_energy_benchmarks.analysis.tokens import Counting, Counts
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
-from ai_energy_benchmarks.domain.outcome_frames import with_times
+from ai_energy_benchmarks.domain.outcome_frames import added
+from ai_energy_benchmarks.domain.outcomes import Outcomes
 from ai_energy_benchmarks.domain.result import Trial
-from ai_energy_benchmarks.domain.statistics import added
 
 if TYPE_CHECKING:
     import polars
@@ -54,24 +54,41 @@ class TrialFigures:
 
 def trial_figures(trial: Trial) -> TrialFigures:
     """The figures of a trial, made at the first call and kept with its outcomes."""
-    fillers, steady = trial.fillers, trial.steady
-    key: Hashable = ("figures", id(fillers), trial.start_s, trial.stop_s, steady and (steady.start_s, steady.stop_s))
-    # The fillers are kept with the figures, so that no others can have their identity meanwhile.
-    return trial.outcomes.remembered(key, lambda: (_walked(trial), fillers))[0]
+    return trial.outcomes.remembered(_key(trial), lambda: _walked(trial).kept())[0]
+
+
+def walked_parts(trial: Trial) -> Iterator[polars.DataFrame | Sequence[Outcome]]:
+    """The parts of its outcomes, of which the figures are made on the way: a second walk would read all again.
+
+    What the figures raise costs whoever stores the parts nothing; ``trial_figures`` raises it again.
+    """
+    from polars.exceptions import PolarsError
+
+    walk: _Walk | None = _Walk(trial)
+    for part in trial.outcomes.parts():
+        yield part
+        try:
+            if walk is not None:
+                walk.add_part(part)
+        except (ArithmeticError, LookupError, TypeError, ValueError, PolarsError):
+            walk = None
+    if walk is not None:
+        trial.outcomes.remembered(_key(trial), walk.kept)
+
+
+def _key(trial: Trial) -> Hashable:
+    steady = trial.steady
+    return "figures", id(trial.fillers), trial.start_s, trial.stop_s, steady and (steady.start_s, steady.stop_s)
 
 
 _NO_PACE = Pace(None, 0.0)
 
 
-def _walked(trial: Trial) -> TrialFigures:
+def _walked(trial: Trial) -> _Walk:
     walk = _Walk(trial)
     for part in trial.outcomes.parts():
-        if isinstance(part, Sequence):
-            for outcome in part:
-                walk.add(outcome)
-        else:
-            walk.add_table(part)
-    return walk.figures()
+        walk.add_part(part)
+    return walk
 
 
 @define
@@ -94,6 +111,14 @@ class _Walk:
         self.latencies, self.within = Pooling(gaps=steady is None), None if steady is None else Pooling()
         self.tokens = None if steady is None else SteadyTokens(steady)
         self.slices = None if steady is None or steady.slices is None else SliceWork(steady.slices.edges_s)
+
+    def add_part(self, part: polars.DataFrame | Sequence[Outcome]) -> None:
+        """Add each request of a part of the pass."""
+        if isinstance(part, Sequence):
+            for outcome in part:
+                self.add(outcome)
+        else:
+            self.add_table(part)
 
     def add(self, outcome: Outcome) -> None:
         """Add one request of the pass."""
@@ -121,9 +146,9 @@ class _Walk:
 
         begin_s = max_horizontal(self.trial.start_s, "sent_s")
         in_window_s = min_horizontal(self.trial.stop_s, "finished_s") - begin_s
-        self.in_flight_s = added(self.in_flight_s, table.select(in_window_s.clip(0.0)).to_series().to_list())
+        self.in_flight_s = added(self.in_flight_s, table.select(in_window_s.clip(0.0)).to_series())
         self.counting.add_table(table)
-        done = with_times(table.filter("ok"))
+        done = table.filter("ok")
         self.facts.add_table(done)
         self.pacing.add_table(done)
         self.latencies.add_table(done)
@@ -168,3 +193,7 @@ class _Walk:
             self.tokens,
             self.slices,
         )
+
+    def kept(self) -> tuple[TrialFigures, Outcomes]:
+        """The figures with the fillers, so that no others can have their identity meanwhile."""
+        return self.figures(), self.trial.fillers

@@ -27,7 +27,7 @@ class Blocks:
     """
 
     code: str
-    _full: list[array[float]] = field(factory=list)
+    _full: list[array[float] | polars.Series] = field(factory=list)
     _in_full: int = 0
     _last: array[float] = field(init=False)
 
@@ -46,6 +46,13 @@ class Blocks:
         self._last.extend(numbers)
         if len(self._last) >= _BLOCK:
             self._begin()
+
+    def extend_column(self, numbers: polars.Series) -> None:
+        """Add the numbers of a column of this type at the end; they become a block as they are."""
+        if len(self._last):
+            self._begin()
+        self._full.append(numbers)
+        self._in_full += len(numbers)
 
     def _begin(self) -> None:
         self._full.append(self._last)
@@ -74,9 +81,14 @@ class Blocks:
         return self._in_full + len(self._last)
 
     def __iter__(self) -> Iterator[float]:
-        return chain(*self._full, self._last)
+        return chain.from_iterable(map(_numbers, (*self._full, self._last)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Blocks) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment] # they change
+
+
+def _numbers(block: array[float] | polars.Series) -> Iterable[float]:
+    """Those of a block; one of the frame library makes a Python number faster in a list than in turn."""
+    return block if isinstance(block, array) else block.to_list()

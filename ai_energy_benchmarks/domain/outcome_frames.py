@@ -81,6 +81,18 @@ def with_times(frame: polars.DataFrame) -> polars.DataFrame:
     return frame.with_columns(tpot_s=when((col("events") >= 2) & (later_tokens >= 1)).then(seconds))
 
 
+def added(start: float, *columns: polars.Series) -> float:
+    """Add the values of the columns to a start, row by row.
+
+    The sum is rounded after each value, as a loop with ``+=`` does, so that it is the same to the last bit; a sum of
+    the frame library adds several values at a time.
+    """
+    import polars
+
+    rows = columns[0] if len(columns) == 1 else polars.select(polars.concat_arr(columns)).to_series().explode()
+    return float(polars.concat([polars.Series([start], dtype=polars.Float64), rows]).cum_sum()[-1])
+
+
 def total(numbers: polars.Series) -> int:
     """The sum of whole numbers; those that are null count as 0."""
     return int(numbers.sum())

@@ -6,16 +6,15 @@ They are kept in pieces, so that those past a budget of memory can go to disk wh
 from __future__ import annotations
 
 import math
-from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast, overload
 
 from attrs import define, field, frozen
 
 from ai_energy_benchmarks.domain.blocks import Blocks
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome, TokenSource
-from ai_energy_benchmarks.domain.outcome_frames import frame_of, rows_of
+from ai_energy_benchmarks.domain.outcome_frames import frame_of, rows_of, with_times
 from ai_energy_benchmarks.domain.outcome_rows import Rows, holds
 from ai_energy_benchmarks.domain.outcomes import PART_ROWS, Outcomes, begun_s
 
@@ -83,7 +82,7 @@ class OutcomeTable(Outcomes):
     _numbers: Blocks = field(factory=lambda: Blocks("q"))
     _whole: dict[int, Outcome] = field(factory=dict)
     _beyond: set[int] = field(factory=set)  # positions of which the columns hold something else, or not all
-    _order: array[int] | None = None
+    _order: polars.Series | None = None
     _memory: dict[Hashable, object] = field(factory=dict, init=False, repr=False)
 
     @property
@@ -178,32 +177,32 @@ class OutcomeTable(Outcomes):
         return max(self._facts(number).edges_s[1] for number in range(len(self._pieces)))
 
     def parts(self) -> Iterator[polars.DataFrame | Sequence[Outcome]]:
-        every: Sequence[int] = range(len(self)) if self._order is None else self._order
+        import polars
+
+        every = polars.int_range(len(self), eager=True) if self._order is None else self._order
+        starts = polars.Series(self._starts, dtype=polars.Int64)
         tables: dict[int, polars.DataFrame] = {}
         for first in range(0, len(self), PART_ROWS):
             positions = every[first : first + PART_ROWS]
-            if self._beyond and not self._beyond.isdisjoint(positions):
+            if self._beyond and not self._beyond.isdisjoint(positions.to_list()):
                 yield tuple(self._in_order(positions))
                 continue
-            numbers = [bisect_right(self._starts, position) - 1 for position in positions]
+            pieces = starts.search_sorted(positions, side="right") - 1
             # Requests end about in the order of their numbers, so neighbouring parts share a piece or two.
-            tables = {number: tables[number] if number in tables else self._table(number) for number in set(numbers)}
-            yield self._part(positions, numbers, tables)
+            tables = {piece: tables[piece] if piece in tables else self._table(piece) for piece in pieces.unique()}
+            shifts, length = [0] * len(starts), 0  # from a position to its row in all of the tables together
+            for piece, table in tables.items():
+                shifts[piece] = length - self._starts[piece]
+                length += len(table)
+            rows = positions + polars.Series(shifts, dtype=polars.Int64)[pieces]
+            yield with_times(polars.concat(tables.values())[rows]).with_columns(self._reasons(positions))
 
-    def _part(
-        self, positions: Sequence[int], numbers: Sequence[int], tables: Mapping[int, polars.DataFrame]
-    ) -> polars.DataFrame:
-        """The rows at these positions, which lie in pieces of these numbers."""
+    def _reasons(self, positions: polars.Series) -> polars.Series:
         import polars
 
-        begins, begin = {}, 0
-        for number, table in tables.items():
-            begins[number] = begin - self._starts[number]
-            begin += len(table)
-        joined = polars.concat(tables.values())
-        part = joined[[position + begins[number] for position, number in zip(positions, numbers, strict=True)]]
-        reasons = (self._reason(position) for position in positions) if self._whole else (None for _ in positions)
-        return part.with_columns(polars.Series("reason", list(reasons), dtype=polars.String))
+        if self._whole:
+            return polars.Series("reason", map(self._reason, positions), dtype=polars.String)
+        return polars.repeat(None, len(positions), dtype=polars.String, eager=True).alias("reason")
 
     def _reason(self, position: int) -> str | None:
         outcome = self._whole.get(position)
@@ -229,7 +228,7 @@ class OutcomeTable(Outcomes):
         positions = (range(len(self)) if self._order is None else self._order)[index]
         return self._at(positions) if isinstance(positions, int) else tuple(self._in_order(positions))
 
-    def _in_order(self, positions: Sequence[int]) -> Iterator[Outcome]:
+    def _in_order(self, positions: Iterable[int]) -> Iterator[Outcome]:
         """The outcomes at these positions; pieces are made into objects as a whole, a few of them at a time."""
         made: dict[int, list[Completion | None]] = {}
         for position in positions:
@@ -277,11 +276,7 @@ class OutcomeTable(Outcomes):
         return frame_of(piece) if isinstance(piece, Rows) else piece()
 
 
-def _order(numbers: Blocks) -> array[int]:
+def _order(numbers: Blocks) -> polars.Series:
     """Where the smallest of them stands, then the next one; of equal ones the first comes first."""
-
     rows = numbers.series("number").to_frame().with_row_index()
-    order = array("q")
-    for part in rows.sort("number", maintain_order=True).iter_slices(PART_ROWS):
-        order.extend(part["index"].to_list())  # a list of all would take four times the room of the order
-    return order
+    return rows.sort("number", maintain_order=True)["index"]

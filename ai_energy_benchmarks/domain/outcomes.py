@@ -73,8 +73,8 @@ class Outcomes(Sequence[Outcome], ABC):
     def parts(self) -> Iterator[polars.DataFrame | Sequence[Outcome]]:
         """The outcomes in their order, at most ``PART_ROWS`` at a time.
 
-        Where they are kept in columns, a part is a table as in ``outcome_frames``, with the ``reason`` of each failure;
-        else, or where a part holds more than the columns do, its outcomes.
+        Where they are kept in columns, a part is a table with times as in ``outcome_frames``, and with the ``reason``
+        of each failure; else, or where a part holds more than the columns do, its outcomes.
         """
         for first in range(0, len(self), PART_ROWS):
             yield self[first : first + PART_ROWS]

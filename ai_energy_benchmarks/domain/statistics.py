@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from functools import reduce
-from itertools import chain
-from operator import add
 from statistics import NormalDist, fmean, stdev
 
 from attrs import frozen
@@ -21,15 +18,6 @@ _T95_TABLE = """
 """
 _T95 = tuple(map(float, _T95_TABLE.split()))
 _Z95 = NormalDist().inv_cdf(0.975)
-
-
-def added(start: float, *columns: Iterable[float]) -> float:
-    """Add the values of the columns to a start, row by row.
-
-    The sum is rounded after each value, as a loop with ``+=`` does, so that it is the same to the last bit; the builtin
-    ``sum`` compensates from Python 3.12 on.
-    """
-    return reduce(add, chain.from_iterable(zip(*columns, strict=True)), start)
 
 
 def t95(degrees: float) -> float:

@@ -26,7 +26,7 @@ from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ReporterError
 from ai_energy_benchmarks.results.clean_frames import clean_frame
 from ai_energy_benchmarks.results.details import details
-from ai_energy_benchmarks.results.request_cells import RowFacts
+from ai_energy_benchmarks.results.request_tables import RowFacts
 from ai_energy_benchmarks.results.requests import filler_frame, trial_frames
 from ai_energy_benchmarks.results.run_directory import JOURNAL, LINES_FILE, try_lock
 from ai_energy_benchmarks.results.timeline import samples_frame

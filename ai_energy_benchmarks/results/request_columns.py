@@ -1,28 +1,25 @@
-"""The one table of what a request is in files: its columns, how each follows from an outcome, and how it is read back.
+"""The one table of what a request is in files: its columns, and how those that are stored are written and read back.
 
-The schema of ``requests.parquet``, its rows, those of the journal, and the outcomes of re-analysis follow from
-``COLUMNS``; spilled pieces hold some of the same columns.
+The schema of ``requests.parquet``, its rows (``request_tables``), those of the journal, and the outcomes of re-analysis
+follow from ``COLUMNS``; spilled pieces hold some of the same columns.
 """
 
 from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
-from ai_energy_benchmarks.results.request_cells import Requests
+from ai_energy_benchmarks.domain.list_series import of_cells
 
 if TYPE_CHECKING:
     import polars
 
-    from ai_energy_benchmarks.results.request_cells import Cells
-
-    Values: TypeAlias = Callable[[Requests], Cells]
+_TOO_LARGE = 2**63
 
 
 @frozen
@@ -31,7 +28,6 @@ class Column:
 
     Attributes:
         type: name of the frame library's type; of the elements, where the cell is a list.
-        values: the cells of several requests; null where there is none.
         attribute: field of ``Completion`` that the column is read back into; empty if it is none.
         lists: whether a cell is a list.
         with_texts: whether the column is there only with ``save_texts``.
@@ -39,7 +35,6 @@ class Column:
 
     name: str
     type: str
-    values: Values
     attribute: str = ""
     lists: bool = False
     with_texts: bool = False
@@ -55,6 +50,20 @@ class Column:
         inner: type[polars.DataType] = getattr(polars, self.type)
         return polars.List(inner) if self.lists else inner()
 
+    def series(self, values: Sequence[Any]) -> polars.Series:
+        """The column from values of the field of completions; None in the place of a failure."""
+        import polars
+
+        if self.lists:
+            return of_cells(self.name, values, self.code)
+        if self.attribute == "amounts":
+            values = [json.dumps(amounts) if amounts else None for amounts in values]
+        try:
+            return polars.Series(self.name, values, dtype=self.dtype())
+        except (OverflowError, TypeError, polars.exceptions.PolarsError):
+            # A count that no column can hold, such as 10³⁰ tokens, costs its own cell.
+            return polars.Series(self.name, map(_holdable, values), dtype=self.dtype(), strict=False)
+
     def read(self, cell: Any) -> Any:
         """A cell as the field of a completion has it."""
         if self.lists:
@@ -64,69 +73,22 @@ class Column:
         return "" if cell is None and self.type == "String" else cell
 
 
-def of_outcome(name: str) -> Values:
-    """A field that every outcome has."""
-    return lambda requests: requests.every(name)
-
-
-def of_completion(name: str) -> Values:
-    """A field or a property of completions."""
-    return lambda requests: requests.done(name)
+def _holdable(value: object) -> object:
+    return None if isinstance(value, int) and abs(value) >= _TOO_LARGE else value
 
 
 def stored(name: str, kind: str, *, lists: bool = False) -> Column:
     """A column that is a field of completions, under its name."""
-    return Column(name, kind, of_completion(name), attribute=name, lists=lists)
-
-
-def _ok(requests: Requests) -> Cells:
-    """A filler that was cancelled is neither answered nor failed."""
-    ends: Mapping[object, bool | None] = {None: False, "cancelled": None}
-    return [ends.get(end, True) for end in requests.done("finish_reason")]
-
-
-def _amounts(requests: Requests) -> Cells:
-    """What was produced besides tokens, by unit, as JSON."""
-    return [json.dumps(amounts) if amounts else None for amounts in requests.amounts()]
-
-
-def _unix_s(requests: Requests) -> Cells:
-    offset_s = requests.facts.clock_offset_s
-    return [sent_s + offset_s for sent_s in cast("Iterable[float]", requests.every("sent_s"))]
-
-
-def _rendered(requests: Requests) -> Cells:
-    return [rendered or None for rendered in requests.done("rendered_sha256")]
-
-
-def _reasons(requests: Requests) -> Cells:
-    return _written(requests.reasons())
-
-
-def _output_sha256(requests: Requests) -> Cells:
-    return [sha256(_utf8(text).encode()).hexdigest() if text else None for text in requests.texts()]
-
-
-def _lengths(texts: Sequence[str | None]) -> Cells:
-    return [None if text is None else len(text) for text in texts]
-
-
-def _written(texts: Sequence[str | None]) -> Cells:
-    return [None if text is None else _utf8(text) for text in texts]
-
-
-def _utf8(text: str) -> str:
-    """A server may send a lone surrogate, which neither a hash nor a file can hold."""
-    return text.encode("utf-8", "replace").decode()
+    return Column(name, kind, attribute=name, lists=lists)
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("trial", "Int32", lambda requests: [requests.trial] * len(requests)),
-    Column("trial_complete", "Boolean", lambda requests: [requests.complete] * len(requests)),
-    Column("number", "Int64", of_outcome("number"), attribute="number"),
-    Column("prompt_index", "Int64", Requests.prompt_indices),
-    Column("ok", "Boolean", _ok),
-    Column("reason", "String", _reasons),
+    Column("trial", "Int32"),
+    Column("trial_complete", "Boolean"),
+    stored("number", "Int64"),
+    Column("prompt_index", "Int64"),
+    Column("ok", "Boolean"),
+    Column("reason", "String"),
     stored("finish_reason", "String"),
     stored("token_source", "String"),
     stored("prompt_tokens", "Int64"),
@@ -134,27 +96,27 @@ COLUMNS: tuple[Column, ...] = (
     stored("reasoning_tokens", "Int64"),
     stored("cached_prompt_tokens", "Int64"),
     stored("truncated_prompt_tokens", "Int64"),
-    Column("ttft_s", "Float64", of_completion("ttft_s")),
-    Column("tpot_s", "Float64", of_completion("tpot_s")),
-    Column("e2e_s", "Float64", of_completion("e2e_s")),
-    Column("sent_s", "Float64", of_outcome("sent_s"), attribute="sent_s"),
-    Column("finished_s", "Float64", of_outcome("finished_s"), attribute="finished_s"),
-    Column("sent_unix_s", "Float64", _unix_s),
-    Column("rendered_sha256", "String", _rendered, attribute="rendered_sha256"),
-    Column("output_sha256", "String", _output_sha256),
-    Column("prompt_characters", "Int64", lambda requests: _lengths(requests.prompts())),
-    Column("output_characters", "Int64", lambda requests: _lengths(requests.texts())),
+    Column("ttft_s", "Float64"),
+    Column("tpot_s", "Float64"),
+    Column("e2e_s", "Float64"),
+    stored("sent_s", "Float64"),
+    stored("finished_s", "Float64"),
+    Column("sent_unix_s", "Float64"),
+    stored("rendered_sha256", "String"),
+    Column("output_sha256", "String"),
+    Column("prompt_characters", "Int64"),
+    Column("output_characters", "Int64"),
     stored("first_event_tokens", "Int64"),
     stored("budget_tokens", "Int64"),
-    Column("prompt", "String", lambda requests: _written(requests.prompts()), with_texts=True),
-    Column("output", "String", lambda requests: _written(requests.texts()), with_texts=True),
+    Column("prompt", "String", with_texts=True),
+    Column("output", "String", with_texts=True),
     stored("token_times_s", "Float64", lists=True),
-    Column("event_tokens", "Int64", lambda requests: requests.event_tokens(), attribute="event_tokens", lists=True),
-    Column("amounts", "String", _amounts, attribute="amounts"),
-    Column("run_id", "String", lambda requests: [requests.facts.run_id or None] * len(requests)),
+    stored("event_tokens", "Int64", lists=True),
+    stored("amounts", "String"),
+    Column("run_id", "String"),
 )
-_OF_FAILURES = ("number", "sent_s", "finished_s")
-_STORED = tuple(column for column in COLUMNS if column.attribute)
+STORED = tuple(column for column in COLUMNS if column.attribute)
+OF_FAILURES = ("number", "sent_s", "finished_s")
 
 
 def columns(save_texts: bool) -> tuple[Column, ...]:
@@ -164,8 +126,8 @@ def columns(save_texts: bool) -> tuple[Column, ...]:
 
 def outcome(row: Mapping[str, object]) -> Outcome:
     """A row of requests back to the outcome; columns that an older version did not write are as if unknown."""
-    read = ((column.attribute, column.read(row.get(column.name))) for column in _STORED)
+    read = ((column.attribute, column.read(row.get(column.name))) for column in STORED)
     if row["ok"] is False:
-        known = {name: value for name, value in read if name in _OF_FAILURES}
+        known = {name: value for name, value in read if name in OF_FAILURES}
         return FailedCompletion(reason=str(row["reason"]), **known)
     return Completion(**dict(read))

@@ -1,21 +1,21 @@
-"""What the columns of requests are made from: some requests of one trial, as objects or as a table."""
+"""The rows of requests, made from tables: as a pass is kept in columns, or of its outcomes as objects."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from hashlib import sha256
 from operator import attrgetter
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.outcome_frames import with_times
+from ai_energy_benchmarks.results.request_columns import OF_FAILURES, STORED, columns
 
 if TYPE_CHECKING:
     import polars
-
-    Cells: TypeAlias = Sequence[object] | polars.Series
 
 
 @frozen
@@ -33,123 +33,87 @@ class RowFacts:
     prompts: Mapping[int, str]
     prompt_indices: Sequence[int]
 
+    @cached_property
+    def index_column(self) -> polars.Series:
+        """``prompt_indices`` as a column."""
+        import polars
 
-class Requests(ABC):
-    """Some requests of one trial."""
+        return polars.Series(values=self.prompt_indices, dtype=polars.Int64)
 
-    trial: int
-    complete: bool
-    facts: RowFacts
+    @cached_property
+    def prompt_columns(self) -> tuple[polars.Series, polars.Series]:
+        """The keys and the texts of ``prompts`` as columns."""
+        import polars
 
-    @abstractmethod
-    def __len__(self) -> int: ...
-
-    @abstractmethod
-    def every(self, name: str) -> Cells:
-        """A field that every outcome has."""
-
-    @abstractmethod
-    def done(self, name: str) -> Cells:
-        """A field or a property of completions; null in the place of a failure."""
-
-    @abstractmethod
-    def reasons(self) -> Sequence[str | None]:
-        """Why requests failed; None in the place of a completion."""
-
-    @abstractmethod
-    def amounts(self) -> Sequence[Mapping[str, float] | None]:
-        """What was produced besides tokens, by unit."""
-
-    @abstractmethod
-    def event_tokens(self) -> Cells:
-        """Tokens of each token event; null where none are reported."""
-
-    @abstractmethod
-    def texts(self) -> Sequence[str | None]:
-        """The answers' texts, where they are known: a server's is decoded only where its text is to be kept."""
-
-    def prompt_indices(self) -> list[int | None]:
-        """Where each request's prompt lies in the dataset; fillers repeat the pass."""
-        indices = self.facts.prompt_indices
-        length = len(indices)
-        return [indices[number % length] if length else None for number in cast("Iterable[int]", self.every("number"))]
-
-    def prompts(self) -> list[str | None]:
-        """The prompts' texts, where they are known."""
-        known = self.facts.prompts
-        return [None if index is None else known.get(index) for index in self.prompt_indices()]
+        return (
+            polars.Series(values=list(self.prompts), dtype=polars.Int64),
+            polars.Series(values=list(map(_utf8, self.prompts.values())), dtype=polars.String),
+        )
 
 
-@frozen
-class RequestList(Requests):
-    """Requests as objects."""
+def table_of(outcomes: Sequence[Outcome]) -> polars.DataFrame:
+    """Outcomes as a part of a pass in columns, and what columns do not hold.
 
-    trial: int
-    complete: bool
-    facts: RowFacts
-    outcomes: Sequence[Outcome]
-    _completions: Sequence[Completion | None] = field(init=False)
+    ``text`` is the answer's where it is known: a server's is decoded only where its text is to be kept.
+    """
+    import polars
 
-    @_completions.default
-    def _of_outcomes(self) -> Sequence[Completion | None]:
-        return [request if isinstance(request, Completion) else None for request in self.outcomes]
-
-    def __len__(self) -> int:
-        return len(self.outcomes)
-
-    def every(self, name: str) -> Cells:
-        return list(map(attrgetter(name), self.outcomes))
-
-    def done(self, name: str) -> Cells:
-        get = attrgetter(name)
-        return [None if done is None else get(done) for done in self._completions]
-
-    def reasons(self) -> Sequence[str | None]:
-        return [request.reason if isinstance(request, FailedCompletion) else None for request in self.outcomes]
-
-    def amounts(self) -> Sequence[Mapping[str, float] | None]:
-        return cast("Sequence[Mapping[str, float] | None]", self.done("amounts"))
-
-    def event_tokens(self) -> Cells:
-        carried = cast("Sequence[Sequence[int] | None]", self.done("event_tokens"))
-        return [None if tokens is None or not len(tokens) else tokens for tokens in carried]
-
-    def texts(self) -> Sequence[str | None]:
-        return [None if done is None else _text(done) for done in self._completions]
+    completions = [outcome if isinstance(outcome, Completion) else None for outcome in outcomes]
+    cells = []
+    for column in STORED:
+        field = attrgetter(column.attribute)
+        known = outcomes if column.name in OF_FAILURES else completions
+        cells.append(column.series([None if outcome is None else field(outcome) for outcome in known]))
+    texts = [None if done is None else _text(done) for done in completions]
+    reasons = [_utf8(outcome.reason) if isinstance(outcome, FailedCompletion) else None for outcome in outcomes]
+    hashes = [sha256(text.encode()).hexdigest() if text else None for text in texts]
+    further = (
+        polars.Series("ok", [done is not None for done in completions], dtype=polars.Boolean),
+        polars.Series("reason", reasons, dtype=polars.String),
+        polars.Series("text", texts, dtype=polars.String),
+        polars.Series("output_sha256", hashes, dtype=polars.String),
+    )
+    return with_times(polars.DataFrame([*cells, *further]))
 
 
 def _text(done: Completion) -> str | None:
-    return done.text if done.text or done.output_token_ids or not done.output_tokens else None
+    return _utf8(done.text) if done.text or done.output_token_ids or not done.output_tokens else None
 
 
-class RequestTable(Requests):
-    """Requests as a table of ``domain/outcome_frames``, which holds no texts, no token ids and no amounts."""
+def _utf8(text: str) -> str:
+    """A server may send a lone surrogate, which neither a hash nor a file can hold."""
+    return text.encode("utf-8", "replace").decode()
 
-    def __init__(self, trial: int, complete: bool, facts: RowFacts, table: polars.DataFrame) -> None:
-        self.trial, self.complete, self.facts, self._table = trial, complete, facts, with_times(table)
 
-    def __len__(self) -> int:
-        return len(self._table)
+def rows(part: polars.DataFrame | Sequence[Outcome], trial: int, complete: bool, facts: RowFacts) -> polars.DataFrame:
+    """A row for each request of a part of a trial, as ``requests.requests_frame`` describes them.
 
-    def every(self, name: str) -> Cells:
-        return self._table[name]
+    Args:
+        complete: whether the trial is.
+    """
+    from polars import String, col, lit, when
 
-    def done(self, name: str) -> Cells:
-        from polars import col, when
-
-        return self._table.select(when("ok").then(col(name))).to_series()
-
-    def reasons(self) -> Sequence[str | None]:
-        return self._table["reason"].to_list()
-
-    def amounts(self) -> Sequence[Mapping[str, float] | None]:
-        return [None] * len(self)
-
-    def event_tokens(self) -> Cells:
-        from polars import col, when
-
-        carried = col("event_tokens")
-        return self._table.select(when(carried.list.len() > 0).then(carried)).to_series()
-
-    def texts(self) -> Sequence[str | None]:
-        return ["" if output_tokens == 0 else None for output_tokens in self._table["output_tokens"].to_list()]
+    if isinstance(part, Sequence):
+        table = table_of(part)
+    else:  # which holds neither texts nor amounts
+        text = when(col("output_tokens") == 0).then(lit(""))
+        table = part.with_columns(text=text, output_sha256=lit(None, String), amounts=lit(None, String))
+    indices, prompts = facts.index_column, facts.prompt_columns
+    # Fillers repeat the pass.
+    index = lit(indices).gather(col("number") % len(indices)) if len(indices) else lit(None)
+    table = table.with_columns(prompt_index=index).with_columns(
+        trial=lit(trial),
+        trial_complete=lit(complete),
+        # A filler that was cancelled is neither answered nor failed.
+        ok=when(col("finish_reason") == "cancelled").then(None).otherwise("ok"),
+        sent_unix_s=col("sent_s") + facts.clock_offset_s,
+        rendered_sha256=when(col("ok") & (col("rendered_sha256") != "")).then("rendered_sha256"),
+        prompt=col("prompt_index").replace_strict(*prompts, default=None),
+        output=col("text"),
+        output_characters=col("text").str.len_chars(),
+        token_times_s=when("ok").then("token_times_s"),
+        event_tokens=when(col("event_tokens").list.len() > 0).then("event_tokens"),
+        run_id=lit(facts.run_id or None),
+    )
+    table = table.with_columns(prompt_characters=col("prompt").str.len_chars())
+    return table.select(col(column.name).cast(column.dtype()) for column in columns(facts.save_texts))

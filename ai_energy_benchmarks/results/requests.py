@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from ai_energy_benchmarks.domain.completions import Outcome
-from ai_energy_benchmarks.domain.list_series import of_cells
+from ai_energy_benchmarks.analysis.trial_figures import walked_parts
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
-from ai_energy_benchmarks.results.request_cells import RequestList, Requests, RequestTable, RowFacts
-from ai_energy_benchmarks.results.request_columns import Column, columns
+from ai_energy_benchmarks.results.request_columns import columns
+from ai_energy_benchmarks.results.request_tables import RowFacts, rows
 
 if TYPE_CHECKING:
     import polars
 
-    from ai_energy_benchmarks.results.request_cells import Cells
-
 # Filler requests stand apart, so that nothing that counts the rows of ``requests.parquet`` counts them.
 FILLERS_FILE = "fillers.parquet"
-_TOO_LARGE = 2**63
 
 
 def requests_frame(result: BenchmarkResult) -> polars.DataFrame:
@@ -65,46 +61,16 @@ def request_frames(result: BenchmarkResult) -> Iterator[polars.DataFrame]:
 
 
 def trial_frames(trial: Trial, facts: RowFacts) -> Iterator[polars.DataFrame]:
-    """The rows of one trial in pieces."""
-    for part in trial.outcomes.parts():
-        yield _frame(trial, part, facts)
+    """The rows of one trial in pieces, and its figures with them where there is no room for all of its outcomes."""
+    for part in walked_parts(trial) if trial.outcomes.in_pieces else trial.outcomes.parts():
+        yield rows(part, trial.number, trial.complete, facts)
 
 
 def filler_frame(trial: Trial, facts: RowFacts) -> polars.DataFrame:
     """The filler requests of one trial."""
-    return _frame(trial, trial.fillers, facts)
+    return rows(tuple(trial.fillers), trial.number, trial.complete, facts)
 
 
 def requests_schema(save_texts: bool) -> dict[str, polars.DataType]:
     """Column → its type."""
     return {column.name: column.dtype() for column in columns(save_texts)}
-
-
-def _frame(trial: Trial, part: polars.DataFrame | Sequence[Outcome], facts: RowFacts) -> polars.DataFrame:
-    import polars
-
-    requests: Requests
-    if isinstance(part, Sequence):
-        requests = RequestList(trial.number, trial.complete, facts, part)
-    else:
-        requests = RequestTable(trial.number, trial.complete, facts, part)
-    return polars.DataFrame([_series(column, column.values(requests)) for column in columns(facts.save_texts)])
-
-
-def _series(column: Column, values: Cells) -> polars.Series:
-    import polars
-
-    dtype = column.dtype()
-    if isinstance(values, polars.Series):
-        return values.cast(dtype).alias(column.name)
-    if column.lists:
-        return of_cells(column.name, cast("Sequence[Sequence[float] | None]", values), column.code)
-    try:
-        return polars.Series(column.name, values, dtype=dtype)
-    except (OverflowError, TypeError, polars.exceptions.PolarsError):
-        # A count that no column can hold, such as 10³⁰ tokens, costs its own cell.
-        return polars.Series(column.name, [_holdable(value) for value in values], dtype=dtype, strict=False)
-
-
-def _holdable(value: object) -> object:
-    return None if isinstance(value, int) and abs(value) >= _TOO_LARGE else value

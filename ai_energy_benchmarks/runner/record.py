@@ -21,7 +21,7 @@ from ai_energy_benchmarks.domain.power import Samples
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Ending, Reasoning, RowFiles, Step, Subject, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.results.judging import judged, required_components
-from ai_energy_benchmarks.results.request_cells import RowFacts
+from ai_energy_benchmarks.results.request_tables import RowFacts
 from ai_energy_benchmarks.results.run_id import new_run_id
 from ai_energy_benchmarks.runner.workload import Passes
 

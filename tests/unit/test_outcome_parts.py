@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
 import polars
+import pytest
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,12 +22,12 @@ from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.domain.blocks import Blocks
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
+from ai_energy_benchmarks.domain.outcome_frames import added
 from ai_energy_benchmarks.domain.outcome_rows import ROW_BYTES
 from ai_energy_benchmarks.domain.outcome_table import OutcomeTable
 from ai_energy_benchmarks.domain.outcomes import PART_ROWS, as_outcomes
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.serving import Slo
-from ai_energy_benchmarks.domain.statistics import added
 from ai_energy_benchmarks.domain.steady import Slices, SteadyWindow
 from ai_energy_benchmarks.results.requests import requests_frame
 from ai_energy_benchmarks.results.spill import SpillDirectory
@@ -167,21 +168,37 @@ def test_the_first_requests_are_known_without_reading_all(outcomes: list[Outcome
     assert table.last_finished_s() == plain.last_finished_s()
 
 
-@given(st.floats(-1e3, 1e3), st.lists(st.tuples(st.floats(-1e9, 1e9), st.floats(-1, 1)), max_size=20))
-def test_values_are_added_as_a_loop_adds_them(start: float, rows: list[tuple[float, float]]) -> None:
-    """The rounding after each value is that of ``+=`` in every version of Python."""
+def _loop_sum(start: float, rows: Iterable[tuple[float, ...]]) -> float:
     total = start
     for row in rows:
         for value in row:
             total += value
-    assert added(start, *zip(*rows, strict=True)) == total
+    return total
+
+
+@given(st.floats(-1e3, 1e3), st.lists(st.tuples(st.floats(-1e9, 1e9), st.floats(-1, 1)), max_size=20))
+def test_values_are_added_as_a_loop_adds_them(start: float, rows: list[tuple[float, float]]) -> None:
+    """The rounding after each value is that of ``+=``, row by row."""
+    columns = [polars.Series([row[column] for row in rows], dtype=polars.Float64) for column in (0, 1)]
+    assert added(start, *columns) == _loop_sum(start, rows)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_very_many_values_are_added_one_after_the_other(seed: int) -> None:
+    """A whole part of a pass, in one piece or several, is not added up in parallel either."""
+    random = Random(seed)
+    values = [random.uniform(-1, 1) * 10 ** random.randint(-8, 8) for _ in range(PART_ROWS)]
+    pieces = polars.concat([polars.Series(values[:999]), polars.Series(values[999:])], rechunk=False)
+    wanted = _loop_sum(0.1, ((value,) for value in values))
+    assert added(0.1, polars.Series(values)) == added(0.1, pieces) == wanted
 
 
 @given(st.lists(st.lists(st.floats(0.001, 9), max_size=5), max_size=9), st.integers(1, 8))
 def test_seconds_that_come_together_are_binned_as_those_that_come_in_turn(runs: list[list[float]], most: int) -> None:
     """Bins begin after the same run, so that their sum is rounded alike."""
     together, in_turn = Pool(most), Pool(most)
-    together.add_runs([seconds for run in runs for seconds in run], map(len, runs))
+    seconds = polars.Series([seconds for run in runs for seconds in run], dtype=polars.Float64)
+    together.add_runs(seconds, polars.Series(map(len, runs), dtype=polars.Int64))
     for run in runs:
         in_turn.add(run)
     assert together == in_turn
@@ -194,9 +211,10 @@ def test_blocks_hold_what_was_added() -> None:
     for first in range(0, 300_000, 50_000):
         blocks.extend(range(first, first + 50_000))
     blocks.append(300_000)
+    blocks.extend_column(polars.Series([300_001, 300_002]))
     copied = blocks.copy()
     copied.append(1)
-    assert (len(blocks), len(copied)) == (300_001, 300_002)
-    assert list(blocks) == blocks.series().to_list() == list(range(300_001))
+    assert (len(blocks), len(copied)) == (300_003, 300_004)
+    assert list(blocks) == blocks.series().to_list() == list(range(300_003))
     blocks.clear()
     assert (len(blocks), list(blocks), list(copied)[-1]) == (0, [], 1)
