@@ -71,7 +71,7 @@ def run(
     from ai_energy_benchmarks.config.loading import load_config
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
-    from ai_energy_benchmarks.study.plan.file import is_study
+    from ai_energy_benchmarks.study.plan.study import is_study
     from ai_energy_benchmarks.text.yaml_text import read
 
     defaults = read_user_defaults()

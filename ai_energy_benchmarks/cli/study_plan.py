@@ -12,7 +12,7 @@ from ai_energy_benchmarks.cli.logs import log_options
 from ai_energy_benchmarks.cli.streams import say, say_lines
 
 if TYPE_CHECKING:
-    from ai_energy_benchmarks.study.plan.file import Study
+    from ai_energy_benchmarks.study.plan.study import Study
 
 _MOST_SHOWN = 20
 
@@ -40,9 +40,9 @@ def plan(file: Path, overrides: tuple[str, ...], seed: int | None, everything: b
 def show(study: Study, *, everything: bool = False) -> None:
     """Print what a study would do; ``everything`` lists all cells."""
     from ai_energy_benchmarks.environment.snapshot import take_snapshot
+    from ai_energy_benchmarks.study.plan.checking import planned
     from ai_energy_benchmarks.study.plan.disk import shown_bytes
     from ai_energy_benchmarks.study.plan.estimate import estimate, first_order, funnel
-    from ai_energy_benchmarks.study.running.opening import planned
     from ai_energy_benchmarks.study.running.preflight import look
 
     expansion, design = planned(study), study.config.design

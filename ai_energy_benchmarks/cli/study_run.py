@@ -56,9 +56,10 @@ def resume(*, directory: Path, accept_drift: bool) -> int:
 def run_file(file: Path, overrides: Mapping[str, object], defaults: UserDefaults | None) -> int:
     """What ``run`` does with the file of a study."""
     from ai_energy_benchmarks.environment.snapshot import take_snapshot
+    from ai_energy_benchmarks.study.plan.checking import planned
     from ai_energy_benchmarks.study.plan.estimate import funnel
     from ai_energy_benchmarks.study.plan.file import load_study
-    from ai_energy_benchmarks.study.running.opening import begin, planned
+    from ai_energy_benchmarks.study.running.opening import begin
     from ai_energy_benchmarks.study.running.preflight import look
 
     study = load_study(file, overrides, defaults=defaults)

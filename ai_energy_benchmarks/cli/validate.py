@@ -34,7 +34,8 @@ def validate(config: Path, overrides: tuple[str, ...], samples: int | None, outp
     from ai_energy_benchmarks.config.overrides import parse_assignments
     from ai_energy_benchmarks.config.user_defaults import read_user_defaults
     from ai_energy_benchmarks.runner import BenchmarkRunner
-    from ai_energy_benchmarks.study.plan.file import is_study, load_study
+    from ai_energy_benchmarks.study.plan.file import load_study
+    from ai_energy_benchmarks.study.plan.study import is_study
     from ai_energy_benchmarks.text.yaml_text import read
 
     defaults = read_user_defaults()

@@ -29,8 +29,10 @@ from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, Stop
 from ai_energy_benchmarks.study.executors.local import LocalExecutor
 from ai_energy_benchmarks.study.frame import load_frame
 from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
-from ai_energy_benchmarks.study.plan.file import Study, study_from_mapping
-from ai_energy_benchmarks.study.running.opening import OpenStudy, begin, planned, resume
+from ai_energy_benchmarks.study.plan.checking import planned
+from ai_energy_benchmarks.study.plan.file import study_from_mapping
+from ai_energy_benchmarks.study.plan.study import Study
+from ai_energy_benchmarks.study.running.opening import OpenStudy, begin, resume
 from ai_energy_benchmarks.study.running.stopping import StopRequests
 from ai_energy_benchmarks.study.running.study_run import StudyRun
 from ai_energy_benchmarks.testing import FakeBackend, FakeClock, FakeCollector, Journal
@@ -42,7 +44,7 @@ import json, resource, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from study import make_study
-from ai_energy_benchmarks.study.running.opening import planned
+from ai_energy_benchmarks.study.plan.checking import planned
 from ai_energy_benchmarks.study.plan.estimate import estimate, first_order
 study = make_study(Path("."), int(sys.argv[1]))
 start_s = time.perf_counter()

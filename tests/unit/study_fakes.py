@@ -13,9 +13,11 @@ from attrs import define, field
 from ai_energy_benchmarks.domain.environment import Board, Environment
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, Stop
 from ai_energy_benchmarks.study.manifest import CloseReason, read_manifest
-from ai_energy_benchmarks.study.plan.file import Study, study_from_mapping
+from ai_energy_benchmarks.study.plan.checking import planned
+from ai_energy_benchmarks.study.plan.file import study_from_mapping
+from ai_energy_benchmarks.study.plan.study import Study
 from ai_energy_benchmarks.study.running.judging import Judgement
-from ai_energy_benchmarks.study.running.opening import OpenStudy, begin, planned, resume
+from ai_energy_benchmarks.study.running.opening import OpenStudy, begin, resume
 from ai_energy_benchmarks.study.running.schedule import Turn
 from ai_energy_benchmarks.study.running.stopping import StopRequests
 from ai_energy_benchmarks.study.running.study_run import StudyRun

@@ -16,11 +16,11 @@ from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.machine import container_engines
 from ai_energy_benchmarks.machine.container_engines import ContainerEngine, Image, engines_readiness, first_that_works
 from ai_energy_benchmarks.study.commands import CellCommand
+from ai_energy_benchmarks.study.plan.checking import planned
 from ai_energy_benchmarks.study.plan.runner import ContainerConfig
 from ai_energy_benchmarks.study.runners.base import CellWork
 from ai_energy_benchmarks.study.runners.container import ContainerRunner
 from ai_energy_benchmarks.study.runners.mounts import mounts_of
-from ai_energy_benchmarks.study.running.opening import planned
 from ai_energy_benchmarks.study.running.preflight import Preflight, look
 from tests.container_stand_in import DIGEST, IMAGE_ID, install, values_of
 from tests.unit.study_fakes import MACHINE

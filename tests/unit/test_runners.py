@@ -18,12 +18,14 @@ from ai_energy_benchmarks.domain.result import SCHEMA_VERSION
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.machine.installing import install_line
 from ai_energy_benchmarks.study.manifest import read_manifest
-from ai_energy_benchmarks.study.plan.file import Study, load_study, study_from_mapping, study_to_yaml
+from ai_energy_benchmarks.study.plan.checking import planned
+from ai_energy_benchmarks.study.plan.file import load_study, study_from_mapping, study_to_yaml
+from ai_energy_benchmarks.study.plan.study import Study
 from ai_energy_benchmarks.study.runners.base import CellWork
 from ai_energy_benchmarks.study.runners.handshake import MARK, reply_to
 from ai_energy_benchmarks.study.runners.installing import requirement
 from ai_energy_benchmarks.study.runners.venv import VenvRunner
-from ai_energy_benchmarks.study.running.opening import begin, planned, resume
+from ai_energy_benchmarks.study.running.opening import begin, resume
 from ai_energy_benchmarks.study.running.preflight import Preflight, look
 from tests.unit.study_fakes import MACHINE, FakeExecutor, make_study, run
 

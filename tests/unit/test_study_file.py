@@ -11,7 +11,8 @@ from ai_energy_benchmarks.config.user_defaults import UserDefaults
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.study.plan.constraints import parse_constraint
 from ai_energy_benchmarks.study.plan.expansion import Expansion, cell_mapping, expand
-from ai_energy_benchmarks.study.plan.file import is_study, load_study, study_from_mapping
+from ai_energy_benchmarks.study.plan.file import load_study, study_from_mapping
+from ai_energy_benchmarks.study.plan.study import is_study
 
 BASE = {"backend": {"type": "pytorch", "model": "m"}}
 
@@ -293,3 +294,25 @@ def test_ids_survive_when_other_cells_come() -> None:
     longer = expanded(sweep={"scenario.seed": [2, 3, 1]}).cells
     assert {cell.id for cell in short} < {cell.id for cell in longer}
     assert short[0].id.startswith("seed=1-")
+
+
+def test_a_misspelt_key_of_the_study_hides_no_other_problem(tmp_path: Path) -> None:
+    """Keys of the study, axes, base, executor and rules are reported together; what follows from another is not."""
+    body = (
+        ":\n  backend: {type: pytorch, model: m, optoins: {}}\nsweep:\n  scenario.sed: [1, 2]\n  lod.concurrency: [1]\n"
+        "desing: {cycles: 3}\nexecution: {executor: ry}\nconstraints: [scenario.num_samples <]\n"
+        "exclude: [{lod.concurrency: 1}]\n"
+    )
+    for base in ("base", "bas"):
+        said = refused(base + body, tmp_path)
+        assert f"has {6 + (base == 'bas')} problems" in said
+        for line in (
+            f"line 2: {base}.backend.optoins: is not a key of this block",
+            "line 4: sweep.scenario.sed: is not a key of this block (value: 1); did you mean 'seed'?",
+            "line 5: sweep.lod.concurrency: is neither a key of a config",
+            "line 6: desing: is not a key of this block",
+            "line 7: execution.executor: unknown executor 'ry'; did you mean 'ray'?",
+            "line 8: constraints[0]: ",
+        ):
+            assert line in said
+    assert "line 1: bas: is not a key of this block" in said

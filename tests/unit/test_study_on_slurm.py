@@ -19,9 +19,10 @@ from ai_energy_benchmarks.study.executors.slurm_job import NOTICE
 from ai_energy_benchmarks.study.executors.slurm_queue import SlurmQueue, parameters
 from ai_energy_benchmarks.study.manifest import CloseReason, read_manifest
 from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
+from ai_energy_benchmarks.study.plan.checking import planned
 from ai_energy_benchmarks.study.plan.clusters import SlurmConfig
 from ai_energy_benchmarks.study.plan.file import load_study
-from ai_energy_benchmarks.study.running.opening import OpenStudy, planned, resume
+from ai_energy_benchmarks.study.running.opening import OpenStudy, resume
 from ai_energy_benchmarks.study.running.stopping import StopRequests
 from ai_energy_benchmarks.study.running.study_run import StudyRun
 from tests.unit.cluster_fakes import FakeQueue, ends

@@ -19,7 +19,7 @@ from ai_energy_benchmarks.study.plan.design import (
     ExecutionConfig,
     UntilConfig,
 )
-from ai_energy_benchmarks.study.plan.file import StudyConfig
+from ai_energy_benchmarks.study.plan.study import StudyConfig
 
 BLOCKS: dict[str, type] = {
     "design": DesignConfig,

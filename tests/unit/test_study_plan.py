@@ -9,9 +9,9 @@ import pytest
 from ai_energy_benchmarks.cli.main import exit_code
 from ai_energy_benchmarks.cli.study_plan import duration
 from ai_energy_benchmarks.study.examples import example_names
+from ai_energy_benchmarks.study.plan.checking import planned
 from ai_energy_benchmarks.study.plan.estimate import estimate, funnel
 from ai_energy_benchmarks.study.plan.file import load_study
-from ai_energy_benchmarks.study.running.opening import planned
 
 
 @pytest.mark.parametrize("name", example_names())

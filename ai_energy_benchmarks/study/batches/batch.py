@@ -29,7 +29,7 @@ from ai_energy_benchmarks.study.executors.base import STOPPED, Executor
 from ai_energy_benchmarks.study.executors.local import LocalExecutor
 from ai_energy_benchmarks.study.manifest import Attempt, has_begun, read_manifest
 from ai_energy_benchmarks.study.plan.design import BreakerConfig, DesignConfig, ExecutionConfig
-from ai_energy_benchmarks.study.plan.file import Study, StudyConfig
+from ai_energy_benchmarks.study.plan.study import Study, StudyConfig
 from ai_energy_benchmarks.study.running.judging import Judgement, completed_document, verdict_of
 from ai_energy_benchmarks.study.running.opening import OpenStudy
 from ai_energy_benchmarks.study.running.places import Prepared

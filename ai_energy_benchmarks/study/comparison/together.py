@@ -9,7 +9,7 @@ from ai_energy_benchmarks.config.loading import mapping_from_file
 from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.study.plan.axes import flat_settings
-from ai_energy_benchmarks.study.plan.file import is_study
+from ai_energy_benchmarks.study.plan.study import is_study
 from ai_energy_benchmarks.text.yaml_text import dump
 
 # Pairing leaves one degree of freedom less than cycles. At a CV of 1 % six cycles call a true +8 % a regression of

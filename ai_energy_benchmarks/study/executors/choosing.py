@@ -14,7 +14,7 @@ from ai_energy_benchmarks.study.executors.local import LocalExecutor
 from ai_energy_benchmarks.study.executors.orders import Site
 from ai_energy_benchmarks.study.executors.shared import SharedExecutor
 from ai_energy_benchmarks.study.plan.clusters import LOCAL
-from ai_energy_benchmarks.study.plan.file import Study
+from ai_energy_benchmarks.study.plan.study import Study
 
 # What a cell finds its models, packages and caches by; with what changes a figure, it goes to every node.
 _PREFIXES = ("HF_", "TRANSFORMERS_", "VLLM_", "TOKENIZERS_", "NO_PROXY", "HTTP_PROXY", "HTTPS_PROXY")

@@ -27,7 +27,7 @@ from ai_energy_benchmarks.study.executors.readiness import ray_readiness
 from ai_energy_benchmarks.study.executors.returning import put_files
 from ai_energy_benchmarks.study.executors.token import token_of
 from ai_energy_benchmarks.study.plan.clusters import RayConfig
-from ai_energy_benchmarks.study.plan.file import Study
+from ai_energy_benchmarks.study.plan.study import Study
 
 logger = logging.getLogger(__name__)
 

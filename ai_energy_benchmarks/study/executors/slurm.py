@@ -23,7 +23,7 @@ from ai_energy_benchmarks.study.executors.slurm_job import NOTICE
 from ai_energy_benchmarks.study.executors.slurm_queue import FOLDER, Queue, SlurmQueue
 from ai_energy_benchmarks.study.executors.token import token_of
 from ai_energy_benchmarks.study.plan.clusters import SlurmConfig
-from ai_energy_benchmarks.study.plan.file import Study
+from ai_energy_benchmarks.study.plan.study import Study
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from ai_energy_benchmarks.config.members import member_class
 from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.safety.marking import masked
 from ai_energy_benchmarks.study.cells import Cell
-from ai_energy_benchmarks.study.plan.file import Study
+from ai_energy_benchmarks.study.plan.study import Study
 
 
 def block_of(study: Study, cell: Cell) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.study.plan.clusters import LOCAL, SlurmConfig
-from ai_energy_benchmarks.study.plan.file import StudyConfig
 from ai_energy_benchmarks.study.plan.runner import ContainerConfig
+from ai_energy_benchmarks.study.plan.study import StudyConfig
 from ai_energy_benchmarks.text.problems import Problem
 
 # Orders that a scheduler keeps without holding a node for a cycle: which cell goes first is all that they say.

@@ -9,7 +9,7 @@ from pathlib import Path
 from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.errors import ReporterError
 from ai_energy_benchmarks.study.cells import Cell
-from ai_energy_benchmarks.study.plan.file import Study
+from ai_energy_benchmarks.study.plan.study import Study
 
 # Measured on result directories of this package: a report, a config, a table, two Parquet files and a log, and per
 # request its row twice, once in the journal. Saved texts and long timelines take more.

@@ -12,8 +12,8 @@ from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.study.cells import Cell
 from ai_energy_benchmarks.study.plan.disk import cell_bytes, free_bytes
 from ai_energy_benchmarks.study.plan.expansion import Expansion
-from ai_energy_benchmarks.study.plan.file import Study
 from ai_energy_benchmarks.study.plan.order import cycle_orders
+from ai_energy_benchmarks.study.plan.study import Study
 
 
 @frozen

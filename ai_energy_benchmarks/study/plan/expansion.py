@@ -17,10 +17,10 @@ from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.study.cells import Cell, cell_id, config_hash
 from ai_energy_benchmarks.study.plan.axes import Axis, flat_settings
 from ai_energy_benchmarks.study.plan.effects import without_effect
-from ai_energy_benchmarks.study.plan.file import Study
 from ai_energy_benchmarks.study.plan.labels import labels
 from ai_energy_benchmarks.study.plan.selection import Selection, lookup_in, read_selection
-from ai_energy_benchmarks.text.problems import Path, Problem, dotted, shown
+from ai_energy_benchmarks.study.plan.study import Study
+from ai_energy_benchmarks.text.problems import InvalidError, Path, Problem, dotted, shown
 
 # More is a mistake in a range: at a minute each, this many cells take ten weeks.
 MOST_DECLARED = 100_000
@@ -81,17 +81,33 @@ def expand(study: Study) -> Expansion:
         ConfigError: with all problems that are the file's own: those of every cell that has the value in question,
             of rules that leave out nothing, and whatever leaves no cell at all.
     """
+    try:
+        return expanded(study)
+    except InvalidError as error:
+        raise study.refuse([*error.problems]) from error
+
+
+def expanded(study: Study) -> Expansion:
+    """As ``expand``.
+
+    Raises:
+        InvalidError: with the problems of the file, at their paths in it.
+    """
     selection, problems = read_selection(study.config)
     size = declared_size(study)
     if size > MOST_DECLARED:
         text = f"declares {size} combinations, of which a study has at most {MOST_DECLARED}; shorten an axis"
-        problems = (*problems, Problem(("sweep",), text))
-    if problems:
-        raise study.refuse([*problems])
-    work = _Expanding(study, selection)
+        raise InvalidError(*problems, Problem(("sweep",), text))
+    work = _Expanding(study, Selection((), ()) if problems else selection)
     for declared in declare(study):
         work.add(declared)
-    return work.result()
+    try:
+        expansion = work.result()
+    except InvalidError as error:
+        raise InvalidError(*problems, *error.problems) from error
+    if problems:
+        raise InvalidError(*problems)
+    return expansion
 
 
 def declared_size(study: Study) -> int:
@@ -218,17 +234,17 @@ class _Expanding:
             for key, place in declared.places.items():
                 if written[: len(place)] == place:
                     carrier = place, repr(declared.settings[key])
-            trouble = self._problems.setdefault((written, problem.text), _Trouble(carrier))
+            trouble = self._problems.setdefault((written, problem.text), _Trouble(carrier, problem.unknown))
             trouble.cells += 1
 
     def result(self) -> Expansion:
         """The cells that are left.
 
         Raises:
-            ConfigError: the file's own problems.
+            InvalidError: the file's own problems.
         """
         own = [
-            Problem(path, text)
+            Problem(path, text, trouble.unknown)
             for (path, text), trouble in self._problems.items()
             if trouble.cells == self._carriers[trouble.carrier] or not self._cells
         ]
@@ -239,7 +255,10 @@ class _Expanding:
         if not own and not self._cells:
             own.append(Problem((), "leaves no cell: exclude and constraints remove them all"))
         if own:
-            raise self.study.refuse(list(dict.fromkeys(own)))
+            # An unknown key is one problem, whatever values the cells have for it.
+            raise InvalidError(
+                *{(each.path, "" if each.unknown else each.text): each for each in reversed(own)}.values()
+            )
         return Expansion(
             declared=self.declared,
             left_out=dict(self.left_out),
@@ -264,9 +283,10 @@ class _Expanding:
 
 @define
 class _Trouble:
-    """A problem, how many cells have it, and the value that it is blamed on."""
+    """A problem, how many cells have it, the value that it is blamed on, and whether it is an unknown key."""
 
     carrier: tuple[Path, str]
+    unknown: str | None = None
     cells: int = 0
 
 

@@ -1,4 +1,4 @@
-"""A study as its file describes it, and how that is read."""
+"""Reading the file of a study: everything that is wrong with it in one error."""
 
 from __future__ import annotations
 
@@ -6,86 +6,25 @@ from collections.abc import Callable, Mapping
 from pathlib import Path as File
 
 import attrs
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.config.loading import document_mapping, place_in
 from ai_energy_benchmarks.config.overrides import with_overrides
 from ai_energy_benchmarks.config.user_defaults import UserDefaults, laid_under
-from ai_energy_benchmarks.domain.json_value import JsonValue
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.study.plan.axes import Axis, read_axes
-from ai_energy_benchmarks.study.plan.design import DesignConfig, ExecutionConfig
+from ai_energy_benchmarks.study.plan.partial import Partial
 from ai_energy_benchmarks.study.plan.runner import with_whole_paths
+from ai_energy_benchmarks.study.plan.study import REMEDY, Study, StudyConfig, is_study
 from ai_energy_benchmarks.text import yaml_text
 from ai_energy_benchmarks.text.converter import plain_converter
 from ai_energy_benchmarks.text.problems import InvalidError, Path, Place, Problem, nearest, refusal
-from ai_energy_benchmarks.text.ranges import Text
 
-STUDY_FILE = "study.yaml"
 _SWEEP = "sweep."
-STUDY_KEYS = ("base", "sweep", "experiments")
-_REMEDY = "correct these keys; `ai-energy-benchmark study plan FILE` checks a study without running it"
 # In a study one process measures a cell once; the scatter between processes is what the intervals are made of.
 _CELL_DEFAULTS: Mapping[str, object] = {"protocol": {"trials": 1, "repeats": "cycles"}}
-
-
-@frozen
-class StudyConfig:
-    """One study, as the user wrote it.
-
-    Attributes:
-        base: keys of a benchmark that all cells share.
-        sweep: axes that are crossed with one another, see docs/studies.md.
-        experiments: further cells, each as keys over ``base``.
-        exclude: cells to leave out, each as keys with a value or a list of values; all of an entry must match.
-        constraints: comparisons of keys that every cell must fulfil, such as
-            ``scenario.input_shapes.batch_size * scenario.generate_kwargs.max_new_tokens <= 4096``.
-        name: what the study is called.
-        design: how often each cell is measured, and in which order.
-        execution: how cells are run.
-        output_dir: the directory of the study; ``results/<name>`` if not set.
-    """
-
-    base: Mapping[str, JsonValue] = field(factory=dict)
-    sweep: Mapping[str, JsonValue] = field(factory=dict)
-    experiments: tuple[Mapping[str, JsonValue], ...] = ()
-    exclude: tuple[Mapping[str, JsonValue], ...] = ()
-    constraints: tuple[Text, ...] = ()
-    name: Text = "study"
-    design: DesignConfig = field(factory=DesignConfig)
-    execution: ExecutionConfig = field(factory=ExecutionConfig)
-    output_dir: File | None = None
-
-
-@frozen
-class Study:
-    """A study that was read: its config, its axes, and where the file has what.
-
-    Attributes:
-        source: names it in messages.
-        place: the place of a path in the file.
-    """
-
-    config: StudyConfig
-    axes: tuple[Axis, ...]
-    source: str
-    place: Callable[[Path], Place] = field(default=lambda path: Place(), repr=False, eq=False)
-
-    @property
-    def directory(self) -> File:
-        """Where the study is kept."""
-        return self.config.output_dir or File("results") / self.config.name.replace("/", "-")
-
-    def refuse(self, problems: list[Problem]) -> Exception:
-        """The error with all problems at their places."""
-        return refusal(self.source, problems, self.place, remedy=_REMEDY)
-
-
-def is_study(mapping: object) -> bool:
-    """Whether the mapping in a file is a study: it has ``base``, ``sweep`` or ``experiments``."""
-    return isinstance(mapping, Mapping) and any(key in mapping for key in STUDY_KEYS)
 
 
 def load_study(
@@ -166,7 +105,18 @@ def _study(
     place: Callable[[Path], Place],
     defaults: Mapping[str, object],
 ) -> Study:
-    problems = list(known)
+    config, axes, problems = _read(mapping)
+    problems = [*known, *problems]
+    if problems or config is None:
+        partial = Partial.of(mapping, problems)
+        further = partial.problems(lambda: _completed(*_read(partial.mapping)[:2], source, place, defaults))
+        raise refusal(source, [*problems, *further], place, remedy=REMEDY)
+    return _completed(config, axes, source, place, defaults)
+
+
+def _read(mapping: Mapping[str, object]) -> tuple[StudyConfig | None, tuple[Axis, ...], list[Problem]]:
+    """The keys and the axes of a study, as far as they can be read, and what is wrong with them."""
+    problems: list[Problem] = []
     config: StudyConfig | None = None
     axes: tuple[Axis, ...] = ()
     try:
@@ -179,8 +129,18 @@ def _study(
         problems += wrong
     problems += _contradictions(mapping)
     problems += _unknown_engines(config)
-    if problems or config is None:
-        raise refusal(source, problems, place, remedy=_REMEDY)
+    return config, axes, problems
+
+
+def _completed(
+    config: StudyConfig | None,
+    axes: tuple[Axis, ...],
+    source: str,
+    place: Callable[[Path], Place],
+    defaults: Mapping[str, object],
+) -> Study:
+    """The study with what its cells take from elsewhere."""
+    config = config or StudyConfig()
     if config.execution.isolation == "shared":
         config = evolve(config, design=evolve(config.design, blocks=True))
     base = laid_under(laid_under(_CELL_DEFAULTS, defaults), config.base)

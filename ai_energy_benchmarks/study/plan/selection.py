@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.study.plan.axes import flat_settings
 from ai_energy_benchmarks.study.plan.constraints import AbsentError, Constraint, Lookup, parse_constraint
-from ai_energy_benchmarks.study.plan.file import StudyConfig
+from ai_energy_benchmarks.study.plan.study import StudyConfig
 from ai_energy_benchmarks.text.problems import InvalidError, Problem, nearest
 
 

@@ -18,12 +18,12 @@ from ai_energy_benchmarks.safety.urls import HIDDEN
 from ai_energy_benchmarks.study.cells import CELLS_FILE, Cell, read_cells, write_cells
 from ai_energy_benchmarks.study.drift import drift, fingerprint, fingerprint_of_driver
 from ai_energy_benchmarks.study.manifest import Manifest, has_begun, read_manifest
-from ai_energy_benchmarks.study.plan.cluster_problems import executor_problems
+from ai_energy_benchmarks.study.plan.checking import planned
 from ai_energy_benchmarks.study.plan.clusters import LOCAL
 from ai_energy_benchmarks.study.plan.disk import check_room
-from ai_energy_benchmarks.study.plan.expansion import Expansion, expand
-from ai_energy_benchmarks.study.plan.file import STUDY_FILE, Study, load_study, study_to_yaml
-from ai_energy_benchmarks.study.plan.order import order_problems
+from ai_energy_benchmarks.study.plan.expansion import Expansion
+from ai_energy_benchmarks.study.plan.file import load_study, study_to_yaml
+from ai_energy_benchmarks.study.plan.study import STUDY_FILE, Study
 from ai_energy_benchmarks.study.runners.base import CellRunner
 from ai_energy_benchmarks.study.runners.choice import PROCESS, runners_of
 from ai_energy_benchmarks.study.running.places import Places, StudyPlaces
@@ -62,19 +62,6 @@ class OpenStudy:
     def runner(self, cell: Cell) -> CellRunner:
         """Where a cell runs."""
         return self.preflight.runners.get(cell.engine, PROCESS)
-
-
-def planned(study: Study) -> Expansion:
-    """The cells of a study whose design fits their number.
-
-    Raises:
-        ConfigError: with all problems of the file.
-    """
-    expansion = expand(study)
-    problems = executor_problems(study.config) + order_problems(study.config.design, len(expansion.cells))
-    if problems:
-        raise study.refuse([*problems])
-    return expansion
 
 
 def _unseen(study: Study, cells: Sequence[Cell], environment: Environment) -> Preflight:

@@ -14,7 +14,7 @@ from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.study.cells import Cell
 from ai_energy_benchmarks.study.manifest import Attempt
 from ai_energy_benchmarks.study.plan.expansion import cell_mapping
-from ai_energy_benchmarks.study.plan.file import Study
+from ai_energy_benchmarks.study.plan.study import Study
 from ai_energy_benchmarks.study.running.judging import Judgement
 from ai_energy_benchmarks.text.yaml_text import dump
 

@@ -14,7 +14,7 @@ from ai_energy_benchmarks.safety.handing_over import handed_over
 from ai_energy_benchmarks.study.cells import Cell
 from ai_energy_benchmarks.study.plan.clusters import LOCAL, RayConfig
 from ai_energy_benchmarks.study.plan.design import ExecutionConfig
-from ai_energy_benchmarks.study.plan.file import Study
+from ai_energy_benchmarks.study.plan.study import Study
 from ai_energy_benchmarks.study.runners.base import CellRunner, Enquiry
 from ai_energy_benchmarks.study.runners.choice import PROCESS, runners_of
 from ai_energy_benchmarks.study.runners.handshake import Answer
