@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -13,6 +12,7 @@ from ai_energy_benchmarks.cli.exit_codes import DONE, INCONCLUSIVE, REGRESSION
 from ai_energy_benchmarks.cli.logs import log_options
 from ai_energy_benchmarks.cli.streams import say_lines
 from ai_energy_benchmarks.domain.components import COMPONENTS
+from ai_energy_benchmarks.text.json_text import shown_json
 
 _CODES = {None: DONE, "pass": DONE, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}
 _KINDS = ("model", "dataset", "prompts", "generation", "tokens", "load", "method", "verdict")
@@ -96,7 +96,7 @@ def compare(
         allow=allowed,  # type: ignore[arg-type] # among the choices
     )
     if form == "json":
-        text = json.dumps(words.plain(comparison), ensure_ascii=False, indent=2)
+        text = shown_json(words.plain(comparison))
     else:
         text = words.markdown(comparison) if form == "markdown" else "\n".join(map(one_line, words.lines(comparison)))
     if output is None:

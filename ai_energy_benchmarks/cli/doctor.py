@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from ai_energy_benchmarks.cli.states import Shown, print_states
+from ai_energy_benchmarks.cli.streams import say_lines
+from ai_energy_benchmarks.text.json_text import shown_json
 
 if TYPE_CHECKING:
     from ai_energy_benchmarks.environment.lines import Line
@@ -24,7 +25,7 @@ def doctor(as_json: bool) -> None:
     report = attrs.asdict(examine(), recurse=False)
     if as_json:
         plain = {part: [attrs.asdict(line) for line in lines] for part, lines in report.items()}
-        click.echo(json.dumps(plain, indent=2))
+        say_lines(shown_json(plain))
         return
     from rich.console import Console
 

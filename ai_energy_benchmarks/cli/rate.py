@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED
 from ai_energy_benchmarks.cli.streams import say
+from ai_energy_benchmarks.text.json_text import shown_json
 
 if TYPE_CHECKING:
     from ai_energy_benchmarks.analysis.stars import Rating
@@ -51,7 +51,11 @@ def rate(*, results: tuple[Path, ...], as_json: bool, labels: Path | None) -> in
         for group, (rows, _) in tables.items():
             notes += _label(labels, group, rows, groups[group])
     if as_json:
-        say(json.dumps({"groups": {name: _block(rows) for name, (rows, _) in tables.items()}, "notes": notes}))
+        say(
+            shown_json(
+                {"groups": {name: _block(rows) for name, (rows, _) in tables.items()}, "notes": notes}, indent=None
+            )
+        )
     else:
         for group, (rows, _) in tables.items():
             _print_group(group, rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from ai_energy_benchmarks.cli.exit_codes import DONE, RUN_FAILED
 from ai_energy_benchmarks.cli.logs import log_options
 from ai_energy_benchmarks.cli.streams import say_lines
 from ai_energy_benchmarks.domain.components import COMPONENTS
+from ai_energy_benchmarks.text.json_text import shown_json
 
 
 @click.command(short_help="Show which cell is the cheapest, and by how much.")
@@ -52,7 +52,7 @@ def report(
         directory, figure=figure, component=component, control=control, front=pareto, with_failed=with_failed
     )
     if form == "json":
-        text = json.dumps(words.plain(answers), ensure_ascii=False, indent=2)
+        text = shown_json(words.plain(answers))
     else:
         text = words.markdown(answers) if form == "markdown" else "\n".join(map(one_line, words.lines(answers)))
     if output is None:

@@ -13,6 +13,7 @@ from attrs import frozen
 from ai_energy_benchmarks.errors import ConfigError, reason_of
 from ai_energy_benchmarks.results.writing import write_text
 from ai_energy_benchmarks.safety.marking import masked
+from ai_energy_benchmarks.safety.printable import in_json
 from ai_energy_benchmarks.text.json_text import parsed
 
 CELLS_FILE = "cells.jsonl"
@@ -77,11 +78,11 @@ def write_cells(directory: Path, cells: Sequence[Cell]) -> None:
         ReporterError: it cannot be written.
     """
     lines = (
-        json.dumps(
+        in_json(json.dumps(
             {"cell": each.id, "label": each.label, "engine": each.engine, "settings": masked(each.settings),
              "config_sha256": each.config_sha256},
             ensure_ascii=False, default=str,
-        )
+        ))
         for each in cells
     )  # fmt: skip
     write_text(directory / CELLS_FILE, "".join(line + "\n" for line in lines))
@@ -95,7 +96,8 @@ def read_cells(directory: str | Path) -> tuple[Cell, ...]:
     """
     file = Path(directory) / CELLS_FILE
     try:
-        records = [parsed(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        # Not splitlines(): JSON may have the line ends of Unicode inside a text.
+        records = [parsed(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
         return tuple(
             Cell(each["cell"], each["label"], each["settings"], each["engine"], each["config_sha256"])
             for each in records

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ai_energy_benchmarks.safety.files import refuse_special
+from ai_energy_benchmarks.safety.printable import in_json
 
 # A report document has some 10 kB and 1 kB a trial, and a report of optimum-benchmark some MB; parsed, JSON takes up to
 # ten times its size in memory.
@@ -38,3 +41,16 @@ def read_json(file: Path) -> Any:  # as above
     if len(content) > LARGEST_JSON_BYTES:
         raise ValueError(f"it has more than {LARGEST_JSON_BYTES / 1e6:g} MB")
     return parsed(content.decode("utf-8"))
+
+
+def shown_json(value: object, *, indent: int | None = 2) -> str:
+    """Plain values as JSON that a terminal can show; a number that is not finite, which JSON lacks, as null."""
+    return in_json(json.dumps(_finite(value), ensure_ascii=False, indent=indent, allow_nan=False))
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

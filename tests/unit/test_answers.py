@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks.analysis.crossing import AxisValue, independent_axes
+from ai_energy_benchmarks.cli.compare import compare
 from ai_energy_benchmarks.cli.study_report import report
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.study.answers import words
@@ -18,6 +19,7 @@ from ai_energy_benchmarks.study.answers.answering import answer
 from ai_energy_benchmarks.study.cells import Cell, write_cells
 from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
 from ai_energy_benchmarks.study.report import charts_of, page_of, table_of
+from ai_energy_benchmarks.text.json_text import shown_json
 from tests.unit.test_compare import BASE, changed
 
 Settings = Mapping[str, object]
@@ -283,3 +285,23 @@ def test_what_one_engine_alone_has_is_no_axis(tmp_path: Path) -> None:
 def test_an_axis_is_what_varies_by_itself(cells: list[dict[str, AxisValue]], axes: tuple[tuple[str, ...], ...]) -> None:
     """What follows from another setting is named with it, or not at all where it has a single value."""
     assert independent_axes(cells) == axes
+
+
+EVIL = "\x9b31m\x7f\x1b[2J\u202ea\u2028b\r\n\ud800 é ±"
+
+
+def test_json_has_every_value_as_it_is_and_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters in the name of a cell are escaped as JSON escapes them, so that a program reads them back."""
+    directory = make(tmp_path / "study", {"a": {"x": EVIL}, "b": {"x": "fine"}}, {"a": 2.0, "b": 4.0})
+    assert report.main([str(directory), "--format", "json"], standalone_mode=False) == 0
+    shown = capsys.readouterr().out
+    assert not [letter for letter in shown if not letter.isprintable() and letter != "\n"]
+    assert json.loads(shown)["cells"][0]["settings"] == {"x": EVIL}
+    assert "é ±" in shown
+    assert compare.main([f"{directory}:b", f"{directory}:b", "--format", "json"], standalone_mode=False) == 0
+    assert json.loads(capsys.readouterr().out)["decision"] is None
+
+
+def test_json_has_no_number_that_is_none() -> None:
+    """What is not finite is null: JSON has no infinity."""
+    assert json.loads(shown_json({"a": [float("inf"), (1.5, float("nan"))]})) == {"a": [None, [1.5, None]]}

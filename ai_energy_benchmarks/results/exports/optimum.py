@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ai_energy_benchmarks.results.no_score import number, token_doubt_of
 from ai_energy_benchmarks.results.quotable import Document, block
 from ai_energy_benchmarks.results.units import kwh
+from ai_energy_benchmarks.safety.printable import in_json
 
 # Their name of a component → ours.
 _NAMES = {"cpu": "cpu", "ram": "dram", "gpu": "gpu", "total": "total"}
@@ -30,7 +31,7 @@ def optimum_report(document: Document) -> str:
         "methods": {name: block(document, "components", name).get("source") for name in block(document, "components")},
         "split": block(document, "phases_by_time").get("method"),
     }
-    return json.dumps({**phases, "report": about}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return in_json(json.dumps({**phases, "report": about}, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def _phase(document: Document, phase: str) -> Mapping[str, object]:
