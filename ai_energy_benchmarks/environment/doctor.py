@@ -80,7 +80,7 @@ def hardware_lines(root: Path, seen: Boards) -> tuple[Line, ...]:
         lines.append(Line("memory", "ready", f"{size_bytes / 2**30:.1f} GiB usable"))
     kind = hardware.container(root)
     if kind:
-        lines.append(Line("container", "ready", kind))
+        lines.append(Line("container", "ready", f"this machine is one, of {kind}"))
     for board in seen.boards:
         facts = [board.name]
         facts += [f"{board.memory_bytes / 2**30:.0f} GiB"] if board.memory_bytes else []

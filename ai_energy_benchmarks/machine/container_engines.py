@@ -21,6 +21,8 @@ NAMES: tuple[Name, ...] = ("docker", "podman", "apptainer")
 _ANSWER_CAP_S = 30.0
 # Where descriptions of devices are (Container Device Interface, "How to configure CDI").
 CDI_DIRECTORIES = (Path("/etc/cdi"), Path("/var/run/cdi"))
+# What an engine is asked here; whether it can run an image shows only when a study asks the image itself.
+_ASKED = {"docker": "docker info", "podman": "podman info", "apptainer": "apptainer --version"}
 _INSTALL = {
     "docker": "https://docs.docker.com/engine/install/",
     "podman": "https://podman.io/docs/installation",
@@ -87,12 +89,34 @@ def engines_readiness(*, gpus: bool) -> Mapping[str, Readiness]:
         except ConfigError as error:
             found[name] = Readiness("missing", error.message, error.remedy)
             continue
-        detail = f"{engine.version}, rootless" if engine.rootless else engine.version
+        rootless = ", rootless" if engine.rootless else ""
+        detail = f"{engine.version}{rootless}, answers `{_ASKED[name]}`; no image was run"
         if gpus and engine.gpu_gap:
             found[name] = Readiness("limited", f"{detail}; {engine.gpu_gap}", engine.gpu_fix)
         else:
             found[name] = Readiness("ready", detail)
     return found
+
+
+def for_image_file(name: str, engine: str) -> ContainerEngine:
+    """What runs an image file: apptainer alone.
+
+    Args:
+        engine: as the study names it, or ``auto``.
+
+    Raises:
+        ConfigError: apptainer is missing, or another engine is named.
+    """
+    if engine not in ("auto", "apptainer"):
+        raise ConfigError(
+            f"{name} is an image file, which {engine} does not run",
+            remedy=f"write engine: apptainer, or name an image that {engine} has",
+        )
+    try:
+        return look_for("apptainer")
+    except ConfigError as error:
+        text = f"{name} is an image file, which apptainer alone runs, and {error.message}"
+        raise ConfigError(text, remedy=f"{error.remedy}; or name an image of docker or podman") from error
 
 
 def first_that_works() -> ContainerEngine:

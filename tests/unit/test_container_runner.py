@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from ai_energy_benchmarks.domain.environment import Environment
+from ai_energy_benchmarks.environment.boards import Boards
+from ai_energy_benchmarks.environment.doctor import hardware_lines
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.machine import container_engines
 from ai_energy_benchmarks.machine.container_engines import ContainerEngine, Image, engines_readiness, first_that_works
@@ -139,6 +141,28 @@ def test_an_engine_that_is_missing_and_an_image_that_is_not_here(
     install(tmp_path, "apptainer", Path("python3"))
     (obstacle,) = seen("apptainer").obstacles
     assert "fix: apptainer pull vllm_1.sif docker://vllm:1" in str(obstacle)
+
+
+def test_an_image_file_is_for_apptainer_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker is not asked for a file, and where apptainer is missing the fix installs it."""
+    on_path(monkeypatch, install(tmp_path, "docker", Path("python3")).bin)
+    (tmp_path / "vllm.sif").write_bytes(b"image")
+    (obstacle,) = seen("auto", str(tmp_path / "vllm.sif")).obstacles
+    assert obstacle.text.endswith("is an image file, which apptainer alone runs, and apptainer is not installed")
+    assert obstacle.fix.startswith("install it: https://apptainer.org")
+    (obstacle,) = seen("docker", str(tmp_path / "vllm.sif")).obstacles
+    assert "which docker does not run" in obstacle.text
+    assert obstacle.fix.startswith("write engine: apptainer")
+
+
+def test_doctor_says_what_an_engine_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a program answers does not show that it runs an image, and a container around is no engine."""
+    on_path(monkeypatch, install(tmp_path, "docker", Path("python3")).bin)
+    ready = engines_readiness(gpus=False)["docker"]
+    assert (ready.state, ready.detail.endswith(", answers `docker info`; no image was run")) == ("ready", True)
+    (tmp_path / ".dockerenv").touch()
+    (line,) = [line for line in hardware_lines(tmp_path, Boards()) if line.subject == "container"]
+    assert line.detail == "this machine is one, of docker"
 
 
 @pytest.mark.parametrize("name", ["docker", "podman", "apptainer"])

@@ -63,7 +63,6 @@ class Expansion:
         invalid_cells: how many are invalid.
         merged: reason → how many combinations measure the same as another one.
         cells: what is left, in the order of the file.
-        configs: id of a cell → its config without name and output directory.
     """
 
     declared: int
@@ -104,7 +103,7 @@ def expanded(study: Study) -> Expansion:
     try:
         expansion = work.result()
     except InvalidError as error:
-        raise InvalidError(*problems, *error.problems) from error
+        problems += error.problems
     if problems:
         raise InvalidError(*problems)
     return expansion
@@ -125,7 +124,7 @@ def declare(study: Study) -> Iterator[Declared]:
     if study.axes or not study.config.experiments:
         common = [axis for axis in study.axes if axis.engine is None]
         for chosen in _products(common):
-            engine = _engine(study, chosen)
+            engine = _combined(study, chosen).engine
             scoped = [axis for axis in study.axes if axis.engine == engine and engine]
             for further in _products(scoped):
                 yield _combined(study, (*chosen, *further))
@@ -149,10 +148,6 @@ def _combined(study: Study, chosen: tuple[_Choice, ...]) -> Declared:
         for key, value in axis.entries[number].items():
             settings[key], places[key] = value, axis.place(number, key)
     return Declared(settings, places, str(settings.get("backend.type", _base_engine(study))))
-
-
-def _engine(study: Study, chosen: tuple[_Choice, ...]) -> str:
-    return _combined(study, chosen).engine
 
 
 def _base_engine(study: Study) -> str:
@@ -256,9 +251,8 @@ class _Expanding:
             own.append(Problem((), "leaves no cell: exclude and constraints remove them all"))
         if own:
             # An unknown key is one problem, whatever values the cells have for it.
-            raise InvalidError(
-                *{(each.path, "" if each.unknown else each.text): each for each in reversed(own)}.values()
-            )
+            once = {(each.path, "" if each.unknown else each.text): each for each in reversed(own)}
+            raise InvalidError(*once.values())
         return Expansion(
             declared=self.declared,
             left_out=dict(self.left_out),

@@ -16,6 +16,7 @@ from ai_energy_benchmarks.machine.container_engines import (
     ContainerEngine,
     Image,
     first_that_works,
+    for_image_file,
     image_of,
     look_for,
 )
@@ -29,7 +30,7 @@ from ai_energy_benchmarks.study.commands import (
     CellCommand,
     cell_environment,
 )
-from ai_energy_benchmarks.study.plan.runner import ContainerConfig
+from ai_energy_benchmarks.study.plan.runner import SIF, ContainerConfig
 from ai_energy_benchmarks.study.runners.arguments import ContainerRun, command_line, detached
 from ai_energy_benchmarks.study.runners.asking import Question, ask, inherited
 from ai_energy_benchmarks.study.runners.base import CellWork, Enquiry
@@ -79,7 +80,10 @@ class ContainerRunner:
         return {"kind": "container", "image": self.config.container, **engine, **image}
 
     def pinned(self) -> ContainerRunner:
-        engine = first_that_works() if self.config.engine == "auto" else look_for(self.config.engine)
+        if self.config.container.endswith(SIF):
+            engine = for_image_file(self.config.container, self.config.engine)
+        else:
+            engine = first_that_works() if self.config.engine == "auto" else look_for(self.config.engine)
         if self._passes_gpus and engine.gpu_gap:
             raise ConfigError(f"{engine.name}: {engine.gpu_gap}", remedy=engine.gpu_fix)
         return evolve(self, engine=engine, image=image_of(engine, self.config.container))
