@@ -96,8 +96,8 @@ def test_time_since_the_last_reading_that_was_believed_counts(clock: Clock) -> N
     """A fall that is not believed leaves more time for the next rise."""
     source = Source(10.0)
     growth = Growth(source, 1)
-    assert readings(clock, growth, source, (1.0, 9.0), (1.0, 12.125), (1.0, 13.125)) == [0.0, 2.125, 3.125]
-    assert readings(clock, growth, source, (1.0, 14.3)) == [3.125]
+    assert readings(clock, growth, source, (1.0, 9.0), (1.0, 12.0), (1.0, 13.0)) == [0.0, 2.0, 3.0]
+    assert readings(clock, growth, source, (1.0, 14.2)) == [3.0]
     assert growth.breaks_s == [(103.0, 104.0)]
 
 
