@@ -9,6 +9,7 @@ from ai_energy_benchmarks.analysis.repetition import repetition_findings
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.domain.components import COMPONENTS, Component
+from ai_energy_benchmarks.domain.digits import between, known
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.domain.verdict import Finding, Level
@@ -80,7 +81,7 @@ def _resolution(component: Component, energy: ComponentEnergy, of: str) -> Itera
         return
     share = energy.bounds_j.half_width / energy.energy_j
     level: Level = "FAIL" if not energy.resolved else "WARN" if share > WIDE else "PASS"
-    bounds = f"[{energy.bounds_j.low:.4g}, {energy.bounds_j.high:.4g}] J"
+    bounds = f"{between(energy.bounds_j.low, energy.bounds_j.high)} J"
     longer = "" if level == "PASS" else "; a longer pass narrows them"
     message = f"{name} energy of {of} lies in {bounds}, ±{share:.1%}{longer}"
     if energy.provenance == "modelled":  # a ± would pass for the model's own error
@@ -97,7 +98,8 @@ def _workload_share(component: Component, energy: ComponentEnergy) -> Iterator[F
         yield Finding("INFO", "workload share", message, component)
         return
     share = f"{found.share.best:.1%} [{found.share.low:.1%}, {found.share.high:.1%}]"
-    part = f", {found.share.best * energy.energy_j:.4g} J of a pass," if energy.resolved else ""
+    part_j = known(found.share.best * energy.energy_j, (found.share.high - found.share.low) * energy.energy_j)
+    part = f", {part_j} J of a pass," if energy.resolved else ""
     message = f"by processor time {share} of the {name} energy{part} is the workload's"
     message = f"{message}; that is a convention, not a measurement"
     yield Finding("INFO", "workload share", message, component)

@@ -7,6 +7,7 @@ from attrs import frozen
 from ai_energy_benchmarks.analysis.derived import cost, derive, emissions_g
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.components import wholes
+from ai_energy_benchmarks.domain.digits import between
 from ai_energy_benchmarks.domain.power import Provenance
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import Summary
@@ -81,7 +82,7 @@ def total_withheld(summary: Summary) -> str | None:
         return summary.total_absent or "no meter saw the energy of any component"
     if total.resolved:
         return None
-    return f"the total is only known to lie in [{total.bounds_j.low:.4g}, {total.bounds_j.high:.4g}] J"
+    return f"the total is only known to lie in {between(total.bounds_j.low, total.bounds_j.high)} J"
 
 
 def covers(summary: Summary) -> str:

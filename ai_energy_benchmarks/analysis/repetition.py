@@ -25,6 +25,11 @@ ALPHA = 0.05
 EFFECT = 0.01
 
 
+# Why a first trial costs more than the others, and what to do, also where its time does not stand out.
+PREPARING = "the engine was probably still preparing itself, for instance for lengths that no warm-up request had"
+WARM_UP = "raise protocol.warmup.requests to those of a pass; reanalyze --drop-trial 1 shows the others"
+
+
 @frozen
 class _Test:
     """One test of significance, and what its finding says."""
@@ -88,6 +93,8 @@ def _tests(component: Component, of_trials: Mapping[int, float], of: Unit) -> It
         where = f"{name}: J/{of.one} of trial {trial} lies {apart.deviation:+.1%} from the mean"
         figures = f"Grubbs' test, p = {apart.p_value:.2g}, n = {n}"
         stands_apart = f"{where}, apart from the others ({figures}); the mean includes it"
+        if trial == 1 and apart.deviation > 0:
+            stands_apart += f": {PREPARING}; fix: {WARM_UP}"
         inside = f"{where}, not apart from the others ({figures})"
         yield _Test(component, "outliers", apart.p_value, apart.deviation, stands_apart, inside)
     if (line := trend(values_j)) is not None:

@@ -79,7 +79,8 @@ def _half_width(bounds: Bounds) -> float:
 
 
 def _show(imported: Imported) -> None:
-    from ai_energy_benchmarks.reporters.figures import figure, with_half_width
+    from ai_energy_benchmarks.domain.digits import figure
+    from ai_energy_benchmarks.reporters.figures import with_half_width
     from ai_energy_benchmarks.reporters.tables import Table, markdown
     from ai_energy_benchmarks.results.foreign.windows import joules_per_token
 

@@ -9,10 +9,10 @@ from rich.text import Text
 
 from ai_energy_benchmarks.analysis.so_far import SoFar, energies_of, mean_power_w
 from ai_energy_benchmarks.cli.progress import TerminalProgress
+from ai_energy_benchmarks.domain.digits import figure as digits
 from ai_energy_benchmarks.domain.power import Provenance
 from ai_energy_benchmarks.domain.result import Step, Trial
 from ai_energy_benchmarks.reporters.figures import component_name
-from ai_energy_benchmarks.reporters.figures import figure as digits
 from ai_energy_benchmarks.runner.plain_progress import PlainProgress
 
 

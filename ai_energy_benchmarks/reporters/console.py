@@ -13,13 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from ai_energy_benchmarks.analysis.derived import leading
+from ai_energy_benchmarks.domain.digits import figure
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 from ai_energy_benchmarks.domain.verdict import Level, Verdict
 from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS, Unit
 from ai_energy_benchmarks.reporters.base import ReporterSettings
-from ai_energy_benchmarks.reporters.figures import cell, component_name, figure
+from ai_energy_benchmarks.reporters.figures import cell, component_name
 from ai_energy_benchmarks.reporters.headline import sentence
 from ai_energy_benchmarks.reporters.lines import named_lines, rows
 from ai_energy_benchmarks.results import units

@@ -6,18 +6,8 @@ two of a guess, and four where nothing is known of the scatter.
 
 from __future__ import annotations
 
-import math
-
 from ai_energy_benchmarks.domain.bounds import Bounds
-
-_MOST_DECIMALS = 9
-
-
-def figure(value: float, digits: int = 4) -> str:
-    """The value with so many significant digits, never in exponents."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    return fixed(value, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
+from ai_energy_benchmarks.domain.digits import bounds, decimals_for, figure, fixed, known
 
 
 def amount(value: float) -> str:
@@ -53,17 +43,7 @@ def as_known(
     """
     if half_width:
         return with_half_width(value, half_width)
-    if guessed or not scatter or not value or not math.isfinite(value):
-        return figure(value, 2 if guessed else 4)
-    return fixed(value, min(decimals_for(scatter), 3 - math.floor(math.log10(abs(value)))))
-
-
-def bounds(low: float, high: float) -> str:
-    """``[low, high]``, to two digits of their distance; empty if they are one: that meter has none."""
-    if not low < high:
-        return ""
-    decimals = decimals_for(high - low)
-    return f"[{fixed(low, decimals)}, {fixed(high, decimals)}]"
+    return figure(value, 2) if guessed else known(value, scatter or 0.0)
 
 
 def with_bounds(best: float, low: float | None, high: float | None, *, guessed: bool = False) -> str:
@@ -79,19 +59,9 @@ def with_bounds(best: float, low: float | None, high: float | None, *, guessed: 
 
 def change(ratio: float, low: float | None = None, high: float | None = None) -> str:
     """How much more or less than 1 a ratio is, in percent: whole ones where its bounds are 10 % or more apart."""
-    known = low is not None and high is not None and high > low
-    decimals = min(1, max(0, decimals_for(high - low) - 2)) if known and low is not None and high is not None else 1
+    apart = low is not None and high is not None and high > low
+    decimals = min(1, max(0, decimals_for(high - low) - 2)) if apart and low is not None and high is not None else 1
     return f"{abs(ratio - 1):.{decimals}%} {'more' if ratio >= 1 else 'less'}"
-
-
-def decimals_for(of: float) -> int:
-    """How many decimals show two digits of a positive number."""
-    return 1 - math.floor(math.log10(of))
-
-
-def fixed(value: float, decimals: int) -> str:
-    """The value with so many decimals, at most nine; if that is negative, rounded to tens, hundreds and so on."""
-    return f"{round(value, min(decimals, 0)):,.0f}" if decimals < 0 else f"{value:,.{min(decimals, _MOST_DECIMALS)}f}"
 
 
 def component_name(component: str) -> str:
@@ -123,5 +93,5 @@ def cell(
         return f"unresolved\n{limits}"
     value = bounded.best * factor
     scatter = max((relative_scatter or 0.0) * abs(value), (bounded.high - bounded.low) * factor)
-    known = as_known(value, half_width=half_width, scatter=scatter or None, guessed=guessed)
-    return known if guessed else "\n".join(line for line in (known, limits) if line)
+    shown = as_known(value, half_width=half_width, scatter=scatter or None, guessed=guessed)
+    return shown if guessed else "\n".join(line for line in (shown, limits) if line)

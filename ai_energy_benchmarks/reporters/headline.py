@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ai_energy_benchmarks.analysis.derived import leading
 from ai_energy_benchmarks.domain.components import Component
+from ai_energy_benchmarks.domain.digits import bounds, figure
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import ComponentEnergy
 from ai_energy_benchmarks.domain.verdict import Verdict
-from ai_energy_benchmarks.reporters.figures import as_known, bounds, component_name, figure
+from ai_energy_benchmarks.reporters.figures import as_known, component_name
 from ai_energy_benchmarks.results import units
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ai_energy_benchmarks.reporters.figures import figure
+from ai_energy_benchmarks.domain.digits import figure
 from ai_energy_benchmarks.results.writing import replacing, write_text
 from ai_energy_benchmarks.safety.printable import in_html
 

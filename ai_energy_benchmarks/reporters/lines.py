@@ -9,22 +9,12 @@ from ai_energy_benchmarks.analysis.footprint import covers, footprint
 from ai_energy_benchmarks.analysis.server_figures import server_figures
 from ai_energy_benchmarks.analysis.steady import in_flight_mean
 from ai_energy_benchmarks.analysis.summary import counting_trials
+from ai_energy_benchmarks.domain.digits import bounds, decimals_for, figure, fixed
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.statistics import Estimate
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyMix, SteadyState, Summary
 from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS, Unit, unit
-from ai_energy_benchmarks.reporters.figures import (
-    amount,
-    as_known,
-    bounds,
-    cell,
-    component_name,
-    decimals_for,
-    figure,
-    fixed,
-    plus_minus,
-    with_half_width,
-)
+from ai_energy_benchmarks.reporters.figures import amount, as_known, cell, component_name, plus_minus, with_half_width
 from ai_energy_benchmarks.results import units
 from ai_energy_benchmarks.results.document.efficiency import efficiency
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from ai_energy_benchmarks.domain.digits import between
+
 MODELLED = "its GPU energy is modelled, not measured, and cannot be ranked"
 
 
@@ -21,8 +23,10 @@ def why_no_score(document: Mapping[str, object]) -> str | None:
     if gpu.get("source") == "modelled":
         return MODELLED
     if gpu.get("resolved") is False:
-        bounds = ", ".join(f"{number(gpu.get(f'energy_{end}_j')) or math.nan:.4g}" for end in ("low", "high"))
-        return f"its GPU energy is not resolved: a pass used between the bounds [{bounds}] J"
+        low_j, high_j = (number(gpu.get(f"energy_{end}_j")) for end in ("low", "high"))
+        known = low_j is not None and high_j is not None
+        where = f": a pass used between the bounds {between(low_j or 0.0, high_j or 0.0)} J" if known else ""
+        return f"its GPU energy is not resolved{where}"
     if (doubt := token_doubt_of(document)) is not None:
         return f"its token counts are in doubt: {doubt}"
     per_1000_wh = number(_block(derived, "wh_per_1000_queries").get("value"))
@@ -33,7 +37,7 @@ def _why_no_energy(document: Mapping[str, object]) -> str:
     per_1000 = _block(_block(_block(document, "derived"), "gpu"), "wh_per_1000_queries")
     low_wh, high_wh = number(per_1000.get("low")), number(per_1000.get("high"))
     if low_wh is not None and high_wh is not None and number(per_1000.get("value")) is None:
-        return f"its GPU energy is not resolved: 1,000 queries used between the bounds [{low_wh:.4g}, {high_wh:.4g}] Wh"
+        return f"its GPU energy is not resolved: 1,000 queries used between the bounds {between(low_wh, high_wh)} Wh"
     if (steady := _no_steady_figure(document)) is not None:
         return f"its run under concurrency gives no figure of the steady state: {steady}"
     absent = _block(document, "absent").get("gpu")

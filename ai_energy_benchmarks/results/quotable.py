@@ -7,6 +7,7 @@ from typing import Literal
 
 from attrs import frozen
 
+from ai_energy_benchmarks.domain.digits import between
 from ai_energy_benchmarks.results.no_score import number, token_doubt_of
 from ai_energy_benchmarks.results.units import J_PER_WH
 
@@ -135,8 +136,9 @@ def _bounded(name: str, factor: float = 1.0) -> Callable[[Document, str], Quoted
         figures = block(derived, name)
         value, low, high = (number(figures.get(end)) for end in ("value", "low", "high"))
         if value is None or value <= 0:
-            bounded = low is not None and high is not None
-            return f"not resolved: between {low:.4g} and {high:.4g}" if bounded else "the figure is withheld"
+            if low is None or high is None:
+                return "the figure is withheld"
+            return f"not resolved: within {between(low, high)}"
         deviation, count = number(figures.get("standard_deviation")), int(number(figures.get("n")) or 0)
         relative = None if deviation is None else deviation / value
         ends = (value if low is None else low) * factor, (value if high is None else high) * factor

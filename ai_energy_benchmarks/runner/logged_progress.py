@@ -11,6 +11,7 @@ from attrs import define
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import counted, window_energy
 from ai_energy_benchmarks.domain.components import COMPONENTS
+from ai_energy_benchmarks.domain.digits import known
 from ai_energy_benchmarks.domain.durations import spoken
 from ai_energy_benchmarks.domain.progress import FigureProgress, Progress
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
@@ -86,7 +87,8 @@ def _energies(trial: Trial) -> Iterator[str]:
         readings = counted(trial.measurement, (component,)) if trial.measurement is not None else ()
         if readings:
             energy = window_energy(readings)
-            yield f"{component.upper()} {energy.energy_j:.4g} J ({energy.provenance})"
+            digits = known(energy.energy_j, energy.bounds_j.high - energy.bounds_j.low)
+            yield f"{component.upper()} {digits} J ({energy.provenance})"
 
 
 def log_verdict(result: BenchmarkResult) -> None:

@@ -185,7 +185,7 @@ def test_what_is_withheld_or_failed_is_refused() -> None:
     """Unresolved windows, doubtful tokens, runs that were cut short, steady states that are not, and FAIL."""
     unresolved = {"derived__gpu__j_per_output_token": {"value": None, "low": 1.0, "high": 9.0}}
     for changes, said in (
-        (unresolved, "not resolved: between 1 and 9"),
+        (unresolved, "not resolved: within [1.0, 9.0]"),
         ({"tokens__in_doubt": "they contradict"}, "token counts are in doubt: they contradict"),
         ({"ending": "interrupted"}, "the run was interrupted"),
         ({"derived__gpu__steady": None, "steady_state": {"absent": "too short"}}, "no steady state: too short"),

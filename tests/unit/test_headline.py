@@ -12,9 +12,10 @@ from ai_energy_benchmarks.analysis.actions import ACTIONS, OTHERWISE, with_actio
 from ai_energy_benchmarks.analysis.verdict import Planned
 from ai_energy_benchmarks.config.key_paths import _below
 from ai_energy_benchmarks.config.model import BenchmarkConfig
+from ai_energy_benchmarks.domain.digits import fixed
 from ai_energy_benchmarks.domain.power import Recipe
 from ai_energy_benchmarks.domain.verdict import Finding
-from ai_energy_benchmarks.reporters.figures import as_known, fixed
+from ai_energy_benchmarks.reporters.figures import as_known
 from ai_energy_benchmarks.reporters.headline import sentence
 from ai_energy_benchmarks.text.problems import dotted
 from tests.factories import CPU, GPU, completion, reading, result, trial, verdict

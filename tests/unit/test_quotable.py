@@ -72,8 +72,8 @@ def test_one_bound_alone_leaves_the_other_at_the_value() -> None:
 def test_what_is_not_resolved_is_quoted_by_its_bounds_alone() -> None:
     """Both ends of the energy per token; one end says nothing, and energy that is not above zero is no energy."""
     name = "j_per_output_token"
-    assert figure(name, with_derived(j_per_output_token=bounded(None, 1, 9))) == "not resolved: between 1 and 9"
-    assert figure(name, with_derived(j_per_output_token=bounded(0.0, 0, 9))) == "not resolved: between 0 and 9"
+    assert figure(name, with_derived(j_per_output_token=bounded(None, 1, 9))) == "not resolved: within [1.0, 9.0]"
+    assert figure(name, with_derived(j_per_output_token=bounded(0.0, 0, 9))) == "not resolved: within [0.0, 9.0]"
     assert figure(name, with_derived(j_per_output_token=bounded(None, low=1))) == "the figure is withheld"
     assert figure(name, with_derived(j_per_output_token=bounded(None, high=9))) == "the figure is withheld"
     assert figure(name, with_derived(j_per_output_token=bounded(-1.0))) == "the figure is withheld"

@@ -12,11 +12,12 @@ from rich.console import Console
 
 from ai_energy_benchmarks.analysis.verdict import Planned
 from ai_energy_benchmarks.domain.architecture import Architecture
+from ai_energy_benchmarks.domain.digits import bounds, figure
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon
 from ai_energy_benchmarks.domain.serving import ClientLoad
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.console import ConsoleReporter
-from ai_energy_benchmarks.reporters.figures import amount, bounds, figure, with_half_width
+from ai_energy_benchmarks.reporters.figures import amount, with_half_width
 from tests.factories import CPU, ENGINE, GPU, OTHER_GPU, completion, failure, reading, result, step, trial, verdict
 
 GOLDEN = Path(__file__).parent / "golden" / "console.txt"

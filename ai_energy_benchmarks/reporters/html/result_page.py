@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ai_energy_benchmarks.domain.digits import figure
 from ai_energy_benchmarks.domain.json_value import JsonValue
 from ai_energy_benchmarks.domain.result import BenchmarkResult
-from ai_energy_benchmarks.reporters.figures import component_name, figure
+from ai_energy_benchmarks.reporters.figures import component_name
 from ai_energy_benchmarks.reporters.html.charts import Chart, charts_of_run
 from ai_energy_benchmarks.reporters.html.page import figure as place
 from ai_energy_benchmarks.reporters.html.page import page

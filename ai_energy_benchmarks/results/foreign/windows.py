@@ -9,6 +9,7 @@ from statistics import fmean, median, stdev
 
 from ai_energy_benchmarks.analysis.windows import is_resolved
 from ai_energy_benchmarks.domain.bounds import Bounds
+from ai_energy_benchmarks.domain.digits import between
 from ai_energy_benchmarks.domain.edges import UNKNOWN_DELAY, Delay
 from ai_energy_benchmarks.domain.integral import hold_s, integral
 from ai_energy_benchmarks.domain.power import Series
@@ -99,7 +100,7 @@ def _inside(series: Series, start_s: float, stop_s: float) -> Sequence[float]:
 def _resolution(energy_j: Bounds, series: Series, stop_s: float, delay: Delay) -> Iterator[Finding]:
     """As for this package's own windows: where the bounds are too wide there is no bare number."""
     if not is_resolved(energy_j):
-        bounds = f"between {energy_j.low:.4g} and {energy_j.high:.4g} J"
+        bounds = f"within {between(energy_j.low, energy_j.high)} J"
         yield Finding("FAIL", "window resolved", f"its energy lies {bounds}, too far apart for a figure")
     elif series.before_s[-1] < stop_s + delay.high_s and delay.high_s > _AVERAGED_S:
         left_s = series.before_s[-1] - stop_s
