@@ -73,7 +73,7 @@ def test_a_run_writes_its_files_and_names_them(config: Path) -> None:
 
 def test_a_model_can_be_measured_without_a_file(tmp_path: Path, model: Path) -> None:
     """The stated defaults are in the config that is written, in a directory of the model's name; the log has it all."""
-    done = command(
+    done = command_here(
         "run", "--model", model, "--samples", "2", "--max-new-tokens", "3", *SHORT, "-o", "protocol.trials=1",
         "-v", "--log-file", "all.log", cwd=tmp_path,
     )  # fmt: skip

@@ -25,8 +25,8 @@ ELSEWHERE = {
     "hub_dataset": "needs the hub; tests/unit/test_datasets_huggingface.py has a double of it",
     "reasoning": "a tiny model has no switch; tests/unit/test_formatters_reasoning.py has",
 }
-# As users start them: the first that they meet, and one whose meter is a library that keeps threads.
-OWN_PROCESS = ("quickstart", "codecarbon")
+# As users start them: one whose meter is a library that keeps threads; tests/functional/test_cli_run.py has others.
+OWN_PROCESS = ("codecarbon",)
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 SHORT = {
     "scenario.num_samples": 2, "scenario.generate_kwargs.max_new_tokens": 4, "protocol.bare_idle_s": 0,

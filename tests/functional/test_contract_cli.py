@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.commands import PROGRAM, command
+from tests.functional.commands import PROGRAM, command, command_here
 from tests.tiny_model import save_tiny_model
 
 QUICK = ("protocol.bare_idle_s=0", "protocol.resident_idle_s=0", "protocol.trials=1", "protocol.warmup.requests=1")
@@ -27,7 +27,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_container_without_a_gpu_fails_and_says_why(model: Path, tmp_path: Path) -> None:
     """The run is done and its files are there, but there is no score, and the exit code says so."""
-    done = command(
+    done = command_here(
         "aienergyscore", "--config-name", "text_generation", "-n", "2", f"backend.model={model}", "backend.device=cpu",
         "scenario.dataset_name=builtin", "metrics.collectors=[modelled]", *QUICK,
         cwd=tmp_path, RESULTS_DIR=str(tmp_path / "out"), BENCHMARK_BACKEND="pytorch", HF_TOKEN="hf_secret",

@@ -133,13 +133,16 @@ def test_a_study_runs_an_engine_in_a_container(engines: Engines) -> None:
     assert stand_in.calls("kill") == []
 
 
-def test_a_container_that_takes_too_long_is_killed(engines: Engines) -> None:
-    """Its command is no parent of what runs in it, so the engine is told to end it."""
+@pytest.mark.parametrize(
+    "options", [{"request_s": 600.0}, pytest.param({"hangs": True}, marks=pytest.mark.heavy)], ids=["slow", "hangs"]
+)
+def test_a_container_that_takes_too_long_is_killed(engines: Engines, options: dict[str, object]) -> None:
+    """Its command is no parent of what runs in it, so the engine is told to end it; one that hangs has 30 s first."""
     stand_in = in_containers(engines)
     file = engines.write({"container": "vllm:1"}, timeout_s=5)
     study = yaml.safe_load(file.read_text())
     study["sweep"] = {"backend.type": [THERE]}
-    study["base"]["backend"]["options"] = {"hangs": True}
+    study["base"]["backend"]["options"] = options
     file.write_text(yaml.safe_dump(study))
     assert engines.run("run", file).code == 1
     (attempt,) = read_manifest(engines.study).attempts

@@ -37,6 +37,7 @@ def _forget() -> None:
     """Some users of the library never close it, and it reads its file only when it is opened."""
     with contextlib.suppress(pynvml.NVMLError):
         gc.collect()  # some close it when they are collected, which would be in the middle of the next test
+        gc.freeze()  # once PyTorch is imported, each of these walks would take half a second over what stays anyway
         while True:
             pynvml.nvmlShutdown()
 
