@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.results.stored_frames import read_frame
+from ai_energy_benchmarks.results.no_score import number
+from ai_energy_benchmarks.results.stored_tables import read_requests, read_timeline
+from ai_energy_benchmarks.text.json_text import parsed
 
 if TYPE_CHECKING:
     import polars
@@ -55,8 +56,8 @@ def load_pictures(directory: Path) -> Pictures:
     import polars
 
     try:
-        timeline = read_frame(directory / TIMELINE_FILE)
-        requests = read_frame(directory / REQUESTS_FILE)
+        timeline = read_timeline(directory / TIMELINE_FILE)
+        requests = read_requests(directory / REQUESTS_FILE)
         return pictures(timeline, requests)
     except (OSError, polars.exceptions.PolarsError) as error:
         raise ConfigError(
@@ -176,11 +177,17 @@ def _spans(marks: polars.DataFrame, start_s: float) -> polars.DataFrame:
 
 def _steady(subject: str, detail: str | None, start_s: float) -> list[tuple[str, str, float, float]]:
     """The steady window of a trial, where it has one."""
-    trial = json.loads(detail).get("trial") if detail else None
-    steady = trial.get("steady") if isinstance(trial, dict) else None
-    if not isinstance(steady, dict):
+    try:
+        window = parsed(detail) if detail else None
+    except ValueError:  # a picture has no span then; re-analysis refuses it
         return []
-    return [(subject, "steady window", steady["start_s"] - start_s, steady["stop_s"] - start_s)]
+    trial = window.get("trial") if isinstance(window, dict) else None
+    steady = trial.get("steady") if isinstance(trial, dict) else None
+    ends_s = [number(steady.get(key)) for key in ("start_s", "stop_s")] if isinstance(steady, dict) else [None]
+    if None in ends_s:
+        return []
+    begin_s, end_s = (end_s for end_s in ends_s if end_s is not None)
+    return [(subject, "steady window", begin_s - start_s, end_s - start_s)]
 
 
 def _requests(requests: polars.DataFrame, start_s: float) -> polars.DataFrame:
@@ -218,7 +225,7 @@ def _counted(requests: polars.DataFrame, spans: polars.DataFrame, start_s: float
 def _percentiles(requests: polars.DataFrame) -> polars.DataFrame:
     import polars
 
-    between = requests.select(gap=polars.col("token_times_s").list.diff().explode()).drop_nulls()["gap"]
+    between = requests.select(gap=polars.col("token_times_s").list.diff().explode().cast(float)).drop_nulls()["gap"]
     series = {
         "TTFT": requests["ttft_s"],
         "TPOT": requests["tpot_s"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from ai_energy_benchmarks.text.json_text import read_json
 
 RESULT_FILE = "result.json"
 PAGE_FILE = "report.html"
+# Of a column of 64 bits.
+_LARGEST = 2**63
 _REMEDY = "give the output_dir of a finished run"
 
 
@@ -76,4 +79,24 @@ def load_document(file: Path) -> dict[str, Any]:
             f"{file} has schema_version {version}; this package knows versions up to {SCHEMA_VERSION}",
             remedy="pip install --upgrade ai_energy_benchmarks",
         )
+    _refuse_impossible(file, document)
     return document
+
+
+def _refuse_impossible(file: Path, document: dict[str, Any]) -> None:
+    """This package writes null in the place of a number that is not finite; so many digits are of no count either.
+
+    Raises:
+        ConfigError: it holds such a number; the message names its key.
+    """
+    rest: list[tuple[str, Any]] = [("", document)]
+    while rest:
+        path, value = rest.pop()
+        kind = type(value)
+        if kind is dict:
+            rest.extend((f"{path}.{key}" if path else key, inner) for key, inner in value.items())
+        elif kind is list:
+            rest.extend((f"{path}[{place}]", inner) for place, inner in enumerate(value))
+        elif (kind is float and not isfinite(value)) or (kind is int and abs(value) > _LARGEST):
+            shown = value if kind is float else f"a whole number of {value.bit_length()} bits"
+            raise ConfigError(f"{file} is not a report document: {path} is {shown}", remedy="run the benchmark again")

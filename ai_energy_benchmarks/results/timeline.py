@@ -58,7 +58,8 @@ def samples_frame(samples: Samples) -> polars.DataFrame:
     return polars.concat([_frame(()), *map(_samples, samples.series)])
 
 
-def _schema() -> dict[str, type[polars.DataType]]:
+def timeline_schema() -> dict[str, type[polars.DataType]]:
+    """Column → its type, without ``unix_s``, which follows."""
     from polars import Float64, String
 
     return {
@@ -77,7 +78,7 @@ def _schema() -> dict[str, type[polars.DataType]]:
 def _frame(rows: Iterable[Row]) -> polars.DataFrame:
     import polars
 
-    return polars.DataFrame(list(rows), schema=_schema(), orient="row")
+    return polars.DataFrame(list(rows), schema=timeline_schema(), orient="row")
 
 
 def _samples(series: Series) -> polars.DataFrame:
