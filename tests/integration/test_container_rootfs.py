@@ -1,6 +1,6 @@
 """Cells in a real image: docker's arguments, translated for buildah, which runs images where no engine may.
 
-``scripts/images/try.sh pytorch`` builds such an image; ``AEB_TRY_IMAGE`` names it.
+``scripts/images/try.sh pytorch vllm`` builds such images; ``AEB_TRY_IMAGE`` and ``AEB_TRY_VLLM_IMAGE`` name them.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -26,6 +28,7 @@ pytest.importorskip("transformers", reason="the tiny model cannot be made withou
 from tests.tiny_model import save_tiny_model
 
 _IMAGE = os.environ.get("AEB_TRY_IMAGE")
+_VLLM_IMAGE = os.environ.get("AEB_TRY_VLLM_IMAGE")
 pytestmark = [
     pytest.mark.heavy,
     pytest.mark.timeout(900),
@@ -83,17 +86,16 @@ else:
 """
 
 
-@pytest.fixture
-def image(root: Path) -> Iterator[str]:
+@contextmanager
+def with_this_package(root: Path, image: str) -> Iterator[str]:
     """The image with the present copy of this package in the place of the one that it was built with."""
-    assert _IMAGE is not None
     name = f"localhost/aeb-test-{uuid.uuid4().hex[:8]}:1"
 
     def buildah(*arguments: str) -> str:
         done = subprocess.run(["buildah", *arguments], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    container = buildah("from", _IMAGE)
+    container = buildah("from", image)
     try:
         buildah("run", "--isolation", "chroot", "--user", "0", container, "--", "rm", "-r", _PACKAGE)
         buildah("add", "--quiet", container, str(root / "ai_energy_benchmarks"), _PACKAGE)
@@ -104,40 +106,92 @@ def image(root: Path) -> Iterator[str]:
         subprocess.run(["buildah", "rmi", name], capture_output=True, check=False)
 
 
-def test_a_study_measures_in_an_image(tmp_path: Path, image: str) -> None:
-    """Model, prompts and results are mounted, the report is that of the image's environment, and names its digest."""
-    (tmp_path / "bin").mkdir()
-    docker = tmp_path / "bin" / "docker"
+@pytest.fixture
+def image(root: Path) -> Iterator[str]:
+    """That of PyTorch."""
+    assert _IMAGE is not None
+    with with_this_package(root, _IMAGE) as name:
+        yield name
+
+
+@pytest.fixture
+def vllm_image(root: Path) -> Iterator[str]:
+    """That of vLLM."""
+    if _VLLM_IMAGE is None:
+        pytest.skip("scripts/images/try.sh vllm makes an image, AEB_TRY_VLLM_IMAGE names it")
+    with with_this_package(root, _VLLM_IMAGE) as name:
+        yield name
+
+
+def run_study(directory: Path, model: Path, tokens: int, parts: Mapping[str, Any]) -> Path:
+    """Two prompts and no idle, in containers that the stand-in for docker runs; the directory of the study."""
+    (directory / "bin").mkdir()
+    docker = directory / "bin" / "docker"
     docker.write_text(_DOCKER.format(python=sys.executable))
     docker.chmod(0o755)
-    model = save_tiny_model(tmp_path / "tiny", end_ids=[1])
-    (tmp_path / "prompts.txt").write_text("a\nhello there\n")
+    (directory / "prompts.txt").write_text("a\nhello there\n")
     study = {
         "base": {
-            "backend": {"type": "pytorch", "model": str(model), "device": "cpu"},
-            "scenario": {"dataset_name": str(tmp_path / "prompts.txt"), "num_samples": 2,
-                         "generate_kwargs": {"max_new_tokens": 4}},
+            "backend": {"type": "pytorch", "model": str(model)},
+            "scenario": {"dataset_name": str(directory / "prompts.txt"), "num_samples": 2,
+                         "generate_kwargs": {"max_new_tokens": tokens}},
             "protocol": {"bare_idle_s": 0, "resident_idle_s": 0, "warmup": {"requests": 1}},
             "metrics": {"collectors": ["modelled"]},
             "reporters": ["json"],
         },
-        "sweep": {"scenario.input_shapes.batch_size": [1, 2]},
         "design": {"cycles": 1},
-        "execution": {"runners": {"pytorch": {"container": image, "engine": "docker"}}},
-        "output_dir": str(tmp_path / "results"),
+        "output_dir": str(directory / "results"),
+        **parts,
     }  # fmt: skip
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    (directory / "study.yaml").write_text(yaml.safe_dump(study))
     environment = {
-        "PATH": os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]]),
-        "HF_HOME": str(tmp_path / "hub"),
+        "PATH": os.pathsep.join([str(directory / "bin"), os.environ["PATH"]]),
+        "HF_HOME": str(directory / "hub"),
         "HF_HUB_OFFLINE": "1",
-        DIRECTORY_VARIABLE: str(tmp_path),
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        DIRECTORY_VARIABLE: str(directory),
     }
-    done = command("run", tmp_path / "study.yaml", cwd=tmp_path, timeout_s=800, **environment)
+    done = command("run", directory / "study.yaml", cwd=directory, timeout_s=800, **environment)
     assert done.code == 0, done.out + done.err
-    attempts = read_manifest(tmp_path / "results").attempts
+    return directory / "results"
+
+
+def test_a_study_measures_in_an_image(tmp_path: Path, image: str) -> None:
+    """Model, prompts and results are mounted, the report is that of the image's environment, and names its digest."""
+    results = run_study(
+        tmp_path, save_tiny_model(tmp_path / "tiny", end_ids=[1]), 4,
+        {
+            "sweep": {"scenario.input_shapes.batch_size": [1, 2]},
+            "execution": {"runners": {"pytorch": {"container": image, "engine": "docker"}}},
+        },
+    )  # fmt: skip
+    attempts = read_manifest(results).attempts
     assert [each.state for each in attempts] == ["completed"] * 2
     for attempt in attempts:
-        document = json.loads((tmp_path / "results" / attempt.directory / "result.json").read_text())
+        document = json.loads((results / attempt.directory / "result.json").read_text())
         assert document["environment"]["image"] == f"{image}@{attempt.runner['digest']}"
         assert document["environment"]["libraries"]["torch"]
+
+
+def test_a_study_over_two_engines_measures_each_in_its_image(tmp_path: Path, image: str, vllm_image: str) -> None:
+    """PyTorch and vLLM, which cannot share an environment, in one study; each report names its image and its engine."""
+    # vLLM's kernels for processors need heads of 32, and the tokens of this model are bytes.
+    model = save_tiny_model(tmp_path / "tiny", end_ids=[1], hidden_size=256, context_tokens=2048)
+    of_vllm = {"backend.options.enforce_eager": True, "backend.options.max_model_len": 512,
+               "backend.options.dtype": "float32"}  # fmt: skip
+    images = {"pytorch": image, "vllm_offline": vllm_image}
+    results = run_study(
+        tmp_path, model, 8,
+        {
+            "sweep": {"backend.type": list(images), "vllm_offline": {"of vLLM": [of_vllm]}},
+            "execution": {"runners": {name: {"container": each, "engine": "docker"} for name, each in images.items()}},
+        },
+    )  # fmt: skip
+    attempts = read_manifest(results).attempts
+    assert [each.state for each in attempts] == ["completed"] * 2
+    for attempt in attempts:
+        document = json.loads((results / attempt.directory / "result.json").read_text())
+        engine = document["config"]["backend"]
+        assert document["environment"]["image"] == f"{images[engine]}@{attempt.runner['digest']}"
+        named = "vLLM" if engine == "vllm_offline" else "transformers"
+        assert document["backend_info"]["engine"].startswith(named)
