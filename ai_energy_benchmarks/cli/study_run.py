@@ -85,8 +85,8 @@ def _run(opened: OpenStudy) -> int:
     elsewhere = distributed(opened.study)
     gate = opened.study.config.design.cooling
     cooling = Cooling(gate, lambda: temperatures_celsius(gpus.locked)) if gate else None
-    running = "the cells that run" if elsewhere else "the trial"
-    stop = StopRequests(lambda: say(f"finishing {running}; Ctrl-C again stops now", err=True))
+    running = "the cells that run" if elsewhere else "the trial that runs; a cell before its first trial ends now"
+    stop = StopRequests(lambda: say(f"finishing {running}; Ctrl-C again stops everything now", err=True))
     observer = Lines(begun_s=time.monotonic(), elsewhere=elsewhere)
     executor = executor_for(opened.study, opened.directory)
     # On other machines, each node locks its own GPUs.
