@@ -50,13 +50,11 @@ def between_rests(series: Series, window: Window) -> Guarded | None:
     return Guarded(_level(series, window, rests, rests.after), _edges(series, window, rests, delay_high_s))
 
 
-def _level(series: Series, window: Window, rests: Rests, after: Rest) -> Bounds | None:
+def _level(series: Series, window: Window, rests: Rests, after: Rest) -> Bounds:
     shift_s, start_s, stop_s = window.delay.middle_s, window.start_s, window.stop_s
     begin = rests.before.line.at_j(start_s + shift_s)
     end = after.line.at_j(stop_s + shift_s)
     surely = _surely_before(series, window, min(after.line.power_w, rests.before.line.power_w))
-    if surely is None:
-        return None
     # Power that stays raised counts for as long as the counter may be late, which is until the rest is flat. A smaller
     # change may be the end of the work, or of what the sensor shows of it, so it counts for all of the rest.
     settled_s = after.line.begin_s - stop_s
@@ -69,8 +67,8 @@ def _level(series: Series, window: Window, rests: Rests, after: Rest) -> Bounds 
     return Bounds(max(0.0, min(best, surely - begin) - within), best, best + within)
 
 
-def _surely_before(series: Series, window: Window, idle_w: float) -> float | None:
-    """The least that the counter had reached at the window's end.
+def _surely_before(series: Series, window: Window, idle_w: float) -> float:
+    """The least that the counter had reached at the window's end; changes were seen before it and after it.
 
     That is what it showed then, the part of its next step that is surely older than the end, and idle power for the
     rest of the delay. Power does not rise when work ends, so a step across the end holds at least as much per second
@@ -78,9 +76,7 @@ def _surely_before(series: Series, window: Window, idle_w: float) -> float | Non
     """
     values, after_s = series.values, series.after_s
     row = bisect_right(after_s, window.stop_s + window.delay.low_s) - 1
-    following = bisect_right(values, values[row]) if row >= 0 else len(values)
-    if following == len(values):
-        return None
+    following = bisect_right(values, values[row])
     while row and values[row - 1] == values[row]:
         row -= 1
     older_s = window.stop_s + window.delay.low_s - after_s[row]
@@ -113,7 +109,8 @@ def _fall_s(series: Series, work: list[Knot], window: Window, after: Rest) -> fl
     """How long the power before the window's end would have to go on for what the counter shows after it."""
     last = [each for each in work if each.time_s >= window.stop_s - _WORK_S]
     shown = edges.curve(series, window.stop_s)
-    if len(last) < 2 or shown is None:
+    assert shown is not None, "changes were seen in both rests"
+    if len(last) < 2:
         return None
     step = (last[-1].value_j - last[0].value_j) / (last[-1].time_s - last[0].time_s) - after.line.power_w
     return (after.line.at_j(window.stop_s) - shown) / step if step > 0 else None

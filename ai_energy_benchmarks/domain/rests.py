@@ -206,7 +206,7 @@ def _after(window: Window, after: Sequence[Knot], length_s: float, tolerance_w: 
     """The flat end of a rest of some length; None if it is too short to be sure of."""
     end_s = window.stop_s + length_s + window.delay.low_s
     until_end = [reading for reading in after if reading.time_s <= end_s]
-    if len(until_end) < 3 or until_end[-2].time_s < window.soon_s:
+    if len(until_end) < 3:
         return None
     rest = _flat_part(until_end, tolerance_w, window.soon_s, length_s)
     return rest if _is_long(rest, until_end, window.stop_s, _AFTER_SHARE) else None
@@ -261,7 +261,7 @@ def _last_begin(seen: Sequence[Knot]) -> int:
 
 
 def _stretch_end(seen: Sequence[Knot], begin: int) -> int:
-    end = begin + 1
+    end = begin
     while end < len(seen) - 1 and seen[end].time_s - seen[begin].time_s < _STRETCH_S:
         end += 1
     return end

@@ -15,6 +15,7 @@ from ai_energy_benchmarks.domain.rests import Knot, Window, is_calm, knots, tick
 from tests.unit.recorded_windows import COLUMNS, FILE, NUMBER, figures
 
 TICK_S, CALL_S = 1 / 32, 1 / 1024
+ON_TIME = Delay(0.0, 0.0)
 
 
 def test_stored_windows_keep_their_figures() -> None:
@@ -35,14 +36,18 @@ def test_stored_windows_keep_their_figures() -> None:
             assert float(number or 0) == pytest.approx(float(expected or 0), rel=1e-6, abs=1e-6)
 
 
-def even(rest_w: float, work_w: float, after_w: float | None = None, ticks: int = 192) -> Series:
-    """Six seconds of ticks, each seen from 1/1024 s before to as long after it; work from 2 to 4 s."""
+def even(
+    rest_w: float, work_w: float, after_w: float | None = None, ticks: int = 192, tick_s: float = TICK_S
+) -> Series:
+    """Six seconds of ticks, each seen from 1/1024 s before to as long after it; work from a third to two of them."""
     rows, value_j = [(0.0, 0.0, 0.0)], 0.0
     for number in range(1, ticks + 1):
-        time_s = number * TICK_S
+        time_s = number * tick_s
         rows.append((time_s - CALL_S, time_s - CALL_S, value_j))
-        power_w = work_w if 2 < time_s <= 4 else rest_w if time_s <= 2 or after_w is None else after_w
-        value_j += power_w * TICK_S
+        third_s = ticks * tick_s / 3
+        worked = third_s < time_s <= 2 * third_s
+        power_w = work_w if worked else rest_w if time_s <= third_s or after_w is None else after_w
+        value_j += power_w * tick_s
         rows.append((time_s + CALL_S, time_s + CALL_S, value_j))
     return Series(
         Device("gpu", "GPU-0"), "energy_j", "nvml", *(array("d", column) for column in zip(*rows, strict=True))
@@ -55,7 +60,7 @@ def test_even_work_between_two_rests_by_hand() -> None:
     At the end of the window the counter showed the tick of 4 - 1/32 s. The tick of 10 J across the end began at the
     latest at 4 - 31/1024 s and is 34/1024 s long with its readings, so that 31/34 of it are surely older.
     """
-    found = between_rests(even(64.0, 320.0), Window(2.0, 4.0, 1.0, 1.0, Delay(0.0, 0.0), 0.05, 1.0))
+    found = between_rests(even(64.0, 320.0), Window(2.0, 4.0, 1.0, 1.0, ON_TIME, 0.05, 1.0))
     assert found is not None
     assert found.bounds_j == Bounds(pytest.approx(630 + 310 / 34), 640.0, 640.0)
     assert found.edges == WindowEdges("flat", 0.0, 256.0, 0.0, 0.0, 0.0)
@@ -66,7 +71,7 @@ def test_a_rest_that_draws_more_than_before_by_hand() -> None:
 
     Flat from the first tick in it, so it counts for the 1/32 s until there, 1 J; the work shows as before.
     """
-    found = between_rests(even(64.0, 320.0, 96.0), Window(2.0, 4.0, 1.0, 1.0, Delay(0.0, 0.0), 0.05, 1.0))
+    found = between_rests(even(64.0, 320.0, 96.0), Window(2.0, 4.0, 1.0, 1.0, ON_TIME, 0.05, 1.0))
     assert found is not None
     assert found.edges.state == "raised"
     assert (found.edges.step_w, found.edges.idle_change_w) == (240.0, 32.0)
@@ -87,7 +92,7 @@ def test_changes_between_readings_too_far_apart_are_passed_over(late_s: float, s
 
 def test_changes_between_two_times_are_those_whose_readings_lie_within() -> None:
     """From the begin of the reading before to the end of the one that saw it; the first value is no change."""
-    series = even(64.0, 320.0, ticks=4)
+    series = even(64.0, 320.0)
     assert knots(series, TICK_S - CALL_S, 2 * TICK_S + CALL_S) == [
         Knot(TICK_S, CALL_S, 2.0),
         Knot(2 * TICK_S, CALL_S, 4.0),
@@ -101,3 +106,39 @@ def test_changes_between_two_times_are_those_whose_readings_lie_within() -> None
 def test_a_rest_is_calm_once_it_was_flat_for_more_than_its_end(length_s: float, calm: bool) -> None:
     """Its end is the last 4 ticks, 1/8 s, that are compared; 25 ms more make it one: 5 ticks after the first."""
     assert is_calm(even(64.0, 320.0), 4.0, 4.0 + length_s, 256.0, 0.05) is calm
+
+
+def test_a_rest_is_calm_also_after_work_of_a_single_tick() -> None:
+    """Its power is not known then, so that of the rest serves."""
+    series = even(64.0, 320.0)
+    assert is_calm(series, 1.5 * TICK_S, 1.5 * TICK_S + 1.0, 0.0, 0.05)
+    assert not is_calm(series, 1.5 * TICK_S, 1.5 * TICK_S + 0.1, 0.0, 0.05)
+
+
+def test_half_of_a_rest_may_hold_too_few_ticks_to_be_looked_at() -> None:
+    """Ticks of 3/4 s: of a rest of 6 s five of the seven are flat; a half of it has three, and less than 0.8 s none."""
+    found = between_rests(even(64.0, 320.0, ticks=27, tick_s=0.75), Window(6.75, 13.5, 6.0, 6.0, ON_TIME, 0.05, 1.0))
+    assert found is not None
+    assert (found.edges.state, found.edges.step_w) == ("flat", 256.0)
+    assert found.bounds_j is not None
+    assert found.bounds_j.best == 6.75 * 320
+
+
+def test_work_of_few_ticks_before_its_end_shows_no_delay_there() -> None:
+    """In the last half second of the window above there is one, whose power is not known."""
+    found = between_rests(even(64.0, 320.0, ticks=27, tick_s=0.75), Window(6.75, 13.5, 6.0, 6.0, ON_TIME, 0.05, 1.0))
+    assert found is not None
+    assert (found.edges.rise_s, found.edges.fall_s) == (0.0, None)
+
+
+def test_a_tick_of_work_that_draws_what_the_rest_does_shows_no_begin() -> None:
+    """The counter was above the rest before it, but does not rise against it any more."""
+    series = even(64.0, 320.0)
+    second = next(row for row in range(len(series.values)) if series.values[row] == 2 * 64 + 20)
+    for row in range(len(series.values)):
+        if series.values[row] >= 2 * 64 + 20:
+            series.values[row] -= 8.0
+    assert series.values[second] - series.values[second - 1] == 2.0
+    found = between_rests(series, Window(2.0, 4.0, 1.0, 1.0, ON_TIME, 0.05, 1.0))
+    assert found is not None
+    assert found.edges.rise_s is None
