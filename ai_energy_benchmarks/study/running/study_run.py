@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
-from ai_energy_benchmarks.study.drift import drift
-from ai_energy_benchmarks.study.executors.base import CellEnd, CellJob, CellRun, Distributed, Executor, NodeFacts, Stop
+from ai_energy_benchmarks.study.executors.base import CellEnd, CellJob, CellRun, Distributed, Executor, Stop
 from ai_energy_benchmarks.study.manifest import SCHEMA_VERSION, Attempt, CloseReason
 from ai_energy_benchmarks.study.manifest_writer import ManifestWriter
 from ai_energy_benchmarks.study.plan.blocks import shared_block
 from ai_energy_benchmarks.study.plan.disk import room_left
 from ai_energy_benchmarks.study.runners.base import CellWork
+from ai_energy_benchmarks.study.running.attempts import Attempts
 from ai_energy_benchmarks.study.running.breaker import Breaker
 from ai_energy_benchmarks.study.running.cooling import Cooling
 from ai_energy_benchmarks.study.running.gpus import StudyGpus
-from ai_energy_benchmarks.study.running.judging import Judgement, judge
 from ai_energy_benchmarks.study.running.leftovers import end_orphans, mark_of, settle
 from ai_energy_benchmarks.study.running.observer import Observer, Unobserved
 from ai_energy_benchmarks.study.running.opening import OpenStudy
 from ai_energy_benchmarks.study.running.places import log_of
 from ai_energy_benchmarks.study.running.schedule import Schedule, Turn
 from ai_energy_benchmarks.study.running.stopping import StopRequests
-
-logger = logging.getLogger(__name__)
 
 
 @define
@@ -45,7 +41,7 @@ class StudyRun:
     observer: Observer = field(factory=Unobserved)
     cooling: Cooling | None = None
     _manifest: ManifestWriter = field(init=False)
-    _latest: dict[tuple[str, int], Attempt] = field(factory=dict)
+    _attempts: Attempts = field(init=False)
     _turns: dict[tuple[str, int], tuple[Turn, int]] = field(factory=dict)
     _done: int = 0
     _wall_s: float = 0.0
@@ -53,10 +49,10 @@ class StudyRun:
     _begun_s: float = field(factory=time.monotonic)
     _breaker: Breaker = field(init=False)
     _rested: bool = False
-    _nodes: dict[str, Mapping[str, object]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self._manifest = ManifestWriter(self.opened.directory)
+        self._attempts = Attempts(self._manifest, self.opened.directory)
         self._breaker = Breaker(self.opened.study.config.execution.breaker)
 
     def run(self) -> CloseReason:
@@ -82,15 +78,15 @@ class StudyRun:
                            environment=opened.environment)  # fmt: skip
         if opened.manifest is None:
             return
-        self._latest, self._nodes = opened.manifest.latest, dict(opened.manifest.nodes)
-        self._adopt([attempt for attempt in self._latest.values() if attempt.state is None and attempt.job])
+        latest = opened.manifest.latest
+        self._attempts.latest, self._attempts.nodes = latest, dict(opened.manifest.nodes)
+        self._adopt([attempt for attempt in latest.values() if attempt.state is None and attempt.job])
         if not isinstance(self.executor, Distributed):
             end_orphans(opened.directory)
-        for key, attempt in list(self._latest.items()):
+        for attempt in list(latest.values()):
             if attempt.state is None:
-                judgement = settle(opened.directory / attempt.directory)
-                self._latest[key] = self._ended(attempt, judgement, None)
-        completed = [each for each in self._latest.values() if each.state == "completed"]
+                self._attempts.ended(attempt, settle(opened.directory / attempt.directory), None)
+        completed = [each for each in latest.values() if each.state == "completed"]
         self._done, self._wall_s = len(completed), sum(each.wall_s or 0.0 for each in completed)
 
     def _run(self) -> None:
@@ -101,7 +97,7 @@ class StudyRun:
             schedule.new_orders.clear()
             self._execute(turns)
             for _ in range(self.opened.study.config.execution.retries):
-                lost = [turn for turn in turns if (last := self._last(turn)) is not None and last.state == "lost"]
+                lost = list(filter(self._attempts.lost, turns))
                 if lost and self._closing == "completed":
                     self._execute(lost)
         if self.stop.finish and self._closing == "completed" and schedule.next_turns():
@@ -130,13 +126,10 @@ class StudyRun:
         for end in self.executor.adopt(jobs, self.stop):
             self._note(end)
 
-    def _last(self, turn: Turn) -> Attempt | None:
-        return self._latest.get((turn.cell.id, turn.cycle))
-
     def _due(self, turns: Sequence[Turn]) -> Iterator[CellRun]:
         """The cells that are to run, each with its rest before it; ends early if the study has to."""
         for turn in turns:
-            settled = self.opened.places.settled(turn.cell, turn.cycle, self._last(turn))
+            settled = self.opened.places.settled(turn.cell, turn.cycle, self._attempts.last(turn))
             if settled is not None:
                 self.observer.settled(turn, settled)
                 continue
@@ -201,16 +194,15 @@ class StudyRun:
         return time.monotonic() - begun_s, gate
 
     def _started(self, turn: Turn, gap_s: float, gate: str) -> CellRun:
-        opened, key = self.opened, (turn.cell.id, turn.cycle)
-        self.observer.begins(turn, self._done, self._total())
-        before = self._latest.get(key)
+        opened = self.opened
+        self.observer.begins(turn, self._done, len(opened.cells) * opened.study.config.design.max_cycles)
+        before = self._attempts.last(turn)
         number = before.number + 1 if before else 1
         prepared = opened.places.prepare(turn.cell, turn.cycle, before)
-        self._turns[key] = turn, number
+        self._turns[turn.cell.id, turn.cycle] = turn, number
         runner = opened.runner(turn.cell)
-        self._manifest.add(
-            "started", **_named(turn, number, prepared.directory.relative_to(opened.directory).as_posix()),
-            gap_s=round(gap_s, 3), gate=gate, gpus=list(self.gpus.locked),
+        self._attempts.started(
+            turn, number, prepared.directory, gap_s=round(gap_s, 3), gate=gate, gpus=list(self.gpus.locked),
             runner=runner.record(),
         )  # fmt: skip
         execution = opened.study.config.execution
@@ -233,15 +225,9 @@ class StudyRun:
             detached=launch.detached,
         )
 
-    def _total(self) -> int:
-        return len(self.opened.cells) * self.opened.study.config.design.max_cycles
-
     def _note(self, end: CellEnd) -> None:
         turn, number = self._turns[end.run.cell, end.run.cycle]
-        judgement = judge(end)
-        directory = end.run.directory.relative_to(self.opened.directory).as_posix()
-        attempt = Attempt(end.run.cell, end.run.cycle, turn.position, number, directory, "")
-        self._latest[end.run.cell, end.run.cycle] = self._ended(attempt, judgement, end)
+        judgement = self._attempts.judged(turn, number, end)
         if judgement.state == "completed":
             self._done, self._wall_s = self._done + 1, self._wall_s + end.wall_s
         if judgement.state == "interrupted":
@@ -249,31 +235,6 @@ class StudyRun:
         elif judgement.state != "lost":  # which says something of its node, and nothing of the cell
             self._breaker.note(failed=judgement.state != "completed")
         self.observer.ended(turn, judgement, end.wall_s)
-
-    def _ended(self, attempt: Attempt, judgement: Judgement, end: CellEnd | None) -> Attempt:
-        code, wall_s = (end.exit_code, end.wall_s) if end else (None, None)
-        node = end.node if end else None
-        if node is not None:
-            self._note_node(node)
-        self._manifest.add(
-            "ended", cell=attempt.cell, cycle=attempt.cycle, position=attempt.position, attempt=attempt.number,
-            directory=attempt.directory, state=judgement.state, verdict=judgement.verdict, reason=judgement.reason,
-            exit_code=code, wall_s=None if wall_s is None else round(wall_s, 3), **_where(node),
-        )  # fmt: skip
-        return evolve(
-            attempt, state=judgement.state, verdict=judgement.verdict, reason=judgement.reason, exit_code=code,
-            wall_s=wall_s, host=node.host if node else "",
-        )  # fmt: skip
-
-    def _note_node(self, node: NodeFacts) -> None:
-        """Write down what a node is when a cell first ran on it, and again when that has changed."""
-        before = self._nodes.get(node.host)
-        if before == node.environment:
-            return
-        if before is not None:
-            logger.warning("node %s is not what it was: %s", node.host, "; ".join(drift(before, node.environment)))
-        self._nodes[node.host] = node.environment
-        self._manifest.add("node", host=node.host, environment=dict(node.environment))
 
 
 @frozen
@@ -285,15 +246,3 @@ class _Ending:
     @property
     def finish(self) -> bool:
         return self.study.ends_early()
-
-
-def _where(node: NodeFacts | None) -> Mapping[str, object]:
-    if node is None:
-        return {}
-    return {"host": node.host, "gpus": list(node.gpus), "gap_s": round(node.gap_s, 3), "began_utc": node.started_utc,
-            "scheduler": dict(node.scheduler)}  # fmt: skip
-
-
-def _named(turn: Turn, number: int, directory: str) -> Mapping[str, object]:
-    return {"cell": turn.cell.id, "cycle": turn.cycle, "position": turn.position, "attempt": number,
-            "directory": directory}  # fmt: skip
