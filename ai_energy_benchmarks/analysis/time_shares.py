@@ -127,7 +127,7 @@ class _Sums:
 
     def shares(self, whole_s: float) -> TimeShares | Undivided:
         busy_s = self.prefill_s + self.decode_s
-        if not self.requests or whole_s <= 0 or busy_s <= 0:
+        if whole_s <= 0 or busy_s <= 0:
             return Undivided(_NO_TOKEN)
         if self.unclear_s > _UNCLEAR * whole_s:
             return Undivided(f"{self.unclear_s / whole_s:.1%} of the time lies in requests that showed no token")
@@ -153,7 +153,7 @@ def _together(trial: Trial) -> Iterator[Sequence[Outcome] | None]:
         if rows and outcome.sent_s >= until_s and outcome.sent_s > rows[0].sent_s:
             yield rows
             rows = []
-        until_s = max(until_s, _end_s(outcome)) if rows else _end_s(outcome)
+        until_s = max(until_s, _end_s(outcome))
         if rows and (trial.client is not None or outcome.sent_s != rows[0].sent_s):
             yield None
             return
