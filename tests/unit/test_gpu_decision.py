@@ -113,8 +113,8 @@ def test_the_last_measured_trial_decides() -> None:
     ("readings", "rests", "why"),
     [
         ((at(GPU, 650),), (), "and without a resident idle no GPU is known to have rested before the trials"),
-        ((at(GPU, 650), at(OTHER_GPU, 140)), (), "and without a resident idle no GPU is known to have rested before the "
-         "trials"),
+        ((at(GPU, 650), at(OTHER_GPU, 140)), (), "and without a resident idle no GPU is known to have rested before "
+         "the trials"),
         ((at(CPU, 650),), (at(CPU, 50),), "and no GPU was read in the trials"),
         ((at(GPU, 145),), (at(GPU, 140),), "and no GPU worked in the trials and rested before"),
     ],
