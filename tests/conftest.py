@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,11 @@ os.environ["AEB_PLUGINS"] = "aeb-test-members"
 os.environ["AEB_LOCK_DIR"] = os.path.join(tempfile.gettempdir(), f"aeb-test-locks-{os.getpid()}")
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_unconfigure() -> None:
+    """Take away what the tests of this process have locked."""
+    shutil.rmtree(os.environ["AEB_LOCK_DIR"], ignore_errors=True)
 
 
 def _has_board() -> bool:

@@ -68,7 +68,7 @@ def usage(prompt: int, output: int, **more: object) -> dict[str, object]:
 
 @define
 class ScriptedServer:
-    """Answers ``POST`` with ``answer``, lists one model, and has the texts of ``pages`` under their paths."""
+    """Answers ``POST`` with ``answer``, lists its models, and has the texts of ``pages`` under their paths."""
 
     answer: Answer
     model: str = "scripted"
@@ -76,6 +76,7 @@ class ScriptedServer:
     seen: list[Exchange] = field(factory=list)
     port: int = 0
     context_tokens: int | None = 512
+    further_models: tuple[str, ...] = ()
 
     @property
     def endpoint(self) -> str:
@@ -93,7 +94,9 @@ class ScriptedServer:
                 if method == "POST":
                     await self.answer(exchange)
                 elif path.endswith("/models"):
-                    await exchange.document({"data": [{"id": self.model, "max_model_len": self.context_tokens}]})
+                    names = (self.model, *self.further_models)
+                    models = [{"id": name, "max_model_len": self.context_tokens} for name in names]
+                    await exchange.document({"data": models})
                 elif path in self.pages:
                     page = self.pages[path]().encode()
                     await exchange.head(200, f"Content-Length: {len(page)}", "Content-Type: text/plain")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.functional.commands import PROGRAM, command, command_here
+from tests.servers import Exchange, delta, running, usage
 from tests.tiny_model import save_tiny_model
 
 QUICK = ("protocol.bare_idle_s=0", "protocol.resident_idle_s=0", "protocol.trials=1", "protocol.warmup.requests=1")
@@ -48,7 +49,7 @@ def test_optimum_is_refused_by_name(tmp_path: Path) -> None:
     assert "not part of this package" in done.err
 
 
-def models_csv(tmp_path: Path, *models: Path) -> Path:
+def models_csv(tmp_path: Path, *models: Path | str) -> Path:
     file = tmp_path / "models.csv"
     rows = "".join(f",{model},1,A,text_gen,Off (N/A),N/A (default)\n" for model in models)
     file.write_text(f",Models to Add,Priority (1=hi),Class,Task,Reasoning State,Chat Template\n{rows}")
@@ -93,17 +94,25 @@ def test_the_process_of_a_model_ends_with_its_batch(model: Path, tmp_path: Path,
     wait_until_gone(tmp_path / "out" / "individual_runs", 60)
 
 
-@pytest.mark.skipif(shutil.which("ps") is None, reason="lists processes with ps")
-def test_a_batch_killed_in_its_second_model_ends_complete(model: Path, tmp_path: Path) -> None:
-    """Three real models; killed outright, the same command keeps the first and measures the others."""
-    models = [Path(shutil.copytree(model, tmp_path / name)) for name in ("first", "second", "third")]
+async def ten_tokens(exchange: Exchange) -> None:
+    """What a server streams."""
+    await exchange.begin_stream()
+    for _ in range(10):
+        await exchange.event(delta(content="a"))
+    await exchange.event(delta(finish_reason="length"))
+    await exchange.event(usage(7, 10))
+    await exchange.end_stream()
+
+
+def killed_in_its_second_model(tmp_path: Path, models: list[str], *changes: str) -> None:
+    """Kill a batch of three outright, and run the same command again: it keeps the first and measures the others."""
     arguments = ["batch", str(models_csv(tmp_path, *models)), "-n", "2", "--output-dir", str(tmp_path / "out"),
                  "-o", "scenario.dataset_name=builtin", "-o", "metrics.collectors=[modelled]",
-                 "-o", "backend.device=cpu", *(part for each in QUICK for part in ("-o", each))]  # fmt: skip
+                 *(part for change in (*QUICK, *changes) for part in ("-o", change))]  # fmt: skip
     logs = tmp_path / "out" / "logs"
     process = subprocess.Popen([*PROGRAM, *arguments], cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL)
     while process.poll() is None and len(list(logs.glob("*.log"))) < 2:
-        time.sleep(0.05)
+        time.sleep(0.02)
     process.kill()
     process.wait()
     wait_until_gone(tmp_path / "out" / "individual_runs", 60)
@@ -115,6 +124,26 @@ def test_a_batch_killed_in_its_second_model_ends_complete(model: Path, tmp_path:
     assert [word for word in firsts if word in ("kept", "done", "failed")] == ["kept", "done", "done"]
     with (tmp_path / "out" / "master_results.csv").open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
-    assert [row["model_name"] for row in rows] == [str(each) for each in models]
+    assert [row["model_name"] for row in rows] == models
     assert {row["total_completion_tokens"] for row in rows} == {"20"}
     assert {row["gpu_energy_wh"] for row in rows} == {""}
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="lists processes with ps")
+def test_a_batch_killed_in_its_second_model_ends_complete(tmp_path: Path) -> None:
+    """Three models of a server, each in a process of its own."""
+    models = ["scripted/first", "scripted/second", "scripted/third"]
+    with running(ten_tokens, models[0]) as server:
+        server.further_models = tuple(models[1:])
+        killed_in_its_second_model(
+            tmp_path, models, "backend.type=openai", f"backend.endpoint={server.endpoint}",
+            "scenario.generate_kwargs.max_new_tokens=10",
+        )  # fmt: skip
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(shutil.which("ps") is None, reason="lists processes with ps")
+def test_a_batch_killed_in_its_second_real_model_ends_complete(model: Path, tmp_path: Path) -> None:
+    """Three real models: five processes that load PyTorch."""
+    models = [str(shutil.copytree(model, tmp_path / name)) for name in ("first", "second", "third")]
+    killed_in_its_second_model(tmp_path, models, "backend.device=cpu")
