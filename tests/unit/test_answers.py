@@ -95,7 +95,8 @@ def test_modelled_energy_has_no_interval(tmp_path: Path) -> None:
     changes = {name: {"components__gpu__source": "modelled"} for name in FOUR}
     found = answer(make(tmp_path / "study", changes=changes), component="gpu")
     assert all(cell.estimate is not None and cell.estimate.leading_half_width is None for cell in found.ranked)
-    caveat, best, *_ = words.sentences(found)
+    caveat, best, gain = words.sentences(found)
+    assert gain.startswith("By the model, engine=x, batch=2 has 40.0% less J/output token than ")
     assert caveat == words.lines(found)[0] == words.plain(found)["caveats"][0]  # type: ignore[index] # a list
     assert caveat.startswith("Modelled energy cannot be ranked: ")
     assert words.markdown(found).startswith("**Modelled energy cannot be ranked: ")

@@ -125,7 +125,8 @@ def _against_reference(answers: Answers) -> Iterator[str]:
     if answers.figure.kind == "energy" and speeds[0] and speeds[1]:
         speed = f", at {speeds[1] / speeds[0] - 1:+.1%} output tokens/s"
     interval = f"(ratio {with_bounds(*ends)}, 95 %)"
-    yield f"{pair.second} has {change(*ends)} {answers.figure.unit} than {pair.first} {interval}{speed}."
+    model = "By the model, " if any(cell.modelled for cell in answers.ranked) else ""
+    yield f"{model}{pair.second} has {change(*ends)} {answers.figure.unit} than {pair.first} {interval}{speed}."
 
 
 _ADJECTIVES = {"energy": "cheapest", "latency": "fastest", "throughput": "fastest"}
