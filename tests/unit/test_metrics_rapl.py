@@ -156,7 +156,7 @@ def test_every_edge_has_two_readings(tree: Tree) -> None:
     """One at once and one that is surely younger than the edge, however rarely the counters are polled."""
     tree.zone("intel-rapl:0", "package-0", 100.0)
     tree.run()
-    with RaplCollector(RaplOptions(tree.root, poll_s=60.0)) as collector:
+    with RaplCollector(RaplOptions(tree.root, poll_s=30.0)) as collector:
         start = collector.mark()
         time.sleep(0.5)
         stop = collector.mark()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.metrics.rapl.collector import RaplOptions
 from ai_energy_benchmarks.metrics.rapl.zones import CEILING_W, POWERCAP, STALE_S, Zone, Zones, no_packages, open_zones
 
 MOUNT = "docker run -v /sys/class/powercap/intel-rapl:/rapl:ro"
@@ -257,3 +258,11 @@ def no_container_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those by which a container is known."""
     for variable in ("KUBERNETES_SERVICE_HOST", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "container"):
         monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.parametrize("poll_s", [0.0, 30.5, 3600.0])
+def test_readings_so_far_apart_that_a_counter_may_wrap_twice_are_refused(poll_s: float) -> None:
+    """After 33 s at 2 kW a round of a counter of 32 bits would be lost unseen."""
+    with pytest.raises(ValueError, match="poll_s"):
+        RaplOptions(poll_s=poll_s)
+    assert RaplOptions(poll_s=30.0).poll_s == 30.0

@@ -29,6 +29,9 @@ _AGAIN_S = 1.25 * STALE_S
 _LOOK_BACK_S = 2.0
 # A package that is on draws power: no growth over so long means that the counter is dead.
 _ALIVE_WITHIN_S = 0.05
+# Counters of 32 bits in units of 15.3 µJ wrap after 65.7 kJ (Intel SDM vol. 3B, "RAPL Interfaces"): in 33 s at 2 kW. Of
+# one that wraps twice between two readings the energy of a whole round is lost unseen.
+_LONGEST_POLL_S = 30.0
 
 
 @frozen
@@ -41,7 +44,7 @@ class RaplOptions:
     """
 
     root: Path = POWERCAP
-    poll_s: float = field(default=0.1, validator=validators.gt(0))
+    poll_s: float = field(default=0.1, validator=[validators.gt(0), validators.le(_LONGEST_POLL_S)])
 
 
 class RaplCollector:
