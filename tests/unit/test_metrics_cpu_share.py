@@ -178,7 +178,7 @@ def test_the_share_stands_beside_the_energy_and_changes_nothing() -> None:
     (finding,) = [each for each in verdict(trials).findings if each.check == "workload share"]
     assert finding.level == "INFO"
     assert "50.0% [40.0%, 60.0%]" in finding.message
-    assert "25 J" in finding.message
+    assert "25.0 J" in finding.message
 
 
 def test_a_trial_without_a_share_withholds_the_mean() -> None:
