@@ -72,9 +72,9 @@ def test_the_energy_of_the_window_is_judged_by_its_bounds_too() -> None:
     for name, one in (("exact", whole), ("loose", loose)):
         findings = energy_findings(summarise([one], []), [one], [], False)
         messages[name] = [(each.level, each.message) for each in findings if each.check == "window resolved"]
-    of_pass = ("PASS", "GPU energy of a pass lies in [6000, 6000] J, ±0.0%")
-    assert messages["exact"] == [of_pass, ("PASS", "GPU energy of the steady state lies in [6000, 6000] J, ±0.0%")]
-    message = "GPU energy of the steady state lies in [4500, 7500] J, ±25.0%; a longer pass narrows them"
+    of_pass = ("PASS", "GPU energy of a pass lies in [6,000, 6,000] J, ±0.0%")
+    assert messages["exact"] == [of_pass, ("PASS", "GPU energy of the steady state lies in [6,000, 6,000] J, ±0.0%")]
+    message = "GPU energy of the steady state lies in [4,500, 7,500] J, ±25.0%; a longer pass narrows them"
     assert messages["loose"] == [of_pass, ("FAIL", message)]
 
 
