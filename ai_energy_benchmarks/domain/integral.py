@@ -15,8 +15,9 @@ from ai_energy_benchmarks.domain.power import Series
 
 # GPUs renew their power every 10 to 100 ms (Yang, Adamek and Armour, SC24, arXiv:2312.02741).
 LONGEST_HOLD_S = 0.1
-# Few changes that are closer than this are those of the power; farther apart they may be all that the sensor shows.
-_SLOW_S = 0.5
+# Few changes this far apart, in s, may be all that the sensor shows. Closer ones are those of the power, farther ones
+# too: some drivers show a mean of the last second, but none is known that looks less often than that.
+_SLOW_S, _SLOWEST_S = 0.5, 2.0
 _FEWEST_READINGS, _FEWEST_CHANGES = 8, 8
 _NO_RUNS = 0.9
 # Longer distances between two changes may hold a look that brought the same value.
@@ -126,8 +127,8 @@ def hold_s(series: Series) -> float | None:
 
     Returns:
         None if the series is too short to say anything; ``LONGEST_HOLD_S`` if its values never change twice. Where they
-        change a few times only, the sensor may hold as long as the two closest changes are apart. Where hardly two
-        readings are equal it holds no longer than the time between them.
+        change a few times only, 0.5 to 2 s apart, the sensor may hold as long as the two closest changes are
+        apart. Where hardly two readings are equal it holds no longer than the time between them.
     """
     values = series.values
     if len(values) < _FEWEST_READINGS:
@@ -142,7 +143,7 @@ def hold_s(series: Series) -> float | None:
         for earlier, later in pairwise(changes)
     ]
     shortest_s = sorted(span_s for span_s, _, _ in spans)[len(spans) // 10]
-    if len(changes) < _FEWEST_CHANGES and shortest_s < _SLOW_S:
+    if len(changes) < _FEWEST_CHANGES and not _SLOW_S <= shortest_s <= _SLOWEST_S:
         return LONGEST_HOLD_S
     return max(
         series.after_s[later] - series.before_s[earlier - 1]

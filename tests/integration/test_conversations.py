@@ -176,7 +176,7 @@ def test_a_server_gets_the_turns(chats: Path) -> None:
 @pytest.mark.parametrize("turns", ["last", "all"])
 def test_a_completion_cannot_carry_earlier_turns(chats: Path, turns: str) -> None:
     """Refused before anything is sent, with both ways out; the first turn alone can be sent."""
-    with pytest.raises(BackendError, match=r"dataset_options\.turns: .*set backend\.options\.api: chat, or turns"):
+    with pytest.raises(BackendError, match=r"dataset_options\.turns: .*\n  fix: set .*api: chat, or turns"):
         runner(chats, served("http://localhost:1", "completions"), turns).check()
     runner(chats, served("http://localhost:1", "completions"), "first").check()
 

@@ -66,6 +66,14 @@ def test_few_changes_far_apart_are_all_that_a_slow_sensor_shows() -> None:
     assert integral.hold_s(quick) == integral.LONGEST_HOLD_S
 
 
+def test_work_between_two_rests_is_no_slow_sensor() -> None:
+    """Two changes six seconds apart are those of the power: its integral is not moved by three seconds."""
+    shown = power([i / 100 for i in range(1000)], [400.0 if 200 <= i < 800 else 60.0 for i in range(1000)])
+    hold_s = integral.hold_s(shown)
+    assert hold_s == integral.LONGEST_HOLD_S
+    assert integral.integral(shown, 2.5, 7.5, UNKNOWN_DELAY, hold_s).best == pytest.approx(2000.0)
+
+
 def test_bounds_hold_for_a_sensor_that_is_renewed_every_second() -> None:
     """Work of 1.2 s that begins right after a look is shown a second late, and in part only."""
     times_s = [i / 100 for i in range(800)]

@@ -281,7 +281,8 @@ class LaterCounts:
         try:
             prompt_tokens, output_tokens = self.counter.prompt_tokens(request), self.counter.output_tokens(text)
         except BackendError as error:
-            return FailedCompletion(outcome.number, error.message, outcome.sent_s, outcome.finished_s)
+            reason = f"{error.message}; fix: {error.remedy}"
+            return FailedCompletion(outcome.number, reason, outcome.sent_s, outcome.finished_s)
         if not output_tokens:
             return FailedCompletion(outcome.number, NO_TOKEN, outcome.sent_s, outcome.finished_s)
         return evolve(
