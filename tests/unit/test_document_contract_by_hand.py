@@ -5,17 +5,22 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.result import Carbon, Tariff
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.results.document import phases, report, totals
+from ai_energy_benchmarks.results.document.efficiency import efficiency
 from ai_energy_benchmarks.results.document.report import report_document
 from tests.factories import (
+    ENGINE,
     completion,
+    failure,
     reading,
     trial,
 )
 from tests.unit.summary_by_hand import CPU_ENERGY, GPU_ENERGY, RESULT, SUMMARY
+from tests.unit.test_flops import LLAMA_3_8B
 
 
 def test_phases_by_hand() -> None:
@@ -158,3 +163,22 @@ def test_the_config_without_where_its_results_go() -> None:
     assert report.config_settings(text) == {"protocol": {"trials": 3}}
     assert report.config_settings(" \n") == {}
     assert report.config_settings("- a\n") == {}
+
+
+def test_work_per_joule_is_of_energy_that_is_known_and_above_zero() -> None:
+    """Where it is known it has no reason to be absent; where no request succeeded, none."""
+    shaped = evolve(ENGINE, architecture=LLAMA_3_8B)
+    document = efficiency(evolve(RESULT, engine=shaped))
+    assert document["flop"] is not None
+    assert document["flop_absent"] is None
+    assert document["flop_per_j"] == {
+        "gpu": pytest.approx(document["flop"]["per_pass"] / 1000),
+        "total": pytest.approx(document["flop"]["per_pass"] / 1000),
+    }
+    gone = evolve(SUMMARY, components=(evolve(GPU_ENERGY, bounds_j=Bounds(-3.0, -1.0, 1.0)),), total=None)
+    assert efficiency(evolve(RESULT, engine=shaped, summary=gone))["flop_per_j"] == {}
+    failed = evolve(RESULT, engine=shaped, trials=(trial(1, reading(), outcomes=[failure(0)]),))
+    document = efficiency(failed)
+    assert (document["flop"], document["flop_absent"]) == (None, "no request succeeded")
+    assert report_document(evolve(RESULT, engine=None))["backend_info"] == {}
+    assert efficiency(evolve(RESULT, engine=None))["flop"] is None

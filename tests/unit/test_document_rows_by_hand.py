@@ -88,7 +88,7 @@ def test_devices_have_their_mean_energy_by_meter() -> None:
     found = sections.devices(
         [
             trial(1, reading(GPU, 100.0), other),
-            trial(2, reading(GPU, 200.0, 4.0), reading(GPU, 7.0, 0.0, meter="zeus")),
+            trial(2, evolve(reading(GPU, 200.0, 4.0), estimator="exact"), reading(GPU, 7.0, 0.0, meter="zeus")),
             trial(3, reading(GPU, 999.0), complete=False),
         ]
     )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
 
 from ai_energy_benchmarks.results.quotable import (
     FIGURES,
+    STATISTICS,
     Quoted,
+    block,
     checks,
     counted_devices,
     emitted_tokens,
+    latency_figure,
     level,
     quoted,
 )
@@ -181,3 +185,15 @@ def test_devices_are_told_apart_by_machine_where_their_name_does_not() -> None:
     assert counted_devices(documents, "total") == {("GPU-1", ""), ("package-0", "A"), ("package-0", "B")}
     assert counted_devices(documents, "gpu") == {("GPU-1", "")}
     assert counted_devices([{}], "gpu") == frozenset()
+
+
+def test_latencies_have_names_and_blocks_may_be_any_mapping() -> None:
+    """The mean is the plain name; a document may come from elsewhere than a file."""
+    assert [latency_figure("ttft", statistic) for statistic in STATISTICS] == [
+        "ttft_ms",
+        "ttft_p50_ms",
+        "ttft_p95_ms",
+        "ttft_p99_ms",
+    ]
+    assert block({"a": MappingProxyType({"b": MappingProxyType({"c": 1})})}, "a", "b") == {"c": 1}
+    assert block({"a": [1]}, "a") == {}

@@ -11,7 +11,7 @@ from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.edges import Delay
 from ai_energy_benchmarks.domain.guarded import between_rests
 from ai_energy_benchmarks.domain.power import Device, Series, WindowEdges
-from ai_energy_benchmarks.domain.rests import Knot, Window, is_calm, knots, tick_s
+from ai_energy_benchmarks.domain.rests import Knot, Window, is_calm, knots, rests_beside, tick_s
 from tests.unit.recorded_windows import COLUMNS, FILE, NUMBER, figures
 
 TICK_S, CALL_S = 1 / 32, 1 / 1024
@@ -142,3 +142,13 @@ def test_a_tick_of_work_that_draws_what_the_rest_does_shows_no_begin() -> None:
     found = between_rests(series, Window(2.0, 4.0, 1.0, 1.0, ON_TIME, 0.05, 1.0))
     assert found is not None
     assert found.edges.rise_s is None
+
+
+@pytest.mark.parametrize(("rest_s", "looked_s"), [(0.8, 0.4), (0.79, 0.79), (1.0, 0.5), (1.6, 0.4)])
+def test_the_shortest_rest_that_is_one_is_taken(rest_s: float, looked_s: float) -> None:
+    """The full length is halved down to 0.4 s; a change at its very end still counts."""
+    found = rests_beside(even(64.0, 320.0), Window(2.0, 4.0, 1.0, rest_s, ON_TIME, 0.05, 1.0))
+    assert found is not None
+    assert found.after is not None
+    assert found.after.looked_s == looked_s
+    assert found.after.line.end_s == 4.0 + int(looked_s * 32) / 32

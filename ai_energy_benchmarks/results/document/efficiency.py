@@ -22,7 +22,7 @@ def efficiency(result: BenchmarkResult) -> dict[str, Any]:
     work = _work(result)
     return {
         "energy_delay_product_j_s": _energy_delay(result),
-        "flop": _flop(result.engine, work) if result.engine and work else None,
+        "flop": _flop(result.engine, work) if work else None,
         "flop_absent": None if work else _why_absent(result),
         "flop_per_j": {
             name: work.total / energy.energy_j
@@ -66,7 +66,8 @@ def _doubt(result: BenchmarkResult) -> str | None:
     return result.summary.tokens_in_doubt or result.summary.prompt_tokens_in_doubt
 
 
-def _flop(engine: EngineFacts, work: flops.Work) -> dict[str, Any]:
+def _flop(engine: EngineFacts | None, work: flops.Work) -> dict[str, Any]:
+    assert engine is not None, "there is work only with an engine"
     shape = engine.architecture
     assert shape is not None, "there is work only with a shape"
     why = flops.doubt(shape, engine.parameters)
@@ -94,8 +95,9 @@ def _why_absent(result: BenchmarkResult) -> str:
 def _utilisation(result: BenchmarkResult, work: flops.Work) -> dict[str, Any] | None:
     """Share of the peak of the engine's GPUs for its type of number; None if one of them has no known peak."""
     engine, duration_s = result.engine, result.summary.duration_s
-    arithmetic = arithmetic_of(engine.dtype, engine.settings.get("quantization")) if engine else None
-    used = engine.board_ids if engine and engine.board_ids else ()
+    assert engine is not None, "there is work only with an engine"
+    arithmetic = arithmetic_of(engine.dtype, engine.settings.get("quantization"))
+    used = engine.board_ids or ()
     boards = [board for board in result.environment.boards if board.id in used]
     peaks = [peak(board.name, arithmetic) for board in boards]
     known = [gpu_peak for gpu_peak in peaks if gpu_peak is not None]

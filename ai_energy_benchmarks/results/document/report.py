@@ -135,7 +135,7 @@ def _config(result: BenchmarkResult) -> dict[str, Any]:
 
 def config_settings(config_yaml: str) -> dict[str, Any]:
     """The config as resolved, without where its results go: what another run must have to be the same."""
-    settings = parse(config_yaml, "config.yaml", stored=True).value if config_yaml.strip() else {}
+    settings = parse(config_yaml, "config.yaml", stored=True).value
     elsewhere = ("name", "output_dir", "reporters", "run_id")
     return {key: value for key, value in settings.items() if key not in elsewhere} if isinstance(settings, dict) else {}
 

@@ -166,16 +166,16 @@ def devices(trials: Sequence[Trial]) -> list[dict[str, Any]]:
         readings.setdefault((reading.device.component, reading.device.id, reading.meter), []).append(reading)
     return [
         {
-            "component": own[0].device.component,
-            "id": own[0].device.id,
+            "component": component,
+            "id": device_id,
             "label": own[0].device.label,
-            "meter": own[0].meter,
+            "meter": meter,
             "source": own[0].provenance,
             "estimator": own[0].estimator,
             "counted": own[0].counted,
             **_mean_energy(own),
         }
-        for own in readings.values()
+        for (component, device_id, meter), own in readings.items()
     ]
 
 
