@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from attrs import evolve
 
 from ai_energy_benchmarks.domain.edges import Delay
-from ai_energy_benchmarks.domain.power import Device
+from ai_energy_benchmarks.domain.power import Device, Recipe
 from ai_energy_benchmarks.metrics.polled import Counter, PolledCounters
 
 PACKAGE, GPU = Device("cpu", "package-0"), Device("gpu", "gpu-0")
@@ -59,3 +60,33 @@ def test_a_counter_of_ticks_that_falls_has_no_figure(counters: PolledCounters, l
     lost = counters.measure(start, counters.mark())
     assert [reading.device for reading in lost.readings] == [PACKAGE]
     assert "gpu-0 was reset" in lost.absent["gpu"]
+
+
+def test_a_reading_has_the_recipe_of_its_counter(counters: PolledCounters, library: Library) -> None:
+    """Ticks with their delay, or an age; four polls of 5 ms are looked back on, and 2 s more for ticks."""
+    measured = counters.measure(counters.mark(), counters.mark())
+    package, gpu = measured.readings
+    assert package.recipe is not None
+    assert gpu.recipe is not None
+    fresh = Recipe("fresh", "energy_j", PACKAGE.id, measured.start_s, measured.stop_s, stale_s=0.002, look_back_s=2.02)
+    assert package.recipe == fresh
+    assert gpu.recipe == evolve(fresh, rule="latched", series_id=GPU.id, stale_s=0.0)
+    late = PolledCounters(
+        "library",
+        (Counter(GPU, "modelled", Delay(0.001, 0.002)),),
+        "",
+        lambda: {GPU.id: library.read_j()[GPU.id]},
+        0.005,
+    )
+    (reading,) = late.measure(late.mark(), late.mark()).readings
+    late.stop()
+    assert reading.recipe is not None
+    assert (reading.recipe.delay_low_s, reading.recipe.delay_high_s) == (0.001, 0.002)
+    assert (reading.provenance, reading.meter, reading.counted) == ("modelled", "library", True)
+    plain = PolledCounters(
+        "library", (Counter(PACKAGE, "measured"),), "", lambda: {PACKAGE.id: library.read_j()[PACKAGE.id]}, 0.005
+    )
+    (reading,) = plain.measure(plain.mark(), plain.mark()).readings
+    plain.stop()
+    assert reading.recipe is not None
+    assert reading.recipe.look_back_s == 0.02
