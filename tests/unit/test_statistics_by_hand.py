@@ -10,7 +10,6 @@ from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.statistics import (
     Distribution,
     Estimate,
-    added,
     distribution,
     estimate,
     estimate_of,
@@ -141,15 +140,6 @@ def test_percentiles_lie_between_the_closest_ranks() -> None:
 def test_a_percentile_of_five_values(share: float, value: float) -> None:
     """At a rank the value itself, half way between two their middle."""
     assert percentile([1.0, 3.0, 5.0, 9.0, 33.0], share) == value
-
-
-def test_sums_are_rounded_after_each_value() -> None:
-    """0.1 ten times is 0.9999999999999999, as with ``+=``; columns are added row by row."""
-    assert added(0.0, [0.1] * 10) == 0.9999999999999999
-    assert added(1e16, [1.0, 1.0], [1.0, -1e16]) == ((((1e16 + 1.0) + 1.0) + 1.0) - 1e16)
-    assert added(2.0) == 2.0
-    with pytest.raises(ValueError, match="shorter"):
-        added(0.0, [1.0, 2.0], [1.0])
 
 
 def test_bounds_are_taken_apart_added_scaled_and_divided() -> None:
