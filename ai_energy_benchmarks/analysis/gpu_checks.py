@@ -19,6 +19,10 @@ _BASES: dict[GpuBasis, str] = {
     "device_ids": "as backend.device_ids names them",
     "processes": "as the driver lists the engine's processes on them",
 }
+_STUCK = (
+    "its energy is not that of the work; fix: compare its power with nvidia-smi under load, restart the driver or "
+    "take another meter, and measure again"
+)
 # A GPU outside the workload that draws so much more than at rest disturbs what is next to it.
 OTHER_GPU = 0.10
 
@@ -63,6 +67,10 @@ def _counted(uses: Sequence[GpuUse], choice: GpuChoice | None) -> Iterator[Findi
     for use in idle:
         message = f"{use.name} is counted, but stayed idle in all trials: {_did(use)}"
         yield Finding("FAIL", "counted GPU idle", f"{message}; {NAME_THEM}", "gpu")
+    for use in uses:
+        if use.power_stands_still:
+            message = f"{use.name} reports the same power at full work as at rest: {_did(use)}"
+            yield Finding("FAIL", "GPU power", f"{message}; {_STUCK}", "gpu")
     if uses and not idle and choice is not None and choice.basis in _BASES:
         names = ", ".join(use.name for use in uses)
         yield Finding("PASS", "GPUs counted", f"{names}, {_BASES[choice.basis]}", "gpu")

@@ -17,6 +17,8 @@ from ai_energy_benchmarks.domain.result import Step, Trial
 IDLE_PERCENT, IDLE_POWER, IDLE_SIGMAS = 1.0, 0.02, 3.0
 WORKED_PERCENT, WORKED_POWER = 5.0, 0.10
 WORKED_TRIALS = 2
+# No kernel runs for half of the time or more without a change of power: a GPU that is busy at all clocks up.
+_SURELY_AT_WORK_PERCENT = 50.0
 # Where no power limit is known: a tenth of what is left to it is 0.4 (MI300X: 140 W idle, 750 W limit) to 0.9 (H100:
 # 70 W, 700 W) of the idle power of large GPUs, so half of the idle power stands for it.
 _WORKED_WITHOUT_LIMIT = 0.5
@@ -84,6 +86,23 @@ class GpuUse:
             return False
         # A meter that reads no utilization has only its power to go by; one that does must have read it.
         return None if None in highest and any(rest.highest_percent is not None for rest in self.rests) else True
+
+    @property
+    def power_stands_still(self) -> bool:
+        """Whether its power in every trial is that at rest, though its utilization says that it worked and rested.
+
+        A sensor or a counter that is stuck, or of another GPU, reads so.
+        """
+        rest = self.rests[0] if self.rests else Window()
+        if rest.power_w is None or rest.mean_percent is None or rest.mean_percent > WORKED_PERCENT or not self.trials:
+            return False
+        return all(
+            trial.power_w is not None
+            and trial.mean_percent is not None
+            and trial.mean_percent > _SURELY_AT_WORK_PERCENT
+            and abs(trial.power_w - rest.power_w) <= IDLE_POWER * rest.power_w
+            for trial in self.trials
+        )
 
     @property
     def busy(self) -> bool | None:

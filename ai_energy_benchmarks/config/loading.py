@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path as File
 
@@ -35,6 +36,7 @@ __all__ = [
     "mapping_from_file",
 ]
 
+logger = logging.getLogger(__name__)
 _REMEDY = "correct these keys; `ai-energy-benchmark validate FILE` checks a file without running it"
 
 
@@ -141,7 +143,7 @@ def learn_secrets(config: BenchmarkConfig) -> None:
 
 
 def document_mapping(document: yaml_text.Document, source: str) -> Mapping[str, object]:
-    """The mapping that a config file must hold.
+    """The mapping that a config file must hold; a warning for each number that YAML 1.1 takes for another.
 
     Raises:
         ConfigError: it holds a list or a single value.
@@ -152,6 +154,8 @@ def document_mapping(document: yaml_text.Document, source: str) -> Mapping[str, 
             f"{source} {wrong}",
             remedy="a config needs at least backend.type and backend.model",
         )
+    for doubt in document.doubts:
+        logger.warning("%s, line %s: %s", source, document.line(doubt.path), doubt)
     return document.value
 
 

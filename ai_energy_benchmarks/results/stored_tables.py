@@ -20,6 +20,12 @@ from ai_energy_benchmarks.results.timeline import timeline_schema
 if TYPE_CHECKING:
     import polars
 
+# Counts and lengths, which are never negative.
+_COUNTS = (
+    *("number", "prompt_index", "prompt_tokens", "output_tokens", "reasoning_tokens", "cached_prompt_tokens"),
+    *("truncated_prompt_tokens", "first_event_tokens", "budget_tokens", "event_tokens"),
+    *("prompt_characters", "output_characters"),
+)
 _REMEDY = "measure again, or give the files as the parquet reporter wrote them"
 _OF_ALL = ("trial", "trial_complete", "number", "sent_s", "finished_s")
 _OF_ANSWERS = ("prompt_tokens", "output_tokens", "truncated_prompt_tokens", "token_source", "finish_reason")
@@ -53,6 +59,11 @@ def read_requests(file: Path) -> polars.DataFrame:
     _check_filled(file, frame, _Cells(_OF_ALL, lit(True), "a request"))
     _check_filled(file, frame, _Cells(_OF_ANSWERS, col("ok").fill_null(True), "an answer"))
     _check_texts(file, frame, "rendered_sha256", "^[0-9a-f]*$")
+    for name in _COUNTS:
+        if name in frame.columns and _any_below_zero(frame[name]):
+            raise _refused(file, name, "holds a count below 0")
+    if (frame["finished_s"] < frame["sent_s"]).any():
+        raise _refused(file, "finished_s", "holds an end before the request was sent")
     return frame
 
 
@@ -78,6 +89,10 @@ def read_timeline(file: Path) -> polars.DataFrame:
         _check_filled(file, frame, _Cells(columns, col("kind") == kind, f"a row of kind {kind!r}"))
     if (frame["kind"] == "clock").sum() != 1:
         raise _refused(file, "kind", "does not name one clock: rows are missing or there twice")
+    if (frame["after_s"] < frame["before_s"]).any():
+        raise _refused(file, "after_s", "holds a reading that ended before it began")
+    if _any_below_zero(frame.filter(col("name") == "power_w", col("kind") == "sample")["value"]):
+        raise _refused(file, "value", "holds a power below 0")
     of_devices = frame.filter(col("kind").is_in(["sample", "series"]))
     _check_texts(file, of_devices, "component", f"^({'|'.join(COMPONENTS)})$")
     if of_devices["component"].null_count():
@@ -123,6 +138,13 @@ def _floats(column: polars.Series) -> Iterator[polars.Series]:
         yield column.explode()
     elif kind.is_float():
         yield column
+
+
+def _any_below_zero(column: polars.Series) -> bool:
+    import polars
+
+    numbers = column.explode() if isinstance(column.dtype, polars.List) else column
+    return numbers.dtype.is_numeric() and bool((numbers < 0).any())
 
 
 def _check_filled(file: Path, frame: polars.DataFrame, cells: _Cells) -> None:

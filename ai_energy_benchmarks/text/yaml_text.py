@@ -23,6 +23,7 @@ from ai_energy_benchmarks.safety.urls import HIDDEN
 from ai_energy_benchmarks.text.environment_variables import escape, substitute
 from ai_energy_benchmarks.text.problems import InvalidError, Path, Problem, wrong
 from ai_energy_benchmarks.text.yaml_limits import MOST_BYTES, LimitedLoader, TooMuchError, check_expansion
+from ai_energy_benchmarks.text.yaml_versions import in_yaml_1_1
 
 _PLAIN = "plain"
 _TAG = "tag:yaml.org,2002:"
@@ -62,11 +63,13 @@ class Document:
     Attributes:
         value: plain mappings, lists and scalars; None for a text without any.
         problems: duplicate keys, unset variables and the like; ``value`` is complete but for these.
+        doubts: numbers that another version of YAML takes for others.
     """
 
     value: object
     problems: tuple[Problem, ...]
     _root: yaml.Node | None = field(repr=False)
+    doubts: tuple[Problem, ...] = ()
     _keys: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = field(factory=dict, repr=False, eq=False)
 
     def line(self, path: Path) -> int | None:
@@ -105,6 +108,7 @@ class _Reader:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.problems: list[Problem] = []
+        self.doubts: list[Problem] = []
         self._environment = environment
         self._open: set[int] = set()
         self._values: dict[int, object] = {}  # an alias gives the same node again
@@ -132,9 +136,9 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, number)) for number, item in enumerate(node.value)]
-        return self._scalar(node, secret=any(isinstance(part, str) and is_secret(part) for part in path))
+        return self._scalar(node, path, secret=any(isinstance(part, str) and is_secret(part) for part in path))
 
-    def _scalar(self, node: yaml.Node, *, secret: bool) -> object:
+    def _scalar(self, node: yaml.Node, path: Path, *, secret: bool) -> object:
         try:
             text = from_variables(
                 substitute(node.value, self._environment), node.value, self._environment, secret=secret
@@ -146,7 +150,12 @@ class _Reader:
                 ) from None
             raise error
         # A secret is text, whatever it looks like.
-        return scalar(text) if node.tag == _PLAIN and not isinstance(text, Secret) else text
+        if node.tag != _PLAIN or isinstance(text, Secret):
+            return text
+        value = scalar(text)
+        if not secret and (doubt := in_yaml_1_1(text, value)) is not None:
+            self.doubts.append(Problem(path, doubt))
+        return value
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[object, object]:
         found: dict[object, object] = {}
@@ -195,7 +204,7 @@ def parse(text: str, source: str, *, stored: bool = False) -> Document:
     if root is None:
         return Document(None, (), None)
     reader = _Reader(_NoVariables() if stored else os.environ)
-    return Document(marked(reader.value(root, ())), tuple(reader.problems), root)
+    return Document(marked(reader.value(root, ())), tuple(reader.problems), root, tuple(reader.doubts))
 
 
 def read(file: File, *, otherwise: str = "") -> Document:

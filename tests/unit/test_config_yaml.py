@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
+from ai_energy_benchmarks.config.loading import mapping_from_file
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.text.yaml_text import dump, parse
 
@@ -154,3 +156,33 @@ def test_lines_are_those_of_keys_and_items() -> None:
 def test_dumped_text_stays_text(text: str) -> None:
     """Text that looks like something else is written so that it is read as text again."""
     assert value(dump({"key": text})) == {"key": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "doubt"),
+    [
+        ("017", 17, "017 is read as 17, as YAML 1.2 says, where YAML 1.1 reads 15; fix: write 17 or 15"),
+        ("-010", -10, "-010 is read as -10, as YAML 1.2 says, where YAML 1.1 reads -8; fix: write -10 or -8"),
+        ("07", 7, None),
+        ("00", 0, None),
+        ("089", 89, None),
+        ("0o17", 15, None),
+        ("'017'", "017", None),
+        ("017.5", 17.5, None),
+    ],
+)
+def test_a_number_that_yaml_1_1_reads_otherwise_is_doubted(
+    text: str, value: object, doubt: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is what YAML 1.2 says, with one warning that names file, line, key, both numbers and the fix."""
+    file = tmp_path / "config.yaml"
+    file.write_text(f"scenario:\n  seed: {text}\n")
+    assert mapping_from_file(file) == {"scenario": {"seed": value}}
+    expected = [] if doubt is None else [f"{file}, line 2: scenario.seed: {doubt}"]
+    assert [record.getMessage() for record in caplog.records] == expected
+
+
+def test_a_secret_is_never_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warning would show it."""
+    monkeypatch.setenv("TOKEN_OF_DIGITS", "01755")
+    assert parse("backend:\n  api_key: ${TOKEN_OF_DIGITS}\n  headers: {x-api-key: 01777}\n", "t").doubts == ()

@@ -77,6 +77,27 @@ def test_the_hour_of_the_change_of_clocks_is_refused() -> None:
     assert Clock(zone_named("+02:00")).seconds("2025/10/26 02:30:00") == 1_761_438_600
 
 
+@pytest.mark.parametrize("zone", [None, CENTRAL_EUROPE])
+def test_a_log_through_the_end_of_summer_time_names_the_cause(tmp_path: Path, zone: timezone | None) -> None:
+    """Its times fall by an hour once, in local time; the error names the place and the fix."""
+    end = START - 30 * 86400
+    before = [(end + step, "0", 300.0) for step in range(30)]
+    after = [(end + 30 + step - HOUR_S, "0", 300.0) for step in range(30)]
+    log = smi(tmp_path, [*before, *after])
+    with pytest.raises(ConfigError, match=r"the clock was set back after 2025-10-27 00:00:29\.000") as caught:
+        read_foreign(log, window=WINDOW, zone=zone)
+    assert "--timezone" in (caught.value.remedy or "")
+    assert "cut the log there" in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize("back_s", [5.0, 600.0, 3400.0, 3700.0, 7200.0])
+def test_a_log_in_disorder_was_not_set_back(tmp_path: Path, back_s: float) -> None:
+    """By another time than clocks are, or more than once: the lines are in disorder, whatever the reason."""
+    rows = [(START + step - (back_s if step >= 30 else 0.0), "0", 300.0) for step in range(5000)]
+    with pytest.raises(ConfigError, match=r"is not in order of time|names two readings of one moment"):
+        read_foreign(smi(tmp_path, rows), window=WINDOW, zone=timezone.utc)
+
+
 @pytest.mark.parametrize("heads", ["timestamp, power.draw [W]", "timestamp, name, power.draw [W]"])
 @pytest.mark.parametrize(("gpus", "gap_s"), [(2, 0.002), (4, 0.01), (8, 0.003)])
 def test_rows_in_groups_are_of_several_gpus(tmp_path: Path, gpus: int, gap_s: float, heads: str) -> None:

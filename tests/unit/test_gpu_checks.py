@@ -184,6 +184,20 @@ def test_a_counted_gpu_that_stayed_idle_fails() -> None:
     assert found("GPUs counted", trials, steps) == []
 
 
+def test_a_gpu_whose_power_stands_still_at_full_utilization_fails() -> None:
+    """Its figure would be that of a rest, whatever the sensor is; not where nothing is known of its utilization."""
+    trials, steps = run([(141, 650), (140, 650)], counted=(A,), choice=GpuChoice("device_ids"))
+    starts_s = [window.start_s for window in (steps[0], trials[0], steps[-1])]
+    assert starts_s == sorted(starts_s)
+    worked = series(A, "utilization_percent", (starts_s[0], starts_s[1] - 0.1, starts_s[2] - 0.1), (0.0, 98.0, 0.0))
+    findings = list(gpu_findings(trials, steps, Samples((*LIMIT, worked)), served=False))
+    [finding] = [finding for finding in findings if finding.check == "GPU power"]
+    assert (finding.level, finding.component) == ("FAIL", "gpu")
+    assert "A (GPU-A) reports the same power at full work as at rest" in finding.message
+    assert "fix: " in finding.message
+    assert found("GPU power", trials, steps) == []
+
+
 def test_an_engine_whose_workers_are_not_seen_fails_twice() -> None:
     """Rank 0 is in the driver of a cluster: its GPU is listed and idles, and the others work uncounted."""
     trials, steps = run([(140, 650)] * 2, counted=(A,), choice=GpuChoice("processes", ("GPU-A",)))

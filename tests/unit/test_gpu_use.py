@@ -57,6 +57,27 @@ def test_noise_makes_more_room_for_idle() -> None:
 
 
 @pytest.mark.parametrize(
+    ("trial", "rest", "stands_still"),
+    [
+        (Window(101.9, 99.0, 100.0), Window(100.0, 0.0, 0.0), True),
+        (Window(102.1, 99.0, 100.0), Window(100.0, 0.0, 0.0), False),
+        (Window(100.0, 50.0, 100.0), Window(100.0, 0.0, 0.0), False),
+        (Window(100.0, 99.0, 100.0), Window(100.0, 5.1, 6.0), False),
+        (Window(100.0, 99.0, 100.0), Window(100.0), False),
+        (Window(100.0), Window(100.0, 0.0, 0.0), False),
+        (Window(None, 99.0, 100.0), Window(100.0, 0.0, 0.0), False),
+        (Window(100.0, 99.0, 100.0), Window(None, 0.0, 0.0), False),
+    ],
+)
+def test_power_stands_still_where_work_does_not_change_it(trial: Window, rest: Window, stands_still: bool) -> None:
+    """Only where utilization is known to differ, and the power of every trial is that at rest to within 2 %."""
+    assert use([trial, trial], [rest]).power_stands_still is stands_still
+    assert use([trial, Window(200.0, 99.0, 100.0)], [rest]).power_stands_still is False
+    assert use([trial], []).power_stands_still is False
+    assert use([], [rest]).power_stands_still is False
+
+
+@pytest.mark.parametrize(
     ("trials", "rests", "busy", "worked"),
     [
         ([percent(5.1), percent(6.0)], [], True, None),

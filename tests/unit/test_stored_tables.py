@@ -76,6 +76,11 @@ def test_a_column_that_is_missing_or_renamed_is_named(result: Path, name: str, c
         (REQUESTS, "token_times_s", [float("inf")], "the column token_times_s holds a number that is not finite"),
         (REQUESTS, "output_tokens", None, "the column output_tokens is empty in an answer"),
         (REQUESTS, "rendered_sha256", "zz", "the column rendered_sha256 holds a text that this package never writes"),
+        (REQUESTS, "output_tokens", -60, "the column output_tokens holds a count below 0"),
+        (REQUESTS, "cached_prompt_tokens", -1, "the column cached_prompt_tokens holds a count below 0"),
+        (REQUESTS, "event_tokens", [3, -1], "the column event_tokens holds a count below 0"),
+        (REQUESTS, "finished_s", -1e6, "the column finished_s holds an end before the request was sent"),
+        (TIMELINE, "after_s", -1e6, "the column after_s holds a reading that ended before it began"),
         (TIMELINE, "value", float("-inf"), "the column value holds a number that is not finite"),
         (TIMELINE, "value", None, "the column value is empty in a row of kind 'sample'|'clock'"),
     ],
@@ -90,6 +95,18 @@ def test_a_cell_that_holds_something_else_is_named(
         return frame.with_columns(polars.lit(value, dtype=kind).alias(column))
 
     refused(changed(result, name, change), said)
+
+
+def test_a_power_below_zero_is_refused(result: Path) -> None:
+    """No device reports one."""
+    texts = {"kind": "sample", "name": "power_w", "subject": "GPU-A", "component": "gpu", "meter": "nvml"}
+    cells = {**texts, "value": -1.0, "before_s": 1.0, "after_s": 1.0}
+
+    def change(frame: polars.DataFrame) -> polars.DataFrame:
+        sample = frame.head(1).with_columns(polars.lit(cell).alias(name) for name, cell in cells.items())
+        return polars.concat([frame, sample])
+
+    refused(changed(result, TIMELINE, change), "the column value holds a power below 0")
 
 
 def test_a_device_of_no_component_is_refused(result: Path) -> None:

@@ -6,7 +6,9 @@ nvidia-smi writes local time without a zone. Taken for UTC, its log would give t
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from attrs import define
@@ -14,6 +16,9 @@ from attrs import define
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.text.moments import moment
 
+# Clocks are set back by an hour, on Lord Howe Island by half of one (IANA time zone database); the next reading
+# follows within this time.
+_SET_BACK_S, _NEXT_S = (3600.0, 1800.0), 120.0
 _OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>[01]\d|2[0-3]):(?P<minutes>[0-5]\d)")
 
 
@@ -70,6 +75,23 @@ class Clock:
                 remedy="give the offset that the log was written with, such as --timezone +02:00",
             )
         return local.timestamp()
+
+
+def set_back_at(times_s: Sequence[float], clock: Clock) -> str | None:
+    """The last local time before the one place where a clock without a zone was set back; None if there is no such.
+
+    Args:
+        times_s: of readings in the order of the log.
+        clock: that read them.
+    """
+    falls = [(earlier_s, later_s) for earlier_s, later_s in pairwise(times_s) if later_s <= earlier_s]
+    if not clock.zoneless or clock.absolute or len(falls) != 1:
+        return None
+    [(earlier_s, later_s)] = falls
+    if not any(0 < back_s - (earlier_s - later_s) < _NEXT_S for back_s in _SET_BACK_S):
+        return None
+    zone = timezone.utc if clock.zone is None else clock.zone
+    return datetime.fromtimestamp(earlier_s, zone).replace(tzinfo=None).isoformat(" ", "milliseconds")
 
 
 def require_one_clock(source: str, log: Clock, window: Clock) -> None:

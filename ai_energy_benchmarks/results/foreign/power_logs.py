@@ -19,7 +19,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.domain.power import Device, Series
 from ai_energy_benchmarks.errors import ConfigError, reason_of
-from ai_energy_benchmarks.results.foreign.clocks import Clock
+from ai_energy_benchmarks.results.foreign.clocks import Clock, set_back_at
 from ai_energy_benchmarks.results.foreign.power_log_columns import columns_of, watts
 from ai_energy_benchmarks.results.foreign.power_log_groups import rows_together
 
@@ -99,7 +99,7 @@ def read_power_log(path: Path, clock: Clock) -> PowerLog:
         raise ConfigError(text, remedy="save it as UTF-8, as the tool wrote it") from error
     if not found:
         raise ConfigError(f"{path} holds no reading of power", remedy="log timestamp, index and power.draw")
-    series = {gpu: _series(path, gpu, *columns) for gpu, columns in found.items()}
+    series = {gpu: _series(path, gpu, clock, columns) for gpu, columns in found.items()}
     averaged = frozenset(series[gpu].device.id for gpu, (first, _, _) in found.items() if first.averaged)
     return PowerLog(tuple(series.values()), {gpu: first.names for gpu, (first, _, _) in found.items()}, averaged)
 
@@ -121,7 +121,14 @@ def _lines(path: Path, file: TextIO) -> Iterator[str]:
         yield line
 
 
-def _series(path: Path, gpu: str, first: _Row, times: array[float], powers: array[float]) -> Series:
+def _series(path: Path, gpu: str, clock: Clock, columns: tuple[_Row, array[float], array[float]]) -> Series:
+    first, times, powers = columns
+    if (last := set_back_at(times, clock)) is not None:
+        raise ConfigError(
+            f"{path}: the clock was set back after {last}, as at the end of summer time",
+            remedy="cut the log there and import one part, with --timezone as it was then (such as +02:00 before and "
+            "+01:00 after); a log in UTC or Unix seconds has no such hour",
+        )
     if any(later <= earlier for earlier, later in pairwise(times)):
         repeated = "names two readings of one moment" if len(set(times)) < len(times) else "is not in order of time"
         raise ConfigError(
