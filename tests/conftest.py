@@ -20,6 +20,8 @@ settings.load_profile("repository")
 # Read by huggingface_hub and transformers when they are first imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+# Read by PyTorch: two threads for a model this small, in tests that run next to others, mostly wait for one another.
+os.environ["OMP_NUM_THREADS"] = "1"
 # The defaults of whoever runs the tests are no part of them.
 os.environ["AEB_NO_USER_DEFAULTS"] = "1"
 # Nor are the plugins that are installed here, but for those that tests make.

@@ -59,7 +59,7 @@ def too_long(config: Path, *prompts: str) -> tuple[str, ...]:
 
 def test_a_run_writes_its_files_and_names_them(config: Path) -> None:
     """Exit code 0; every file named exists; without a terminal each step is a plain line."""
-    done = command("run", config, cwd=config.parent)
+    done = command_here("run", config, cwd=config.parent)
     assert done.code == 0, done.err
     assert listed(done.out) == {f"out/{name}" for name in FILES}
     assert {path.name for path in (config.parent / "out").iterdir()} == FILES
