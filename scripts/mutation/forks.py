@@ -6,6 +6,7 @@ with the outcome and the test that failed. A test that fails is run again, and f
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -13,19 +14,24 @@ import select
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from types import FunctionType
 from typing import IO, Any
 
 import pytest
 from _pytest.runner import runtestprotocol
-from swap import NotInFunctionsError, swap
+from swap import NotInFunctionsError, functions_of, swap
 
 _PATIENCE_S = 900.0
+_functions: dict[str, list[FunctionType]] = {}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool:
     """Answer requests until there are no more."""
     items = {item.nodeid: item for item in session.items}
+    _functions.update(functions_of("ai_energy_benchmarks"))
+    # A collection in a fork would write to every object, and so copy all memory of the process.
+    gc.freeze()
     with (
         os.fdopen(int(os.environ["AEB_REQUESTS"])) as requests,
         os.fdopen(int(os.environ["AEB_ANSWERS"]), "w") as answers,
@@ -67,7 +73,8 @@ def _child(request: dict[str, Any], tests: Sequence[pytest.Item], answer: IO[str
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     try:
-        swap(request["module"], Path(request["file"]).read_text(encoding="utf-8"), request["mutated"])
+        source = Path(request["file"]).read_text(encoding="utf-8")
+        swap(request["module"], source, request["mutated"], _functions.get(request["module"], ()))
     except NotInFunctionsError:
         json.dump(("undecided", "not in a function"), answer)
         return

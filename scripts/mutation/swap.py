@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
 
 _ON_IMPORT = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"}
@@ -50,8 +50,20 @@ def _own(code: CodeType) -> tuple[object, ...]:
     return code.co_code, code.co_names, consts
 
 
-def swap(module: str, source: str, mutated: str) -> None:
+def functions_of(package: str) -> dict[str, list[FunctionType]]:
+    """Module → all functions of it that exist, of the modules of a package."""
+    functions = defaultdict(list)
+    for value in gc.get_objects():
+        if isinstance(value, FunctionType) and str(value.__module__).partition(".")[0] == package:
+            functions[value.__module__].append(value)
+    return functions
+
+
+def swap(module: str, source: str, mutated: str, existing: Iterable[FunctionType]) -> None:
     """Give the functions of an imported module the bodies that they have in a changed source.
+
+    Args:
+        existing: the functions of the module.
 
     Raises:
         NotInFunctionsError: the change is elsewhere.
@@ -59,9 +71,8 @@ def swap(module: str, source: str, mutated: str) -> None:
     pairs = list(changed_functions(compile(source, module, "exec"), compile(mutated, module, "exec")))
     inner = [pair for old, new in pairs for pair in _inner_functions(old, new)]
     functions = defaultdict(list)
-    for value in gc.get_objects():
-        if isinstance(value, FunctionType) and value.__module__ == module:
-            functions[value.__code__.co_qualname, value.__code__.co_firstlineno].append(value)
+    for value in existing:
+        functions[value.__code__.co_qualname, value.__code__.co_firstlineno].append(value)
     for old, new in (*pairs, *inner):
         found = functions[old.co_qualname, old.co_firstlineno]
         if any(function.__code__.co_freevars != new.co_freevars for function in found):

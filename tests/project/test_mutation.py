@@ -108,14 +108,15 @@ def test_a_changed_function_is_put_in_place_everywhere(part: Any) -> None:
     module = ModuleType("mutated_module")
     exec(compile(source, "mutated_module", "exec"), module.__dict__)
     double, shape, triple = module.double, module.Shape(), module.times(3)
-    swap.swap("mutated_module", source, source.replace("2 * x", "2 / x").replace("return 3", "return 4"))
+    existing = swap.functions_of("mutated_module")["mutated_module"]
+    swap.swap("mutated_module", source, source.replace("2 * x", "2 / x").replace("return 3", "return 4"), existing)
     assert (double(4), shape.area(), triple(4)) == (0.5, 4, 12)
-    swap.swap("mutated_module", source, source.replace("n * x", "n + x"))
+    swap.swap("mutated_module", source, source.replace("n * x", "n + x"), existing)
     assert (double(4), shape.area(), triple(4)) == (0.5, 4, 7)
     with pytest.raises(swap.NotInFunctionsError):
-        swap.swap("mutated_module", source, source.replace("8", "9"))
+        swap.swap("mutated_module", source, source.replace("8", "9"), existing)
     with pytest.raises(swap.NotInFunctionsError):
-        swap.swap("mutated_module", source, source.replace("double(x)", "double(x=1)"))
+        swap.swap("mutated_module", source, source.replace("double(x)", "double(x=1)"), existing)
 
 
 def test_the_share_is_of_the_mutants_that_a_user_could_notice(part: Any) -> None:
