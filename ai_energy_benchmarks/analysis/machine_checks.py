@@ -125,8 +125,12 @@ def _others(environment: Environment, trials: Sequence[Trial], modelled_cpu: boo
 
 def _machine_uncounted(machines: Sequence[Disturbance]) -> bool:
     """Whether the machine's counter holds much less than the workload alone used, as in gVisor, where it stays 0."""
-    known = [each for each in machines if each.others_s is not None and each.workload_s is not None]
-    return sum(each.others_s or 0.0 for each in known) < -_FEWER * sum(each.workload_s or 0.0 for each in known)
+    known = [
+        (each.others_s, each.workload_s)
+        for each in machines
+        if each.others_s is not None and each.workload_s is not None
+    ]
+    return sum(others_s for others_s, _ in known) < -_FEWER * sum(workload_s for _, workload_s in known)
 
 
 def unchecked_machine_findings(environment: Environment, trials: Sequence[Trial]) -> Iterator[Finding]:

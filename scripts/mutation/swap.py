@@ -54,7 +54,7 @@ def functions_of(package: str) -> dict[str, list[FunctionType]]:
     """Module → all functions of it that exist, of the modules of a package."""
     functions = defaultdict(list)
     for value in gc.get_objects():
-        if isinstance(value, FunctionType) and str(value.__module__).partition(".")[0] == package:
+        if type(value) is FunctionType and str(value.__module__).partition(".")[0] == package:
             functions[value.__module__].append(value)
     return functions
 
