@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import shutil
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -36,6 +39,11 @@ _DEVICES: dict[Component, Device] = {
     "cpu": Device("cpu", "codecarbon-cpu", "CPU"),
     "dram": Device("dram", "codecarbon-dram", "memory"),
 }
+# What a user may have set for CodeCarbon elsewhere, in CODECARBON_… variables or ~/.codecarbon.config, and what would
+# change a component's energy into something else: a data centre's part, the memory's, or the whole platform's.
+_AS_MEASURED: dict[str, float | bool] = {"pue": 1.0, "rapl_include_dram": False, "rapl_prefer_psys": False}
+# From 3.3 on it returns its last totals where they are younger than 50 ms, and does not say so.
+_YOUNG_S = 0.055
 _COUNTER_MODES = frozenset({"intel_rapl", "windows_emi"})
 
 
@@ -124,6 +132,7 @@ class CodeCarbonCollector(PolledCollector):
                 allow_multiple_runs=True,
                 log_level=logging.ERROR,
                 force_cpu_power=self._options.force_cpu_power_w,
+                **_known_to(OfflineEmissionsTracker, _AS_MEASURED),
             )
             self._tracker.start()
         except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
@@ -190,8 +199,7 @@ class CodeCarbonCollector(PolledCollector):
     def _read_j(self) -> dict[str, float]:
         if self._tracker is None:
             return {}
-        self._tracker.flush()
-        total = self._totals.total
+        total = self._totals.total if self._measured_anew(self._tracker) else None
         if total is None:
             return {}
         energies_kwh: dict[Component, float] = {"cpu": total.cpu_energy, "dram": total.ram_energy}
@@ -201,6 +209,16 @@ class CodeCarbonCollector(PolledCollector):
             _DEVICES[name].id: energies_kwh[name] * _J_PER_KWH for name in self._provenance if name != "gpu"
         }
 
+    def _measured_anew(self, tracker: OfflineEmissionsTracker) -> bool:
+        """Let CodeCarbon measure now; whether it did, which takes it up to 55 ms."""
+        before_s = getattr(tracker, "_last_measured_time", None)
+        tracker.flush()
+        if before_s is None or tracker._last_measured_time != before_s:
+            return True
+        time.sleep(max(0.0, before_s + _YOUNG_S - time.perf_counter()))
+        tracker.flush()
+        return bool(tracker._last_measured_time != before_s)
+
     def _write_csv(self, folder: Path) -> None:
         from codecarbon.output import FileOutput
 
@@ -208,4 +226,12 @@ class CodeCarbonCollector(PolledCollector):
         FileOutput("emissions.csv", str(folder)).out(self._totals.total, self._totals.delta)
 
     def notes(self) -> tuple[str, ...]:
-        return (*dict.fromkeys(self._notes), *super().notes())
+        of_gpus = self._gpus.notes() if self._gpus is not None else ()
+        return (*dict.fromkeys(self._notes), *of_gpus, *super().notes())
+
+
+def _known_to(tracker: type, arguments: Mapping[str, float | bool]) -> dict[str, float | bool]:
+    """Those that this version of CodeCarbon has: an unknown one would leave it half built, without an error."""
+    constructors = (vars(kind)["__init__"] for kind in tracker.__mro__[:-1] if "__init__" in vars(kind))
+    known = {name for constructor in constructors for name in inspect.signature(constructor).parameters}
+    return {name: value for name, value in arguments.items() if name in known}

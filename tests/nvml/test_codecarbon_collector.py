@@ -89,6 +89,14 @@ def test_a_board_that_is_lost_has_no_figure(simulate: Simulate, root: Path, tmp_
     assert "gpu" in said.get("absent", {}) or "error" in said
 
 
+def test_power_multiplied_by_time_is_no_measurement(simulate: Simulate, root: Path, tmp_path: Path) -> None:
+    """Where a GPU has no energy counter, CodeCarbon 3.3 does that, and nothing bounds it: no figure."""
+    simulate(Board("GPU-0", counter=False))
+    said = measured(root, tmp_path, 0.5, 0.5)
+    assert "gpu" not in said
+    assert "gpu" in said.get("absent", {}) or "error" in said
+
+
 @pytest.mark.parametrize(
     ("workload", "used"),
     [('{"board_ids": ["GPU-2"]}', {"codecarbon-gpu-2"}), ('{"device_ids": [1]}', {"codecarbon-gpu-1"}), ("{}", set())],
