@@ -66,9 +66,11 @@ def read_process(pid: int, proc: Path = PROC) -> Process | None:
     except OSError:
         return None
     # The name, in brackets, may hold spaces and brackets too.
-    start, stop = text.index(b"(") + 1, text.rindex(b")")
+    start, stop = text.find(b"(") + 1, text.rfind(b")")
     # proc(5): field 4 is the parent, 6 the session, 16 and 17 the times of children; the first after the name is 3.
     fields = text[stop + 2 :].split()
+    if not start or len(fields) < 15:  # some sandboxes show a file without content
+        return None
     ended_ticks = int(fields[13]) + int(fields[14])
     name = text[start:stop].decode(errors="replace")
     return Process(pid, int(fields[1]), int(fields[3]), name, fields[0].decode(), ended_ticks * tick_s())

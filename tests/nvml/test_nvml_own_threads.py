@@ -59,6 +59,21 @@ def test_one_slow_gpu_needs_no_further_thread() -> None:
         assert own_threads() == []
 
 
+def test_gpus_are_read_on_after_their_threads_ended() -> None:
+    """As when a child process took over and ended: every GPU has a reader again."""
+    pollers = [Poller(SLOW_CALL_S) for _ in range(GPUS)]
+    with OwnThreads(list(pollers)) as reading:  # type: ignore[arg-type] # only what is asked for here
+        reading.poll(WakeUps())
+        reading.end()
+        assert own_threads() == []
+        for poller in pollers:
+            poller.readers.clear()
+            poller.due_s = 0.0
+        reading.poll(WakeUps())
+        assert all(poller.readers for poller in pollers)
+        assert len(own_threads()) == GPUS - 1
+
+
 def counters(boards: Sequence[Board], simulate: Simulate, seconds: float) -> list[Series]:
     """What one collector reads of these boards' counters, after it knows their ticks."""
     simulate(*boards)

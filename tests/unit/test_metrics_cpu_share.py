@@ -16,8 +16,9 @@ from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.power import Device, Mark, Reading, Workload, WorkloadShare
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.machine.processes import processes
 from ai_energy_benchmarks.metrics.cpu.share import CpuShareCollector, CpuShareOptions, share_of
-from ai_energy_benchmarks.metrics.cpu.time import CgroupTime
+from ai_energy_benchmarks.metrics.cpu.time import CgroupTime, MachineTime
 from tests.factories import CPU, reading, trial, verdict
 from tests.unit.test_metrics_modelled import burn, start_burning
 
@@ -114,6 +115,25 @@ def test_a_control_group_that_ends_takes_the_share_with_it(tmp_path: Path) -> No
     assert measurement.shares == ()
     assert str(stat) in measurement.component_notes["cpu"][0]
     assert "cpu_share-cpu" in alive
+
+
+@pytest.mark.parametrize("text", [None, "", "cpu  1 2 3\n", "cpu  a b c d e f g h\n"])
+def test_the_machine_s_time_that_is_not_shown_is_an_error_with_a_fix(tmp_path: Path, text: str | None) -> None:
+    """Some sandboxes have a /proc without it, or with less in it."""
+    if text is not None:
+        (tmp_path / "stat").write_text(text)
+    with pytest.raises(CollectorError) as caught:
+        MachineTime(tmp_path).read_s()
+    assert str(tmp_path / "stat") in caught.value.message
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("text", ["", "7", "7 (sh) S 1 7", "7 (sh"])
+def test_a_process_without_its_account_is_not_shown(tmp_path: Path, text: str) -> None:
+    """The look at all processes goes on with the others."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "stat").write_text(text)
+    assert processes(tmp_path) == {}
 
 
 def test_unknown_processes_have_no_share() -> None:

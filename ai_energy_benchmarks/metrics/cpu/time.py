@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
-from ai_energy_benchmarks.errors import CollectorError
+from ai_energy_benchmarks.errors import CollectorError, reason_of
 from ai_energy_benchmarks.machine import processes
 from ai_energy_benchmarks.machine.cpu_times import machine_times
 
@@ -60,20 +60,27 @@ class TreeTime:
 
 
 class MachineTime:
-    """Busy time of all processors together.
+    """Busy time of all processors together; reading it raises ``CollectorError`` where it is not shown.
 
     Attributes:
         stolen_s: time that the host had taken from them at the last reading. The kernel counts busy time by ticks,
             of which some are lost where a processor is taken away: busy time is uncertain by as much.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, proc: Path = processes.PROC) -> None:
+        self._proc = proc
         self.stolen_s = 0.0
         self.slack_s = 5 * processes.tick_s()  # five sums, each cut to the tick below
         self.busy = True
 
     def read_s(self) -> float:
-        times = machine_times()
+        try:
+            times = machine_times(self._proc)
+        except (OSError, ValueError) as error:
+            raise CollectorError(
+                f"{self._proc / 'stat'}, the processor time of the machine, cannot be read: {reason_of(error)}",
+                remedy="let this process read that file",
+            ) from error
         self.stolen_s = times.stolen_s
         return times.work_s + times.interrupts_s
 

@@ -84,16 +84,15 @@ class CpuWatch:
             before_s = time.perf_counter()
             try:
                 own_s, others_s = self._own.read_s(), self._others.read_s()
-            except CollectorError as error:  # a control group ends with its service
+                after_s = time.perf_counter()
+                self._own_series.add(before_s, after_s, own_s)
+                self._other_series.add(before_s, after_s, others_s)
+                if self._doubts is not None:
+                    self._doubts.sample()
+                if self._beside is not None:
+                    self._beside()
+            except CollectorError as error:  # a control group ends with its service; /proc/stat may not be shown
                 self.absent = error.message
-                return
-            after_s = time.perf_counter()
-            self._own_series.add(before_s, after_s, own_s)
-            self._other_series.add(before_s, after_s, others_s)
-            if self._doubts is not None:
-                self._doubts.sample()
-            if self._beside is not None:
-                self._beside()
 
     def attach(self, workload: Workload) -> None:
         """Follow the workload's processes from now on."""

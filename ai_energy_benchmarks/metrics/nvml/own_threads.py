@@ -29,7 +29,7 @@ class OwnThreads:
 
     pollers: list[BoardPoller]
     _over: Event = field(factory=Event, init=False)
-    _threads: list[Thread] = field(factory=list, init=False)
+    _threads: list[tuple[Thread, BoardPoller]] = field(factory=list, init=False)
 
     def __enter__(self) -> OwnThreads:
         return self
@@ -45,16 +45,19 @@ class OwnThreads:
         if len(self.pollers) > 1 and round_s(self.pollers) > _LONGEST_ROUND_S:
             slow, self.pollers = self.pollers[1:], self.pollers[:1]
             for poller in slow:
-                self._threads.append(Thread(target=self._keep_reading, args=[poller], name="nvml-gpu", daemon=True))
-                self._threads[-1].start()
+                thread = Thread(target=self._keep_reading, args=[poller, self._over], name="nvml-gpu", daemon=True)
+                self._threads.append((thread, poller))
+                thread.start()
 
     def end(self) -> None:
-        """End the threads, and wait for the calls that they are in."""
+        """End the threads, and wait for the calls that they are in; whoever polls then reads their GPUs again."""
         self._over.set()
-        while self._threads:
-            self._threads.pop().join()
+        for thread, _ in self._threads:
+            thread.join()
+        self.pollers = [*self.pollers, *(poller for _, poller in self._threads)]
+        self._threads, self._over = [], Event()
 
-    def _keep_reading(self, poller: BoardPoller) -> None:
+    def _keep_reading(self, poller: BoardPoller, over: Event) -> None:
         wakes = WakeUps()
-        while not self._over.is_set():
+        while not over.is_set():
             poll_due([poller], wakes)
