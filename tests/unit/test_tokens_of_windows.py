@@ -117,6 +117,12 @@ def test_requests_add_up() -> None:
     # One that shows no events makes the context unknown, before or after the others.
     silent = answer(11.0, 16.0, tokens=6)
     assert brought(first, silent)[3] is brought(silent, first)[3] is None
+    assert brought(first, silent, pace=PACE)[3] is None
+    # Not one that lies outside of the window, nor a cancelled one that had no token yet.
+    for outside in (answer(1.0, 10.0, tokens=6), answer(1.0, 9.0, tokens=6), answer(20.0, 30.0, tokens=6)):
+        assert brought(first, outside)[3] == brought(outside, first)[3] == 12.5
+    unbegun = answer(12.0, finished_s=18.0, tokens=0, cancelled=True)
+    assert brought(first, unbegun, pace=PACE)[3] == 12.5
 
 
 @pytest.mark.parametrize(
@@ -156,6 +162,7 @@ def test_some_answers_need_the_pace_of_others(done: Completion, needs: bool) -> 
         (answer(20.0, 30.0, tokens=30), (0, 0, 0)),
         (answer(12.0, 12.0, tokens=30), (30, 30, 30)),
         (answer(12.0, 12.5, tokens=30), (30, 30, 30)),
+        (answer(16.0, 18.0, tokens=30), (30, 30, 30)),
     ],
 )
 def test_an_answer_in_one_piece_spreads_its_tokens(done: Completion, expected: tuple[float, float, float]) -> None:
@@ -242,6 +249,7 @@ def test_slices_are_unknown_with_an_answer_in_one_piece_in_them() -> None:
     """Not with one outside; and cancelled ones show their events where the server streams."""
     piece = answer(11.0, 16.0, tokens=6)
     assert sliced(piece).unknown
+    assert sliced(piece, pace=PACE).unknown
     assert sliced(answer(8.0, 9.0, 12.0), piece, answer(8.0, 9.0, 12.0)).tokens == [1, 0]
     assert not sliced(answer(1.0, 10.0, tokens=6)).unknown
     assert not sliced(answer(20.0, 21.0, tokens=6)).unknown
