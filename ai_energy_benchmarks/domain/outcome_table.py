@@ -37,6 +37,10 @@ class Shelf(Protocol):
         """Begin to store a piece, without waiting; the result brings it back as a table of ``outcome_frames``."""
         ...
 
+    def wait(self) -> None:
+        """Return when every piece is stored, and its rows have left the memory."""
+        ...
+
 
 @frozen
 class _Facts:
@@ -147,6 +151,8 @@ class OutcomeTable(Outcomes):
         while self.shelved_rows and self._here and self.shelf is not None:
             # From here on pieces are read again one after the other, and other passes need their own room.
             self._put_oldest(self.shelf)
+        if self.shelved_rows and self.shelf is not None:
+            self.shelf.wait()  # figures take room of their own from here on
         for position in range(len(self)) if sources is None else self._from(sources):
             before = self._at(position)
             after = finished(before)

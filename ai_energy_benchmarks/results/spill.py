@@ -46,6 +46,9 @@ class SpillDirectory:
         self._thread.submit(self._write, piece, self._written)
         return piece.read
 
+    def wait(self) -> None:
+        self._thread.submit(int).result()  # one thread writes, so this comes after all pieces
+
     def _write(self, piece: _Piece, number: int) -> None:
         assert piece.rows is not None, "it is written once"
         try:

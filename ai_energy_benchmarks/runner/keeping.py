@@ -26,12 +26,12 @@ class Keeper:
 
     def keep(self, record: Record, collector: MetricsCollector) -> None:
         """After each complete trial."""
+        if record.trials and record.trials[-1].outcomes.shelved_rows:
+            give_back()  # what the rows took until they went to disk, before their figures take room of their own
         if self.journal is not None:
             record.samples, record.meter_notes = collector.samples(), collector.notes()
             with self._writing:
                 self.journal.keep(record, record.row_facts(self.config))
-        if record.trials and record.trials[-1].outcomes.shelved_rows:
-            give_back()  # what the rows took until they went to disk
 
     def close(self, record: Record) -> RowFiles | None:
         """After the last step, with how the run ended.

@@ -156,6 +156,7 @@ def test_a_pass_of_which_rows_went_to_disk_leaves_the_memory_once_it_is_over(tmp
     assert (table.shelved_rows, len(table._here)) == (20, 2)
     table.finish(lambda outcome: outcome)
     assert (table.shelved_rows, len(table._here)) == (20, 0)
+    assert len(list(tmp_path.glob("requests.spill.*/*.parquet"))) == 4  # and none is still waiting to be written
     assert [outcome.number for outcome in table] == list(range(45))
 
 
