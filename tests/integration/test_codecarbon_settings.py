@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,16 +17,21 @@ from tests.integration.test_codecarbon import settings
 
 def test_mode_and_rated_power_are_passed_on(tmp_path: Path) -> None:
     """A higher rated power gives more energy; a process has less memory than the machine."""
-    energies_j = {}
-    for power_w, mode in ((100, "machine"), (500, "machine"), (500, "process")):
-        chosen = settings(tmp_path, force_cpu_power_w=power_w, tracking_mode=mode)
-        with CodeCarbonCollector(chosen) as collector:
-            start = collector.mark()
-            time.sleep(1.5)
-            found = collector.read(start, collector.mark())
-        energies_j[power_w, mode] = {each.device.component: each.energy_j / found.duration_s for each in found.readings}
-    assert energies_j[500, "machine"]["cpu"] > 1.5 * energies_j[100, "machine"]["cpu"]
-    assert energies_j[500, "process"]["dram"] < energies_j[500, "machine"]["dram"]
+    powers_w = {}
+    cases = ((100, "machine"), (500, "machine"), (500, "process"))
+    with ExitStack() as stack:  # windows of the same second
+        meters = [
+            stack.enter_context(CodeCarbonCollector(settings(tmp_path, force_cpu_power_w=power_w, tracking_mode=mode)))
+            for power_w, mode in cases
+        ]
+        starts = [meter.mark() for meter in meters]
+        time.sleep(1.5)
+        stops = [meter.mark() for meter in meters]
+        for case, meter, start, stop in zip(cases, meters, starts, stops, strict=True):
+            found = meter.read(start, stop)
+            powers_w[case] = {each.device.component: each.energy_j / found.duration_s for each in found.readings}
+    assert powers_w[500, "machine"]["cpu"] > 1.5 * powers_w[100, "machine"]["cpu"]
+    assert powers_w[500, "process"]["dram"] < powers_w[500, "machine"]["dram"]
 
 
 def test_settings_of_codecarbon_elsewhere_change_no_energy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
