@@ -100,7 +100,8 @@ def test_json_that_is_larger_than_any_report_is_refused(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (f'timestamp,index,power.draw\n"{"x" * 99_000}\n{"x" * 99_000}",0,1\n', "field larger than field limit"),
+        (f'timestamp,index,power.draw\n"{"x" * 99_000}\n{"x" * 99_000}",0,1\n', "line 2 has a quote that"),
+        ('timestamp,index,power.draw\n1,0,50\n"2,0,50\n3,0,50\n', "line 3 has a quote that"),
         ("x" * 200_000, "a line of more than 100,000 characters"),
         ("timestamp,index,power.draw\n1,0,1e308\n", "'1e308' is not a power"),
         ("timestamp,index,power.draw\n1e300,0,1\n", "'1e300' is not a time"),

@@ -144,8 +144,18 @@ def _series(path: Path, gpu: str, clock: Clock, columns: tuple[_Row, array[float
     return Series(device, "power_w", METER, times, times, powers)
 
 
+def _with_closed_quotes(path: Path, lines: Iterable[str]) -> Iterator[str]:
+    """The lines; no tool writes a cell over several, and after a lone quote the rest of the log would be one cell."""
+    for place, line in enumerate(lines, start=1):
+        if line.count('"') % 2:
+            raise ConfigError(
+                f"{path}, line {place} has a quote that is not closed", remedy="give the log as the tool wrote it"
+            )
+        yield line
+
+
 def _table(path: Path, lines: Iterable[str], clock: Clock) -> Iterator[_Row]:
-    lines = iter(lines)
+    lines = _with_closed_quotes(path, lines)
     first = next(lines, "")
     separator = _separator(first)
     rows = csv.reader(chain([first], lines), delimiter=separator, skipinitialspace=True)
