@@ -42,6 +42,9 @@ def imported(file: Path, window: tuple[float, float] = WINDOW) -> Imported:
         ("timestamp;index;power.draw.instant [W]", "{comma};0;300,00 W"),
         ("timestamp\tindex\tpower.draw.instant [W]", "{s}\t0\t300.00 W"),
         ("timestamp,index,power.draw.average,power.draw.instant", "{s},0,250,300"),
+        ("time,power_mw", "{s},300000"),
+        ("timestamp_ms,power_kw", "{ms},0.3"),
+        ("time_s,index,power_watts", "{s},0,300"),
     ],
 )
 def test_300_w_for_10_s_are_3000_j_in_every_unit(tmp_path: Path, heads: str, row: str) -> None:

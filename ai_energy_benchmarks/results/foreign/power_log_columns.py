@@ -29,6 +29,17 @@ MODEL = "name"
 # Columns that some fill with the model; then their cells look like none of these.
 _MAY_BE_A_MODEL = frozenset(("gpu", "device"))
 _OF_ONE_GPU = re.compile(r"(GPU|MIG)-\S+|[a-z]*[ :_-]?\d+|[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]", re.IGNORECASE)
+# Some write the unit at the end of a name: power_mw.
+_UNIT_OF_NAME: Mapping[str, str] = {
+    "w": "W",
+    "watts": "W",
+    "mw": "mW",
+    "kw": "kW",
+    "s": "s",
+    "ms": "ms",
+    "us": "us",
+    "ns": "ns",
+}
 _UNIT = re.compile(r"\s*[\[(]\s*(?P<unit>[^\[\]()]*?)\s*[\])]$")
 # A capital M is a million: nothing that this package measures draws megawatts.
 _W_PER: Mapping[str, float] = {"": 1.0, "W": 1.0, "w": 1.0, "Watt": 1.0, "watt": 1.0, "Watts": 1.0, "watts": 1.0}
@@ -96,8 +107,8 @@ def columns_of(path: Path, row: Sequence[str], *, decimal_comma: bool) -> Column
     Raises:
         ConfigError: there is none of a time or of a power, or one is in a unit that is not known.
     """
-    units = [match["unit"] if (match := _UNIT.search(head)) else "" for head in row]
-    heads = [_UNIT.sub("", head).strip().lower() for head in row]
+    named = [_name_and_unit(head) for head in row]
+    heads, units = [name for name, _ in named], [unit for _, unit in named]
     time, power = (_column(path, heads, names, what) for names, what in ((_TIMES, "time"), (_POWERS, "power")))
     certain = tuple(heads.index(name) for name in _GPUS if name in heads)
     model = heads.index(MODEL) if MODEL in heads else None
@@ -115,6 +126,16 @@ def columns_of(path: Path, row: Sequence[str], *, decimal_comma: bool) -> Column
         heads[power] in _AVERAGED,
         decimal_comma,
     )
+
+
+def _name_and_unit(head: str) -> tuple[str, str]:
+    """``power [mW]`` and ``power_mw`` as ``power`` and ``mW``; no unit where the head has none."""
+    name = _UNIT.sub("", head).strip().lower()
+    if match := _UNIT.search(head):
+        return name, match["unit"]
+    stem, _, last = name.rpartition("_")
+    known = next((each for each in (stem, stem.replace("_", ".")) if each in (*_TIMES, *_POWERS)), None)
+    return (name, "") if known is None or last not in _UNIT_OF_NAME else (known, _UNIT_OF_NAME[last])
 
 
 def watts(text: str, w_per_unit: float = 1.0, *, decimal_comma: bool = False) -> float | None:
@@ -141,6 +162,9 @@ def _column(path: Path, heads: Sequence[str], names: Sequence[str], what: str) -
     if found is None:
         raise ConfigError(
             f"{path}: no column of {what} among {', '.join(heads) or 'no heads'}",
-            remedy="log with heads, such as nvidia-smi --query-gpu=timestamp,index,power.draw --format=csv -lms 100",
+            remedy=(
+                "log with heads, such as nvidia-smi --query-gpu=timestamp,index,power.draw --format=csv -lms 100; "
+                "in a log of your own: timestamp,index,power [W]"
+            ),
         )
     return found
