@@ -11,6 +11,7 @@ from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.safety.printable import one_line
 
 Level = Literal["PASS", "INFO", "WARN", "FAIL"]
+_NOT_CHECKED = "not checked: "
 
 
 @frozen
@@ -29,6 +30,11 @@ class Finding:
     message: str = field(converter=one_line)
     component: Component | None = None
 
+    @property
+    def unchecked(self) -> bool:
+        """Whether the check was not made, which is neither for nor against the result."""
+        return self.level == "INFO" and self.message.startswith(_NOT_CHECKED)
+
 
 def not_checked(check: str, why: str, component: Component | None = None) -> Finding:
     """The line of a check whose source reported nothing: what was not seen is neither good nor bad.
@@ -38,7 +44,7 @@ def not_checked(check: str, why: str, component: Component | None = None) -> Fin
         why: what its source did not do.
         component: the component that the check is about; None if it is about the whole run.
     """
-    return Finding("INFO", check, f"not checked: {why}", component)
+    return Finding("INFO", check, f"{_NOT_CHECKED}{why}", component)
 
 
 @frozen

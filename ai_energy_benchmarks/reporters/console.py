@@ -22,7 +22,7 @@ from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS, Unit
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.figures import cell, component_name
 from ai_energy_benchmarks.reporters.headline import sentence
-from ai_energy_benchmarks.reporters.lines import named_lines, rows
+from ai_energy_benchmarks.reporters.lines import is_cut_short, named_lines, rows
 from ai_energy_benchmarks.results import units
 from ai_energy_benchmarks.safety.printable import one_line, printable
 
@@ -85,8 +85,8 @@ def _parts(result: BenchmarkResult) -> Iterator[RenderableType]:
     yield _findings(result)
     yield Text()
     if summary.components:
-        yield Text(_title(summary), style="bold")
-        yield _energy_table(summary)
+        yield Text(_title(result), style="bold")
+        yield _energy_table(summary, "J" if is_cut_short(result) else "J per pass")
         yield Text(one_line(_legend(summary)))
         yield Text()
     if summary.e2e_s:
@@ -114,18 +114,26 @@ def _verdict(verdict: Verdict) -> Text:
 
 
 def _findings(result: BenchmarkResult) -> Table:
-    """All that is not a pass, one line each; the passes as a count."""
+    """All that is not a pass, one line each; the checks that were not made as one list, the passes as a count."""
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     passed = 0
     # Several checks may not have been made for one reason, such as a meter that reads energy alone.
     checks: dict[tuple[Level, str], list[str]] = {}
+    unchecked: dict[str, list[str]] = {}
     for finding in result.verdict.findings:
         if finding.level == "PASS":
             passed += 1
+        elif finding.unchecked:
+            unchecked.setdefault(finding.message, []).append(finding.check)
         else:
             checks.setdefault((finding.level, finding.message), []).append(finding.check)
+    if len(unchecked) == 1:
+        checks.update({("INFO", message): names for message, names in unchecked.items()})
+    elif unchecked:
+        every = ", ".join(dict.fromkeys(name for names in unchecked.values() for name in names))
+        checks["INFO", f"{every}; `verdict` in result.json has the reasons"] = ["not checked"]
     for (level, message), names in checks.items():
         table.add_row(Text(level, style=_STYLES[level]), Text(f"{', '.join(dict.fromkeys(names))}: {message}"))
     if passed:
@@ -133,8 +141,11 @@ def _findings(result: BenchmarkResult) -> Table:
     return table
 
 
-def _title(summary: Summary) -> str:
+def _title(result: BenchmarkResult) -> str:
     """What the figures per token and per query are of."""
+    summary = result.summary
+    if is_cut_short(result):
+        return "Gross energy of a trial that was cut short; no trial is complete"
     if summary.steady is None or summary.unit.name != OUTPUT_TOKENS:
         return f"Gross energy of one pass, mean of {_trials(summary)}"
     seconds = f"{figure(summary.steady.duration_s, 3)} of {figure(summary.duration_s, 3)} s"
@@ -145,10 +156,10 @@ def _table() -> Table:
     return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
 
 
-def _energy_table(summary: Summary) -> Table:
+def _energy_table(summary: Summary, energy_heading: str) -> Table:
     table = _table()
     table.add_column("", no_wrap=True)
-    for heading in (_per(summary.unit), "Wh/1,000\nqueries", "J per pass"):
+    for heading in (_per(summary.unit), "Wh/1,000\nqueries", energy_heading):
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("method", "meter"):
         table.add_column(heading, overflow="fold")
@@ -182,7 +193,7 @@ def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
         cell(
             per_request,
             1000 / units.J_PER_WH,
-            absent="none" if summary.whole_requests else "cut",
+            absent=_no_request(summary) if leader else "withheld",
             resolved=figures is not None and figures.request_resolved,
             relative_scatter=relative,
             guessed=energy.guessed,
@@ -193,11 +204,15 @@ def _energy_row(summary: Summary, energy: ComponentEnergy) -> tuple[str, ...]:
     )
 
 
+def _no_request(summary: Summary) -> str:
+    return "none" if summary.whole_requests else "cut"
+
+
 def _legend(summary: Summary) -> str:
     """What ± and [ ] mean, where there are any, and what no component covers."""
     leaders = [found[0] for component in summary.components if (found := leading(summary, component)) is not None]
     estimates = [per.mean_j for energy in leaders if (per := energy.per(summary.unit)) is not None]
-    bounded = any(component.bounds_j.low < component.bounds_j.high for component in summary.components)
+    bounded = any(each.bounds_j.low < each.bounds_j.high and not each.guessed for each in summary.components)
     marks = []
     if any(estimate.leading_half_width for estimate in estimates):
         gain = any(estimate.half_width_with_gain for estimate in estimates)

@@ -34,9 +34,16 @@ def _pass(result: BenchmarkResult) -> Lines:
     prompt, output = f"{amount(summary.prompt_tokens)} prompt", f"{amount(summary.output_tokens)} output"
     made = [f"{prompt} and {output} tokens"] if summary.output_tokens or not summary.amounts else []
     made += [f"{figure(value)} {unit(name).many}" for name, value in summary.amounts.items()]
-    yield "Per pass", f"{' and '.join(made)} in {figure(summary.duration_s)} s"
-    yield "Requests", f"{amount(summary.succeeded)} ok, {amount(summary.failed)} failed per pass"
+    cut = is_cut_short(result)
+    yield "Cut short" if cut else "Per pass", f"{' and '.join(made)} in {figure(summary.duration_s)} s"
+    of = "in the part that was measured" if cut else "per pass"
+    yield "Requests", f"{amount(summary.succeeded)} ok, {amount(summary.failed)} failed {of}"
     yield from _whole_pass(summary)
+
+
+def is_cut_short(result: BenchmarkResult) -> bool:
+    """Whether all that was measured is of trials that did not come to their end, so that no figure is of a pass."""
+    return bool(result.trials) and not any(trial.complete for trial in result.trials)
 
 
 def _goodput(result: BenchmarkResult) -> Lines:

@@ -15,6 +15,7 @@ from ai_energy_benchmarks.domain.architecture import Architecture
 from ai_energy_benchmarks.domain.digits import bounds, figure
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Carbon
 from ai_energy_benchmarks.domain.serving import ClientLoad
+from ai_energy_benchmarks.domain.verdict import Finding, Verdict, not_checked
 from ai_energy_benchmarks.reporters.base import ReporterSettings
 from ai_energy_benchmarks.reporters.console import ConsoleReporter
 from ai_energy_benchmarks.reporters.figures import amount, with_half_width
@@ -138,10 +139,42 @@ def test_what_no_meter_saw_is_named_with_its_reason():
 
 
 def test_marks_that_are_not_used_are_not_explained():
-    """One trial of a meter without bounds has neither interval nor bounds to explain."""
-    text = shown(result([trial(1, reading(CPU, 100, 0.0))]))
-    assert "±" not in text.partition("Gross energy")[2]
-    assert "[ ]" not in text
+    """One trial of a meter without bounds, or of a guess whose bounds are not shown, has no mark to explain."""
+    exact = result([trial(1, reading(CPU, 100, 0.0))])
+    found = result([trial(1, reading(CPU, 100, 0.1, provenance="modelled", meter="modelled"))])
+    components = tuple(evolve(each, guessed=True) for each in found.summary.components)
+    for each in (exact, evolve(found, summary=evolve(found.summary, components=components))):
+        text = shown(each)
+        assert "±" not in text.partition("Gross energy")[2]
+        assert "[ ]" not in text
+
+
+def test_a_trial_that_was_cut_short_is_not_called_a_pass():
+    """Without a complete trial energy, tokens and requests are those of a part, and every line of them says so."""
+    cut = shown(result([trial(1, reading(GPU, 100), complete=False)], ending="interrupted"))
+    assert "\nGross energy of a trial that was cut short; no trial is complete\n" in cut
+    assert "\nCut short 50 prompt and 20 output tokens in 10.00 s\n" in cut
+    assert "\nRequests  5 ok, 0 failed in the part that was measured\n" in cut
+    assert not re.search(r"\bpass\b", cut.partition("Gross energy")[2])
+    one = shown(result([trial(1, reading()), trial(2, reading(), complete=False)], ending="interrupted"))
+    assert "Gross energy of one pass, mean of 1 trial" in one
+
+
+def test_checks_that_were_not_made_are_one_line():
+    """Several reasons are in the files, so that the lines against the figure stand out; a single one is shown."""
+    found = result()
+    several = (
+        Finding("WARN", "other work", "not checked: too short; fix: longer trials"),
+        not_checked("cpu governor", "no clock"),
+        not_checked("first trial", "n = 1"),
+        not_checked("trend", "n = 1"),
+    )
+    lines = shown(evolve(found, verdict=Verdict(several)), 200).splitlines()
+    assert lines[3] == "WARN other work: not checked: too short; fix: longer trials"
+    assert lines[4] == "INFO not checked: cpu governor, first trial, trend; `verdict` in result.json has the reasons"
+    assert lines[5] == ""
+    single = shown(evolve(found, verdict=Verdict(several[2:])), 200).splitlines()
+    assert single[3] == "INFO first trial, trend: not checked: n = 1"
 
 
 def test_failed_requests_are_counted():
