@@ -18,6 +18,7 @@ import attrs
 from cattrs import Converter
 
 from ai_energy_benchmarks.domain.json_value import JsonValue
+from ai_energy_benchmarks.text.encodable import require_encodable
 from ai_energy_benchmarks.text.problems import InvalidError, Problem, guess, misspelt, nearest, shown, wrong
 from ai_energy_benchmarks.text.ranges import AtLeast, AtMost, Matching, MoreThan
 
@@ -140,6 +141,7 @@ def _str(value: object, _: object) -> str:
     if not isinstance(value, str):
         hint = "; put it in quotes" if isinstance(value, (int, float)) else ""
         raise wrong(f"must be text, got {shown(value)}{hint}")
+    require_encodable(value)
     return value
 
 
@@ -154,6 +156,7 @@ def _path(value: object, _: object) -> Path:
         raise _not_a(Path, value)
     if not str(value).strip() or "\0" in str(value):
         raise wrong(f"must be a path that is not empty, got {shown(value)}")
+    require_encodable(str(value))
     return Path(value)
 
 

@@ -147,6 +147,34 @@ def test_a_number_of_samples_below_one_is_invalid(count: Any) -> None:
         ConfigParser.validate_config(in_process(num_samples=count))
 
 
+@pytest.mark.parametrize("block", ["backend", "scenario", "metrics", "reporter"])
+@pytest.mark.parametrize("value", [None, {}, {"type": "pytorch"}, "pytorch"])
+def test_a_block_of_another_class_is_invalid(block: str, value: Any) -> None:
+    """The error names the block, its class and the value."""
+    config = in_process()
+    setattr(config, block, value)
+    with pytest.raises(ConfigError, match=f"{block} must be a {block.capitalize()}Config, got "):
+        ConfigParser.validate_config(config)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    """A batch of models is often read from a table with pandas."""
+    numpy = pytest.importorskip("numpy", reason="numpy is not installed")
+    config = in_process(num_samples=numpy.int64(3), truncation=numpy.bool_(False))
+    config.backend.device_ids = [numpy.int64(1)]
+    found = resolve(config)
+    assert (found.scenario.num_samples, found.scenario.truncation) == (3, False)
+    assert found.backend.device_ids == (1,)
+
+
+def test_text_that_no_file_can_hold_is_invalid() -> None:
+    """As of bytes of a command line that are no UTF-8; after the trials no table could be written."""
+    config = in_process()
+    config.name = "a\udcff"
+    with pytest.raises(ConfigError, match=r"name: holds a character that is none in UTF-8, got .*udcff"):
+        resolve(config)
+
+
 def test_all_that_is_invalid_is_told_together() -> None:
     """Backend and samples are judged in one go."""
     config = in_process(num_samples=0)

@@ -14,6 +14,7 @@ from attrs import asdict, define, field, fields_dict
 
 from ai_energy_benchmarks import registry
 from ai_energy_benchmarks.config import model
+from ai_energy_benchmarks.config.aienergyscore.values import plain, typed, typed_values
 from ai_energy_benchmarks.config.checks import needs_endpoint
 from ai_energy_benchmarks.config.loading import config_from_mapping, document_mapping, place_in
 from ai_energy_benchmarks.config.overrides import with_overrides
@@ -164,7 +165,7 @@ class ConfigParser:
         Raises:
             ConfigError: as ``load_config``.
         """
-        source, changes = str(config_path), _plain(overrides or {})
+        source, changes = str(config_path), plain(overrides or {})
         document = yaml_text.read(File(config_path))
         mapping = with_overrides(document_mapping(document, source), changes)
         problems = list(document.problems)
@@ -184,7 +185,12 @@ class ConfigParser:
         Raises:
             ConfigError: which is a ``ValueError``, with everything that is wrong.
         """
-        problems = [*_backend_problems(config.backend), *_sample_problems(config.scenario.num_samples)]
+        problems = [
+            f"{name} must be a {cls.__name__}, got {shown(getattr(config, name))}"
+            for name, cls in _BLOCKS.items()
+            if not isinstance(getattr(config, name), cls)
+        ]
+        problems = problems or [*_backend_problems(config.backend), *_sample_problems(config.scenario.num_samples)]
         if problems:
             raise ConfigError("; ".join(problems), remedy="change these attributes of the config")
         return True
@@ -199,12 +205,12 @@ def resolve(config: BenchmarkConfig) -> model.BenchmarkConfig:
     ConfigParser.validate_config(config)
     scenario = {
         **asdict(config.scenario, recurse=False),
-        "num_samples": _typed(config.scenario.num_samples),
-        "truncation": _typed(config.scenario.truncation),
-        "reasoning": _typed(config.scenario.reasoning),
-        "reasoning_params": _typed_values(config.scenario.reasoning_params),
-        "input_shapes": _typed_values(config.scenario.input_shapes),
-        "generate_kwargs": _typed_values(config.scenario.generate_kwargs),
+        "num_samples": typed(config.scenario.num_samples),
+        "truncation": typed(config.scenario.truncation),
+        "reasoning": typed(config.scenario.reasoning),
+        "reasoning_params": typed_values(config.scenario.reasoning_params),
+        "input_shapes": typed_values(config.scenario.input_shapes),
+        "generate_kwargs": typed_values(config.scenario.generate_kwargs),
     }
     return config_from_mapping(
         {
@@ -212,7 +218,7 @@ def resolve(config: BenchmarkConfig) -> model.BenchmarkConfig:
             "backend": _resolved_backend(config.backend),
             "scenario": scenario,
             "protocol": {"trials": 1, "thermal_gate": False},
-            "metrics": {**asdict(config.metrics, recurse=False), "enabled": _typed(config.metrics.enabled)},
+            "metrics": {**asdict(config.metrics, recurse=False), "enabled": typed(config.metrics.enabled)},
             "reporter": asdict(config.reporter, recurse=False),
             "output_dir": config.output_dir,
         },
@@ -254,7 +260,7 @@ def _backend_problems(backend: BackendConfig) -> list[str]:
 
 
 def _sample_problems(num_samples: object) -> list[str]:
-    count = _typed(num_samples)
+    count = typed(num_samples)
     if isinstance(count, int) and not isinstance(count, bool) and count >= 1:
         return []
     return [f"num_samples must be a whole number of at least 1, got {shown(num_samples)}"]
@@ -262,8 +268,8 @@ def _sample_problems(num_samples: object) -> list[str]:
 
 def _resolved_backend(backend: BackendConfig) -> dict[str, object]:
     found = asdict(backend, recurse=False)
-    boards = _plain(backend.device_ids)
-    found["device_ids"] = [_typed(board) for board in boards] if isinstance(boards, list) else boards
+    boards = plain(backend.device_ids)
+    found["device_ids"] = [typed(board) for board in boards] if isinstance(boards, list) else boards
     in_process = _runs_in_process(backend.type)
     if backend.endpoint == _ENDPOINT and in_process:
         found["endpoint"] = None
@@ -279,21 +285,3 @@ def _runs_in_process(backend: str) -> bool:
         return not needs_endpoint(backend)
     except InvalidError:
         return False  # loading the config reports why
-
-
-def _plain(value: Any) -> Any:
-    """Mappings and lists of any make as dicts and lists."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(value[key]) for key in value}
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [_plain(each) for each in value]
-    return value
-
-
-def _typed(value: object) -> object:
-    return yaml_text.scalar(value.strip()) if isinstance(value, str) else value
-
-
-def _typed_values(value: object) -> object:
-    plain = _plain(value)
-    return {key: _typed(each) for key, each in plain.items()} if isinstance(plain, dict) else _typed(plain)
