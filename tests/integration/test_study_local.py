@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from ai_energy_benchmarks.errors import ReporterError
-from ai_energy_benchmarks.study.commands import MARK_VARIABLE, STUDY_VARIABLE
+from ai_energy_benchmarks.study.commands import MARK_VARIABLE, STUDY_VARIABLE, Detached
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun
 from ai_energy_benchmarks.study.executors.local import LocalExecutor
 from ai_energy_benchmarks.study.locks import DIRECTORY_VARIABLE, locked
 from ai_energy_benchmarks.study.running.leftovers import end_orphans
 from ai_energy_benchmarks.study.running.stopping import StopRequests
+from tests.container_stand_in import IMAGE_ID, install
 
 # Starts a grandchild that cuts itself loose, as servers do, and says its process number.
 LOOSE = """
@@ -66,6 +67,23 @@ def test_a_cell_ends_as_a_tree(tmp_path: Path, ending: str, limits: dict[str, fl
     assert end.how == how
     assert end.reason
     assert gone(int(log(tmp_path).split()[0]))
+
+
+def test_a_container_that_ignores_its_grace_is_killed(tmp_path: Path) -> None:
+    """What runs in it does not end with its standard input; the engine ends it by its name, once."""
+    stand_in = install(tmp_path / "docker", "docker", Path(sys.executable))
+    docker = str(stand_in.bin / "docker")
+    deaf = "import os, time; print(os.getpid(), flush=True); time.sleep(300)"
+    command = (docker, "run", "--name", "cell", "--entrypoint", "python3", IMAGE_ID, "-c", deaf)
+    detached = Detached((docker, "kill", "cell"), (docker, "inspect", "cell"))
+    cell = CellRun("a", 1, command, tmp_path, tmp_path / "cell.log", timeout_s=1.0, detached=detached)
+    (end,) = LocalExecutor(grace_s=0.3).run(iter([cell]), StopRequests())
+    assert (end.how, end.reason) == ("timed out", "it took longer than execution.timeout_s (1 s)")
+    assert stand_in.calls("kill") == [["kill", "cell"]]
+    pid, until_s = int(log(tmp_path).split()[0]), time.monotonic() + 20
+    while not gone(pid) and time.monotonic() < until_s:
+        time.sleep(0.02)
+    assert gone(pid)
 
 
 def test_a_child_that_computes_is_not_silent(tmp_path: Path) -> None:
