@@ -24,7 +24,7 @@ from ai_energy_benchmarks.reporters.parquet import ParquetReporter
 from ai_energy_benchmarks.results.pictures import load_pictures
 from ai_energy_benchmarks.results.reading import load_document
 from ai_energy_benchmarks.study.pages.page import answer as headline
-from ai_energy_benchmarks.study.pages.page import study_page
+from ai_energy_benchmarks.study.pages.page import charts_of_study, study_page
 from ai_energy_benchmarks.study.pages.rows import report_rows
 from ai_energy_benchmarks.study.report import charts_of, table_of
 from tests.factories import ENGINE, completion, reading, result, series, trial, verdict
@@ -181,6 +181,10 @@ def test_a_page_ranks_no_cell_that_failed_and_says_so_of_a_model(tmp_path: Path)
     assert cells == {"a": "yes", "b": "no: verdict FAIL", "c": "yes"}
     (front,) = [chart for chart in charts_of(tmp_path / "study") if chart.name == "front-output-tokens-per-s"]
     points = front.spec["data"]["values"]  # type: ignore[index, call-overload] # as Vega-Lite has them
+    drawn = json.dumps(front.spec)
+    assert '"title": "verdict", "scale": {"domain": ["PASS", "FAIL"], "range": ["circle", "cross"]}' in drawn
+    assert '"title": "J per output token (measured)"' in drawn
+    assert "<td>measured</td><td>" in text
     assert {point["cell"]: point["front"] for point in points}["b"] is False  # type: ignore[index, union-attr]
     rows = report_rows(tmp_path / "study")
     assert [row[-1] for row in table_of(tmp_path / "study").rows] == ["yes", "no: verdict FAIL", "yes"]
@@ -188,3 +192,18 @@ def test_a_page_ranks_no_cell_that_failed_and_says_so_of_a_model(tmp_path: Path)
     assert said.startswith("Modelled energy cannot be ranked: ")
     assert " By the model the least: c, " in said
     assert evolve(rows[0], method="modelled").ranked == "by a model only"
+
+
+def test_a_picture_of_a_study_carries_its_method_and_failures_along(tmp_path: Path) -> None:
+    """A guess is named in the unit of the axis; shapes differ only where a verdict is FAIL, and the legend says so."""
+    for name in ("a", "b"):
+        passes = [trial(number, reading()) for number in range(1, 6)]
+        written(result(passes, name=name), tmp_path / name)
+    rows = [evolve(row, axes={"x": row.label}) for row in report_rows(tmp_path)]
+    assert all('"shape"' not in json.dumps(chart.spec) for chart in charts_of_study(rows))
+    guesses = [evolve(row, method="modelled", guessed=True, verdict="FAIL") for row in rows]
+    for chart in charts_of_study(guesses):
+        drawn = json.dumps(chart.spec)
+        assert '"title": "J per output token (modelled, an order of magnitude)"' in drawn
+        assert '"scale": {"domain": ["FAIL"], "range": ["cross"]}' in drawn
+    assert headline(guesses).endswith("each is withheld or its verdict is FAIL (see `study report`).")

@@ -55,12 +55,12 @@ def _along(rows: Sequence[ReportRow], axis: str) -> Chart:
     )
     x: dict[str, JsonValue] = {"field": "x", "type": "quantitative" if numeric else "nominal", "title": axis}
     x |= {"scale": {"zero": False}} if numeric else {"axis": {"labelAngle": 0, "labelLimit": 140}}
-    y: dict[str, JsonValue] = {"field": "energy_j", "type": "quantitative", "title": "J per output token"}
+    y: dict[str, JsonValue] = {"field": "energy_j", "type": "quantitative", "title": _energy_title(rows)}
     layers: list[JsonValue] = [
         {"mark": "rule", "encoding": {"x": x, "y": {**y, "field": "low_j"}, "y2": {"field": "high_j"}}},
         {
             "mark": {"type": "point", "filled": True, "tooltip": True},
-            "encoding": {"x": x, "y": y, "tooltip": _tooltip()},
+            "encoding": {"x": x, "y": y, **_shape(rows), "tooltip": _tooltip()},
         },
     ]
     name = "axis-" + "".join(letter if letter.isalnum() else "-" for letter in axis)
@@ -92,7 +92,7 @@ def _front(rows: Sequence[ReportRow], what: str, title: str) -> Chart | None:
         for point in points
     ]
     x: dict[str, JsonValue] = {"field": "other", "type": "quantitative", "title": title, "scale": {"zero": False}}
-    y: dict[str, JsonValue] = {"field": "energy_j", "type": "quantitative", "title": "J per output token"}
+    y: dict[str, JsonValue] = {"field": "energy_j", "type": "quantitative", "title": _energy_title(rows)}
     layers: list[JsonValue] = [
         {
             "transform": [{"filter": "datum.front"}],
@@ -105,6 +105,7 @@ def _front(rows: Sequence[ReportRow], what: str, title: str) -> Chart | None:
                 "x": x,
                 "y": y,
                 "color": {"field": "front", "type": "nominal", "title": "on the Pareto front"},
+                **_shape(rows),
                 "tooltip": _tooltip(),
             },
         },
@@ -112,6 +113,23 @@ def _front(rows: Sequence[ReportRow], what: str, title: str) -> Chart | None:
     note = "A cell is on the front if no other is better in both; one with a verdict of FAIL is on none."
     spec = specification(260, data={"values": values}, layer=layers)
     return Chart(f"front-{what.replace('_', '-')}", f"Energy against {title}", note, spec)
+
+
+def _energy_title(rows: Sequence[ReportRow]) -> str:
+    """The unit with the method, which a picture that leaves its page must carry along."""
+    methods = dict.fromkeys(row.method for row in rows if row.method)
+    guess = ", an order of magnitude" if any(row.guessed for row in rows) else ""
+    return f"J per output token ({' or '.join(methods)}{guess})"
+
+
+def _shape(rows: Sequence[ReportRow]) -> dict[str, JsonValue]:
+    """Crosses for cells whose verdict is FAIL, with a legend; nothing where there is none."""
+    verdicts = [level for level in ("PASS", "WARN", "FAIL") if any(row.verdict == level for row in rows)]
+    if "FAIL" not in verdicts:
+        return {}
+    shapes: list[JsonValue] = ["cross" if level == "FAIL" else "circle" for level in verdicts]
+    scale: dict[str, JsonValue] = {"domain": list(verdicts), "range": shapes}
+    return {"shape": {"field": "verdict", "type": "nominal", "title": "verdict", "scale": scale}}
 
 
 def _tooltip() -> list[JsonValue]:
@@ -157,7 +175,7 @@ def answer(rows: Sequence[ReportRow]) -> str:
     """Which cell without a FAIL takes the least energy, with its interval and what keeps others out of the order."""
     known = [(row.j_per_output_token.mean, row) for row in rows if row.j_per_output_token and row.verdict != "FAIL"]
     if not known:
-        return "No cell has a figure that can be quoted; the reasons stand in the table."
+        return "No cell has a figure that can be quoted: each is withheld or its verdict is FAIL (see `study report`)."
     _, best = min(known, key=lambda pair: pair[0])
     text = best.shown[0]
     cycles = "1 cycle" if best.cycles == 1 else f"{best.cycles} cycles"
@@ -194,12 +212,12 @@ def _controls(rows: Sequence[ReportRow]) -> Iterator[str]:
 
 
 def _table(rows: Sequence[ReportRow]) -> str:
-    heads = ("", "cell", "J per output token", "p95 latency (ms)", "output tokens/s", "cycles", "verdict")
+    heads = ("", "cell", "J per output token", "p95 latency (ms)", "output tokens/s", "cycles", "method", "verdict")
     body = "".join(_cells_of(number, row) for number, row in enumerate(rows))
     head = "".join(f"<th>{in_html(name)}</th>" for name in heads)
     return f'<div class="scroll"><table id="cells"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _cells_of(number: int, row: ReportRow) -> str:
-    cells = "".join(f"<td>{in_html(cell)}</td>" for cell in ("", row.label, *row.shown, f"{row.cycles}"))
+    cells = "".join(f"<td>{in_html(cell)}</td>" for cell in ("", row.label, *row.shown, f"{row.cycles}", row.method))
     return f'<tr data-cell="{number}">{cells}<td>{badge(row.verdict)}</td></tr>'
