@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from attrs import field, frozen
@@ -24,6 +25,7 @@ from ai_energy_benchmarks.metrics.gpu_choice import Gpu
 from ai_energy_benchmarks.metrics.options import chosen
 from ai_energy_benchmarks.metrics.polled import Counter, PolledCollector, PolledCounters
 from ai_energy_benchmarks.metrics.rapl.zones import STALE_S
+from ai_energy_benchmarks.metrics.zeus_packages import daemon_elsewhere, packages_among
 
 METER = "zeus"
 REQUIRES = (Package("zeus", ("zeus", "zeus-ml"), "zeus"),)
@@ -148,9 +150,13 @@ def _gpus() -> _Found:
 def _packages() -> _Found:
     from zeus.device import get_cpus
 
+    if (elsewhere := daemon_elsewhere(os.environ)) is not None:
+        raise ValueError(elsewhere)
     cpus = get_cpus()
+    zones = [cpus.cpus[index].cpu_index for index in range(len(cpus))]
+    packages = packages_among(zones, Path(getattr(cpus, "rapl_dir", "")))
     counters = []
-    for index in range(len(cpus)):
+    for index in packages:
         counters.append(Counter(Device("cpu", f"zeus-cpu-{index}", f"package {index}"), "measured", stale_s=STALE_S))
         if cpus.supports_get_dram_energy_consumption(index):
             memory = Device("dram", f"zeus-dram-{index}", f"memory of package {index}")
@@ -159,7 +165,7 @@ def _packages() -> _Found:
 
     def read_j() -> dict[str, float]:
         totals: dict[str, float] = {}
-        for index in range(len(cpus)):
+        for index in packages:
             total = cpus.get_total_energy_consumption(index)
             totals[f"zeus-cpu-{index}"] = total.cpu_mj / 1e3
             if total.dram_mj is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -108,3 +109,26 @@ def test_a_workload_elsewhere_is_absent(collector: ZeusCollector) -> None:
         measurement = collector.read(collector.mark(), collector.mark())
     assert measurement.readings == ()
     assert set(measurement.absent) == {"gpu", "cpu", "dram"}
+
+
+def test_the_platform_is_not_added_to_its_packages(
+    collector: ZeusCollector, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Zeus lists ``psys`` as one more processor; the sum would count the package twice."""
+    import zeus.device.cpu
+    import zeus.device.cpu.rapl
+
+    for number, name in enumerate(("package-0", "psys")):
+        zone = tmp_path / "rapl" / f"intel-rapl:{number}"
+        zone.mkdir(parents=True)
+        for file, text in {"name": name, "energy_uj": "5000000", "max_energy_range_uj": "262143328850"}.items():
+            (zone / file).write_text(f"{text}\n")
+    monkeypatch.setattr(zeus.device.cpu.rapl, "RAPL_DIR", str(tmp_path / "rapl"))
+    monkeypatch.setattr(zeus.device.cpu, "_cpus", None)
+    zeus.device.cpu.rapl.rapl_is_available.cache_clear()
+    with collector:
+        assert [series.device.label for series in collector.samples().series if series.device.component == "cpu"] == [
+            "package 0"
+        ]
+    zeus.device.cpu.rapl.rapl_is_available.cache_clear()
+    zeus.device.cpu._cpus = None
