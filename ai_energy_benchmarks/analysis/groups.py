@@ -62,7 +62,13 @@ class Fit:
     model: Model
 
     def compared(self, first: str, second: str, quantile: float) -> Ratio:
-        """The second group over the first, with an interval of so many standard errors of their difference."""
+        """The second group over the first, with an interval of so many standard errors of their difference.
+
+        Args:
+            first: the name of the group that the ratio is to.
+            second: the name of the group above the line.
+            quantile: half-width of the interval in standard errors.
+        """
         best = math.exp(self.means[second] - self.means[first])
         half_width = quantile * self.error(first, second) + self.edges[first] + self.edges[second]
         low, high = best * math.exp(-half_width), best * math.exp(half_width)
@@ -78,7 +84,12 @@ class Fit:
         return evolve(self, means={name: mean for name, mean in self.means.items() if name in names})
 
     def error(self, first: str, second: str) -> float:
-        """Standard error of the difference of two mean logarithms."""
+        """Standard error of the difference of two mean logarithms.
+
+        Args:
+            first: the name of one group.
+            second: the name of the other.
+        """
         return self.deviation * math.sqrt(1 / self.counts[first] + 1 / self.counts[second])
 
 

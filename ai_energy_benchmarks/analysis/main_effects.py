@@ -41,6 +41,7 @@ def main_effects(fitted: Fit, settings: Mapping[str, Settings]) -> tuple[Effect,
     """Marginal means of a complete crossing of axes.
 
     Args:
+        fitted: the mean logarithm of each cell, and what it scatters by.
         settings: cell → the value of each axis there.
 
     Returns:
