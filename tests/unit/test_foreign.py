@@ -152,7 +152,7 @@ def test_a_phase_without_a_good_measure_is_withheld(tmp_path: Path) -> None:
 def test_the_energy_of_a_window_of_a_log(tmp_path: Path) -> None:
     """300 W for 10 s are 3,000 J, inside the bounds; 1,000 tokens cost 3 J each."""
     imported = utc(smi(tmp_path, steady()), window=WINDOW, output_tokens=1000)
-    low, best, high = limits(imported, "0")
+    low, best, high = limits(imported, "GPU 0")
     assert best == pytest.approx(3000, rel=2e-3)
     assert low <= 3000 <= high
     per_token = joules_per_token(figure(imported, "total"))
@@ -164,8 +164,8 @@ def test_an_idle_gpu_is_shown_and_not_summed_in(tmp_path: Path) -> None:
     """Seven idle GPUs next to a busy one would add most of its energy once more."""
     rows = sorted([*steady("0"), *steady("1", 70.0)], key=lambda row: row[0])
     imported = utc(smi(tmp_path, rows), window=WINDOW)
-    assert "1 stayed idle, so it is not counted" in messages(imported, "WARN")
-    total, busy = figure(imported, "total").energy_j, figure(imported, "0").energy_j
+    assert "GPU 1 stayed idle, so it is not counted" in messages(imported, "WARN")
+    total, busy = figure(imported, "total").energy_j, figure(imported, "GPU 0").energy_j
     assert total == busy
     assert figure(utc(smi(tmp_path, rows), window=WINDOW, gpus=["0", "1"]), "total").energy_j != busy
 
@@ -173,7 +173,7 @@ def test_an_idle_gpu_is_shown_and_not_summed_in(tmp_path: Path) -> None:
 def test_a_window_that_the_log_does_not_hold_is_withheld(tmp_path: Path) -> None:
     """The log began after the window: what is missing is not guessed."""
     imported = utc(smi(tmp_path, steady()), window=(START - 1, START + 5))
-    assert figure(imported, "0").energy_j is None
+    assert figure(imported, "GPU 0").energy_j is None
     assert figure(imported, "total").energy_j is None
     assert any("is not inside the log" in message for message in messages(imported, "FAIL"))
 
@@ -198,7 +198,7 @@ def test_zero_power_is_no_power(tmp_path: Path) -> None:
     """A driver that was reset writes 0 W; the window is withheld."""
     rows = [(time_s, gpu, 0.0 if START + 9 < time_s < START + 9.3 else watts) for time_s, gpu, watts in steady()]
     imported = utc(smi(tmp_path, rows), window=WINDOW)
-    assert figure(imported, "0").energy_j is None
+    assert figure(imported, "GPU 0").energy_j is None
     assert any("zero or negative" in message for message in messages(imported, "FAIL"))
 
 

@@ -33,7 +33,7 @@ def test_an_absolute_window_of_a_log_without_zone_needs_the_zone(tmp_path: Path,
         read_foreign(log, window=window)
     assert "'2025/11/26 01:00:00.000'" in caught.value.message
     assert "--timezone Europe/Berlin, or --timezone UTC" in (caught.value.remedy or "")
-    assert limits(read_foreign(log, window=window, zone=CENTRAL_EUROPE), "0")[1] == pytest.approx(240_000)
+    assert limits(read_foreign(log, window=window, zone=CENTRAL_EUROPE), "GPU 0")[1] == pytest.approx(240_000)
 
 
 def test_requests_are_an_absolute_window(tmp_path: Path) -> None:
@@ -41,14 +41,14 @@ def test_requests_are_an_absolute_window(tmp_path: Path) -> None:
     log, records = local_log(tmp_path), aiperf(tmp_path, request(START + 300, START + 700))
     with pytest.raises(ConfigError, match="a time without a zone"):
         read_foreign(log, requests=records)
-    assert limits(read_foreign(log, requests=records, zone=CENTRAL_EUROPE), "0")[1] == pytest.approx(240_000)
+    assert limits(read_foreign(log, requests=records, zone=CENTRAL_EUROPE), "GPU 0")[1] == pytest.approx(240_000)
 
 
 def test_a_log_and_a_window_without_zones_are_of_one_clock(tmp_path: Path) -> None:
     """The window as the log writes its times needs no zone, and any zone gives the same."""
     log, window = local_log(tmp_path), ("2025-11-26T01:05:00", "2025-11-26T01:11:40")
-    assert limits(read_foreign(log, window=window), "0")[1] == pytest.approx(240_000)
-    assert limits(read_foreign(log, window=window, zone=CENTRAL_EUROPE), "0")[1] == pytest.approx(240_000)
+    assert limits(read_foreign(log, window=window), "GPU 0")[1] == pytest.approx(240_000)
+    assert limits(read_foreign(log, window=window, zone=CENTRAL_EUROPE), "GPU 0")[1] == pytest.approx(240_000)
 
 
 def test_an_absolute_log_and_a_window_without_zone_need_the_zone(tmp_path: Path) -> None:

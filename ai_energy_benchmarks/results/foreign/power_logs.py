@@ -140,7 +140,7 @@ def _series(path: Path, gpu: str, clock: Clock, columns: tuple[_Row, array[float
             f"{path}: rows come in groups of {together} as from several GPUs, and no column says which",
             remedy="log it again with --query-gpu=timestamp,index,power.draw",
         )
-    device = Device("gpu", gpu or "GPU", gpu or "GPU")
+    device = Device("gpu", gpu or "GPU", f"GPU {gpu}" if gpu.isdecimal() else gpu or "GPU")
     return Series(device, "power_w", METER, times, times, powers)
 
 

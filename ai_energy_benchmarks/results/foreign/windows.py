@@ -47,20 +47,22 @@ def energy_of_window(
         averaged: those whose power is the mean of the last second, which shows work up to a second late.
     """
     idle = () if gpus else tuple(_idle(log, start_s, stop_s))
+    names = {series.device.id: series.device.label or series.device.id for series in log}
     figures, findings = [], []
     for series in log:
-        name = series.device.id
-        delay = Delay(UNKNOWN_DELAY.low_s, UNKNOWN_DELAY.high_s + (_AVERAGED_S if name in averaged else 0.0))
+        gpu, name = series.device.id, names[series.device.id]
+        delay = Delay(UNKNOWN_DELAY.low_s, UNKNOWN_DELAY.high_s + (_AVERAGED_S if gpu in averaged else 0.0))
         problems = (*_units(series, log, start_s, stop_s), *_problems(series, start_s, stop_s))
         energy_j = integral(series, start_s, stop_s, delay, hold_s(series) or 0.0)
         if all(problem.level != "FAIL" for problem in problems):
             problems = (*problems, *_resolution(energy_j, series, stop_s, delay))
         findings += [Finding(problem.level, problem.check, f"{name}: {problem.message}") for problem in problems]
         failed = next((problem.message for problem in problems if problem.level == "FAIL"), "")
-        counted = name in gpus if gpus else name not in idle
+        counted = gpu in gpus if gpus else gpu not in idle
         figures.append(ImportedFigure(name, None if failed else energy_j, stop_s - start_s, None, counted, failed))
     if idle:
-        findings.append(Finding("WARN", "idle GPUs", f"{', '.join(idle)} stayed idle, so {_is(idle)} not counted"))
+        rested = ", ".join(names[gpu] for gpu in idle)
+        findings.append(Finding("WARN", "idle GPUs", f"{rested} stayed idle, so {_is(idle)} not counted"))
     if unknown := [name for name in gpus if name not in {series.device.id for series in log}]:
         known = ", ".join(series.device.id for series in log)
         findings.append(Finding("FAIL", "GPUs", f"the log has no {', '.join(unknown)}; it has {known}"))
