@@ -290,6 +290,9 @@ def test_cells_of_one_study_are_compared_cycle_by_cycle() -> None:
     ]
     found = compare(*sides)
     assert found.quotient.method == "paired by cycle"
+    assert ", 95 %, paired by cycle, 2 degrees of freedom)" in words.sentence(found)
+    two_cycles = [side[:2] for side in sides]
+    assert ", 95 %, paired by cycle, 1 degree of freedom)" in words.sentence(compare(*two_cycles))
     assert found.quotient.high == pytest.approx(1.1, rel=2e-3)
 
 

@@ -84,7 +84,10 @@ def _differs(quotient: Ratio) -> bool:
 
 
 def _method(quotient: Ratio) -> str:
-    return quotient.method if quotient.degrees is None else f"{quotient.method}, {quotient.degrees:.3g} degrees"
+    if quotient.degrees is None:
+        return quotient.method
+    shown = f"{quotient.degrees:.3g}"
+    return f"{quotient.method}, {shown} degree{'' if shown == '1' else 's'} of freedom"
 
 
 def _shown(side: Side, unit: str) -> str:
@@ -107,6 +110,6 @@ def _row(name: str, side: Side) -> str:
 def _remarks(comparison: Comparison) -> Mapping[str, tuple[str, ...]]:
     return {
         "warning": comparison.cautions,
-        "not the same work, as allowed": tuple(map(str, comparison.allowed)),
+        "allowed, though not the same": tuple(map(str, comparison.allowed)),
         "differed": comparison.noted,
     }
