@@ -143,4 +143,4 @@ def test_only_the_gpus_of_the_engine_count(simulate: Simulate, root: Path, tmp_p
     of_gpus_j = [energy_j for name, energy_j in all_j.items() if "gpu" in name]
     assert len(of_gpus_j) == 8
     # The last total may be some milliseconds newer than the last reading; a GPU more or less would be 6 % and more.
-    assert sum(of_gpus_j) == pytest.approx(codecarbon_j, rel=0.02)
+    assert sum(of_gpus_j) == pytest.approx(codecarbon_j, rel=0.04)
