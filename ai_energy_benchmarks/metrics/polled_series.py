@@ -38,8 +38,8 @@ class PolledSeries(ABC):
         sources: at least one.
         unseen: why other components have no figure.
         read: the value of each source by the id of its device; a device that is missing has no new value. It raises
-            ``CollectorError``, ``OSError`` or ``ValueError`` where nothing can be read; a window that ends so has no
-            figure.
+            ``CollectorError``, ``OSError`` or ``ValueError`` where nothing can be read, and another exception counts
+            as these do; a window that ends so has no figure.
         look_back_s: how far before a window readings have a part in its figure.
         longest_wait_s: how long the end of a window is waited for, at most.
         later_s: so long after a mark values are read again.
@@ -126,9 +126,10 @@ class PolledSeries(ABC):
             except CollectorError as error:
                 self._lost = error
                 return
-            except (OSError, ValueError) as error:
+            except Exception as error:  # of a plugin or its library; it may not end the thread
+                why = str(error) if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {error}"
                 self._lost = CollectorError(
-                    f"{self._meter} cannot be read: {error}", remedy="check that the device answers"
+                    f"{self._meter} cannot be read: {why}", remedy="check that the device answers"
                 )
                 return
             self._lost = None
@@ -138,7 +139,9 @@ class PolledSeries(ABC):
 
     def _refuse_impossible(self, values: Mapping[str, float]) -> None:
         for device_id, value in values.items():
-            if not math.isfinite(value) or value < 0:
+            if device_id not in self._series:
+                raise ValueError(f"{device_id!r} is none of the devices {list(self._series)}")
+            if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
                 raise ValueError(f"{device_id} reports {value!r}, which is neither energy nor power")
 
     def _keep(self, device_id: str, before_s: float, after_s: float, value: float) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from http.client import IncompleteRead
 
 import pytest
 
@@ -80,6 +83,45 @@ def test_a_plug_that_stops_answering_has_no_figure() -> None:
     finally:
         polled.stop()
     assert (lost.readings, lost.absent["cpu"]) == ((), "the power of plug-1 was not read after the window")
+
+
+@pytest.mark.parametrize("error", [IncompleteRead(b"{"), KeyError("power"), RuntimeError("busy"), OSError("500")])
+def test_an_answer_that_fails_in_any_way_does_not_end_the_readings(error: Exception) -> None:
+    """Libraries of devices raise what they like; the next answer counts again, and a window that ends so has none."""
+    answers: deque[Exception | None] = deque([None, error])
+    read = threading.Event()
+
+    def read_w() -> dict[str, float]:
+        failure = answers.popleft() if answers else None
+        if not answers:
+            read.set()
+        if failure is not None:
+            raise failure
+        return {PLUG.id: 100.0}
+
+    polled = PolledPower(
+        "plug", (PowerSensor(PLUG, HOLD_S),), "the plug does not see it", read_w, 0.01, patience_s=0.05
+    )
+    try:
+        assert read.wait(10.0)
+        start = polled.mark()
+        time.sleep(0.1)
+        (reading,) = polled.measure(start, polled.mark()).readings
+        assert any(thread.name == "plug" for thread in threading.enumerate())
+        assert reading.energy_j == pytest.approx(100.0 * 0.1, rel=1.0)
+        answers.extend([error] * 10_000)
+        with pytest.raises(CollectorError, match="plug cannot be read: ") as caught:
+            polled.measure(start, polled.mark())
+        assert caught.value.remedy
+    finally:
+        polled.stop()
+
+
+@pytest.mark.parametrize(("values", "said"), [({"plug-2": 1.0}, "is none of the devices"), ({PLUG.id: "1"}, "neither")])
+def test_what_is_no_reading_of_a_device_is_refused(values: dict[str, float], said: str) -> None:
+    """Another device, or text."""
+    with pytest.raises(CollectorError, match=said):
+        PolledPower("plug", (PowerSensor(PLUG, HOLD_S),), "the plug does not see it", lambda: values, 0.01)
 
 
 @pytest.mark.parametrize("power_w", [math.nan, math.inf, -1.0])
