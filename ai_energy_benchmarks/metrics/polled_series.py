@@ -126,7 +126,7 @@ class PolledSeries(ABC):
             except CollectorError as error:
                 self._lost = error
                 return
-            except Exception as error:  # of a plugin or its library; it may not end the thread
+            except Exception as error:  # noqa: BLE001 # of a plugin or its library; it may not end the thread
                 why = str(error) if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {error}"
                 self._lost = CollectorError(
                     f"{self._meter} cannot be read: {why}", remedy="check that the device answers"

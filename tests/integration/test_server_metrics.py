@@ -47,7 +47,7 @@ def test_what_is_not_on_the_page_is_unknown_and_not_zero() -> None:
     assert VLLM.read_counters("python_gc_objects_collected_total 5\n") is None
 
 
-@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "-1"])
 def test_what_is_no_finite_number_is_no_sample(value: str) -> None:
     """The format has such values; the other engines' still count."""
     counter = f'vllm:generation_tokens_total{{engine="0"}} {value}\n'

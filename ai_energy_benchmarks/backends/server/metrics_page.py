@@ -67,7 +67,7 @@ def _samples(page: str, names: Names) -> dict[str, list[float]]:
             value = float(line[2])
         except ValueError:
             continue  # no number, so no sample
-        if abs(value) <= _LARGEST_SAMPLE:  # neither NaN nor infinite, and several have a finite sum
+        if 0 <= value <= _LARGEST_SAMPLE:  # no count or share is below 0; neither NaN nor infinite, with a finite sum
             samples.setdefault(line[1], []).append(value)
     found = {ours: next((samples[each] for each in theirs if each in samples), []) for ours, theirs in names.items()}
     return {ours: values for ours, values in found.items() if values}
