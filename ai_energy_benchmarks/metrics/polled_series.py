@@ -6,6 +6,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from http.client import HTTPException
 from threading import Lock
 from types import TracebackType
 from typing import Protocol
@@ -29,6 +30,19 @@ class Source(Protocol):
     def device(self) -> Device: ...
 
 
+# What a reader of a device may raise, its HTTP and JSON included; the thread that reads goes on.
+_OF_DEVICES = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    HTTPException,
+)
+
+
 class PolledSeries(ABC):
     """Reads all sources together, every ``poll_s`` seconds and right after each mark.
 
@@ -38,8 +52,8 @@ class PolledSeries(ABC):
         sources: at least one.
         unseen: why other components have no figure.
         read: the value of each source by the id of its device; a device that is missing has no new value. It raises
-            ``CollectorError``, ``OSError`` or ``ValueError`` where nothing can be read, and another exception counts
-            as these do; a window that ends so has no figure.
+            ``CollectorError``, ``OSError`` or ``ValueError`` where nothing can be read, and what Python's own
+            libraries raise counts as these do; a window that ends so has no figure.
         look_back_s: how far before a window readings have a part in its figure.
         longest_wait_s: how long the end of a window is waited for, at most.
         later_s: so long after a mark values are read again.
@@ -126,7 +140,7 @@ class PolledSeries(ABC):
             except CollectorError as error:
                 self._lost = error
                 return
-            except Exception as error:  # noqa: BLE001 # of a plugin or its library; it may not end the thread
+            except _OF_DEVICES as error:
                 why = str(error) if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {error}"
                 self._lost = CollectorError(
                     f"{self._meter} cannot be read: {why}", remedy="check that the device answers"
