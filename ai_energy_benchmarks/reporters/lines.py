@@ -23,8 +23,10 @@ Lines = Iterator[tuple[str, str]]
 
 def named_lines(result: BenchmarkResult) -> Lines:
     """Name and text of each line under the tables."""
+    cut = is_cut_short(result)
     for section in (_pass, _goodput, _client, _server, _figures, _work, _of_the_total, _absent):
-        yield from section(result)
+        for name, text in section(result):
+            yield name, text.replace("per pass", "in the part that was measured") if cut else text
 
 
 def _pass(result: BenchmarkResult) -> Lines:
@@ -34,10 +36,8 @@ def _pass(result: BenchmarkResult) -> Lines:
     prompt, output = f"{amount(summary.prompt_tokens)} prompt", f"{amount(summary.output_tokens)} output"
     made = [f"{prompt} and {output} tokens"] if summary.output_tokens or not summary.amounts else []
     made += [f"{figure(value)} {unit(name).many}" for name, value in summary.amounts.items()]
-    cut = is_cut_short(result)
-    yield "Cut short" if cut else "Per pass", f"{' and '.join(made)} in {figure(summary.duration_s)} s"
-    of = "in the part that was measured" if cut else "per pass"
-    yield "Requests", f"{amount(summary.succeeded)} ok, {amount(summary.failed)} failed {of}"
+    yield "Cut short" if is_cut_short(result) else "Per pass", f"{' and '.join(made)} in {figure(summary.duration_s)} s"
+    yield "Requests", f"{amount(summary.succeeded)} ok, {amount(summary.failed)} failed per pass"
     yield from _whole_pass(summary)
 
 
