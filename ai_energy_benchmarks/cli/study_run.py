@@ -139,7 +139,9 @@ class Lines:
         reason = f": {judgement.reason.splitlines()[0]}" if judgement.reason else ""
         (self._failed.discard if judgement.state == "completed" else self._failed.add)((turn.cell.id, turn.cycle))
         which = f"{_named(turn)}: " if self.elsewhere else "        "
-        say(f"{which}{judgement.state} {judgement.verdict}{' ' if judgement.verdict else ''}in {wall_s:.1f} s{reason}")
+        failed = f" ({', '.join(judgement.failed)})" if judgement.failed else ""
+        verdict = f"{judgement.verdict}{failed} " if judgement.verdict else ""
+        say(f"{which}{judgement.state} {verdict}in {wall_s:.1f} s{reason}")
 
     def settled(self, turn: Turn, judgement: Judgement) -> None:
         return

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from ai_energy_benchmarks.cli.study_run import Lines
 from ai_energy_benchmarks.errors import ConfigError, ReporterError
 from ai_energy_benchmarks.study.cells import read_cells
 from ai_energy_benchmarks.study.executors.base import CellEnd, CellRun, How
@@ -134,6 +135,26 @@ def test_how_cells_end(tmp_path: Path) -> None:
         ("failed", "", f"signal 11; see {opened.directory / 'cells'}/{read_cells(opened.directory)[6].id}/1/cell.log"),
         ("failed", "", "exit code 1: the model is not there"),
     ]
+
+
+def test_the_line_of_a_cell_names_what_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each check once, of the headline's component and of the whole run; a WARN needs no reasons there."""
+    findings = [("FAIL", "other work", "gpu"), ("FAIL", "other work", None), ("FAIL", "pause", "cpu"),
+                ("WARN", "protocol", None)]  # fmt: skip
+
+    def act(run: CellRun) -> CellEnd:
+        write_result(run, level="FAIL")
+        file = run.directory / "result.json"
+        document = json.loads(file.read_text())
+        document["verdict"]["findings"] = [
+            {"level": level, "check": check, "component": component} for level, check, component in findings
+        ]
+        file.write_text(json.dumps(document))
+        return CellEnd(run, "exited", 0, 1.0)
+
+    opened = begun(make_study(tmp_path, 1, design={"cycles": 1}))
+    assert run(opened, FakeExecutor(act), observer=Lines(0.0)) == "completed"
+    assert "        completed FAIL (other work) in 1.0 s\n" in capsys.readouterr().out
 
 
 def test_resuming_runs_what_is_not_complete(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from ai_energy_benchmarks.results.quotable import block, checks
 from ai_energy_benchmarks.results.reading import RESULT_FILE
 from ai_energy_benchmarks.study.executors.base import CellEnd
 from ai_energy_benchmarks.study.manifest import CellState
@@ -17,18 +18,24 @@ _INTERRUPTED = (130, 143, 129)  # the exit codes of `run` after SIGINT, SIGTERM 
 
 @frozen
 class Judgement:
-    """What the manifest says of an ended cell."""
+    """What the manifest says of an ended cell.
+
+    Attributes:
+        state, verdict, reason: as in the manifest.
+        failed: the checks that a verdict of FAIL comes from, for the line on the terminal.
+    """
 
     state: CellState
     verdict: str = ""
     reason: str = ""
+    failed: tuple[str, ...] = ()
 
 
 def judge(end: CellEnd) -> Judgement:
     """A cell is complete if its directory holds the report of a whole run, however its process ended after that."""
     document = completed_document(end.run.directory)
     if document is not None:
-        return Judgement("completed", verdict_of(document), end.reason)
+        return Judgement("completed", verdict_of(document), end.reason, _failed(document))
     if end.how == "exited" and end.exit_code in _INTERRUPTED:
         return Judgement("interrupted", reason="the process was interrupted")
     if end.how == "lost":
@@ -51,6 +58,12 @@ def verdict_of(document: Mapping[str, object]) -> str:
     """``PASS``, ``WARN`` or ``FAIL``."""
     verdict = document.get("verdict")
     return str(verdict.get("level", "")) if isinstance(verdict, Mapping) else ""
+
+
+def _failed(document: Mapping[str, object]) -> tuple[str, ...]:
+    headline = block(document, "verdict").get("headline")
+    names = checks(document, "FAIL", str(headline) if headline else "total") if verdict_of(document) == "FAIL" else ()
+    return tuple(dict.fromkeys(names))
 
 
 def failure(log: Path, code: int | None) -> str:
