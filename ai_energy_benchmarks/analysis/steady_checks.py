@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
+from ai_energy_benchmarks.analysis.actions import ACTIONS
 from ai_energy_benchmarks.analysis.mix_checks import cost_of_mix_known, mix_findings
 from ai_energy_benchmarks.analysis.running_checks import running_findings
 from ai_energy_benchmarks.analysis.tokens import Counts
@@ -44,7 +45,10 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
     if steady is None:
         if summary.steady_absent:
             kept_up = any(trial.steady_absent for trial in trials)
-            yield Finding("FAIL" if kept_up else "WARN", CHECK, f"no steady figure: {summary.steady_absent}")
+            why = f"no steady figure: {summary.steady_absent}"
+            if not any(trial.complete for trial in trials):  # longer passes would not help
+                why += f"; fix: {ACTIONS['ending']}"
+            yield Finding("FAIL" if kept_up else "WARN", CHECK, why)
         return
     numbers = {trial.number for trial in steady.trials}
     chosen = [trial for trial in trials if trial.number in numbers]

@@ -169,6 +169,10 @@ def test_without_a_steady_state_the_reason_is_given() -> None:
     for reasons in (("", "no window"), ("no window", ""), ("no window", "no window")):
         tried = [evolve(one, steady_absent=reason) for one, reason in zip(passes, reasons, strict=True)]
         assert lines(tried, absent) == [("FAIL", "no steady figure: no window")]
+    cut = [evolve(one, complete=False, steady_absent="cut") for one in passes]
+    cut_short = evolve(summary, steady_absent="cut")
+    assert lines(cut, cut_short) == [("FAIL", "no steady figure: cut; fix: run it again to its end")]
+    assert lines([cut[0], evolve(cut[1], complete=True)], cut_short) == [("FAIL", "no steady figure: cut")]
 
 
 def test_fillers_that_fail_are_reported_without_a_steady_state_too() -> None:
