@@ -54,6 +54,14 @@ def test_300_w_for_10_s_are_3000_j_in_every_unit(tmp_path: Path, heads: str, row
     assert 2950 < low <= high < 3050
 
 
+def test_readings_every_100_ms_are_close_enough_for_10_s(tmp_path: Path) -> None:
+    """They are 1 % of the window apart, which is the limit; Unix seconds as floats must not make it more."""
+    rows = {"every 100 ms": (WINDOW, False), "a shorter window": ((START + 5.0, START + 14.9), True)}
+    for window, warned in rows.values():
+        found = messages(imported(log(tmp_path, "time,power", "{s},300"), window), "WARN")
+        assert any("0.10 s apart, 1.0 % of the window (limit 1 %); fix: log more" in each for each in found) is warned
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
     """PowerShell writes UTF-16 where the output of a program goes into a file."""
