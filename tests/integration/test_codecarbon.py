@@ -28,7 +28,7 @@ def test_windows_have_energy_with_bounds_and_its_own_name(tmp_path: Path) -> Non
     with CodeCarbonCollector(settings(tmp_path)) as collector:
         marks = [collector.mark()]
         for _ in range(2):
-            time.sleep(1.5)
+            time.sleep(0.6)
             marks.append(collector.mark())
         first, second = collector.read(marks[0], marks[1]), collector.read(marks[1], marks[2])
         whole = collector.read(marks[0], marks[2])
