@@ -144,6 +144,20 @@ def test_a_tick_of_work_that_draws_what_the_rest_does_shows_no_begin() -> None:
     assert found.edges.rise_s is None
 
 
+def test_work_that_begins_within_a_tick_by_hand() -> None:
+    """The first tick of the work holds half of its energy, so work at 319 W above rest began half a tick late.
+
+    The counter is young: it has more than doubled from the first tick of the work to the second.
+    """
+    series = even(1.0, 320.0)
+    for row in range(len(series.values)):
+        if series.values[row] >= 2 + 10:
+            series.values[row] -= 5.0
+    found = between_rests(series, Window(2.0, 4.0, 1.0, 1.0, ON_TIME, 0.05, 1.0))
+    assert found is not None
+    assert found.edges.rise_s == pytest.approx(TICK_S - (5 - TICK_S) / 319)
+
+
 @pytest.mark.parametrize(("rest_s", "looked_s"), [(0.8, 0.4), (0.79, 0.79), (1.0, 0.5), (1.6, 0.4)])
 def test_the_shortest_rest_that_is_one_is_taken(rest_s: float, looked_s: float) -> None:
     """The full length is halved down to 0.4 s; a change at its very end still counts."""

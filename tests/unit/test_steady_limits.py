@@ -10,6 +10,7 @@ from attrs import evolve
 from ai_energy_benchmarks.analysis.steady_checks import steady_findings
 from ai_energy_benchmarks.analysis.steady_mix import shift
 from ai_energy_benchmarks.analysis.steady_slices import Mix, Slice
+from ai_energy_benchmarks.analysis.steady_summary import why_no_steady_state
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.result import Trial
@@ -173,6 +174,16 @@ def test_without_a_steady_state_the_reason_is_given() -> None:
     cut_short = evolve(summary, steady_absent="cut")
     assert lines(cut, cut_short) == [("FAIL", "no steady figure: cut; fix: run it again to its end")]
     assert lines([cut[0], evolve(cut[1], complete=True)], cut_short) == [("FAIL", "no steady figure: cut")]
+
+
+def test_the_reason_is_that_of_the_first_trial_that_has_one() -> None:
+    """One trial with a steady state does not speak for the others; with one in each there is no reason."""
+    good = steady_pass()
+    assert good.steady is not None
+    without = evolve(good, number=2, steady=None, steady_absent="too short")
+    assert why_no_steady_state([good, without]) == "trial 2: too short"
+    assert why_no_steady_state([good, evolve(good, number=2)]) == ""
+    assert why_no_steady_state([]) == ""
 
 
 def test_fillers_that_fail_are_reported_without_a_steady_state_too() -> None:
