@@ -29,9 +29,9 @@ _SETTINGS: Mapping[str, Quantity] = {"power limit": "power_limit_w", "performanc
 
 
 def board_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Finding]:
-    """All findings on each GPU of the workload that told something of itself."""
-    for device, told in _gauges(samples, trials).items():
-        for finding in _of_one(device.label or device.id, told, trials):
+    """All findings on each GPU of the workload that has series."""
+    for device, by_quantity in _gauges(samples, trials).items():
+        for finding in _of_one(device.label or device.id, by_quantity, trials):
             yield evolve(finding, component=device.component)
 
 
@@ -61,29 +61,29 @@ def _gauges(samples: Samples, trials: Sequence[Trial]) -> dict[Device, dict[Quan
     return boards
 
 
-def _unknown(told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
+def _unknown(by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
     """Check → why its source did not say enough, of one GPU."""
-    if (why := unseen_brakes(told, trials)) is not None:
+    if (why := unseen_brakes(by_quantity, trials)) is not None:
         yield "throttling", why
-    if "energy_j" in told and not any(_edges("", told["energy_j"], trials)):
+    if "energy_j" in by_quantity and not any(_edges("", by_quantity["energy_j"], trials)):
         yield "edge readings", "its energy counter did not move next to the trials"
     whole = [trial for trial in trials if trial.complete]
     for check, quantity in _CHANGES.items():
         if len(whole) < 2:
             yield check, "a change needs two complete trials"
-        elif (why := silence(told.get(quantity), (whole[0], whole[-1]))) is not None:
+        elif (why := silence(by_quantity.get(quantity), (whole[0], whole[-1]))) is not None:
             yield check, why
     for check, quantity in _SETTINGS.items():
-        if (why := silence(told.get(quantity), trials)) is not None:
+        if (why := silence(by_quantity.get(quantity), trials)) is not None:
             yield check, why
 
 
-def _of_one(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
-    yield from throttling_findings(name, told, trials)
-    if "energy_j" in told:
-        yield from _edges(name, told["energy_j"], trials)
-    yield from _warmer(name, told, trials)
-    yield from _changed(name, told, trials)
+def _of_one(name: str, by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
+    yield from throttling_findings(name, by_quantity, trials)
+    if "energy_j" in by_quantity:
+        yield from _edges(name, by_quantity["energy_j"], trials)
+    yield from _warmer(name, by_quantity, trials)
+    yield from _changed(name, by_quantity, trials)
 
 
 def _edges(name: str, series: Series, trials: Sequence[Trial]) -> Iterator[Finding]:
@@ -106,22 +106,22 @@ def _edges(name: str, series: Series, trials: Sequence[Trial]) -> Iterator[Findi
     yield Finding(level, "edge readings", f"{message} were at most {max(gaps_s) * 1e3:.3g} ms apart")
 
 
-def _warmer(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
-    means = _first_and_last("temperature_celsius", told, trials)
+def _warmer(name: str, by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
+    means = _first_and_last("temperature_celsius", by_quantity, trials)
     if means is not None:
         change = means[1] - means[0]
         message = f"{name}: {change:+.1f} °C from the first trial to the last, to {means[1]:.0f} °C"
         yield Finding("WARN" if abs(change) > WARMER_CELSIUS else "PASS", "temperature", message)
 
 
-def _changed(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
-    clocks_hz = _first_and_last("clock_hz", told, trials)
+def _changed(name: str, by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
+    clocks_hz = _first_and_last("clock_hz", by_quantity, trials)
     if clocks_hz is not None and clocks_hz[0] > 0:
         change = clocks_hz[1] / clocks_hz[0] - 1
         message = f"{name}: mean clock {change:+.1%} from the first trial to the last, to {clocks_hz[1] / 1e6:.0f} MHz"
         yield Finding("WARN" if abs(change) > CLOCK_CHANGE else "PASS", "clocks", message)
     for what, quantity in _SETTINGS.items():
-        yield from _constant(name, what, " W" if quantity == "power_limit_w" else "", told.get(quantity), trials)
+        yield from _constant(name, what, " W" if quantity == "power_limit_w" else "", by_quantity.get(quantity), trials)
 
 
 def _constant(name: str, what: str, unit: str, series: Series | None, trials: Sequence[Trial]) -> Iterator[Finding]:
@@ -136,10 +136,10 @@ def _constant(name: str, what: str, unit: str, series: Series | None, trials: Se
 
 
 def _first_and_last(
-    quantity: Quantity, told: Mapping[Quantity, Series], trials: Sequence[Trial]
+    quantity: Quantity, by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial]
 ) -> tuple[float, float] | None:
     """Means over the first and the last trial; None if nothing was read in one, or there is only one."""
-    series, whole = told.get(quantity), [trial for trial in trials if trial.complete]
+    series, whole = by_quantity.get(quantity), [trial for trial in trials if trial.complete]
     if series is None or len(whole) < 2 or silence(series, (whole[0], whole[-1])) is not None:
         return None
     first, last = _mean(series, whole[0]), _mean(series, whole[-1])

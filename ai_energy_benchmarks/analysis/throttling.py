@@ -31,50 +31,52 @@ _LEAST_S = 0.001
 _BRAKE_BITS = sum(bit for bit, _, level in BRAKES if level == "FAIL")
 
 
-def throttling_findings(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
+def throttling_findings(
+    name: str, by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial]
+) -> Iterator[Finding]:
     """One line for each reason that held the clocks down during a trial, or one that none did.
 
     Violation counters grow between two readings too, so a brake of milliseconds shows; the reasons are what was in
     force when they were read, twice a second.
     """
-    if "throttle_reasons" not in told and not any(quantity in told for quantity, _, _ in _COUNTERS):
+    if "throttle_reasons" not in by_quantity and not any(quantity in by_quantity for quantity, _, _ in _COUNTERS):
         return
-    findings = [*_counted(name, told, trials), *_seen(name, told.get("throttle_reasons"), trials)]
+    findings = [*_counted(name, by_quantity, trials), *_seen(name, by_quantity.get("throttle_reasons"), trials)]
     yield from findings
-    if all(each.level == "INFO" for each in findings) and unseen_brakes(told, trials) is None:
-        how = "by its violation counters" if _counters_count(told, trials) else "in readings twice a second"
+    if all(each.level == "INFO" for each in findings) and unseen_brakes(by_quantity, trials) is None:
+        how = "by its violation counters" if _counters_count(by_quantity, trials) else "in readings twice a second"
         yield Finding("PASS", _CHECK, f"{name}: no thermal limit or hardware brake was seen {how}")
 
 
-def unseen_brakes(told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> str | None:
+def unseen_brakes(by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial]) -> str | None:
     """Why a brake would not have been seen; None if it would."""
-    if _counters_count(told, trials):
+    if _counters_count(by_quantity, trials):
         return None
-    reasons = told.get("throttle_reasons")
+    reasons = by_quantity.get("throttle_reasons")
     if (why := silence(reasons, trials)) is not None:
-        if reasons is None and "thermal_violation_s" in told:
+        if reasons is None and "thermal_violation_s" in by_quantity:
             return "its driver reports no throttle reasons, and its violation counters have never moved"
         return why
-    supported = told.get("supported_throttle_reasons")
+    supported = by_quantity.get("supported_throttle_reasons")
     if supported is not None and int(supported.values[-1]) & _BRAKE_BITS != _BRAKE_BITS:
         lacking = [reason for bit, reason, _ in BRAKES if bit & _BRAKE_BITS & ~int(supported.values[-1])]
         return f"its driver does not report {', '.join(lacking)}"
     return None
 
 
-def _counters_count(told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> bool:
+def _counters_count(by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial]) -> bool:
     """Whether the violation counters count at all: they are sums since the driver was loaded.
 
     Where all of them are 0 they may be ones that the driver has without serving them.
     """
-    counters = [told[quantity] for quantity, _, _ in _COUNTERS if quantity in told]
+    counters = [by_quantity[quantity] for quantity, _, _ in _COUNTERS if quantity in by_quantity]
     moved = any(any(series.values) for series in counters)
-    return moved and silence(told.get("thermal_violation_s"), trials) is None
+    return moved and silence(by_quantity.get("thermal_violation_s"), trials) is None
 
 
-def _counted(name: str, told: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
+def _counted(name: str, by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
     for quantity, reason, level in _COUNTERS:
-        series = told.get(quantity)
+        series = by_quantity.get(quantity)
         if series is None or not trials:
             continue
         sure_s, possible_s = (sum(each) for each in zip(*(_growth_s(series, trial) for trial in trials), strict=True))
