@@ -25,6 +25,7 @@ _CHANCE = 0.01
 _COMPARED = 1000
 # Options of engines that switch their cache on.
 _SWITCHES = ("enable_prefix_caching", "enable_block_reuse")
+_SALTED = {"key": "a salt", "text": "a first line"}
 _FIX = (
     "fix: set load.salt: text, switch the server's cache off, or set load.salt: none if the cache is what you measure"
 )
@@ -144,7 +145,7 @@ def cached_per_pass(trials: Sequence[Trial], by_answers: Sequence[float | None])
     """
     if any(answer is not None for answer in by_answers):
         return fmean(answer or 0.0 for answer in by_answers)
-    if not trials or not _counted(trials):
+    if not _counted(trials):
         return None
     return fmean(_share(*_growth(trial)) * trial_figures(trial).counts.prompt_tokens for trial in trials)
 
@@ -183,7 +184,7 @@ def _common_tokens(trials: Sequence[Trial], policy: _Policy, smallest_hit: int) 
     """
     if policy.common_prefix_tokens is not None:
         return policy.common_prefix_tokens
-    return smallest_hit if smallest_hit and policy.salt != "none" and not _repeat(trials) else 0
+    return smallest_hit if policy.salt != "none" and not _repeat(trials) else 0
 
 
 def _repeat(trials: Sequence[Trial]) -> bool:
@@ -214,8 +215,8 @@ def _unreported(trials: Sequence[Trial], policy: _Policy) -> Finding:
     if (repeats := _repeats(trials, policy)) is not None:
         return Finding("WARN", _CHECK, f"{silent}, and {repeats}; {_FIX}")
     if policy.salt != "none":
-        how = "a salt of its own" if policy.salt == "key" else "a first line of its own"
-        return Finding("INFO", _CHECK, f"{silent}; every trial's prompts had {how}")
+        how = _SALTED.get(policy.salt, _SALTED["key"])
+        return Finding("INFO", _CHECK, f"{silent}; every trial's prompts had {how} of its own")
     return Finding("INFO", _CHECK, f"{silent}; the prompts of the only trial had not been sent before in this run")
 
 

@@ -27,16 +27,17 @@ _ENDING_TOKENS = 2
 
 def serving_findings(trials: Sequence[Trial], engine: EngineFacts | None = None) -> Iterator[Finding]:
     """The client's self-check, token counts, cache hits and preemptions; of engines in process only cache hits."""
-    served = [trial for trial in trials if trial.client is not None]
-    if not served:
+    clients = [(trial, trial.client) for trial in trials if trial.client is not None]
+    if not clients:
         yield from cache_findings(trials, engine)
         return
     # A part of a trial may be too short for its client to have settled.
-    whole = [trial for trial in served if trial.complete] or served
-    shares = [trial.client.cpu_time_s / trial.duration_s for trial in whole if trial.client]
+    whole = [(trial, client) for trial, client in clients if trial.complete] or clients
+    shares = [client.cpu_time_s / trial.duration_s for trial, client in whole]
     yield _worst("client CPU", shares, _CPU_SHARE, "the client used {:.0%} of a core")
-    if lags_s := [trial.client.loop_lag_s for trial in whole if trial.client and trial.client.loop_lag_s is not None]:
+    if lags_s := [client.loop_lag_s for _, client in whole if client.loop_lag_s is not None]:
         yield _worst("client event loop", lags_s, _LOOP_LAG_S, "the event loop woke up {:.4f} s late (99th percentile)")
+    served = [trial for trial, _ in clients]
     yield from concurrency_findings(served)
     yield from _tokens(served)
     yield from count_findings(served)
@@ -70,8 +71,7 @@ def token_doubt(trial: Trial) -> str | None:
     """
     if (contradiction := output_contradiction(trial)) is not None:
         return contradiction
-    counted = trial.server.output_tokens if trial.server else None
-    if counted is None or not _comparable(trial):
+    if (counted := _counted_tokens(trial)) is None:
         return None
     received = trial_figures(trial).counts.output_tokens + filler_tokens(trial)
     allowed = max(len(trial.outcomes) + len(trial.fillers), _TOKEN_SHARE * counted)
@@ -83,10 +83,11 @@ def token_doubt(trial: Trial) -> str | None:
     )
 
 
-def _comparable(trial: Trial) -> bool:
-    """Whether the server's counter and its answers are of the same requests."""
-    counted = trial.server is not None and trial.server.output_tokens is not None
-    return counted and len(trial.outcomes) > 0 and not trial.outcomes.failed and not trial.fillers.failed
+def _counted_tokens(trial: Trial) -> int | None:
+    """Output tokens by the server's own counter; None without one, or where it also holds those of failed requests."""
+    if trial.server is None or not len(trial.outcomes) or trial.outcomes.failed or trial.fillers.failed:
+        return None
+    return trial.server.output_tokens
 
 
 def token_doubts(trials: Sequence[Trial]) -> tuple[Finding, ...]:
@@ -108,7 +109,7 @@ def concurrency_findings(trials: Sequence[Trial], parts: Mapping[int, Trial] | N
         trials: all of a server.
         parts: number of a trial → the part of it that counts, in place of the whole.
     """
-    wanted = trials[0].client.concurrency if trials and trials[0].client else None
+    wanted = next((trial.client.concurrency for trial in trials if trial.client is not None), None)
     if wanted is None:
         return
     mean = min(in_flight_mean(each, parts[each.number] if parts else None) for each in trials)
@@ -129,7 +130,7 @@ def _streams(trials: Sequence[Trial]) -> Iterator[Finding]:
 def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
     doubts = token_doubts(trials)
     yield from doubts
-    compared = sum(map(_comparable, trials))
+    compared = sum(_counted_tokens(trial) is not None for trial in trials)
     if compared and not doubts:
         part = "" if compared == len(trials) else f" in {compared} of {len(trials)} trials"
         message = f"the server's own counter agrees with the tokens of its answers{part}"
@@ -139,5 +140,5 @@ def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
 def _preemptions(trials: Sequence[Trial]) -> Iterator[Finding]:
     told = [trial.server.preemptions for trial in trials if trial.server and trial.server.preemptions is not None]
     count = sum(told)
-    if count or (told and len(told) == len(trials)):
+    if count or len(told) == len(trials):
         yield Finding("WARN" if count else "PASS", "preemptions", f"{count:.0f} requests were preempted and recomputed")

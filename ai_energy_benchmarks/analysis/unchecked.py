@@ -6,7 +6,7 @@ has a line "not checked" here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ai_energy_benchmarks.analysis.board_checks import unchecked_board_findings
 from ai_energy_benchmarks.analysis.derived import energies
@@ -24,6 +24,8 @@ from ai_energy_benchmarks.domain.verdict import Finding, not_checked
 
 # A trial is compared with at least two later ones; a trend and an outlier need as many.
 _FEWEST_TRIALS = 3
+_NO_REST = "its power at rest is not known"
+_NEITHER = "neither its utilization nor its power at rest is known"
 
 
 def unchecked_findings(
@@ -57,22 +59,22 @@ def unchecked_findings(
 
 def _server(trials: Sequence[Trial]) -> Iterator[Finding]:
     """What only a server's own counters show."""
-    served = [trial for trial in trials if trial.client is not None]
-    if not served:
+    clients = [(trial, trial.client) for trial in trials if trial.client is not None]
+    if not clients:
         return
-    if all(trial.client is None or trial.client.loop_lag_s is None for trial in served):
+    if all(client.loop_lag_s is None for _, client in clients):
         yield not_checked("client event loop", "the trials are too short for one look at it")
-    counted = any(trial.server is not None and trial.server.output_tokens is not None for trial in served)
+    counted = any(trial.server is not None and trial.server.output_tokens is not None for trial, _ in clients)
     why = "the server's counter of output tokens also holds those of requests that failed"
     yield not_checked("token counts", why if counted else "the server has no counter of output tokens, or restarted")
     yield not_checked("preemptions", "the server does not report how many requests it preempted")
-    if any(trial.steady is not None for trial in served):
+    if any(trial.steady is not None for trial, _ in clients):
         yield not_checked("server load", "the server does not report how many requests it runs")
 
 
 def _repetition(trials: Sequence[Trial], made: set[str]) -> Iterator[Finding]:
     n = len(trials)
-    if 0 < n < _FEWEST_TRIALS:
+    if n < _FEWEST_TRIALS:
         why = f"n = {n}, and it takes {_FEWEST_TRIALS} trials"
         yield from (not_checked(check, why) for check in ("first trial", "outliers", "trend") if check not in made)
 
@@ -95,7 +97,7 @@ def _gpus(
     found: Sequence[Finding], trials: Sequence[Trial], steps: Sequence[Step], samples: Samples
 ) -> Iterator[Finding]:
     """What the energy counters, the process lists and the rests of the workload's GPUs did not show."""
-    devices = sorted(workload_boards(trials), key=lambda each: each.id)
+    devices = workload_boards(trials)
     if not devices:
         return
     made = {finding.check for finding in found}
@@ -103,22 +105,24 @@ def _gpus(
         yield not_checked("counter against power", _one_view(trials, devices, samples), "gpu")
     if STRANGERS not in made:
         yield not_checked(STRANGERS, "the meter has no list of the processes on the GPUs", "gpu")
-    meters = {reading.meter for each in trials if each.measurement for reading in each.measurement.readings}
-    unknown: Mapping[str, list[str]] = {"counted GPU idle": [], "other devices": []}
-    for use in (each for each in gpu_uses(trials, steps, samples) if each.meter in meters):
+    uses = gpu_uses(trials, steps, samples)
+    # A second meter of the same GPUs has no lines of its own.
+    meters = {use.meter for use in uses if use.counted}
+    names: dict[tuple[str, str], list[str]] = {}
+    for use in (each for each in uses if each.meter in meters):
         if use.counted and use.idle is None:
-            unknown["counted GPU idle"].append(use.name)
-        elif not use.counted and (use.worked is None or not use.rests) and use.name not in _named(found):
-            unknown["other devices"].append(use.name)
-    why = "neither its utilization nor its power at rest is known"
-    yield from (not_checked(check, f"{', '.join(names)}: {why}", "gpu") for check, names in unknown.items() if names)
+            names.setdefault(("counted GPU idle", _NEITHER), []).append(use.name)
+        elif not use.counted and use.name not in _named(found):
+            utilized = any(window.mean_percent is not None for window in use.trials)
+            names.setdefault(("other devices", _NO_REST if utilized else _NEITHER), []).append(use.name)
+    yield from (not_checked(check, f"{', '.join(of)}: {why}", "gpu") for (check, why), of in names.items())
 
 
 def _named(found: Sequence[Finding]) -> str:
     return " ".join(finding.message for finding in found if finding.check in ("other devices", "uncounted GPU worked"))
 
 
-def _one_view(trials: Sequence[Trial], devices: Sequence[Device], samples: Samples) -> str:
+def _one_view(trials: Sequence[Trial], devices: Collection[Device], samples: Samples) -> str:
     series = {(each.device, each.quantity): each for each in samples.series if len(each.values)}
     if all((device, "energy_j") not in series for device in devices):
         return "no series of an energy counter of the GPUs is stored"

@@ -150,6 +150,8 @@ def test_only_the_first_thousand_requests_are_compared() -> None:
     for number, level in ((993, "WARN"), (994, "INFO")):
         first, later = timed(*[0.8] * 7, first=number), timed(*[0.4] * 7, first=number)
         assert finding(SALTED, first, later)[0] == level
+    # Six of eight: neither the one of number 1,000 nor the one after it.
+    assert finding(SALTED, timed(*[0.8] * 8, first=994), timed(*[0.4] * 8, first=994))[0] == "INFO"
 
 
 def test_what_an_engine_s_settings_say_of_its_cache() -> None:
@@ -157,7 +159,8 @@ def test_what_an_engine_s_settings_say_of_its_cache() -> None:
     once: tuple[Completion, ...] = (answer(1, None),)
     silent = served(None, fillers=once)
     assert "a salt of its own" in finding(evolve(ENGINE, backend="vllm", settings={}), silent)[1]
-    assert "filler requests repeat" in finding(evolve(ENGINE, backend="openai", settings={}), silent)[1]
+    for backend in ("openai", "vllm2"):
+        assert "filler requests repeat" in finding(evolve(ENGINE, backend=backend, settings={}), silent)[1]
     for switch in ("enable_prefix_caching", "enable_block_reuse"):
         asked = evolve(ENGINE, backend="vllm", settings={switch: True})
         assert f"which backend.options.{switch}: true asks for" in finding(asked, silent)[1]
