@@ -23,9 +23,7 @@ def independent_axes(cells: Sequence[Settings]) -> tuple[tuple[str, ...], ...]:
         finer = [
             other
             for other in varied
-            if other != key
-            and other not in absorbed
-            and _decides(columns[other], columns[key])
+            if _decides(columns[other], columns[key])
             and (not _decides(columns[key], columns[other]) or varied.index(other) < varied.index(key))
         ]
         if finer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from ai_energy_benchmarks.analysis.first_trial import first_trial_findings
 from ai_energy_benchmarks.domain.verdict import Finding
@@ -40,3 +41,40 @@ def test_the_verdict_says_what_to_do() -> None:
     found = verdict([trial(1, duration_s=20.0), trial(2), trial(3)]).findings
     finding = next(each for each in found if each.check == "first trial")
     assert "fix: raise protocol.warmup.requests" in finding.message
+
+
+def timed(*durations_s: float) -> list[tuple[str, str, str]]:
+    """Passes that begin at nought, so that their lengths are exact."""
+    trials = [evolve(trial(number), start_s=0.0, stop_s=end_s) for number, end_s in enumerate(durations_s, start=1)]
+    return [(finding.level, finding.check, finding.message) for finding in first_trial_findings(trials)]
+
+
+@pytest.mark.parametrize(
+    ("durations_s", "others"),
+    [
+        # A tenth slower than the slowest of the others, and no more.
+        ((2.2, 2.0, 2.0), None),
+        ((2.25, 2.0, 2.0), "2 to 2"),
+        ((2.25, 2.0, 2.0, 2.0, 2.0), "2 to 2"),
+        # Three times as far from the slowest as that is from the fastest, and no more.
+        ((18.0, 12.0, 10.0), None),
+        ((18.5, 12.0, 10.0), "10 to 12"),
+        ((18.5, 10.0, 11.0, 12.0), "10 to 12"),
+        ((18.5, 12.0, 11.0, 10.0), "10 to 12"),
+        ((12.5, 12.0, 12.0), None),
+        ((9.0, 12.0, 12.0), None),
+        ((20.0, 10.0), None),
+        ((20.0,), None),
+        ((), None),
+        ((100.125, 20.1234, 20.0), "20 to 20.1"),
+    ],
+)
+def test_each_limit_of_a_slow_first_trial(durations_s: tuple[float, ...], others: str | None) -> None:
+    """Both must be exceeded, of at least three trials; the line names the fastest and the slowest of the others."""
+    expected = (
+        f"trial 1 took {durations_s[0]:.3g} s, the later ones {others} s: the engine was probably still preparing "
+        "itself, for instance for lengths that no request of the warm-up had; its energy is in the mean"
+        if others
+        else ""
+    )
+    assert timed(*durations_s) == ([("WARN", "first trial", expected)] if others else [])
