@@ -101,8 +101,6 @@ def steady_state(
 
 def _rate(output_tokens: float, duration_s: float, shifts: Correction) -> float:
     """Output tokens per second."""
-    if duration_s <= 0:
-        return 0.0
     if not shifts.rate:
         return output_tokens / duration_s
     return 1 / fmean(shift.measured + shift.change for shift in shifts.rate)
@@ -126,9 +124,9 @@ def _uncertain(trials: Sequence[SteadyTrial]) -> str:
         tokens = trial.output_tokens
         error = max(tokens - trial.bounds_tokens.low, trial.bounds_tokens.high - tokens)
         if error > TOKEN_ERROR * tokens:
-            share = f"{error / tokens:.1%}" if tokens else "all"
             return (
-                f"trial {trial.number}: answers without token events leave {share} of the tokens of the steady window "
-                f"uncertain, more than {TOKEN_ERROR:.0%}; raise scenario.num_samples, or have the server stream"
+                f"trial {trial.number}: answers without token events leave {error / tokens:.1%} of the tokens of the "
+                f"steady window uncertain, more than {TOKEN_ERROR:.0%}; raise scenario.num_samples, or have the server "
+                "stream"
             )
     return ""
