@@ -109,8 +109,7 @@ def _sampling(trial: Trial, steady: Mix, cost: Shift) -> float | None:
     request is from them (Cochran, Sampling Techniques, 1977, section 2.11). A few very long answers dominate both.
     """
     figure = cost.measured + cost.change
-    tokens = trial_figures(trial).counts.output_tokens
-    if figure <= 0 or not tokens:
+    if figure <= 0:
         return None
     per_context, per_prompt = cost.slopes
     squares = 0.0
@@ -118,4 +117,4 @@ def _sampling(trial: Trial, steady: Mix, cost: Shift) -> float | None:
         made, computed = completion.output_tokens, completion.prompt_tokens - (completion.cached_prompt_tokens or 0)
         context = made * (completion.prompt_tokens + made / 2 - steady.context_tokens)
         squares += (per_context * context + per_prompt * (computed - steady.prompt_tokens * made)) ** 2
-    return math.sqrt(squares) / tokens / figure
+    return math.sqrt(squares) / trial_figures(trial).counts.output_tokens / figure
