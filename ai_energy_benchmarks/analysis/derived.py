@@ -48,9 +48,8 @@ class Derived:
 def derive(summary: Summary, energy: ComponentEnergy) -> Derived:
     """Divide one component's energy (or the total's) by the work of the pass."""
     # Where J per output token is withheld, so is all else that tokens are in.
-    trusted = summary.tokens_in_doubt is None
-    known = trusted and energy.per_output_token_j is not None
-    prompts = trusted and summary.prompt_tokens_in_doubt is None
+    known = energy.per_output_token_j is not None
+    prompts = summary.tokens_in_doubt is None and summary.prompt_tokens_in_doubt is None
     whole_tokens = summary.whole_output_tokens
     all_tokens = summary.whole_prompt_tokens + whole_tokens
     return Derived(
@@ -60,7 +59,7 @@ def derive(summary: Summary, energy: ComponentEnergy) -> Derived:
         per_prompt_token_j=_share(energy, summary.whole_computed_prompt_tokens) if prompts else None,
         per_total_token_j=_share(energy, all_tokens) if known and prompts else None,
         per_request_j=_per_request(summary, energy),
-        output_tokens_per_j=_inverse(energy, whole_tokens) if known else None,
+        output_tokens_per_j=_per_joule(whole_tokens, energy.bounds_j) if known else None,
         average_power_w=_share(energy, summary.duration_s),
         peak_power_w=energy.peak_power_w,
     )
@@ -73,11 +72,11 @@ def derive_steady(summary: Summary, energy: ComponentEnergy) -> Derived:
     known = energy.per_output_token_j is not None
     prompt_tokens = sum(each.computed_prompt_tokens for each in steady.trials) / len(steady.trials)
     per_token, per_prompt = _per_output_token(energy), _share(energy, prompt_tokens)
-    per_j = _inverse(energy, steady.output_tokens) if known else None
+    per_j = _per_joule(steady.output_tokens, energy.bounds_j) if known else None
     if steady.mix is not None and per_token is not None and energy.per_output_token_window_j is not None:
         # J per output token is that of a steady state's context and prefill, so what follows from it is too.
         prompts = steady.mix.steady_prompt_tokens
-        per_prompt, per_j = _times(per_token, 1 / prompts if prompts else 0.0), _turned(per_token)
+        per_prompt, per_j = _times(per_token, 1 / prompts if prompts else 0.0), _per_joule(1.0, per_token)
     return Derived(
         resolved=energy.resolved,
         request_resolved=energy.resolved,
@@ -132,9 +131,7 @@ def _per_request(summary: Summary, energy: ComponentEnergy) -> Bounds | None:
 
 
 def _times(figure: Bounds | None, amount: float) -> Bounds | None:
-    if figure is None or amount <= 0:
-        return None
-    return figure * amount
+    return figure * amount if figure is not None and amount else None
 
 
 def energies(summary: Summary) -> dict[Component | str, ComponentEnergy]:
@@ -148,19 +145,15 @@ def _per_output_token(energy: ComponentEnergy) -> Bounds | None:
 
 
 def _share(energy: ComponentEnergy, amount: float) -> Bounds | None:
-    return energy.bounds_j / amount if amount > 0 else None
+    return energy.bounds_j / amount if amount else None
 
 
-def _inverse(energy: ComponentEnergy, amount: float) -> Bounds | None:
-    if amount <= 0 or energy.bounds_j.high <= 0:
+def _per_joule(amount: float, energy_j: Bounds) -> Bounds | None:
+    """What came of a joule; without an upper bound where the energy may be nothing."""
+    if not amount or energy_j.high <= 0:
         return None
-    low, best, high = (amount / energy_j if energy_j > 0 else float("inf") for energy_j in energy.bounds_j)
-    return Bounds(high, best, low)
-
-
-def _turned(figure: Bounds) -> Bounds | None:
-    """One over a figure."""
-    return None if figure.low <= 0 else Bounds(1 / figure.high, 1 / figure.best, 1 / figure.low)
+    high, best, low = (amount / each_j if each_j > 0 else float("inf") for each_j in energy_j)
+    return Bounds(low, best, high)
 
 
 def cost(energy_j: float, tariff: Tariff, wall_factor: float | None = None) -> float:

@@ -10,7 +10,7 @@ from ai_energy_benchmarks.domain.components import wholes
 from ai_energy_benchmarks.domain.digits import between
 from ai_energy_benchmarks.domain.power import Provenance
 from ai_energy_benchmarks.domain.result import BenchmarkResult
-from ai_energy_benchmarks.domain.summary import Summary
+from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
 
 
 @frozen
@@ -49,25 +49,23 @@ def footprint(result: BenchmarkResult) -> Footprint:
         return Footprint(absent, total.provenance, wall_j)
     of_pass_g = emissions_g(total.energy_j, carbon, factor) if carbon else None
     of_pass = cost(total.energy_j, tariff, factor) if tariff else None
+    per_request_j = derive(result.summary, total).request_j
     return Footprint(
         None,
         total.provenance,
         wall_j,
         of_pass_g,
         of_pass,
-        _per_1000(result.summary, of_pass_g),
-        _per_1000(result.summary, of_pass),
+        _per_1000(of_pass_g, per_request_j, total),
+        _per_1000(of_pass, per_request_j, total),
     )
 
 
-def _per_1000(summary: Summary, of_pass: float | None) -> float | None:
+def _per_1000(of_pass: float | None, per_request_j: float | None, total: ComponentEnergy) -> float | None:
     """The part of a request is its share of the pass's; under concurrency that of its steady energy."""
-    if of_pass is None or summary.total is None:
+    if of_pass is None or per_request_j is None:
         return None
-    if summary.steady is None and not summary.steady_absent:
-        return 1000 * of_pass / summary.succeeded if summary.succeeded and summary.whole_requests else None
-    per_request_j = derive(summary, summary.total).request_j
-    return None if per_request_j is None else 1000 * of_pass * per_request_j / summary.total.energy_j
+    return 1000 * of_pass * per_request_j / total.energy_j
 
 
 def applied_factor(result: BenchmarkResult) -> float | None:
