@@ -41,11 +41,11 @@ def component_energy(
     """
     readings = [counted(measurement, components) for measurement in _measurements(trials)]
     windows = [window_energy(reading) for reading in readings]
-    all_components = window_energy(tuple(chain.from_iterable(readings)))
+    all_readings = tuple(chain.from_iterable(readings))
+    all_components = window_energy(all_readings)
     bounds_j = Bounds.mean([window.bounds_j for window in windows])
     peaks_w = [window.peak_power_w for window in windows if window.peak_power_w is not None]
-    idle = idle_power(steps, components, devices(readings[0]), {step.name for step in steps})
-    all_readings = tuple(chain.from_iterable(readings))
+    idle = idle_power(steps, components, devices(all_readings), {step.name for step in steps})
     gain, gain_share = gain_of(all_readings), known_gain_uncertainty(all_readings)
     per_token = None if tokens is None else _per_output_token(windows, tokens, gain_share, shifts)
     per_pass_j = _of_a_window(windows, gain_share)
@@ -71,7 +71,7 @@ def component_energy(
         idle_power_w=idle.mean_w if idle else None,
         idle_half_difference_w=idle.half_difference_w if idle else None,
         net_energy_j=bounds_j.best - idle.mean_w * fmean(trial.duration_s for trial in trials) if idle else None,
-        peak_power_w=max(peaks_w) if len(peaks_w) == len(windows) else None,
+        peak_power_w=None if any(window.peak_power_w is None for window in windows) else max(peaks_w),
         per_output_token_bounds_j=per_token.bounds_j if per_token else None,
         per_output_token_window_j=per_token.window_j if per_token and shifts else None,
         gain_limit=gain.limit if gain else None,
@@ -87,7 +87,7 @@ def component_energy(
 def _workload_share(name: str, trials: Sequence[Trial]) -> WorkloadShare | None:
     """Mean over trials; None if one of them has none."""
     shares = [share for seen in _measurements(trials) for share in seen.shares if share.component == name]
-    if not shares or len(shares) != len(trials):
+    if len(shares) < len(trials):
         return None
     return WorkloadShare(shares[0].component, Bounds.mean([share.share for share in shares]))
 

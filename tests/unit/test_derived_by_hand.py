@@ -32,7 +32,7 @@ STEADY_GPU = evolve(
     per_output_token_bounds_j=Bounds(5.0, 6.5, 8.0),
     peak_power_w=290.0,
 )
-TRIALS = tuple(SteadyTrial(n, 5.0, Bounds.exact(60.0), (30.0, 30.0), prompts) for n, prompts in ((1, 30.0), (2, 50.0)))
+TRIALS = tuple(SteadyTrial(n, 5.0, Bounds.exact(60.0), (30.0, 30.0), prompts) for n, prompts in ((1, 30.0), (2, 33.0)))
 STEADY = SteadyState(
     trials=TRIALS,
     concurrency=4,
@@ -48,8 +48,8 @@ STEADY = SteadyState(
     left_out_requests=4.0,
     filler_requests=2.0,
 )
-# A steady state has 0.25 computed prompt tokens for each output token.
-MIX = SteadyMix(100.0, 90.0, 0.3, 0.25, ("gpu",), corrected=True, window_tokens_per_s=11.0)
+# A steady state has 0.4 computed prompt tokens for each output token.
+MIX = SteadyMix(100.0, 90.0, 0.3, 0.4, ("gpu",), corrected=True, window_tokens_per_s=11.0)
 UNDER_LOAD = evolve(SUMMARY, steady=STEADY)
 
 OF_PASS = Derived(
@@ -141,12 +141,12 @@ def test_energy_that_may_be_nothing_has_no_most_tokens_a_joule(energy_j: Bounds,
 
 
 def test_every_figure_of_a_steady_state() -> None:
-    """Prompt tokens are the mean of 30 and 50; a request has 3 tokens; no figure is per token of either kind."""
+    """Prompt tokens are the mean of 30 and 33; a request has 3 tokens; no figure is per token of either kind."""
     assert derive_steady(UNDER_LOAD, STEADY_GPU) == Derived(
         resolved=False,
         request_resolved=False,
         per_output_token_j=Bounds(5.0, 6.5, 8.0),
-        per_prompt_token_j=Bounds(7.5, 10.0, 12.5),
+        per_prompt_token_j=Bounds(300 / 31.5, 400 / 31.5, 500 / 31.5),
         per_total_token_j=None,
         per_request_j=Bounds(15.0, 19.5, 24.0),
         output_tokens_per_j=Bounds(0.12, 0.15, 0.2),
@@ -158,7 +158,7 @@ def test_every_figure_of_a_steady_state() -> None:
 def test_a_corrected_steady_state_is_of_its_own_context_and_prefill() -> None:
     """J per output token was shifted, so J per prompt token and tokens per joule follow from it, not from the window.
 
-    0.25 prompt tokens for each output token: four times the energy. Where one of the three that say so is missing,
+    0.4 prompt tokens for each output token: 2.5 times the energy. Where one of the three that say so is missing,
     they are the window's.
     """
     corrected, shifted = (
@@ -166,7 +166,7 @@ def test_a_corrected_steady_state_is_of_its_own_context_and_prefill() -> None:
         evolve(STEADY_GPU, per_output_token_window_j=7),
     )
     found = derive_steady(corrected, shifted)
-    assert found.per_prompt_token_j == Bounds(20.0, 26.0, 32.0)
+    assert found.per_prompt_token_j == Bounds(12.5, 16.25, 20.0)
     assert found.output_tokens_per_j == Bounds(1 / 8.0, 1 / 6.5, 1 / 5.0)
     assert found.per_request_j == Bounds(15.0, 19.5, 24.0)
     for summary, energy in ((corrected, STEADY_GPU), (UNDER_LOAD, shifted)):
@@ -175,7 +175,7 @@ def test_a_corrected_steady_state_is_of_its_own_context_and_prefill() -> None:
     assert missing(withheld) == {
         "per_output_token_j", "per_total_token_j", "per_request_j", "output_tokens_per_j"
     }  # fmt: skip
-    assert withheld.per_prompt_token_j == Bounds(7.5, 10.0, 12.5)
+    assert withheld.per_prompt_token_j == Bounds(300 / 31.5, 400 / 31.5, 500 / 31.5)
     no_prompts = evolve(corrected, steady=evolve(STEADY, mix=evolve(MIX, steady_prompt_tokens=0.0)))
     assert missing(derive_steady(no_prompts, shifted)) == {"per_prompt_token_j", "per_total_token_j"}
     nothing = evolve(shifted, per_output_token_bounds_j=Bounds(0.0, 0.5, 2.0))
