@@ -71,7 +71,7 @@ def component_energy(
         idle_power_w=idle.mean_w if idle else None,
         idle_half_difference_w=idle.half_difference_w if idle else None,
         net_energy_j=bounds_j.best - idle.mean_w * fmean(trial.duration_s for trial in trials) if idle else None,
-        peak_power_w=None if any(window.peak_power_w is None for window in windows) else max(peaks_w),
+        peak_power_w=max(peaks_w) if len(peaks_w) == len(windows) else None,
         per_output_token_bounds_j=per_token.bounds_j if per_token else None,
         per_output_token_window_j=per_token.window_j if per_token and shifts else None,
         gain_limit=gain.limit if gain else None,

@@ -92,7 +92,7 @@ def summarise(
         duration_s=duration_s,
         prompt_tokens=prompt_tokens,
         output_tokens=output_tokens,
-        output_tokens_per_s=_mean(whole_tokens) / duration_s if duration_s > 0 else 0.0,
+        output_tokens_per_s=_mean(whole_tokens) / duration_s if duration_s else 0.0,
         components=tuple(components.values()),
         absent=absent,
         reasoning_tokens=_mean_if_all_tell([count.reasoning_tokens for count in counts]),

@@ -182,10 +182,12 @@ def test_the_workloads_share_is_the_mean_over_trials() -> None:
     """Of this component alone; a trial without one leaves none."""
     first = with_shares(1, WorkloadShare("dram", Bounds.exact(0.9)), WorkloadShare("cpu", Bounds(0.1, 0.2, 0.4)))
     second = with_shares(2, WorkloadShare("cpu", Bounds(0.3, 0.5, 0.6)))
+    assert second.measurement is not None
     found = component_energy("cpu", ("cpu",), [first, second], None, ()).workload_share
     assert found == WorkloadShare("cpu", Bounds(0.2, 0.35, 0.5))
     assert component_energy("cpu", ("cpu",), [first, with_shares(2)], None, ()).workload_share is None
     assert component_energy("cpu", ("cpu",), [with_shares(1)], None, ()).workload_share is None
+    assert component_energy("cpu", ("cpu",), [second], None, ()).workload_share == second.measurement.shares[0]
     assert component_energy("total", ("cpu",), [first, second], None, ()).workload_share is None
 
 

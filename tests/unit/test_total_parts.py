@@ -27,18 +27,18 @@ def test_the_system_alone_is_the_total(method: Provenance) -> None:
 MODELLED = "it is modelled, and a total of measured components has no modelled part"
 CONTAINS = "it contains the others, so it is shown next to them and never added"
 IN_SYSTEM = "the total is that of the system, which contains it"
-M, I, N = "measured", "integrated", "modelled"
+M, INT, N = "measured", "integrated", "modelled"
 
 
 @pytest.mark.parametrize(
     ("methods", "missing", "required", "lost", "expected"),
     [
-        ({"gpu": M, "cpu": I, "dram": N}, {}, (), (), TotalParts(("gpu", "cpu"), {"dram": MODELLED})),
+        ({"gpu": M, "cpu": INT, "dram": N}, {}, (), (), TotalParts(("gpu", "cpu"), {"dram": MODELLED})),
         ({"cpu": N, "dram": N}, {}, (), (), TotalParts(("cpu", "dram"))),
         ({"cpu": N, "system": N}, {}, (), (), TotalParts(("cpu",), {"system": CONTAINS})),
         ({"gpu": M, "cpu": N, "system": N}, {}, (), (), TotalParts(("gpu",), {"cpu": MODELLED, "system": MODELLED})),
         (
-            {"gpu": M, "cpu": N, "system": I},
+            {"gpu": M, "cpu": N, "system": INT},
             {},
             (),
             (),
