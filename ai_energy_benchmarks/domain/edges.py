@@ -108,7 +108,8 @@ def fresh(series: Series, time_s: float, ceiling_per_s: float, stale_s: float = 
     before_s, after_s, values = series.before_s, series.after_s, series.values
     last = bisect_right(after_s, time_s) - 1
     first = bisect_left(before_s, time_s + stale_s)
-    rows = range(max(0, last), min(first + 1, len(values)))
+    # Of several readings at the very moment, which took no time by a coarse clock, the first one will do.
+    rows = range(max(0, min(last, first)), min(first + 1, len(values)))
     low = max(values[row] - _grown(ceiling_per_s, after_s[row] - time_s) for row in rows)
     high = min(values[row] + _grown(ceiling_per_s, time_s + stale_s - before_s[row]) for row in rows)
     low = min(low, high)

@@ -17,7 +17,7 @@ from attrs import field, frozen, validators
 from ai_energy_benchmarks.domain import edges
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.components import Component
-from ai_energy_benchmarks.domain.power import Device, Mark, Measurement, Samples, Workload, WorkloadShare
+from ai_energy_benchmarks.domain.power import Device, Mark, Measurement, Samples, Series, Workload, WorkloadShare
 from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.machine.processes import PROC
 from ai_energy_benchmarks.metrics.base import CollectorSettings
@@ -29,7 +29,6 @@ from ai_energy_benchmarks.metrics.recording import Recorder
 METER = "cpu_share"
 _ALL = Device("cpu", "all-processes", "the whole machine")
 _STOLEN = Device("cpu", "stolen-time", "time that the host took")
-_LOOK_BACK_S = 5.0
 _REMEDY = "name the engine's control group in options.cgroup"
 
 
@@ -53,8 +52,9 @@ class CpuShareCollector:
     Options: ClassVar[type] = CpuShareOptions
     without_energy: ClassVar[bool] = True
 
-    def __init__(self, options: CpuShareOptions | None = None) -> None:
+    def __init__(self, options: CpuShareOptions | None = None, proc: Path = PROC) -> None:
         self._options = options or CpuShareOptions()
+        self._proc = proc
         self._threads = os.cpu_count() or 1
 
     @classmethod
@@ -62,11 +62,11 @@ class CpuShareCollector:
         return cls(chosen(settings, CpuShareOptions))
 
     def __enter__(self) -> CpuShareCollector:
-        if not PROC.is_dir():
+        if not self._proc.is_dir():
             raise CollectorError(
                 "cpu_share needs /proc, which only Linux has", remedy="remove cpu_share from metrics.collectors"
             )
-        self._source = MachineTime()
+        self._source = MachineTime(self._proc)
         self._machine = Growth(self._source, self._threads)
         self._stolen_series = Recorder(_STOLEN, "cpu_time_s", METER)
         self._machine_series = Recorder(_ALL, "cpu_time_s", METER)
@@ -109,8 +109,7 @@ class CpuShareCollector:
     def read(self, start: Mark, stop: Mark) -> Measurement:
         if not isinstance(start, CpuMark) or not isinstance(stop, CpuMark):
             raise CollectorError("the marks of a window must come from the collector that reads it")
-        if self._watch.absent is None:
-            self._watch.sample()
+        self._watch.sample()
         absent = self._watch.absent or self._watch.lost(start.time_s, stop.time_s)
         if absent is None and self._machine.broken_within(start.time_s, stop.time_s):
             absent = "the machine's processor time jumped during the window"
@@ -127,19 +126,33 @@ class CpuShareCollector:
         return Measurement(start.time_s, stop.time_s, (), shares=(share,))
 
     def _busy(self, start_s: float, stop_s: float) -> Bounds:
-        low_s, best_s, high_s = self._rise(self._machine_series, start_s, stop_s)
-        slack_s = self._source.slack_s + self._rise(self._stolen_series, start_s, stop_s).high
-        return Bounds(max(0.0, low_s - slack_s), best_s, high_s + slack_s)
-
-    def _rise(self, recorder: Recorder, start_s: float, stop_s: float) -> Bounds:
-        series = recorder.series(start_s - _LOOK_BACK_S)
-        return edges.rise(*(edges.fresh(series, at_s, self._threads) for at_s in (start_s, stop_s)))
+        machine, stolen = (each.series(start_s) for each in (self._machine_series, self._stolen_series))
+        slack_s = self._source.slack_s
+        return busy_between(machine, stolen, start_s, stop_s, processors=self._threads, slack_s=slack_s)
 
     def samples(self) -> Samples:
         return Samples((*self._watch.samples().series, self._machine_series.series()))
 
     def notes(self) -> tuple[str, ...]:
         return self._watch.said()
+
+
+def busy_between(
+    machine: Series, stolen: Series, start_s: float, stop_s: float, *, processors: int, slack_s: float
+) -> Bounds:
+    """Seconds that all processors worked between two moments; time that the host took may be worked time that was lost.
+
+    Args:
+        machine, stolen: the two sums since at least one reading before ``start_s``.
+        slack_s: how far below the truth a reading may be.
+    """
+
+    def grown(series: Series) -> Bounds:
+        return edges.rise(*(edges.fresh(series, at_s, processors) for at_s in (start_s, stop_s)))
+
+    low_s, best_s, high_s = grown(machine)
+    doubt_s = slack_s + grown(stolen).high
+    return Bounds(max(0.0, low_s - doubt_s), best_s, high_s + doubt_s)
 
 
 def share_of(own_s: Bounds, busy_s: Bounds) -> Bounds:
