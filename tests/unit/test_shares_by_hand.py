@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ from ai_energy_benchmarks.errors import CollectorError
 from ai_energy_benchmarks.machine.processes import tick_s
 from ai_energy_benchmarks.metrics.cpu import watch
 from ai_energy_benchmarks.metrics.cpu.share import CpuShareCollector, CpuShareOptions, busy_between, share_of
+from ai_energy_benchmarks.metrics.cpu.time import MachineTime
 from ai_energy_benchmarks.metrics.cpu.watch import CpuMark
+from ai_energy_benchmarks.metrics.cpu.worker_doubts import WorkerDoubts
 from tests.unit.test_edges_by_definition import counter
 from tests.unit.test_processor_time_by_hand import Clock
 
@@ -24,14 +27,24 @@ pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="only Linux h
 
 
 class Sampler:
-    """Reads at once when it is told to, and never by itself."""
+    """Reads at once when it is told to, unless it is busy with something, and never by itself."""
 
     def __init__(self, sample: Callable[[], None], poll_s: float, name: str) -> None:
-        self.poke, self.poll_s = sample, poll_s
-        self.again_s = 0.0
+        self._sample, self.named = sample, (poll_s, name)
+        self.is_busy = self.has_stopped = False
+        made.append(self)
+
+    def poke(self) -> None:
+        """Read now."""
+        if not self.is_busy:
+            self._sample()
 
     def stop(self) -> None:
         """Nothing runs."""
+        self.has_stopped = True
+
+
+made: list[Sampler] = []
 
 
 class Machine:
@@ -59,6 +72,16 @@ class Machine:
         return CpuShareCollector(CpuShareOptions(cgroup=self.group), self.proc)
 
 
+class OthersTime(MachineTime):
+    """What the machine worked, next to this process."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(machine.proc)
+
+    def read_s(self) -> float:
+        return super().read_s() + time.process_time()
+
+
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     """Four processors on a clock of the test; the meter reads when it is told to."""
@@ -68,6 +91,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
         patch.setattr(time, "process_time", clock)
         patch.setattr(os, "cpu_count", lambda: 4)
         patch.setattr(watch, "Sampler", Sampler)
+        made.clear()
         yield Machine(tmp_path, clock)
 
 
@@ -135,6 +159,36 @@ def test_what_leaves_a_window_without_a_share_is_said(
         assert bool(found.shares) is (elsewhere is None)
 
 
+def test_the_end_of_a_window_is_read_even_if_the_thread_is_late(machine: Machine) -> None:
+    """It may be busy when it is told to look; without a reading after the window nothing would be known of its end."""
+    with machine.collector() as collector:
+        collector.attach(Workload(()))
+        start = collector.mark()
+        (thread,) = made
+        thread.is_busy = True
+        machine.work(1.0, 1.0, 1.0)
+        assert bounds(collector.read(start, collector.mark()))[1] == pytest.approx(0.5)
+        assert (thread.named, thread.has_stopped) == ((1.0, "cpu_share-cpu"), False)
+    assert thread.has_stopped
+
+
+def test_a_router_next_to_the_workers_has_no_share(machine: Machine) -> None:
+    """Of the 4 s that were worked it did next to nothing: the share would be that of the wrong process."""
+    with (
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE) as router,
+        CpuShareCollector(CpuShareOptions(), machine.proc) as collector,
+    ):
+        workload = Workload((router.pid,), by_port=True)
+        collector.attach(workload)
+        collector._watch._doubts = WorkerDoubts("cpu_share", workload, OthersTime(machine))
+        start = collector.mark()
+        machine.work(2.0, 0.0, 4.0)
+        found = collector.read(start, collector.mark())
+    assert found.shares == ()
+    (note,) = found.component_notes["cpu"]
+    assert note.startswith(f"no CPU share: cat (process {router.pid}) listens on the port, but did only 0.")
+
+
 def test_marks_of_another_meter_are_refused(machine: Machine) -> None:
     """Either of them: they do not hold this process's time."""
     with machine.collector() as collector:
@@ -189,8 +243,8 @@ def test_one_processor_is_assumed_where_their_number_is_not_known(
     with machine.collector() as collector:
         collector.attach(Workload(()))
         assert bounds(shared(collector, machine, 1.0, 0.5, 0.64))[1] == pytest.approx(0.5 / 1.14)
-        machine.clock.now_s += 1.0
-        assert shared(collector, machine, 1.0, 0.5, 2.7).shares == ()
+        jumped = {"cpu": ("no CPU share: the machine's processor time jumped during the window",)}
+        assert shared(collector, machine, 1.0, 0.5, 0.7).component_notes == jumped
 
 
 def test_a_system_without_proc_is_refused_with_the_fix(tmp_path: Path) -> None:
