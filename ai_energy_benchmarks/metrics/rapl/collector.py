@@ -61,8 +61,6 @@ class RaplCollector:
         self._unmeasured: Mapping[Component, str] = {}
         self._notes: tuple[str, ...] = ()
         self._series: tuple[Recorder, ...] = ()
-        self._grew = False
-        self._lost: str | None = None
         self._absent: str | None = None
 
     @classmethod
@@ -70,6 +68,8 @@ class RaplCollector:
         return cls(chosen(settings, RaplOptions))
 
     def __enter__(self) -> RaplCollector:
+        self._grew = False
+        self._lost: str | None = None
         with ExitStack() as stack:
             found = open_zones(self._options.root)
             self._zones, self._unmeasured, self._notes = found.opened, found.absent, found.notes
@@ -114,7 +114,8 @@ class RaplCollector:
                 self._grew |= series.add(before_s, time.perf_counter(), energy_j)
 
     def components(self) -> tuple[Component, ...]:
-        return tuple(dict.fromkeys(zone.device.component for zone in self._zones if not zone.whole))
+        # A platform's counter adds none: there is a package.
+        return tuple(dict.fromkeys(zone.device.component for zone in self._zones))
 
     def limits(self) -> tuple[str, ...]:
         return tuple(f"no {component}: {reason}" for component, reason in self._unmeasured.items())
