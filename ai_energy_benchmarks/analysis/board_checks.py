@@ -116,7 +116,7 @@ def _warmer(name: str, by_quantity: Mapping[Quantity, Series], trials: Sequence[
 
 def _changed(name: str, by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
     clocks_hz = _first_and_last("clock_hz", by_quantity, trials)
-    if clocks_hz is not None and clocks_hz[0] > 0:
+    if clocks_hz is not None and clocks_hz[0]:
         change = clocks_hz[1] / clocks_hz[0] - 1
         message = f"{name}: mean clock {change:+.1%} from the first trial to the last, to {clocks_hz[1] / 1e6:.0f} MHz"
         yield Finding("WARN" if abs(change) > CLOCK_CHANGE else "PASS", "clocks", message)
@@ -140,8 +140,9 @@ def _first_and_last(
 ) -> tuple[float, float] | None:
     """Means over the first and the last trial; None if nothing was read in one, or there is only one."""
     series, whole = by_quantity.get(quantity), [trial for trial in trials if trial.complete]
-    if series is None or len(whole) < 2 or silence(series, (whole[0], whole[-1])) is not None:
+    if len(whole) < 2 or silence(series, (whole[0], whole[-1])) is not None:
         return None
+    assert series is not None  # else it is silent
     first, last = _mean(series, whole[0]), _mean(series, whole[-1])
     return None if first is None or last is None else (first, last)
 

@@ -42,7 +42,7 @@ def gpu_findings(
     counted = [use for use in uses if use.counted]
     choice = _choice(chosen)
     yield from _counted(counted, choice)
-    none_worked = not any(use.worked for use in counted)
+    none_worked = not any(map(_at_work, counted))
     for use in uses:
         if not use.counted:
             yield from _uncounted(use, choice, served=served, none_worked=none_worked)
@@ -79,14 +79,16 @@ def _counted(uses: Sequence[GpuUse], choice: GpuChoice | None) -> Iterator[Findi
 def _uncounted(use: GpuUse, choice: GpuChoice | None, *, served: bool, none_worked: bool) -> Iterator[Finding]:
     """The lines of a GPU that does not count; none if it rested, or nothing is known of its rest."""
     of_engine = choice is not None and use.device.id in choice.engine_gpus
-    if use.worked or (use.worked is None and use.busy and none_worked):
-        level: Level = "FAIL" if served and (of_engine or none_worked) else "WARN"
+    named = choice is not None and choice.basis == "device_ids"
+    if use.worked or (_at_work(use) and none_worked):
+        fails = served and (of_engine or none_worked)
+        level: Level = "FAIL" if fails else "WARN"
         whose = "; the driver lists processes of the engine on it" if of_engine else ""
         nothing = " and no counted GPU did" if none_worked else ""
         message = f"{use.name} worked in the trials{nothing}, but is not counted{whose}: {_did(use)}"
-        yield Finding(level, "uncounted GPU worked", f"{message}; {NAME_THEM}", "gpu" if level == "FAIL" else None)
+        yield Finding(level, "uncounted GPU worked", f"{message}; {NAME_THEM}", "gpu" if fails else None)
         return
-    if of_engine and choice is not None and choice.basis == "device_ids":
+    if of_engine and named:
         message = f"the driver lists processes of the engine on {use.name}, which is not counted"
         yield Finding("WARN", "uncounted GPU worked", f"{message}: {_did(use)}; {NAME_THEM}", "gpu")
         return
@@ -95,6 +97,11 @@ def _uncounted(use: GpuUse, choice: GpuChoice | None, *, served: bool, none_work
     if power_w is not None and at_rest_w is not None:
         message = f"{use.name}, which is not counted, drew {power_w:.3g} W; at rest {at_rest_w:.3g} W"
         yield Finding("WARN" if power_w > at_rest_w * (1 + OTHER_GPU) else "PASS", "other devices", message)
+
+
+def _at_work(use: GpuUse) -> bool | None:
+    """Whether it worked, as far as that is known: without a rest it may have worked for others all the time."""
+    return use.busy if use.worked is None else use.worked
 
 
 def _did(use: GpuUse) -> str:

@@ -92,7 +92,8 @@ def _left_open(measurement: Measurement) -> bool:
 
 def _known(last: Measurement, choice: GpuChoice) -> _Picked:
     gpus = [reading for reading in last.readings if reading.counted and reading.device.component == "gpu"]
-    return _Picked(frozenset(gpu.device.id for gpu in gpus), gpus[0].meter if gpus else "", choice)
+    meter = next((gpu.meter for gpu in gpus), "")
+    return _Picked(frozenset(gpu.device.id for gpu in gpus), meter, choice)
 
 
 def _marked(trials: Sequence[Trial], steps: Sequence[Step], picked: _Picked) -> Decided:

@@ -196,12 +196,12 @@ def _held(series: Series | None, start_s: float, stop_s: float) -> Iterator[tupl
     """How long each value was the latest one within a window; of equal ones in a row only the ends are kept."""
     if series is None:
         return
-    after_s = series.after_s
-    for row in range(max(0, bisect_right(after_s, start_s) - 1), bisect_left(after_s, stop_s)):
-        until_s = after_s[row + 1] if row + 1 < len(after_s) else after_s[row]
-        seconds = min(stop_s, until_s) - max(start_s, after_s[row])
+    first, last = max(0, bisect_right(series.after_s, start_s) - 1), bisect_left(series.after_s, stop_s)
+    ends_s = series.after_s[first + 1 : last + 1]
+    for begin_s, end_s, value in zip(series.after_s[first:last], ends_s, series.values[first:last], strict=False):
+        seconds = min(stop_s, end_s) - max(start_s, begin_s)
         if seconds > 0:
-            yield seconds, series.values[row]
+            yield seconds, value
 
 
 def _deviation_w(power: Series | None, rests: Iterable[Step]) -> float:

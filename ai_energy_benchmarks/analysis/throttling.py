@@ -34,13 +34,11 @@ _BRAKE_BITS = sum(bit for bit, _, level in BRAKES if level == "FAIL")
 def throttling_findings(
     name: str, by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial]
 ) -> Iterator[Finding]:
-    """One line for each reason that held the clocks down during a trial, or one that none did.
+    """One line for each reason that held the clocks down during a trial, or one that none did; none if none would show.
 
     Violation counters grow between two readings too, so a brake of milliseconds shows; the reasons are what was in
     force when they were read, twice a second.
     """
-    if "throttle_reasons" not in by_quantity and not any(quantity in by_quantity for quantity, _, _ in _COUNTERS):
-        return
     findings = [*_counted(name, by_quantity, trials), *_seen(name, by_quantity.get("throttle_reasons"), trials)]
     yield from findings
     if all(each.level == "INFO" for each in findings) and unseen_brakes(by_quantity, trials) is None:
@@ -54,8 +52,9 @@ def unseen_brakes(by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial
         return None
     reasons = by_quantity.get("throttle_reasons")
     if (why := silence(reasons, trials)) is not None:
-        if reasons is None and "thermal_violation_s" in by_quantity:
-            return "its driver reports no throttle reasons, and its violation counters have never moved"
+        if reasons is None:
+            never = "its driver reports no throttle reasons, and its violation counters have never moved"
+            return silence(by_quantity.get("thermal_violation_s"), trials) or never
         return why
     supported = by_quantity.get("supported_throttle_reasons")
     if supported is not None and int(supported.values[-1]) & _BRAKE_BITS != _BRAKE_BITS:
@@ -77,7 +76,7 @@ def _counters_count(by_quantity: Mapping[Quantity, Series], trials: Sequence[Tri
 def _counted(name: str, by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial]) -> Iterator[Finding]:
     for quantity, reason, level in _COUNTERS:
         series = by_quantity.get(quantity)
-        if series is None or not trials:
+        if series is None:
             continue
         sure_s, possible_s = (sum(each) for each in zip(*(_growth_s(series, trial) for trial in trials), strict=True))
         part = min(1.0, max(sure_s, possible_s) / sum(trial.duration_s for trial in trials))
@@ -100,8 +99,10 @@ def _growth_s(series: Series, trial: Trial) -> tuple[float, float]:
 
 
 def _seen(name: str, series: Series | None, trials: Sequence[Trial]) -> Iterator[Finding]:
-    for bit, reason, level in BRAKES if series is not None else ():
-        part = share(series, trials, bit) if series is not None else 0.0
+    if series is None:
+        return
+    for bit, reason, level in BRAKES:
+        part = share(series, trials, bit)
         if part > 0:
             yield Finding(level, _CHECK, f"{name}: {reason} held its clocks down for {part:.1%} of the trials")
 
@@ -110,15 +111,16 @@ def share(series: Series, trials: Sequence[Trial], bit: int) -> float:
     """Share of the trials' time in which the last reading had the bit set."""
     whole_s = sum(trial.duration_s for trial in trials)
     held_s = sum(seconds for trial in trials for seconds, value in held(series, trial) if int(value) & bit)
-    return held_s / whole_s if whole_s > 0 else 0.0
+    return held_s / whole_s if whole_s else 0.0
 
 
 def held(series: Series, trial: Trial) -> Iterator[tuple[float, float]]:
     """How long each value was the latest one within a trial, from the first reading on."""
-    after_s = series.after_s
-    first = max(0, bisect_right(after_s, trial.start_s) - 1)
-    for row in range(first, bisect_left(after_s, trial.stop_s)):
-        until_s = after_s[row + 1] if row + 1 < len(after_s) else trial.stop_s
-        seconds = min(trial.stop_s, until_s) - max(trial.start_s, after_s[row])
+    first = max(0, bisect_right(series.after_s, trial.start_s) - 1)
+    last = bisect_left(series.after_s, trial.stop_s)
+    begins_s = series.after_s[first:last]
+    ends_s = [*begins_s[1:], trial.stop_s]
+    for begin_s, end_s, value in zip(begins_s, ends_s, series.values[first:last], strict=False):
+        seconds = end_s - max(trial.start_s, begin_s)
         if seconds > 0:
-            yield seconds, series.values[row]
+            yield seconds, value
