@@ -40,6 +40,8 @@ def percent(highest: float | None, mean: float | None = None) -> Window:
         ([Window(100.0), Window(None)], [REST], False),
         ([Window(100.0, 0.0, 0.0)], [Window(100.0, 0.0, 0.0)], True),
         ([Window(100.0, None, None)], [Window(100.0, 0.0, 0.0)], None),
+        ([Window(100.0, None, None)], [Window(100.0, 0.0, 0.0), Window(100.0)], None),
+        ([Window(102.0), Window(98.0)], [REST], True),
         ([Window(100.0, 0.0, 0.0), Window(100.0)], [Window(100.0, 0.0, 0.0)], None),
     ],
 )
@@ -61,6 +63,8 @@ def test_noise_makes_more_room_for_idle() -> None:
     [
         (Window(101.9, 99.0, 100.0), Window(100.0, 0.0, 0.0), True),
         (Window(102.1, 99.0, 100.0), Window(100.0, 0.0, 0.0), False),
+        (Window(97.9, 99.0, 100.0), Window(100.0, 0.0, 0.0), False),
+        (Window(98.0, 50.1, 100.0), Window(100.0, 5.0, 6.0), True),
         (Window(100.0, 50.0, 100.0), Window(100.0, 0.0, 0.0), False),
         (Window(100.0, 99.0, 100.0), Window(100.0, 5.1, 6.0), False),
         (Window(100.0, 99.0, 100.0), Window(100.0), False),
@@ -72,6 +76,7 @@ def test_noise_makes_more_room_for_idle() -> None:
 def test_power_stands_still_where_work_does_not_change_it(trial: Window, rest: Window, stands_still: bool) -> None:
     """Only where utilization is known to differ, and the power of every trial is that at rest to within 2 %."""
     assert use([trial, trial], [rest]).power_stands_still is stands_still
+    assert use([trial, trial], [rest, Window(200.0, 90.0, 90.0)]).power_stands_still is stands_still
     assert use([trial, Window(200.0, 99.0, 100.0)], [rest]).power_stands_still is False
     assert use([trial], []).power_stands_still is False
     assert use([], [rest]).power_stands_still is False
@@ -95,6 +100,11 @@ def test_power_stands_still_where_work_does_not_change_it(trial: Window, rest: W
         ([Window(300.0), Window(300.0)], [REST, Window(201.0)], True, False),
         ([Window(300.0), Window(300.0)], [REST, Window(199.0)], True, True),
         ([Window(300.0), Window(300.0)], [REST, Window(None)], True, True),
+        ([Window(300.0), Window(300.0)], [REST, Window(200.0)], True, True),
+        ([Window(300.0), Window(340.0)], [REST, Window(209.0)], True, True),
+        ([Window(300.0), Window(340.0)], [REST, Window(211.0)], True, False),
+        # At work by its utilization; its power says too little of work to say that it went on.
+        ([Window(110.0, 9.0, 9.0), Window(110.0, 9.0, 9.0)], [REST, Window(109.0)], True, True),
     ],
 )
 def test_worked_is_busy_in_the_trials_and_not_at_rest(
@@ -125,6 +135,14 @@ def test_a_window_knows_its_power_and_what_the_utilization_was_from_its_second_s
     assert (found.idle_w, found.limit_w) == (50.0, 350.0)
     assert found.deviation_w == pytest.approx(2.0, rel=0.2)
     assert [rest.power_w for rest in found.rests] == [50.0]
+
+
+def test_a_window_shorter_than_the_driver_s_period_has_no_utilization() -> None:
+    """What is read in it may be all from before."""
+    sampled = series(GPU, "utilization_percent", (15.0, 20.25, 25.0), (90.0, 80.0, 0.0))
+    for duration_s, highest in ((0.5, None), (1.0, None), (1.5, 80.0)):
+        (found,) = gpu_uses([trial(1, reading(), duration_s=duration_s)], [], Samples((sampled,)))
+        assert (found.trials[0].mean_percent, found.trials[0].highest_percent) == (highest, highest)
 
 
 def test_a_gpu_that_one_trial_did_not_see_has_a_window_of_which_nothing_is_known() -> None:
