@@ -14,6 +14,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.domain.architecture import Architecture
 from ai_energy_benchmarks.domain.completions import Completion
+from ai_energy_benchmarks.domain.outcomes import TokenCounts
 
 METHOD = (
     "counted from the model's config: 2 × weights in matrix products per token, active experts only, and attention "
@@ -75,7 +76,7 @@ def request(shape: Architecture, prompt_tokens: int, output_tokens: int, cached_
     )
 
 
-def requests(shape: Architecture, completions: Iterable[Completion]) -> Work:
+def requests(shape: Architecture, completions: Iterable[Completion | TokenCounts]) -> Work:
     """Operations of all requests that succeeded; what failed ones did is not known."""
     prefill: list[float] = []
     decode: list[float] = []

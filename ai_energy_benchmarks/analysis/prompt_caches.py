@@ -12,6 +12,7 @@ from ai_energy_benchmarks.analysis.pace import is_cancelled
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.outcomes import TokenCounts
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 
@@ -122,13 +123,13 @@ def _by_answers(trials: Sequence[Trial], policy: _Policy) -> CacheUse | None:
     return CacheUse(_share(cached_tokens, prompt_tokens), _share(beyond, prompt_tokens), common)
 
 
-def _answers(trials: Sequence[Trial]) -> Iterator[Completion]:
+def _answers(trials: Sequence[Trial]) -> Iterator[Completion | TokenCounts]:
     """All of them, one after the other: of a very long pass there is no room for all at once.
 
     Finished fillers too: they repeat the prompts of their pass, and their energy and tokens are in the steady state.
     """
     for trial in trials:
-        yield from trial.completions
+        yield from trial.outcomes.token_counts()
         yield from _finished_fillers((trial,))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from attrs import field, frozen
 
@@ -19,14 +19,10 @@ from ai_energy_benchmarks.analysis.steady_slices import (
     work_slices,
 )
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
-from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.summary import SteadyMix
-
-if TYPE_CHECKING:
-    import polars
 
 Group = Component | Literal["total"]
 
@@ -115,29 +111,10 @@ def _sampling(trial: Trial, steady: Mix, cost: Shift) -> float | None:
     figure = cost.measured + cost.change
     if figure <= 0:
         return None
+    per_context, per_prompt = cost.slopes
     squares = 0.0
-    for part in trial.outcomes.parts():
-        for deviation in _deviations(part, steady, cost.slopes):
-            squares += deviation**2
+    for prompt_tokens, made, cached_tokens in trial.outcomes.token_counts():
+        context = made * (prompt_tokens + made / 2 - steady.context_tokens)
+        computed = prompt_tokens - (cached_tokens or 0)
+        squares += (per_context * context + per_prompt * (computed - steady.prompt_tokens * made)) ** 2
     return math.sqrt(squares) / trial_figures(trial).counts.output_tokens / figure
-
-
-def _deviations(
-    part: polars.DataFrame | Sequence[Outcome], steady: Mix, slopes: tuple[float, float]
-) -> Iterable[float]:
-    """How far the cost of each completion lies from that of as many tokens of the steady mix."""
-    per_context, per_prompt = slopes
-
-    def deviation(made: Any, prompt: Any, cached: Any) -> Any:
-        context = made * (prompt + made / 2 - steady.context_tokens)
-        return per_context * context + per_prompt * (prompt - cached - steady.prompt_tokens * made)
-
-    if isinstance(part, Sequence):
-        done = (outcome for outcome in part if isinstance(outcome, Completion))
-        return [deviation(each.output_tokens, each.prompt_tokens, each.cached_prompt_tokens or 0) for each in done]
-
-    from polars import col
-
-    cached = col("cached_prompt_tokens").fill_null(0)
-    of_each = deviation(col("output_tokens"), col("prompt_tokens"), cached)
-    return part.filter("ok").select(of_each).to_series().to_list()

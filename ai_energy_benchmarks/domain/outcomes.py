@@ -6,7 +6,8 @@ import heapq
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar, cast, overload
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast, overload
 
 from attrs import define, field
 
@@ -21,6 +22,17 @@ MANY_REQUESTS = 100_000
 PART_ROWS = 8 * 4096
 
 T = TypeVar("T")
+
+
+class TokenCounts(NamedTuple):
+    """The tokens of one completion, under the names that they have there."""
+
+    prompt_tokens: int
+    output_tokens: int
+    cached_prompt_tokens: int | None
+
+
+_counts_of = attrgetter(*TokenCounts._fields)
 
 
 class Outcomes(Sequence[Outcome], ABC):
@@ -78,6 +90,16 @@ class Outcomes(Sequence[Outcome], ABC):
         """
         for first in range(0, len(self), PART_ROWS):
             yield self[first : first + PART_ROWS]
+
+    def token_counts(self) -> Iterator[TokenCounts]:
+        """The tokens of all completions in their order; of very many, no objects with times and texts are made."""
+        for part in self.parts():
+            if isinstance(part, Sequence):
+                done = (each for each in part if isinstance(each, Completion))
+                yield from (TokenCounts(*_counts_of(each)) for each in done)
+            else:
+                answered = part.filter("ok")
+                yield from map(TokenCounts, *(answered[name].to_list() for name in TokenCounts._fields))
 
     def first_begun_s(self, count: int) -> list[float]:
         """When those that were sent first had their first token, or had ended without one.

@@ -219,3 +219,13 @@ def test_blocks_hold_what_was_added() -> None:
     assert list(blocks) == blocks.series().to_list() == list(range(300_003))
     blocks.clear()
     assert (len(blocks), list(blocks), list(copied)[-1]) == (0, [], 1)
+
+
+@given(passes, st.integers(1, 4))
+def test_tokens_are_counted_without_objects(outcomes: list[Outcome], piece_rows: int) -> None:
+    """Prompt, output and cached tokens of the completions alone, the same from pieces as from objects."""
+    table = OutcomeTable(piece_rows=piece_rows)
+    table.extend(outcomes)
+    done = [outcome for outcome in outcomes if isinstance(outcome, Completion)]
+    expected = [(each.prompt_tokens, each.output_tokens, each.cached_prompt_tokens) for each in done]
+    assert list(table.token_counts()) == list(as_outcomes(outcomes).token_counts()) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
 from statistics import fmean
 from typing import Any
@@ -12,7 +13,9 @@ from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.filler_tokens import filler_completions
 from ai_energy_benchmarks.analysis.summary import counting_trials
 from ai_energy_benchmarks.domain.architecture import Architecture
+from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
+from ai_energy_benchmarks.domain.outcomes import TokenCounts
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
 from ai_energy_benchmarks.results import units
 
@@ -56,9 +59,8 @@ def _work(result: BenchmarkResult) -> flops.Work | None:
 def _of_trial(shape: Architecture, trial: Trial) -> flops.Work:
     """Counted once, for the document and the console alike."""
     key, fillers = ("flops", shape, id(trial.fillers)), trial.fillers
-    made = trial.outcomes.remembered(
-        key, lambda: (flops.requests(shape, chain(trial.completions, filler_completions(trial))), fillers)
-    )
+    counts: Iterable[Completion | TokenCounts] = chain(trial.outcomes.token_counts(), filler_completions(trial))
+    made = trial.outcomes.remembered(key, lambda: (flops.requests(shape, counts), fillers))
     return made[0]
 
 
