@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from math import fsum
 from statistics import median
 
 from attrs import evolve
@@ -21,6 +21,8 @@ CLOCK_CHANGE = 0.02
 
 # Ticks next to an edge in which the readings matter.
 _NEAR_TICKS = 3
+# Ticks whose mean is taken for one.
+_TICKS = 10
 # Counters that move more often than every 15 ms are read less often on purpose (metrics/nvml/cadence.py): with the
 # default ``poll_s`` the readings that see one move lie up to a tick and a quarter apart.
 _CADENCE_S = 0.020
@@ -91,7 +93,12 @@ def _edges(name: str, series: Series, trials: Sequence[Trial]) -> Iterator[Findi
     changes = [row for row in range(1, len(series.values)) if series.values[row] != series.values[row - 1]]
     if len(changes) < 3:
         return
-    tick_s = median(series.after_s[right] - series.after_s[left] for left, right in pairwise(changes))
+    # Over several ticks: calls that take 3 or 15 ms in turn move a single one by that much (an H100).
+    ticks = _TICKS if len(changes) > 2 * _TICKS else 1
+    spans_s = (
+        series.after_s[last] - series.after_s[first] for first, last in zip(changes, changes[ticks:], strict=False)
+    )
+    tick_s = median(spans_s) / ticks
     edges_s, near_s = [edge_s for trial in trials for edge_s in (trial.start_s, trial.stop_s)], _NEAR_TICKS * tick_s
     gaps = [(series.before_s[row - 1], series.after_s[row]) for row in changes]
     gaps_s = [
@@ -149,5 +156,5 @@ def _first_and_last(
 
 def _mean(series: Series, trial: Trial) -> float | None:
     parts = list(held(series, trial))
-    seconds = sum(each_s for each_s, _ in parts)
-    return sum(each_s * value for each_s, value in parts) / seconds if seconds > 0 else None
+    seconds = fsum(each_s for each_s, _ in parts)
+    return fsum(each_s * value for each_s, value in parts) / seconds if seconds > 0 else None

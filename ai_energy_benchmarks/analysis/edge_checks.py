@@ -34,13 +34,13 @@ def edge_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
         yield from _apparent(name, device, seen)
 
 
-def _lag(milliseconds: float | None) -> str:
+def _lag(edge: str, milliseconds: float) -> str:
     """How late or early; by more than the longest known tick a counter cannot be early, so the work was uneven."""
-    if milliseconds is None:
-        return "at an unknown time"
     if milliseconds < -_LONGEST_TICK_MS:
-        return "at a time that is not known, since its power was not even there"
-    return f"{abs(milliseconds):.0f} ms {'late' if milliseconds >= 0 else 'early'}"
+        return f"the delay at the {edge} is not known, since the power of the work was not even there"
+    return f"its counter seems to show the {edge} of the work {abs(milliseconds):.0f} ms " + (
+        "late" if milliseconds >= 0 else "early"
+    )
 
 
 def _message(state: EdgeState, seen: Sequence[WindowEdges]) -> str:
@@ -62,11 +62,10 @@ def _message(state: EdgeState, seen: Sequence[WindowEdges]) -> str:
 
 
 def _apparent(name: str, device: Device, seen: Sequence[WindowEdges]) -> Iterator[Finding]:
-    rise, fall = (_median_ms(values) for values in ((edge.rise_s for edge in seen), (edge.fall_s for edge in seen)))
-    if rise is None and fall is None:
-        return
-    message = f"{name}: its counter seems to show the begin of the work {_lag(rise)} and its end {_lag(fall)}"
-    yield Finding("INFO", "apparent delay", f"{message} (medians)", device.component)
+    medians_ms = {"begin": _median_ms(edge.rise_s for edge in seen), "end": _median_ms(edge.fall_s for edge in seen)}
+    lags = [_lag(edge, median_ms) for edge, median_ms in medians_ms.items() if median_ms is not None]
+    if lags:
+        yield Finding("INFO", "apparent delay", f"{name}: {'; '.join(lags)} (medians)", device.component)
 
 
 def _median_ms(values: Iterable[float | None]) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import fsum
 
 from attrs import evolve
 
@@ -42,7 +43,7 @@ def filler_tokens(trial: Trial) -> float:
     if not trial.fillers:
         return 0
     of = trial_figures(trial).pace
-    return sum(
+    return fsum(
         cancelled_tokens(each, of) if each.finish_reason == "cancelled" else each.output_tokens
         for each in trial.fillers
         if isinstance(each, Completion)

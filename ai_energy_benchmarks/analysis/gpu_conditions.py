@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import fsum
 
 from attrs import field, frozen
 
@@ -55,5 +56,5 @@ def _mean(series: Series | None, trials: Sequence[Trial]) -> float | None:
     if series is None or silence(series, trials) is not None:
         return None
     parts = [part for trial in trials for part in held(series, trial)]
-    total_s = sum(seconds for seconds, _ in parts)
-    return sum(seconds * value for seconds, value in parts) / total_s if total_s > 0 else None
+    total_s = fsum(seconds for seconds, _ in parts)
+    return fsum(seconds * value for seconds, value in parts) / total_s if total_s > 0 else None

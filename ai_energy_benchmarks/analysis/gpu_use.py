@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import fsum
 from statistics import fmean, stdev
 
 from attrs import frozen
@@ -184,10 +185,10 @@ def _window(measurement: Measurement | None, device: Device, meter: str, utiliza
         reading.energy_j for reading in measurement.readings if reading.device == device and reading.meter == meter
     ]
     percents = list(_held(utilization, measurement.start_s + _SAMPLING_S, measurement.stop_s))
-    held_s = sum(seconds for seconds, _ in percents)
+    held_s = fsum(seconds for seconds, _ in percents)
     return Window(
         energies_j[0] / measurement.duration_s if energies_j else None,
-        sum(seconds * value for seconds, value in percents) / held_s if percents else None,
+        fsum(seconds * value for seconds, value in percents) / held_s if percents else None,
         max((value for _, value in percents), default=None),
     )
 

@@ -112,7 +112,9 @@ def fit(groups: Sequence[Group]) -> Fit | None:
         degrees -= len(first) - 1
     if degrees < 1:
         return None
-    squares = sum((log - means[name] - shift[cycle]) ** 2 for name, of in logs.items() for cycle, log in of.items())
+    squares = math.fsum(
+        (log - means[name] - shift[cycle]) ** 2 for name, of in logs.items() for cycle, log in of.items()
+    )
     return Fit(
         means=means,
         counts={name: len(of) for name, of in logs.items()},

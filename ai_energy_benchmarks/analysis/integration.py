@@ -108,7 +108,7 @@ def _mean_level_j(counter: Series, until_s: float, delay: edges.Delay) -> float:
     levels_j = [
         edges.latched(counter, until_s - number * step_s, delay, _CEILING_W).best for number in range(_LEVELS + 1)
     ]
-    return (sum(levels_j) - (levels_j[0] + levels_j[-1]) / 2) / _LEVELS
+    return (math.fsum(levels_j) - (levels_j[0] + levels_j[-1]) / 2) / _LEVELS
 
 
 def workload_boards(trials: Iterable[Trial]) -> frozenset[Device]:

@@ -85,7 +85,7 @@ def _level(settings: Settings, axis: Sequence[str]) -> AxisValue:
 
 def _effect(fitted: Fit, axis: str, levels: tuple[AxisValue, AxisValue], pairs: Sequence[tuple[str, str]]) -> Effect:
     differences = [fitted.means[second] - fitted.means[first] for first, second in pairs]
-    variance = sum(fitted.error(*pair) ** 2 for pair in pairs) / len(pairs) ** 2
+    variance = math.fsum(fitted.error(*pair) ** 2 for pair in pairs) / len(pairs) ** 2
     # The edges of the meter are common to the cells, so their mean is no smaller than they are.
     edge = fmean(fitted.edges[first] + fitted.edges[second] for first, second in pairs)
     half_width = t95(fitted.degrees) * math.sqrt(variance) + edge

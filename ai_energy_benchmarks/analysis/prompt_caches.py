@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean, median
 
 from attrs import frozen
@@ -71,7 +71,7 @@ def cache_findings(trials: Sequence[Trial], engine: EngineFacts | None) -> Itera
     policy, served = _policy(engine), any(trial.client is not None for trial in trials)
     use = cache_use(trials, engine)
     if use is not None:
-        if served and not use.share and not policy.requested and (drop := _first_token_drop(trials)) is not None:
+        if served and not use.share and not policy.requested and (drop := first_token_drop(trials)) is not None:
             yield _sooner("the server reports that it found nothing in a cache, yet", drop)
         elif served or use.share > _CACHED_SHARE:
             yield _reported(use, policy)
@@ -211,7 +211,7 @@ def _unreported(trials: Sequence[Trial], policy: _Policy) -> Finding:
     silent = "the server does not report what it found in a cache"
     if policy.requested:
         return Finding("INFO", _CHECK, f"{silent}, which {policy.requested} asks for")
-    if (drop := _first_token_drop(trials)) is not None:
+    if (drop := first_token_drop(trials)) is not None:
         return _sooner(f"{silent}, and", drop)
     if (repeats := _repeats(trials, policy)) is not None:
         return Finding("WARN", _CHECK, f"{silent}, and {repeats}; {_FIX}")
@@ -237,28 +237,40 @@ def _repeats(trials: Sequence[Trial], policy: _Policy) -> str | None:
     return None
 
 
-def _first_token_drop(trials: Sequence[Trial]) -> float | None:
+def first_token_drop(trials: Sequence[Trial]) -> float | None:
     """Median over requests of TTFT in later trials over that in the first; None unless it clearly fell.
 
-    The same request is compared with itself; the sign test needs at least seven of them.
+    The same request is compared with itself; the sign test needs at least seven of them. A server that makes all tokens
+    faster later has prepared itself: a cache spares the prompt alone.
     """
+    ratios = _later_over_first(trials, lambda done: done.ttft_s)
+    if not ratios or median(ratios.values()) > _FASTER:
+        return None
+    rest = _later_over_first(trials, lambda done: done.e2e_s - done.ttft_s if done.ttft_s is not None else None)
+    against_rest = [ratio / rest[number] for number, ratio in ratios.items() if rest.get(number, 0.0) > 0.0]
+    if against_rest and median(against_rest) > _FASTER:
+        return None
+    faster = sum(ratio < 1 for ratio in ratios.values())
+    chance = sum(math.comb(len(ratios), count) for count in range(faster, len(ratios) + 1)) / 2 ** len(ratios)
+    return median(ratios.values()) if chance <= _CHANCE else None
+
+
+def _later_over_first(trials: Sequence[Trial], time_s: Callable[[Completion], float | None]) -> Mapping[int, float]:
+    """A time of each request in later trials, their median, over that in the first, by the request's number."""
     first_s: dict[int, float] = {}
     later_s: dict[int, list[float]] = {}
     for position, trial in enumerate(trials):
         # They stand in the order of their numbers, so of very many only the first are made.
         for done in trial.outcomes[:_COMPARED]:
-            ttft_s = done.ttft_s if isinstance(done, Completion) and done.number < _COMPARED else None
-            if ttft_s is not None:
+            found_s = time_s(done) if isinstance(done, Completion) and done.number < _COMPARED else None
+            if found_s is not None:
                 if position == 0:
-                    first_s[done.number] = ttft_s
+                    first_s[done.number] = found_s
                 else:
-                    later_s.setdefault(done.number, []).append(ttft_s)
-    ratios = [median(later) / first_s[number] for number, later in later_s.items() if first_s.get(number, 0.0) > 0.0]
-    if not ratios or median(ratios) > _FASTER:
-        return None
-    faster = sum(ratio < 1 for ratio in ratios)
-    chance = sum(math.comb(len(ratios), count) for count in range(faster, len(ratios) + 1)) / 2 ** len(ratios)
-    return median(ratios) if chance <= _CHANCE else None
+                    later_s.setdefault(done.number, []).append(found_s)
+    return {
+        number: median(later) / first_s[number] for number, later in later_s.items() if first_s.get(number, 0.0) > 0.0
+    }
 
 
 def _policy(engine: EngineFacts | None) -> _Policy:

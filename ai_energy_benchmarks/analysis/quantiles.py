@@ -38,7 +38,7 @@ def tukey95(means: int, degrees: int) -> float:
 
     def below(width: float) -> float:
         inner = (weight * (_normal(z) - _normal(z - width)) ** (means - 1) for z, weight in _NORMAL)
-        return means * sum(inner)
+        return means * math.fsum(inner)
 
     return _quantile(below, degrees)
 
@@ -98,7 +98,7 @@ def _quantile(below: Callable[[float], float], degrees: int) -> float:
     nodes = tuple(_chi(degrees))
 
     def probability(width: float) -> float:
-        return sum(weight * below(width * deviation) for deviation, weight in nodes)
+        return math.fsum(weight * below(width * deviation) for deviation, weight in nodes)
 
     low, high = 0.0, 4.0
     below_low, above_high = -0.95, probability(high) - 0.95

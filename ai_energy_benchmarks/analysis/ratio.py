@@ -139,7 +139,9 @@ def _difference(first: Arm, second: Arm, paired: bool) -> _Difference:
 def _welch(value: float, deviations: tuple[float, float], counts: tuple[int, int], method: Method) -> _Difference:
     """Welch's interval, with the degrees of freedom by Satterthwaite."""
     errors = [deviation**2 / count for deviation, count in zip(deviations, counts, strict=True)]
-    if not sum(errors):
+    if not math.fsum(errors):
         return _Difference(value, 0.0, method, float(sum(counts) - 2))
-    degrees = sum(errors) ** 2 / sum(error**2 / (count - 1) for error, count in zip(errors, counts, strict=True))
-    return _Difference(value, t95(degrees) * math.sqrt(sum(errors)), method, degrees)
+    degrees = math.fsum(errors) ** 2 / math.fsum(
+        error**2 / (count - 1) for error, count in zip(errors, counts, strict=True)
+    )
+    return _Difference(value, t95(degrees) * math.sqrt(math.fsum(errors)), method, degrees)

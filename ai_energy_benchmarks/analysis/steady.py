@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from math import fsum
 
 from ai_energy_benchmarks.analysis.filler_prompts import filler_prompts
 from ai_energy_benchmarks.analysis.steady_slices import pass_mix
@@ -53,7 +54,7 @@ def in_flight_mean(trial: Trial, part: Trial | None = None) -> float:
     start_s, stop_s = window.start_s, window.stop_s
     every = chain(trial.outcomes, trial.fillers)
     in_window_s = (min(each.finished_s, stop_s) - max(each.sent_s, start_s) for each in every)
-    return sum(max(0.0, seconds) for seconds in in_window_s) / window.duration_s
+    return fsum(max(0.0, seconds) for seconds in in_window_s) / window.duration_s
 
 
 def steady_trial(trial: Trial, window: SteadyWindow) -> SteadyTrial:

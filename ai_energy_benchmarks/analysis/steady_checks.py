@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from statistics import fmean, pstdev
 
 from attrs import frozen
 
@@ -13,7 +14,7 @@ from ai_energy_benchmarks.analysis.running_checks import running_findings
 from ai_energy_benchmarks.analysis.tokens import Counts
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import counted
-from ai_energy_benchmarks.domain.completions import FailedCompletion
+from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion
 from ai_energy_benchmarks.domain.components import COMPONENTS, Component
 from ai_energy_benchmarks.domain.power import Measurement
 from ai_energy_benchmarks.domain.result import Trial
@@ -27,8 +28,10 @@ _SHORTEST_S = 60.0
 _LATENCIES = 3
 _PER_SLOT = 10
 _HALVES = 0.02
-# Halves that differ so much that chance would need this many times the samples differ for a reason.
-_MORE = 100
+# Halves that differ so much that chance would need this many times the samples differ for a reason; from ten times on
+# they do so too if they differ by more than three standard deviations of what answers of mixed lengths explain.
+_MORE, _SOME_MORE, _DEVIATIONS = 100, 10, 3
+_LENGTHS = 10_000
 _PROMPTS, _CONTEXTS = 0.05, 0.05
 # So many failed fillers, or so large a share of all requests, no longer are an accident.
 _FAILED_FILLERS, _FAILED_SHARE = 10, 0.01
@@ -178,9 +181,17 @@ def _halves(cases: Sequence[_Case]) -> _Doubt | None:
     message = f"the second half of the steady window costs {difference:+.1%} J per output token against the first"
     message += f" in trial {worst.trial.number}"
     times = (difference / _HALVES) ** 2
-    if times > _MORE:
+    if times > _MORE or (times > _SOME_MORE and abs(difference) > _DEVIATIONS * _by_chance(worst)):
         return _Doubt(f"{message}: its speed or its power changes, so that more samples will not help; {_SETTLE}")
     return _doubt(message, worst, times)
+
+
+def _by_chance(case: _Case) -> float:
+    """Standard deviation of the difference of two halves, each with half of the requests of mixed lengths."""
+    lengths = [done.output_tokens for done in case.trial.outcomes[:_LENGTHS] if isinstance(done, Completion)]
+    if not any(lengths):
+        return 0.0
+    return 2 * pstdev(lengths) / fmean(lengths) / math.sqrt(case.requests)
 
 
 def _difference(case: _Case) -> float | None:
@@ -197,7 +208,7 @@ def _difference(case: _Case) -> float | None:
 
 def _energy_j(measurement: Measurement | None, component: Component) -> float | None:
     readings = counted(measurement, (component,)) if measurement is not None else ()
-    return sum(reading.energy_j for reading in readings) if readings else None
+    return math.fsum(reading.energy_j for reading in readings) if readings else None
 
 
 def _prompts(cases: Sequence[_Case]) -> _Doubt | None:

@@ -99,7 +99,7 @@ def _complete(shifts: Sequence[Shift | None]) -> tuple[Shift, ...]:
 
 def _tokens_per_s(cases: Sequence[_Case]) -> float:
     slices = [part for case in cases for part in case.slices]
-    return sum(part.output_tokens for part in slices) / sum(part.duration_s for part in slices)
+    return math.fsum(part.output_tokens for part in slices) / math.fsum(part.duration_s for part in slices)
 
 
 def _sampling(trial: Trial, steady: Mix, cost: Shift) -> float | None:

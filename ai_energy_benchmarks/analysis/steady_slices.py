@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import chain, pairwise
+from math import fsum
 
 from attrs import frozen
 
@@ -54,9 +55,9 @@ def pass_mix(trial: Trial) -> Mix | None:
 
 def window_mix(slices: Sequence[Slice]) -> Mix:
     """That of all slices together."""
-    tokens = sum(each.output_tokens for each in slices)
-    context = sum(each.output_tokens * each.mix.context_tokens for each in slices)
-    prompts = sum(each.output_tokens * each.mix.prompt_tokens for each in slices)
+    tokens = fsum(each.output_tokens for each in slices)
+    context = fsum(each.output_tokens * each.mix.context_tokens for each in slices)
+    prompts = fsum(each.output_tokens * each.mix.prompt_tokens for each in slices)
     return Mix(context / tokens, prompts / tokens)
 
 

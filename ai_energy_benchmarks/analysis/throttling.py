@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from math import fsum
 
 from ai_energy_benchmarks.analysis.coverage import silence
 from ai_energy_benchmarks.domain.power import Quantity, Series
@@ -39,7 +40,11 @@ def throttling_findings(
     Violation counters grow between two readings too, so a brake of milliseconds shows; the reasons are what was in
     force when they were read, twice a second.
     """
-    findings = [*_counted(name, by_quantity, trials), *_seen(name, by_quantity.get("throttle_reasons"), trials)]
+    counted = list(_counted(name, by_quantity, trials))
+    seen = _seen(name, by_quantity.get("throttle_reasons"), trials)
+    # A limit of power that its counter has counted needs no second line by what was read now and then.
+    known = any(each.level == "INFO" for each in counted)
+    findings = [*counted, *(each for each in seen if each.level != "INFO" or not known)]
     yield from findings
     if all(each.level == "INFO" for each in findings) and unseen_brakes(by_quantity, trials) is None:
         how = "by its violation counters" if _counters_count(by_quantity, trials) else "in readings twice a second"
@@ -79,7 +84,7 @@ def _counted(name: str, by_quantity: Mapping[Quantity, Series], trials: Sequence
         if series is None:
             continue
         sure_s, possible_s = (sum(each) for each in zip(*(_growth_s(series, trial) for trial in trials), strict=True))
-        part = min(1.0, max(sure_s, possible_s) / sum(trial.duration_s for trial in trials))
+        part = min(1.0, max(sure_s, possible_s) / fsum(trial.duration_s for trial in trials))
         by = "(violation counter)"
         if sure_s > _LEAST_S or (possible_s > _LEAST_S and level == "INFO"):
             yield Finding(level, _CHECK, f"{name}: {reason} held its clocks down for {part:.2%} of the trials {by}")
@@ -109,8 +114,8 @@ def _seen(name: str, series: Series | None, trials: Sequence[Trial]) -> Iterator
 
 def share(series: Series, trials: Sequence[Trial], bit: int) -> float:
     """Share of the trials' time in which the last reading had the bit set."""
-    whole_s = sum(trial.duration_s for trial in trials)
-    held_s = sum(seconds for trial in trials for seconds, value in held(series, trial) if int(value) & bit)
+    whole_s = fsum(trial.duration_s for trial in trials)
+    held_s = fsum(seconds for trial in trials for seconds, value in held(series, trial) if int(value) & bit)
     return held_s / whole_s if whole_s else 0.0
 
 

@@ -28,9 +28,9 @@ def trend(values: Sequence[float]) -> Trend | None:
     if n < 3 or (mean := fmean(values)) == 0:
         return None
     middle = (n - 1) / 2
-    spread = sum((i - middle) ** 2 for i in range(n))
-    slope = sum((i - middle) * (value - mean) for i, value in enumerate(values)) / spread
-    left = sum((value - mean - slope * (i - middle)) ** 2 for i, value in enumerate(values))
+    spread = math.fsum((i - middle) ** 2 for i in range(n))
+    slope = math.fsum((i - middle) * (value - mean) for i, value in enumerate(values)) / spread
+    left = math.fsum((value - mean - slope * (i - middle)) ** 2 for i, value in enumerate(values))
     # Residuals at the size of rounding are none: equal values must not get a slope out of the last bit.
     error = math.sqrt(left / (n - 2) / spread)
     rounding = 1e-12 * abs(mean)

@@ -15,7 +15,7 @@ from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.edge_checks import edge_findings
 from ai_energy_benchmarks.analysis.empty_answers import empty_answer_findings, unknown_end_findings
 from ai_energy_benchmarks.analysis.energy_checks import ENERGY, energy_findings
-from ai_energy_benchmarks.analysis.first_trial import first_trial_findings
+from ai_energy_benchmarks.analysis.first_trial import explain_scatter, first_trial_findings
 from ai_energy_benchmarks.analysis.gpu_checks import gpu_findings, unknown_findings
 from ai_energy_benchmarks.analysis.integration import counter_findings
 from ai_energy_benchmarks.analysis.latency import latency_findings
@@ -43,6 +43,7 @@ _WORST_FIRST: tuple[Level, ...] = ("FAIL", "WARN", "INFO", "PASS")
 FULL_TRIALS = 5
 FULL_IDLE_S = 10.0
 FULL_WARMUP_REQUESTS = 10
+FULL_GATE_S = 60.0
 # The method of AI Energy Score (docs/aienergyscore.md): the mean of 10 runs over 1,000 prompts.
 SCORE_TRIALS, SCORE_PROMPTS = 10, 1000
 
@@ -54,6 +55,7 @@ class Planned:
     Attributes:
         warmup_requests: None for a warm-up that ends by its own finding and not by a number.
         thermal_gate: whether GPUs were to be steady before the first trial.
+        gate_window_s: the time over which they were to be steady.
         score_prompts: prompts of a pass of a run for AI Energy Score, whose method has a number of its own; None for
             any other run.
         cycles: whether the processes of a study repeat the measurement, so that it needs no trials for that.
@@ -64,6 +66,7 @@ class Planned:
     resident_idle_s: float = FULL_IDLE_S
     warmup_requests: int | None = FULL_WARMUP_REQUESTS
     thermal_gate: bool = True
+    gate_window_s: float = FULL_GATE_S
     score_prompts: int | None = None
     cycles: bool = False
 
@@ -84,6 +87,8 @@ class Planned:
                 yield f"{seconds:g} of {FULL_IDLE_S:g} s {name} idle" if seconds else f"no {name} idle"
         if gpu and not self.thermal_gate:
             yield "no thermal gate"
+        elif gpu and self.gate_window_s < FULL_GATE_S:
+            yield f"thermal gate over {self.gate_window_s:g} of {FULL_GATE_S:g} s"
 
 
 def judge(
@@ -130,7 +135,7 @@ def judge(
         unknown_findings(summary, gpu_unknown) if judges_energy and gpu_unknown is not None else (),
         () if ended_before_trials else _protocol(planned, metrics_enabled, gpu, completed=ending == "completed"),
         _window_notes(trials),
-        first_trial_findings(counting_trials(trials)),
+        first_trial_findings(counting_trials(trials), served=served),
         serving_findings(trials, engine),
         steady_findings(counting_trials(trials), summary),
         goodput_findings(summary),
@@ -157,7 +162,9 @@ def judge(
         samples=samples,
         metrics_enabled=metrics_enabled,
     )
-    ordered = tuple(sorted(map(with_action, findings), key=lambda each: _WORST_FIRST.index(each.level)))
+    ordered = tuple(
+        sorted(map(with_action, explain_scatter(findings)), key=lambda each: _WORST_FIRST.index(each.level))
+    )
     return Verdict(ordered, _judged_components(summary, ordered, gpu) if metrics_enabled else ())
 
 

@@ -83,4 +83,5 @@ def reanalyze(
 def _compared(differing: tuple[str, ...]) -> str:
     if not differing:
         return "The result is the recorded one, bit for bit."
-    return f"The result differs from the recorded one in {len(differing)} figures: {', '.join(differing[:10])}"
+    figures = "1 figure" if len(differing) == 1 else f"{len(differing)} figures"
+    return f"The result differs from the recorded one in {figures}: {', '.join(differing[:10])}"

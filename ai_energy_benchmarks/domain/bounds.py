@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import fsum
 from statistics import fmean
 
 from attrs import frozen
@@ -41,7 +42,9 @@ class Bounds:
             parts: in one unit; none gives 0.
         """
         known = tuple(parts)
-        return cls(sum(part.low for part in known), sum(part.best for part in known), sum(part.high for part in known))
+        return cls(
+            fsum(part.low for part in known), fsum(part.best for part in known), fsum(part.high for part in known)
+        )
 
     @classmethod
     def mean(cls, values: Sequence[Bounds]) -> Bounds:

@@ -34,6 +34,14 @@ def known(value: float, apart: float) -> str:
     return fixed(value, min(decimals_for(apart), 3 - math.floor(math.log10(abs(value)))))
 
 
+def seems_inside(shown: str, low: float, high: float) -> bool:
+    """Whether a figure as it is shown lies within bounds as ``bounds`` shows them; also where these are one."""
+    if not low < high:
+        return True
+    decimals = decimals_for(high - low)
+    return round(low, decimals) <= float(shown.split(maxsplit=1)[0].replace(",", "")) <= round(high, decimals)
+
+
 def decimals_for(of: float) -> int:
     """How many decimals show two digits of a positive number."""
     return 1 - math.floor(math.log10(of))

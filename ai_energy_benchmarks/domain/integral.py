@@ -90,7 +90,7 @@ def _unseen(series: Series, begin_s: float, end_s: float, hold_s: float) -> floa
     variance is that of successive values (von Neumann, 1941): a drift is no spread.
     """
     begin, end = bisect_left(series.before_s, begin_s), bisect_right(series.after_s, end_s)
-    squares = sum((later - earlier) ** 2 for earlier, later in pairwise(series.values[begin:end]))
+    squares = math.fsum((later - earlier) ** 2 for earlier, later in pairwise(series.values[begin:end]))
     return _SIGMAS * hold_s * math.sqrt(squares / 2)
 
 

@@ -7,7 +7,7 @@ two of a guess, and four where nothing is known of the scatter.
 from __future__ import annotations
 
 from ai_energy_benchmarks.domain.bounds import Bounds
-from ai_energy_benchmarks.domain.digits import bounds, decimals_for, figure, fixed, known
+from ai_energy_benchmarks.domain.digits import bounds, decimals_for, figure, fixed, known, seems_inside
 
 
 def amount(value: float) -> str:
@@ -92,6 +92,12 @@ def cell(
     if not resolved:
         return f"unresolved\n{limits}"
     value = bounded.best * factor
-    scatter = max((relative_scatter or 0.0) * abs(value), (bounded.high - bounded.low) * factor)
+    low, high = bounded.low * factor, bounded.high * factor
+    scatter = max((relative_scatter or 0.0) * abs(value), high - low)
     shown = as_known(value, half_width=half_width, scatter=scatter or None, guessed=guessed)
+    if not guessed and low <= value <= high and not seems_inside(shown, low, high):
+        # Trials may scatter by more than the bounds are wide: a figure is not shown outside the bounds under it.
+        shown = (
+            f"{fixed(value, decimals_for(high - low))} {plus_minus(value, half_width) if half_width else ''}".strip()
+        )
     return shown if guessed else "\n".join(line for line in (shown, limits) if line)

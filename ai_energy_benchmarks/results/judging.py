@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ai_energy_benchmarks.analysis.gpu_state_checks import GpuState, gpu_state_findings
 from ai_energy_benchmarks.analysis.gpu_use import gpu_uses
 from ai_energy_benchmarks.analysis.summary import counting_trials
-from ai_energy_benchmarks.analysis.verdict import Planned, judge
+from ai_energy_benchmarks.analysis.verdict import FULL_GATE_S, Planned, judge
 from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.config.checks import needs_endpoint, runs_on_gpu
 from ai_energy_benchmarks.config.model import BenchmarkConfig, GpuConfig
@@ -53,6 +53,7 @@ def judged(
             resident_idle_s=protocol.resident_idle_s,
             warmup_requests=None if protocol.warmup.mode == "converge" else config.warmup_requests,
             thermal_gate=protocol.gate is not None,
+            gate_window_s=protocol.gate.window_s if protocol.gate else FULL_GATE_S,
             score_prompts=config.scenario.num_samples if _for_the_score(config) else None,
             cycles=protocol.repeats == "cycles",
         ),

@@ -17,6 +17,8 @@ from ai_energy_benchmarks.metrics.base import MetricsCollector
 # length if that is shorter.
 _SETTLED_WITHIN_S = 10.0
 _SETTLED = 0.01
+# A standard error of more than this share within that time: power so uneven is not at rest, whatever its slope is.
+_UNEVEN = 0.05
 _LOOK_EVERY_S = 1.0
 
 Probe = Callable[[], Awaitable[Sequence[Outcome]]]
@@ -51,8 +53,10 @@ class Settling:
             now_s = self.clock.now_s()
             seen = self._change(now_s - looked_s, now_s) if now_s - begin_s >= looked_s else None
             message = f"before the {baseline}: after {now_s - begin_s:.0f} s at rest {_per_minute(seen)}"
-            if seen is not None and seen.power.surely * looked_s / 60 <= _SETTLED:
+            uneven = seen is not None and seen.power.error * looked_s / 60 > _UNEVEN
+            if seen is not None and not uneven and seen.power.surely * looked_s / 60 <= _SETTLED:
                 return Finding("PASS", "idle settled", message, "gpu")
+            message += ", too uneven for power at rest" if uneven else ""
             if now_s - begin_s >= cap_s:
                 return Finding("WARN", "idle settled", f"{message}; protocol.settle_cap_s is over", "gpu")
 

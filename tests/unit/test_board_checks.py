@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from array import array
+from itertools import accumulate
 
 import pytest
 from attrs import evolve
@@ -97,6 +98,15 @@ def test_a_hole_in_the_readings_at_an_edge_is_told(hole_s: float, level: str) ->
     (finding,) = board_findings(samples(*((at, at // 0.1) for at in times_s), quantity="energy_j"), TRIALS)
     assert (finding.level, finding.check) == (level, "edge readings")
     assert "100 ms" in finding.message
+
+
+def test_a_tick_is_that_of_many_moves() -> None:
+    """Calls of an H100 take 3 or 15 ms in turn: four intervals of 98 ms and one of 108 ms make a tick of 100 ms."""
+    seen_s = list(accumulate([0.098, 0.098, 0.098, 0.098, 0.108] * 100))
+    rows = [(at_s - before_s, float(number)) for number, at_s in enumerate(seen_s) for before_s in (0.01, 0.0)]
+    (finding,) = board_findings(samples(*((at, value - (number % 2 == 0)) for number, (at, value) in enumerate(rows)),
+                                        quantity="energy_j"), TRIALS)  # fmt: skip
+    assert "moves every 100 ms" in finding.message
 
 
 @pytest.mark.parametrize(("before_s", "level"), [(0.25, "WARN"), (0.35, "PASS")])

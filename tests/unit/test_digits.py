@@ -9,7 +9,9 @@ import pytest
 
 import ai_energy_benchmarks
 from ai_energy_benchmarks.analysis.repetition import repetition_findings
+from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.digits import between
+from ai_energy_benchmarks.reporters.figures import cell
 from ai_energy_benchmarks.results.no_score import why_no_score
 from tests.factories import reading, trial
 
@@ -21,6 +23,13 @@ from tests.factories import reading, trial
 def test_bounds_are_given_to_two_digits_of_their_distance(low: float, high: float, text: str) -> None:
     """Where they are one, to four digits."""
     assert between(low, high) == text
+
+
+@pytest.mark.parametrize(("half_width", "text"), [(None, "4,551"), (1500.0, "4,551 ± 1,500"), (20.0, "4,551 ± 20")])
+def test_a_figure_is_shown_within_the_bounds_under_it(half_width: float | None, text: str) -> None:
+    """Trials of an H100 scattered by half, and 4,551 J were shown as 4,600 above [4,528, 4,569]."""
+    bounds = Bounds(4528.0, 4550.6, 4569.0)
+    assert cell(bounds, half_width=half_width, resolved=True, relative_scatter=0.5) == f"{text}\n[4,528, 4,569]"
 
 
 def test_a_score_that_is_withheld_names_no_more_than_is_known() -> None:

@@ -6,8 +6,9 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.first_trial import first_trial_findings
+from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.verdict import Finding
-from tests.factories import trial, verdict
+from tests.factories import completion, reading, trial, verdict
 
 
 def judged(*durations_s: float) -> list[Finding]:
@@ -73,8 +74,35 @@ def test_each_limit_of_a_slow_first_trial(durations_s: tuple[float, ...], others
     """Both must be exceeded, of at least three trials; the line names the fastest and the slowest of the others."""
     expected = (
         f"trial 1 took {durations_s[0]:.3g} s, the later ones {others} s: the engine was probably still preparing "
-        "itself, for instance for lengths that no request of the warm-up had; its energy is in the mean"
+        "itself, for instance for lengths that no warm-up request had; its energy is in the mean"
         if others
         else ""
     )
     assert timed(*durations_s) == ([("WARN", "first trial", expected)] if others else [])
+
+
+def waiting(number: int, *ttft_s: float) -> Trial:
+    """A trial of 10 s whose requests had their first tokens after these times."""
+    outcomes = [completion(i, first_s=first_s) for i, first_s in enumerate(ttft_s)]
+    return trial(number, outcomes=outcomes, duration_s=10.0)
+
+
+def test_first_tokens_that_came_late_in_the_first_trial_alone_are_named() -> None:
+    """60 ms at new lengths of prompts and 17 ms later, on an H100; of a server the check of caches judges that."""
+    trials = [waiting(1, *[0.060] * 8), waiting(2, *[0.017] * 8), waiting(3, *[0.018] * 8)]
+    [finding] = first_trial_findings(trials)
+    assert (finding.level, "first tokens after 29% of the first trial's time" in finding.message) == ("INFO", True)
+    assert list(first_trial_findings(trials, served=True)) == []
+    assert list(first_trial_findings(trials[1:])) == []
+
+
+def test_scatter_that_comes_from_the_first_trial_is_not_blamed_on_other_programs() -> None:
+    """Unless one was seen on the GPU."""
+    trials = [trial(1, reading(energy_j=2000.0), duration_s=20.0), *(trial(n, reading()) for n in (2, 3))]
+    (scatter,) = (each for each in verdict(trials).findings if each.check == "repeatability")
+    assert (scatter.level, "fix: raise protocol.warmup.requests" in scatter.message) == ("FAIL", True)
+    measurement = trials[0].measurement
+    assert measurement is not None
+    watched = evolve(trials[0], measurement=evolve(measurement, foreign_processes=("another",)))
+    (scatter,) = (each for each in verdict([watched, *trials[1:]]).findings if each.check == "repeatability")
+    assert "fix: close other programs" in scatter.message

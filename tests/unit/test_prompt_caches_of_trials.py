@@ -145,6 +145,17 @@ def test_a_request_is_compared_with_itself_over_all_later_trials() -> None:
     assert finding(SALTED, instant, last)[0] == "INFO"
 
 
+def test_a_trial_in_which_all_tokens_came_slowly_is_no_sign_of_a_cache() -> None:
+    """An H100's server took 47 % for the first token later and 37 % for all others: it had prepared itself."""
+
+    def slowed(by: float, step: float) -> Trial:
+        requests = [completion(number, first_s=0.1 * by, step_s=0.02 * step, prompt_tokens=100) for number in range(8)]
+        return evolve(served(), outcomes=tuple(requests))
+
+    assert "every trial sends the same prompts" in finding(UNSALTED, slowed(2.1, 2.7), slowed(1.0, 1.0))[1]
+    assert "probably came from a cache" in finding(UNSALTED, slowed(2.1, 1.1), slowed(1.0, 1.0))[1]
+
+
 def test_only_the_first_thousand_requests_are_compared() -> None:
     """By their numbers."""
     for number, level in ((993, "WARN"), (994, "INFO")):

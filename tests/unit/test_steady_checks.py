@@ -124,6 +124,15 @@ def test_halves_may_differ_by_two_percent(halves_j: tuple[float, float], shift: 
         assert finding == ("WARN", f"{message}; fix: scenario.num_samples: 98 would do")
 
 
+def test_halves_of_equal_answers_that_differ_much_are_no_chance() -> None:
+    """15 % between 32 answers and 32 of the same length; an H100's server was told to send 59 times as many."""
+    ((_, message),) = found(steady_pass(halves_j=(3000, 2550)))
+    assert "its speed or its power changes, so that more samples will not help" in message
+    mixed = steady_pass(halves_j=(3000, 2550))
+    outcomes = [evolve(done, output_tokens=40 if done.number % 8 else 4) for done in mixed.completions]
+    assert any("would do" in message for _, message in found(evolve(mixed, outcomes=outcomes)))
+
+
 def test_the_trial_with_the_largest_difference_is_named() -> None:
     """And the number of samples is the one that it needs: 64 × (4 / 2)², in two digits."""
     trials = [steady_pass(halves_j=(3000, 3075)), evolve(steady_pass(halves_j=(3000, 2880)), number=2)]

@@ -54,3 +54,12 @@ def test_without_counters_the_pass_says_how_it_looked() -> None:
     clear = series(GPU, "throttle_reasons", TIMES_S, [0.0] * len(TIMES_S))
     (found,) = board_findings(Samples((clear,)), TRIALS)
     assert (found.level, "in readings twice a second" in found.message) == ("PASS", True)
+
+
+def test_a_power_limit_that_its_counter_has_counted_has_one_line() -> None:
+    """Readings of the same limit twice a second add nothing; a thermal limit among them does."""
+    counted = counter("power_violation_s", 25.1, 10.0)
+    for bits, messages in ((0x04, ["the power limit"]), (0x24, ["the power limit", "the driver's thermal limit"])):
+        seen = series(GPU, "throttle_reasons", TIMES_S, [float(bits)] * len(TIMES_S))
+        found = [each for each in board_findings(Samples((seen, counted)), TRIALS) if "held" in each.message]
+        assert [next(text for text in messages if text in each.message) for each in found] == messages

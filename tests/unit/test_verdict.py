@@ -358,6 +358,9 @@ def test_boards_that_nobody_waited_for_are_told() -> None:
         "shortened protocol: no thermal gate; fix: "
     )
     assert level(verdict(five(), planned=cold), "protocol") == "PASS"
+    hasty = Planned(gate_window_s=10.0)
+    message = found(verdict(five(), planned=hasty, gpu=True, engine=boards), "protocol").message
+    assert message.startswith("shortened protocol: thermal gate over 10 of 60 s; fix: ")
 
 
 def test_energy_from_a_file_is_never_without_a_warning() -> None:

@@ -195,12 +195,16 @@ def test_a_rest_of_two_ticks_has_not_shown_yet_that_it_is_one() -> None:
 def test_a_delay_is_named_only_where_it_can_be_one() -> None:
     """A counter that seems early by a part of a tick is called so; by more, the work's power was not even there."""
     edges = WindowEdges("flat", 0.055, 400.0, 0.0, -0.063, 0.018)
+    shows = "its counter seems to show"
     for rise_s, text in (
-        (-0.063, "the begin of the work 63 ms early and its end 18 ms late"),
-        (0.0, "the begin of the work 0 ms late and its end 18 ms late"),
-        (None, "the begin of the work at an unknown time and its end 18 ms late"),
-        (-0.099, "the begin of the work 99 ms early"),
-        (-3.961, "not even"),
+        (-0.063, f"{shows} the begin of the work 63 ms early; {shows} the end of the work 18 ms late (medians)"),
+        (0.0, f"{shows} the begin of the work 0 ms late; {shows} the end of the work 18 ms late"),
+        (None, f"Test board 0: {shows} the end of the work 18 ms late"),
+        (-0.099, f"{shows} the begin of the work 99 ms early"),
+        (
+            -3.961,
+            f"the delay at the begin is not known, since the power of the work was not even there; {shows} the end",
+        ),
     ):
         reading_ = evolve(reading(), edges=evolve(edges, rise_s=rise_s))
         findings = verdict([trial(1, reading_), trial(2, reading_)]).findings

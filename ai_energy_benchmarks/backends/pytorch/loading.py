@@ -111,7 +111,9 @@ def load(settings: BackendSettings, options: PyTorchOptions) -> Loaded:
     missing = missing_packages()
     if missing:
         raise BackendError(f"the pytorch backend needs {' and '.join(missing)}", remedy=INSTALL_LINE)
+    settings.progress.begin("import torch")  # 10 s of a first start, next to 1 s for the weights of a billion
     devices = placement(settings)
+    settings.progress.end()
     look = partial(look_at, trust_remote_code=options.trust_remote_code)
     files = resolve_model(settings.model, settings.progress, revision=options.revision, look=look)
     if files.gguf_file is None:

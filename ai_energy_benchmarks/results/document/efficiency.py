@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
+from math import fsum
 from statistics import fmean
 from typing import Any
 
@@ -105,7 +106,7 @@ def _utilisation(result: BenchmarkResult, work: flops.Work) -> dict[str, Any] | 
     known = [gpu_peak for gpu_peak in peaks if gpu_peak is not None]
     if not known or len(known) < len(used) or duration_s <= 0:
         return None
-    peak_flop_per_s = sum(gpu_peak.flop_per_s for gpu_peak in known)
+    peak_flop_per_s = fsum(gpu_peak.flop_per_s for gpu_peak in known)
     return {
         "share_of_peak": work.total / duration_s / peak_flop_per_s,
         "peak_flop_per_s": peak_flop_per_s,

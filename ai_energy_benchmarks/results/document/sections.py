@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import fsum
 from typing import Any
 
 from attrs import asdict
@@ -90,7 +91,7 @@ def totals(trials: Sequence[Trial]) -> dict[str, Any]:
         "trials": len(trials),
         "requests": counts.succeeded + counts.failed,
         "failed": counts.failed,
-        "duration_s": sum(trial.duration_s for trial in trials),
+        "duration_s": fsum(trial.duration_s for trial in trials),
         "prompt_tokens": counts.prompt_tokens,
         "output_tokens": counts.output_tokens,
         "token_sources": sorted(counts.sources),
@@ -141,7 +142,7 @@ def step(step: Step, clock_offset_s: float) -> dict[str, Any]:
 def _sum_j(windows: Sequence[Mapping[str, float | None]]) -> float | None:
     """Sum of the estimates; None if one of them is withheld."""
     known = [energy_j for window in windows if (energy_j := window["energy_j"]) is not None]
-    return sum(known) if len(known) == len(windows) else None
+    return fsum(known) if len(known) == len(windows) else None
 
 
 def conditions(result: BenchmarkResult) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import fsum
 
 from attrs import evolve
 
@@ -82,7 +83,7 @@ def _energies_j(reading: Reading, edges_s: Sequence[float], of: SeriesByName) ->
         if part is None:
             return None
         parts.append(part)
-    half_widths_j = sum(part.bounds_j.half_width for part in parts)
-    if half_widths_j > _WIDEST * sum(part.energy_j for part in parts):
+    half_widths_j = fsum(part.bounds_j.half_width for part in parts)
+    if half_widths_j > _WIDEST * fsum(part.energy_j for part in parts):
         return None
     return tuple(part.energy_j for part in parts)
