@@ -46,7 +46,7 @@ def between_rests(series: Series, window: Window) -> Guarded | None:
         return Guarded(None, _edges(series, window, rests, window.widest_s))
     # The rest begins where it is flat, and until there the counter may have been late.
     late_s = rests.after.line.begin_s - window.stop_s
-    delay_high_s = window.delay.high_s if rests.after.at_once else max(window.delay.high_s, late_s)
+    delay_high_s = window.delay.high_s if rests.after.at_once else late_s
     return Guarded(_level(series, window, rests, rests.after), _edges(series, window, rests, delay_high_s))
 
 
@@ -61,7 +61,7 @@ def _level(series: Series, window: Window, rests: Rests, after: Rest) -> Bounds:
     changed_s = settled_s if rests.state == "raised" and after.at_once else after.looked_s
     falling_s = settled_s if after.at_once else after.looked_s
     within = abs(rests.change_w) * changed_s + abs(after.change_w) * falling_s
-    within += abs(rests.before.change_w) * max(0.0, start_s + shift_s - rests.before.line.end_s)
+    within += abs(rests.before.change_w) * (start_s + shift_s - rests.before.line.end_s)
     within += rests.before.line.error_j(start_s + shift_s) + after.line.error_j(stop_s + shift_s)
     best = max(0.0, end - begin)
     return Bounds(max(0.0, min(best, surely - begin) - within), best, best + within)
@@ -77,11 +77,11 @@ def _surely_before(series: Series, window: Window, idle_w: float) -> float:
     values, after_s = series.values, series.after_s
     row = bisect_right(after_s, window.stop_s + window.delay.low_s) - 1
     following = bisect_right(values, values[row])
-    while row and values[row - 1] == values[row]:
+    while values[row - 1] == values[row]:
         row -= 1
     older_s = window.stop_s + window.delay.low_s - after_s[row]
-    step_s = after_s[following] - series.before_s[max(0, row - 1)]
-    surely_j = (values[following] - values[row]) * min(1.0, older_s / step_s)
+    step_s = after_s[following] - series.before_s[row - 1]
+    surely_j = (values[following] - values[row]) * (older_s / step_s)
     return values[row] + surely_j + idle_w * (window.delay.middle_s - window.delay.low_s)
 
 

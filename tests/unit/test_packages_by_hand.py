@@ -244,6 +244,19 @@ def test_a_counter_that_is_lost_ends_the_meter_and_leaves_no_row(packages: Packa
     assert lengths == [5, 3, 3]
 
 
+def test_a_counter_that_is_lost_before_it_moves_is_not_called_still(packages: Packages) -> None:
+    """The error says what happened to it."""
+    packages.alive_from_s = 10.0
+
+    def breaks(seconds: float) -> None:
+        packages.now_s += seconds
+        packages.write("intel-rapl:0", "broken")
+
+    packages.sleep = breaks  # type: ignore[method-assign] # the counter breaks while it is waited for
+    with pytest.raises(CollectorError, match="RAPL was lost: package-0 can no longer be read"), opened(packages) as it:
+        it.read(it.mark(), it.mark())
+
+
 def test_a_platform_that_is_lost_leaves_all_others_measured(packages: Packages) -> None:
     """Also those that are read after it."""
     packages.zone("intel-rapl:1", "psys", 300.0)
