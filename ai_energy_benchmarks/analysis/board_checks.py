@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import fsum
 from statistics import median
 
 from attrs import evolve
@@ -13,6 +12,7 @@ from ai_energy_benchmarks.analysis.integration import workload_boards
 from ai_energy_benchmarks.analysis.throttling import held, throttling_findings, unseen_brakes
 from ai_energy_benchmarks.domain.power import Device, Quantity, Samples, Series
 from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.sums import add_up
 from ai_energy_benchmarks.domain.verdict import Finding, Level, not_checked
 
 # docs/measurement.md, "The verdict"; the change of a clock is that of its mean under load.
@@ -156,5 +156,5 @@ def _first_and_last(
 
 def _mean(series: Series, trial: Trial) -> float | None:
     parts = list(held(series, trial))
-    seconds = fsum(each_s for each_s, _ in parts)
-    return fsum(each_s * value for each_s, value in parts) / seconds if seconds > 0 else None
+    seconds = add_up(each_s for each_s, _ in parts)
+    return add_up(each_s * value for each_s, value in parts) / seconds if seconds > 0 else None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from math import fsum
-
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import Carbon, Tariff
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, Summary
+from ai_energy_benchmarks.domain.sums import add_up
 from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS
 
 
@@ -72,7 +71,7 @@ def derive_steady(summary: Summary, energy: ComponentEnergy) -> Derived:
     steady = summary.steady
     assert steady is not None, "the energy is that of a steady state"
     known = energy.per_output_token_j is not None
-    prompt_tokens = fsum(each.computed_prompt_tokens for each in steady.trials) / len(steady.trials)
+    prompt_tokens = add_up(each.computed_prompt_tokens for each in steady.trials) / len(steady.trials)
     per_token, per_prompt = _per_output_token(energy), _share(energy, prompt_tokens)
     per_j = _per_joule(steady.output_tokens, energy.bounds_j) if known else None
     if steady.mix is not None and per_token is not None and energy.per_output_token_window_j is not None:

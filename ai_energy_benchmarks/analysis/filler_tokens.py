@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import fsum
 
 from attrs import evolve
 
@@ -12,6 +11,7 @@ from ai_energy_benchmarks.analysis.pace import cancelled_tokens, is_cancelled
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.sums import add_up
 from ai_energy_benchmarks.domain.work import together
 
 # A closed connection is noticed, and its request dropped, within a step or two of the engine.
@@ -43,7 +43,7 @@ def filler_tokens(trial: Trial) -> float:
     if not trial.fillers:
         return 0
     of = trial_figures(trial).pace
-    return fsum(
+    return add_up(
         cancelled_tokens(each, of) if each.finish_reason == "cancelled" else each.output_tokens
         for each in trial.fillers
         if isinstance(each, Completion)

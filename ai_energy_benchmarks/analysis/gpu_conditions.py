@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import fsum
 
 from attrs import field, frozen
 
@@ -12,6 +11,7 @@ from ai_energy_benchmarks.analysis.integration import workload_boards
 from ai_energy_benchmarks.analysis.throttling import BRAKES, held, share
 from ai_energy_benchmarks.domain.power import Quantity, Samples, Series
 from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.sums import add_up
 
 
 @frozen
@@ -56,5 +56,5 @@ def _mean(series: Series | None, trials: Sequence[Trial]) -> float | None:
     if series is None or silence(series, trials) is not None:
         return None
     parts = [part for trial in trials for part in held(series, trial)]
-    total_s = fsum(seconds for seconds, _ in parts)
-    return fsum(seconds * value for seconds, value in parts) / total_s if total_s > 0 else None
+    total_s = add_up(seconds for seconds, _ in parts)
+    return add_up(seconds * value for seconds, value in parts) / total_s if total_s > 0 else None

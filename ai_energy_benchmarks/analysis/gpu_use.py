@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import fsum
 from statistics import fmean, stdev
 
 from attrs import frozen
@@ -12,6 +11,7 @@ from attrs import frozen
 from ai_energy_benchmarks.analysis.windows import BASELINES
 from ai_energy_benchmarks.domain.power import Device, Measurement, Quantity, Samples, Series
 from ai_energy_benchmarks.domain.result import Step, Trial
+from ai_energy_benchmarks.domain.sums import add_up
 
 # docs/measurement.md, "Which GPUs count": idle is at most 1 % of utilization and power within 2 % or three standard
 # deviations of the resident idle; worked is over 5 %, or over the idle power by a tenth of what is left to the limit.
@@ -185,10 +185,10 @@ def _window(measurement: Measurement | None, device: Device, meter: str, utiliza
         reading.energy_j for reading in measurement.readings if reading.device == device and reading.meter == meter
     ]
     percents = list(_held(utilization, measurement.start_s + _SAMPLING_S, measurement.stop_s))
-    held_s = fsum(seconds for seconds, _ in percents)
+    held_s = add_up(seconds for seconds, _ in percents)
     return Window(
         energies_j[0] / measurement.duration_s if energies_j else None,
-        fsum(seconds * value for seconds, value in percents) / held_s if percents else None,
+        add_up(seconds * value for seconds, value in percents) / held_s if percents else None,
         max((value for _, value in percents), default=None),
     )
 

@@ -18,6 +18,7 @@ from ai_energy_benchmarks.analysis.quantiles import dunnett95, hsu95, tukey95
 from ai_energy_benchmarks.analysis.ratio import Method as Scatter
 from ai_energy_benchmarks.analysis.ratio import Ratio, log_edge
 from ai_energy_benchmarks.domain.statistics import t95
+from ai_energy_benchmarks.domain.sums import add_up
 
 Model = Literal["group + cycle", "group"]
 
@@ -112,9 +113,7 @@ def fit(groups: Sequence[Group]) -> Fit | None:
         degrees -= len(first) - 1
     if degrees < 1:
         return None
-    squares = math.fsum(
-        (log - means[name] - shift[cycle]) ** 2 for name, of in logs.items() for cycle, log in of.items()
-    )
+    squares = add_up((log - means[name] - shift[cycle]) ** 2 for name, of in logs.items() for cycle, log in of.items())
     return Fit(
         means=means,
         counts={name: len(of) for name, of in logs.items()},

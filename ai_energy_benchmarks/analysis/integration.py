@@ -12,6 +12,7 @@ from attrs import frozen
 from ai_energy_benchmarks.domain import edges, integral
 from ai_energy_benchmarks.domain.power import Device, Samples, Series
 from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.sums import add_up
 from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 # "The verdict" in docs/measurement.md: what is compared, and from when on it is worth a line in the verdict.
@@ -108,7 +109,7 @@ def _mean_level_j(counter: Series, until_s: float, delay: edges.Delay) -> float:
     levels_j = [
         edges.latched(counter, until_s - number * step_s, delay, _CEILING_W).best for number in range(_LEVELS + 1)
     ]
-    return (math.fsum(levels_j) - (levels_j[0] + levels_j[-1]) / 2) / _LEVELS
+    return (add_up(levels_j) - (levels_j[0] + levels_j[-1]) / 2) / _LEVELS
 
 
 def workload_boards(trials: Iterable[Trial]) -> frozenset[Device]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import fsum
 
 from ai_energy_benchmarks.domain.environment import Disturbance, Environment
 from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.sums import add_up
 from ai_energy_benchmarks.domain.verdict import Finding, Level, not_checked
 
 # The kernel reports stolen time in steps of 10 ms, so that shorter trials prove nothing.
@@ -80,7 +80,7 @@ def _steal_unknown(environment: Environment, trials: Sequence[Trial]) -> str | N
     if all(part_s is None for _, part_s in stolen):
         return "this system does not count the time that a host gives to others"
     if share is None:
-        whole_s = fsum(seconds for seconds, _ in stolen)
+        whole_s = add_up(seconds for seconds, _ in stolen)
         return f"the trials last {whole_s:.2g} s together, and the kernel's steps of 10 ms need {_SHORTEST_S:g} s"
     if share < 0:
         return "the counter of steal time went backwards, as after a move to another host"
@@ -100,8 +100,8 @@ def _others(environment: Environment, trials: Sequence[Trial], modelled_cpu: boo
         return
     share = min(max(0.0, share), 1.0)  # the kernel reports the machine's time in coarser steps than the workload's
     whole = "this machine's processor time"
-    others_s = max(0.0, fsum(each.others_s or 0.0 for each in machines))
-    workload_s = fsum(each.workload_s or 0.0 for each in machines if each.others_s is not None)
+    others_s = max(0.0, add_up(each.others_s or 0.0 for each in machines))
+    workload_s = add_up(each.workload_s or 0.0 for each in machines if each.others_s is not None)
     if _machine_uncounted(machines):
         return
     busy = share * (environment.cpu_threads or 1)
@@ -131,7 +131,7 @@ def _machine_uncounted(machines: Sequence[Disturbance]) -> bool:
         for each in machines
         if each.others_s is not None and each.workload_s is not None
     ]
-    return fsum(others_s for others_s, _ in known) < -_FEWER * fsum(workload_s for _, workload_s in known)
+    return add_up(others_s for others_s, _ in known) < -_FEWER * add_up(workload_s for _, workload_s in known)
 
 
 def unchecked_machine_findings(environment: Environment, trials: Sequence[Trial]) -> Iterator[Finding]:
@@ -172,7 +172,7 @@ def unchecked_other_work(trials: Sequence[Trial]) -> Iterator[Finding]:
     parts = [(each.duration_s, each.machine.others_s) for each in trials if each.machine is not None]
     if not parts or _share(parts) is not None:
         return
-    whole_s = fsum(seconds for seconds, _ in parts)
+    whole_s = add_up(seconds for seconds, _ in parts)
     if whole_s >= _SHORTEST_S:
         why = "the processor time of the workload's processes could not be read, or some ended during the trials"
         fix = "keep the engine's processes running through every trial, and run again"
@@ -184,5 +184,5 @@ def unchecked_other_work(trials: Sequence[Trial]) -> Iterator[Finding]:
 
 def _share(told: Sequence[tuple[float, float | None]]) -> float | None:
     """Part of the whole time, of the trials that tell it; None where they are too short."""
-    whole_s = fsum(seconds for seconds, part_s in told if part_s is not None)
-    return fsum(part_s for _, part_s in told if part_s is not None) / whole_s if whole_s >= _SHORTEST_S else None
+    whole_s = add_up(seconds for seconds, part_s in told if part_s is not None)
+    return add_up(part_s for _, part_s in told if part_s is not None) / whole_s if whole_s >= _SHORTEST_S else None

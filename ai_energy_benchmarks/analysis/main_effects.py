@@ -13,6 +13,7 @@ from ai_energy_benchmarks.analysis.crossing import AxisValue, Settings, independ
 from ai_energy_benchmarks.analysis.groups import Fit
 from ai_energy_benchmarks.analysis.ratio import Ratio
 from ai_energy_benchmarks.domain.statistics import t95
+from ai_energy_benchmarks.domain.sums import add_up
 
 __all__ = ["AxisValue", "Effect", "Settings", "main_effects"]
 
@@ -85,7 +86,7 @@ def _level(settings: Settings, axis: Sequence[str]) -> AxisValue:
 
 def _effect(fitted: Fit, axis: str, levels: tuple[AxisValue, AxisValue], pairs: Sequence[tuple[str, str]]) -> Effect:
     differences = [fitted.means[second] - fitted.means[first] for first, second in pairs]
-    variance = math.fsum(fitted.error(*pair) ** 2 for pair in pairs) / len(pairs) ** 2
+    variance = add_up(fitted.error(*pair) ** 2 for pair in pairs) / len(pairs) ** 2
     # The edges of the meter are common to the cells, so their mean is no smaller than they are.
     edge = fmean(fitted.edges[first] + fitted.edges[second] for first, second in pairs)
     half_width = t95(fitted.degrees) * math.sqrt(variance) + edge

@@ -12,6 +12,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
+from ai_energy_benchmarks.domain.sums import add_up
+
 _STEP = 0.125
 _FARTHEST = 8.0
 _ROOT_2 = math.sqrt(2)
@@ -38,7 +40,7 @@ def tukey95(means: int, degrees: int) -> float:
 
     def below(width: float) -> float:
         inner = (weight * (_normal(z) - _normal(z - width)) ** (means - 1) for z, weight in _NORMAL)
-        return means * math.fsum(inner)
+        return means * add_up(inner)
 
     return _quantile(below, degrees)
 
@@ -98,7 +100,7 @@ def _quantile(below: Callable[[float], float], degrees: int) -> float:
     nodes = tuple(_chi(degrees))
 
     def probability(width: float) -> float:
-        return math.fsum(weight * below(width * deviation) for deviation, weight in nodes)
+        return add_up(weight * below(width * deviation) for deviation, weight in nodes)
 
     low, high = 0.0, 4.0
     below_low, above_high = -0.95, probability(high) - 0.95

@@ -15,6 +15,7 @@ from typing import Literal
 from attrs import evolve, field, frozen
 
 from ai_energy_benchmarks.domain.statistics import t95
+from ai_energy_benchmarks.domain.sums import add_up
 
 Method = Literal["paired by cycle", "Welch", "pooled", "trials of one process", "no interval"]
 Decision = Literal["pass", "regression", "inconclusive"]
@@ -139,9 +140,7 @@ def _difference(first: Arm, second: Arm, paired: bool) -> _Difference:
 def _welch(value: float, deviations: tuple[float, float], counts: tuple[int, int], method: Method) -> _Difference:
     """Welch's interval, with the degrees of freedom by Satterthwaite."""
     errors = [deviation**2 / count for deviation, count in zip(deviations, counts, strict=True)]
-    if not math.fsum(errors):
+    if not add_up(errors):
         return _Difference(value, 0.0, method, float(sum(counts) - 2))
-    degrees = math.fsum(errors) ** 2 / math.fsum(
-        error**2 / (count - 1) for error, count in zip(errors, counts, strict=True)
-    )
-    return _Difference(value, t95(degrees) * math.sqrt(math.fsum(errors)), method, degrees)
+    degrees = add_up(errors) ** 2 / add_up(error**2 / (count - 1) for error, count in zip(errors, counts, strict=True))
+    return _Difference(value, t95(degrees) * math.sqrt(add_up(errors)), method, degrees)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import fsum
 from statistics import fmean, stdev
 
 from attrs import frozen
@@ -16,6 +15,7 @@ from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.domain.components import FACTS, Component
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.summary import SteadyState
+from ai_energy_benchmarks.domain.sums import add_up
 from ai_energy_benchmarks.domain.verdict import Finding, Level
 from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS, Unit, unit
 
@@ -108,7 +108,7 @@ def _steady_j(component: Component, trials: Sequence[Trial], steady: SteadyState
     """J per output token of each trial's steady window."""
     windows = {trial.number: trial.steady.measurement for trial in trials if trial.steady is not None}
     return {
-        each.number: fsum(reading.energy_j for reading in counted(window, (component,))) / each.output_tokens
+        each.number: add_up(reading.energy_j for reading in counted(window, (component,))) / each.output_tokens
         for each in steady.trials
         if (window := windows.get(each.number)) is not None and each.output_tokens
     }
@@ -119,7 +119,7 @@ def _per_unit_j(component: Component, trials: Sequence[Trial], of: Unit) -> dict
     for trial in trials:
         amount = _amount(trial, of)
         if trial.measurement is not None and amount:
-            energy_j = fsum(each.energy_j for each in counted(trial.measurement, (component,)))
+            energy_j = add_up(each.energy_j for each in counted(trial.measurement, (component,)))
             values_j[trial.number] = energy_j / amount
     return values_j
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.power import Reading
+from ai_energy_benchmarks.domain.sums import add_up
 
 
 @frozen
@@ -55,9 +56,9 @@ def known_gain_uncertainty(readings: Sequence[Reading]) -> float | None:
     Returns:
         None if the gain of none of the meters is known, or the readings add up to nothing.
     """
-    total_j = math.fsum(each.energy_j for each in readings)
+    total_j = add_up(each.energy_j for each in readings)
     parts_j = [
-        (gain_uncertainty(gain) or 0.0) * math.fsum(each.energy_j for each in readings if each.meter == meter)
+        (gain_uncertainty(gain) or 0.0) * add_up(each.energy_j for each in readings if each.meter == meter)
         for meter, gain in GAINS.items()
         if any(each.meter == meter for each in readings)
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from math import fsum
 
 from ai_energy_benchmarks.analysis.filler_prompts import filler_prompts
 from ai_energy_benchmarks.analysis.steady_slices import pass_mix
@@ -15,6 +14,7 @@ from ai_energy_benchmarks.domain.outcomes import as_outcomes
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.summary import SteadyTrial
+from ai_energy_benchmarks.domain.sums import add_up
 
 
 def steady_span(outcomes: Sequence[Outcome], concurrency: int) -> tuple[float, float] | str:
@@ -54,7 +54,7 @@ def in_flight_mean(trial: Trial, part: Trial | None = None) -> float:
     start_s, stop_s = window.start_s, window.stop_s
     every = chain(trial.outcomes, trial.fillers)
     in_window_s = (min(each.finished_s, stop_s) - max(each.sent_s, start_s) for each in every)
-    return fsum(max(0.0, seconds) for seconds in in_window_s) / window.duration_s
+    return add_up(max(0.0, seconds) for seconds in in_window_s) / window.duration_s
 
 
 def steady_trial(trial: Trial, window: SteadyWindow) -> SteadyTrial:

@@ -20,6 +20,7 @@ from ai_energy_benchmarks.domain.power import Measurement
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.summary import SteadyState, SteadyTrial, Summary
+from ai_energy_benchmarks.domain.sums import add_up
 from ai_energy_benchmarks.domain.verdict import Finding, not_checked
 
 CHECK = "steady state"
@@ -208,7 +209,7 @@ def _difference(case: _Case) -> float | None:
 
 def _energy_j(measurement: Measurement | None, component: Component) -> float | None:
     readings = counted(measurement, (component,)) if measurement is not None else ()
-    return math.fsum(reading.energy_j for reading in readings) if readings else None
+    return add_up(reading.energy_j for reading in readings) if readings else None
 
 
 def _prompts(cases: Sequence[_Case]) -> _Doubt | None:

@@ -23,6 +23,7 @@ from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.summary import SteadyMix
+from ai_energy_benchmarks.domain.sums import add_up
 
 Group = Component | Literal["total"]
 
@@ -99,7 +100,7 @@ def _complete(shifts: Sequence[Shift | None]) -> tuple[Shift, ...]:
 
 def _tokens_per_s(cases: Sequence[_Case]) -> float:
     slices = [part for case in cases for part in case.slices]
-    return math.fsum(part.output_tokens for part in slices) / math.fsum(part.duration_s for part in slices)
+    return add_up(part.output_tokens for part in slices) / add_up(part.duration_s for part in slices)
 
 
 def _sampling(trial: Trial, steady: Mix, cost: Shift) -> float | None:

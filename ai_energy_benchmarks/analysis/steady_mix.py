@@ -17,6 +17,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.analysis.steady_slices import Mix, Slice, window_mix
 from ai_energy_benchmarks.domain.statistics import t95
+from ai_energy_benchmarks.domain.sums import add_up
 
 # A smaller change is left alone: the halves of a window may differ by four times as much.
 _LEAST = 0.005
@@ -84,7 +85,7 @@ def shift(slices: Sequence[Slice], amounts: Sequence[float], steady: Mix) -> Shi
         slope if abs(slope) > _half_width([other[number] for other in others]) else 0.0
         for number, slope in enumerate(slopes)
     ]
-    measured = math.fsum(amounts) / math.fsum(part.output_tokens for part in slices)
+    measured = add_up(amounts) / add_up(part.output_tokens for part in slices)
     return Shift(change, half_width, measured, (sure[0], sure[1])) if half_width <= _OPEN * abs(measured) else None
 
 
@@ -105,7 +106,7 @@ class _Row:
 def _half_width(values: Sequence[float]) -> float:
     """Half the 95 % interval of a figure, from its values without each of the parts."""
     middle = fmean(values)
-    error = math.sqrt((_BLOCKS - 1) / _BLOCKS * math.fsum((value - middle) ** 2 for value in values))
+    error = math.sqrt((_BLOCKS - 1) / _BLOCKS * add_up((value - middle) ** 2 for value in values))
     return t95(_BLOCKS - 1) * error
 
 
@@ -140,8 +141,8 @@ def _slopes(rows: Sequence[_Row]) -> tuple[float, float]:
 
 def _centred(values: Sequence[float], weights: Sequence[float]) -> list[float]:
     """Less their mean; all 0 if they hardly differ."""
-    total = math.fsum(weights)
-    mean = math.fsum(weight * value for weight, value in zip(weights, values, strict=True)) / total
+    total = add_up(weights)
+    mean = add_up(weight * value for weight, value in zip(weights, values, strict=True)) / total
     left = [value - mean for value in values]
     spread = math.sqrt(_product(weights, left, left) / total)
     return left if spread > _EVEN * abs(mean) else [0.0] * len(left)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import chain, pairwise
-from math import fsum
 
 from attrs import frozen
 
@@ -16,6 +15,7 @@ from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SteadyWindow
+from ai_energy_benchmarks.domain.sums import add_up
 
 
 @frozen
@@ -55,9 +55,9 @@ def pass_mix(trial: Trial) -> Mix | None:
 
 def window_mix(slices: Sequence[Slice]) -> Mix:
     """That of all slices together."""
-    tokens = fsum(each.output_tokens for each in slices)
-    context = fsum(each.output_tokens * each.mix.context_tokens for each in slices)
-    prompts = fsum(each.output_tokens * each.mix.prompt_tokens for each in slices)
+    tokens = add_up(each.output_tokens for each in slices)
+    context = add_up(each.output_tokens * each.mix.context_tokens for each in slices)
+    prompts = add_up(each.output_tokens * each.mix.prompt_tokens for each in slices)
     return Mix(context / tokens, prompts / tokens)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from math import fsum
 
 from ai_energy_benchmarks.analysis.coverage import silence
 from ai_energy_benchmarks.domain.power import Quantity, Series
 from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.sums import add_up
 from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 _CHECK = "throttling"
@@ -84,7 +84,7 @@ def _counted(name: str, by_quantity: Mapping[Quantity, Series], trials: Sequence
         if series is None:
             continue
         sure_s, possible_s = (sum(each) for each in zip(*(_growth_s(series, trial) for trial in trials), strict=True))
-        part = min(1.0, max(sure_s, possible_s) / fsum(trial.duration_s for trial in trials))
+        part = min(1.0, max(sure_s, possible_s) / add_up(trial.duration_s for trial in trials))
         by = "(violation counter)"
         if sure_s > _LEAST_S or (possible_s > _LEAST_S and level == "INFO"):
             yield Finding(level, _CHECK, f"{name}: {reason} held its clocks down for {part:.2%} of the trials {by}")
@@ -114,8 +114,8 @@ def _seen(name: str, series: Series | None, trials: Sequence[Trial]) -> Iterator
 
 def share(series: Series, trials: Sequence[Trial], bit: int) -> float:
     """Share of the trials' time in which the last reading had the bit set."""
-    whole_s = fsum(trial.duration_s for trial in trials)
-    held_s = fsum(seconds for trial in trials for seconds, value in held(series, trial) if int(value) & bit)
+    whole_s = add_up(trial.duration_s for trial in trials)
+    held_s = add_up(seconds for trial in trials for seconds, value in held(series, trial) if int(value) & bit)
     return held_s / whole_s if whole_s else 0.0
 
 

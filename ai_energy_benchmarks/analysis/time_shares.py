@@ -14,6 +14,7 @@ from attrs import define, frozen
 
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
 from ai_energy_benchmarks.domain.result import Trial
+from ai_energy_benchmarks.domain.sums import add_up
 
 # First tokens of a batch may be so far apart, as a share of the time to the last of them, and still count as together:
 # what one step brings is seen within some milliseconds.
@@ -74,7 +75,7 @@ def time_shares(trials: Sequence[Trial]) -> TimeShares | Undivided:
 
 
 def _divided(trials: Sequence[Trial]) -> TimeShares | Undivided:
-    whole_s = math.fsum(trial.duration_s for trial in trials)
+    whole_s = add_up(trial.duration_s for trial in trials)
     sums = _Sums()
     for trial in trials:
         for rows in _together(trial):
@@ -122,8 +123,8 @@ class _Sums:
         if self.thinking_s is None or any(completion.reasoning_tokens is None for completion in done):
             self.thinking_s = None
             return
-        own_s = math.fsum(completion.token_times_s[-1] - completion.token_times_s[0] for completion in done)
-        self.thinking_s += decode_s * math.fsum(map(_thinking_s, done)) / own_s if own_s > 0 else 0.0
+        own_s = add_up(completion.token_times_s[-1] - completion.token_times_s[0] for completion in done)
+        self.thinking_s += decode_s * add_up(map(_thinking_s, done)) / own_s if own_s > 0 else 0.0
 
     def shares(self, whole_s: float) -> TimeShares | Undivided:
         busy_s = self.prefill_s + self.decode_s

@@ -8,6 +8,8 @@ from statistics import fmean
 
 from attrs import frozen
 
+from ai_energy_benchmarks.domain.sums import add_up
+
 
 @frozen
 class Trend:
@@ -28,9 +30,9 @@ def trend(values: Sequence[float]) -> Trend | None:
     if n < 3 or (mean := fmean(values)) == 0:
         return None
     middle = (n - 1) / 2
-    spread = math.fsum((i - middle) ** 2 for i in range(n))
-    slope = math.fsum((i - middle) * (value - mean) for i, value in enumerate(values)) / spread
-    left = math.fsum((value - mean - slope * (i - middle)) ** 2 for i, value in enumerate(values))
+    spread = add_up((i - middle) ** 2 for i in range(n))
+    slope = add_up((i - middle) * (value - mean) for i, value in enumerate(values)) / spread
+    left = add_up((value - mean - slope * (i - middle)) ** 2 for i, value in enumerate(values))
     # Residuals at the size of rounding are none: equal values must not get a slope out of the last bit.
     error = math.sqrt(left / (n - 2) / spread)
     rounding = 1e-12 * abs(mean)

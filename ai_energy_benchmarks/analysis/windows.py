@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from math import fsum
 from statistics import fmean
 
 from attrs import frozen
@@ -12,6 +11,7 @@ from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.power import Device, Measurement, Provenance, Reading
 from ai_energy_benchmarks.domain.result import Step, StepName
+from ai_energy_benchmarks.domain.sums import add_up
 
 BASELINES: tuple[StepName, ...] = ("resident idle", "hot idle")
 # Wider relative half-widths are reported as bounds only (docs/measurement.md, "Edges of a window").
@@ -85,7 +85,7 @@ def window_energy(readings: Sequence[Reading]) -> WindowEnergy:
         bounds_j=Bounds.total(reading.bounds_j for reading in readings),
         provenance=min((reading.provenance for reading in readings), key=_FROM_WEAK_TO_STRONG.index),
         meter=" + ".join(dict.fromkeys(reading.meter for reading in readings)),
-        peak_power_w=fsum(peaks_w) if len(peaks_w) == len(readings) else None,
+        peak_power_w=add_up(peaks_w) if len(peaks_w) == len(readings) else None,
         settled=all(reading.settled for reading in readings),
         guessed=any(reading.recipe is not None and reading.recipe.guessed for reading in readings),
     )
@@ -105,7 +105,7 @@ def idle_power(
             if step.name == "bare idle":  # before anybody knew whose devices count
                 readings = tuple(reading for reading in readings if reading.device in of)
             if devices(readings) == of:
-                powers_w.append(fsum(reading.energy_j for reading in readings) / step.measurement.duration_s)
+                powers_w.append(add_up(reading.energy_j for reading in readings) / step.measurement.duration_s)
     if not powers_w:
         return None
     return IdlePower(fmean(powers_w), (max(powers_w) - min(powers_w)) / 2 if len(powers_w) > 1 else None)

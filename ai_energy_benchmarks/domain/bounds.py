@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import fsum
 from statistics import fmean
 
 from attrs import frozen
+
+from ai_energy_benchmarks.domain.sums import add_up
 
 
 @frozen
@@ -43,7 +44,7 @@ class Bounds:
         """
         known = tuple(parts)
         return cls(
-            fsum(part.low for part in known), fsum(part.best for part in known), fsum(part.high for part in known)
+            add_up(part.low for part in known), add_up(part.best for part in known), add_up(part.high for part in known)
         )
 
     @classmethod

@@ -12,6 +12,7 @@ from statistics import median
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.edges import Delay, middle_s, on_line
 from ai_energy_benchmarks.domain.power import Series
+from ai_energy_benchmarks.domain.sums import add_up
 
 # GPUs renew their power every 10 to 100 ms (Yang, Adamek and Armour, SC24, arXiv:2312.02741).
 LONGEST_HOLD_S = 0.1
@@ -90,7 +91,7 @@ def _unseen(series: Series, begin_s: float, end_s: float, hold_s: float) -> floa
     variance is that of successive values (von Neumann, 1941): a drift is no spread.
     """
     begin, end = bisect_left(series.before_s, begin_s), bisect_right(series.after_s, end_s)
-    squares = math.fsum((later - earlier) ** 2 for earlier, later in pairwise(series.values[begin:end]))
+    squares = add_up((later - earlier) ** 2 for earlier, later in pairwise(series.values[begin:end]))
     return _SIGMAS * hold_s * math.sqrt(squares / 2)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from math import fsum
 from statistics import fmean
 from typing import Any
 
@@ -18,6 +17,7 @@ from ai_energy_benchmarks.domain.completions import Completion
 from ai_energy_benchmarks.domain.engine import EngineFacts
 from ai_energy_benchmarks.domain.outcomes import TokenCounts
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Trial
+from ai_energy_benchmarks.domain.sums import add_up
 from ai_energy_benchmarks.results import units
 
 
@@ -106,7 +106,7 @@ def _utilisation(result: BenchmarkResult, work: flops.Work) -> dict[str, Any] | 
     known = [gpu_peak for gpu_peak in peaks if gpu_peak is not None]
     if not known or len(known) < len(used) or duration_s <= 0:
         return None
-    peak_flop_per_s = fsum(gpu_peak.flop_per_s for gpu_peak in known)
+    peak_flop_per_s = add_up(gpu_peak.flop_per_s for gpu_peak in known)
     return {
         "share_of_peak": work.total / duration_s / peak_flop_per_s,
         "peak_flop_per_s": peak_flop_per_s,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import fsum
 from typing import Any
 
 from attrs import asdict
@@ -20,6 +19,7 @@ from ai_energy_benchmarks.domain.power import Reading, WorkloadShare
 from ai_energy_benchmarks.domain.result import BenchmarkResult, Step, Trial
 from ai_energy_benchmarks.domain.statistics import Distribution
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyState, SteadyTrial, Summary
+from ai_energy_benchmarks.domain.sums import add_up
 from ai_energy_benchmarks.results import units
 from ai_energy_benchmarks.results.document.work_figures import steady_window, window_energies
 
@@ -91,7 +91,7 @@ def totals(trials: Sequence[Trial]) -> dict[str, Any]:
         "trials": len(trials),
         "requests": counts.succeeded + counts.failed,
         "failed": counts.failed,
-        "duration_s": fsum(trial.duration_s for trial in trials),
+        "duration_s": add_up(trial.duration_s for trial in trials),
         "prompt_tokens": counts.prompt_tokens,
         "output_tokens": counts.output_tokens,
         "token_sources": sorted(counts.sources),
@@ -142,7 +142,7 @@ def step(step: Step, clock_offset_s: float) -> dict[str, Any]:
 def _sum_j(windows: Sequence[Mapping[str, float | None]]) -> float | None:
     """Sum of the estimates; None if one of them is withheld."""
     known = [energy_j for window in windows if (energy_j := window["energy_j"]) is not None]
-    return fsum(known) if len(known) == len(windows) else None
+    return add_up(known) if len(known) == len(windows) else None
 
 
 def conditions(result: BenchmarkResult) -> list[dict[str, Any]]:

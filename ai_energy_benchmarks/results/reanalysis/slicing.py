@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import fsum
 
 from attrs import evolve
 
 from ai_energy_benchmarks.domain.power import Measurement, Reading
 from ai_energy_benchmarks.domain.steady import SliceEnergies, Slices, SteadyWindow
+from ai_energy_benchmarks.domain.sums import add_up
 from ai_energy_benchmarks.results.reanalysis.cutting import SeriesByName, cut_reading, measured_again
 
 # As many slices as have a figure each; fewer than the least say too little of what energy depends on.
@@ -83,7 +83,7 @@ def _energies_j(reading: Reading, edges_s: Sequence[float], of: SeriesByName) ->
         if part is None:
             return None
         parts.append(part)
-    half_widths_j = fsum(part.bounds_j.half_width for part in parts)
-    if half_widths_j > _WIDEST * fsum(part.energy_j for part in parts):
+    half_widths_j = add_up(part.bounds_j.half_width for part in parts)
+    if half_widths_j > _WIDEST * add_up(part.energy_j for part in parts):
         return None
     return tuple(part.energy_j for part in parts)
