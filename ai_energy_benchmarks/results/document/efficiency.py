@@ -54,7 +54,7 @@ def _work(result: BenchmarkResult) -> flops.Work | None:
         return None
     works = [_of_trial(shape, trial) for trial in trials]
     mean = flops.Work(fmean(work.prefill for work in works), fmean(work.decode for work in works))
-    return mean if mean.total > 0 else None
+    return mean if mean.total else None
 
 
 def _of_trial(shape: Architecture, trial: Trial) -> flops.Work:

@@ -163,6 +163,7 @@ def _energy(result: BenchmarkResult) -> dict[str, Any]:
     The estimate of an unresolved window stands here too, under the verdict FAIL, but no emissions follow from it.
     """
     seen, carbon, subject = energies(result.summary), result.carbon, result.subject
+    carbon_source = carbon.source if carbon else "absent"
     block: dict[str, Any] = {}
     for component in (*shown(seen), "total"):
         energy, name = seen.get(component), _NAMES.get(component, component)
@@ -178,10 +179,10 @@ def _energy(result: BenchmarkResult) -> dict[str, Any]:
         "emissions_kg_co2eq": units.kg(mass_g or 0.0),
         "emissions_g_co2eq": mass_g or 0.0,
         "emissions_g_co2eq_per_1000_queries": derived.emissions_per_1000_g or 0.0,
-        "emissions_source": carbon.source if mass_g is not None and carbon else "absent",
+        "emissions_source": "absent" if mass_g is None else carbon_source,
         "duration_seconds": result.summary.duration_s,
         "carbon_intensity_g_per_kwh": carbon.intensity_g_per_kwh if carbon else 0.0,
-        "carbon_intensity_source": carbon.source if carbon else "absent",
+        "carbon_intensity_source": carbon_source,
         "pue": carbon.pue if carbon else 1.0,
         "project_name": subject.project_name,
         "country": subject.country,
@@ -203,4 +204,4 @@ def _plain(value: Any, no_figure: float | None) -> Any:
         return [_plain(each, no_figure) for each in value]
     if isinstance(value, str):
         return blanked(str(getattr(value, "shown", value)))
-    return value if value is None or isinstance(value, int) else None
+    return value if isinstance(value, int) else None

@@ -37,10 +37,11 @@ def derived(summary: Summary) -> dict[str, Any]:
 
 def _steady(summary: Summary, energy: ComponentEnergy, steady: ComponentEnergy | None) -> dict[str, Any]:
     whole = _figures(derive(summary, energy), energy)
-    whole_rate = summary.whole_output_tokens / summary.duration_s if summary.duration_s > 0 else None
+    whole_rate = summary.whole_output_tokens / summary.duration_s if summary.duration_s else None
     of_pass = {name: whole[name] for name in ("j_per_output_token", "output_tokens_per_j", "average_power_w")}
     blocks: dict[str, Any] = {"steady": None, "whole_pass": {**of_pass, "output_tokens_per_s": whole_rate}}
-    if steady is not None and summary.steady is not None:
+    if steady is not None:
+        assert summary.steady is not None, "the energy is that of a steady state"
         figures = _figures(derive_steady(summary, steady), steady)
         del figures["j_per_total_token"]
         blocks["steady"] = {
@@ -85,7 +86,8 @@ def steady_state(summary: Summary) -> dict[str, Any] | None:
 
 def _figures(figures: Derived, energy: ComponentEnergy) -> dict[str, Any]:
     per_token, scatter = _bounded(figures, figures.per_output_token_j), energy.per_output_token_j
-    if per_token is not None and scatter is not None:
+    if per_token is not None:
+        assert scatter is not None, "a figure per token has its scatter"
         per_token["n"] = scatter.n
         per_token["standard_deviation"] = scatter.standard_deviation
         per_token["half_width_95"] = scatter.leading_half_width if energy.resolved else None
@@ -124,8 +126,8 @@ def _per_requests(figures: Derived, requests: int) -> dict[str, Any] | None:
     return units.bounded(energy_j * (requests / units.J_PER_WH), resolved=figures.request_resolved)
 
 
-def _bounded(figures: Derived, figure: Bounds | None, factor: float = 1.0) -> dict[str, Any] | None:
-    return None if figure is None else units.bounded(figure * factor, resolved=figures.resolved)
+def _bounded(figures: Derived, figure: Bounds | None) -> dict[str, Any] | None:
+    return None if figure is None else units.bounded(figure, resolved=figures.resolved)
 
 
 def steady_window(trial: Trial, figures: SteadyTrial | None, clock_offset_s: float) -> dict[str, Any]:
