@@ -121,6 +121,14 @@ def test_a_device_is_settled_if_it_was_in_every_trial() -> None:
     assert row["energy_j"] == 150.0
 
 
+def test_a_device_counts_if_it_does_in_every_trial() -> None:
+    """Whichever trial came first: strangers on a GPU of one trial leave its component without a figure."""
+    counted, other = trial(1, reading(GPU, 100.0)), trial(2, reading(GPU, 200.0, counted=False))
+    for trials in ([counted, other], [other, counted]):
+        assert [(row["counted"], row["energy_j"]) for row in sections.devices(trials)] == [(False, 150.0)]
+    assert [row["counted"] for row in sections.devices([counted, evolve(counted, number=2)])] == [True]
+
+
 def test_the_state_of_gpus_is_of_gpus() -> None:
     """Neither the power of the processor nor that of the whole machine is a GPU's."""
     found, _ = of_gauges(gauge("power_w", [9.0], CPU), gauge("power_w", [500.0], Device("system", "psu")))

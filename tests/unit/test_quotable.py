@@ -15,6 +15,7 @@ from ai_energy_benchmarks.results.quotable import (
     checks,
     counted_devices,
     emitted_tokens,
+    is_guess,
     latency_figure,
     level,
     quoted,
@@ -89,6 +90,20 @@ def test_the_energy_of_a_pass_needs_its_bounds(missing: str) -> None:
     energy = {name: value for name, value in DOCUMENT["components"]["gpu"].items() if name != missing}  # type: ignore[index]
     document = {**DOCUMENT, "components": {"gpu": energy}}
     assert figure("energy_j", document) == "the energy of a pass is not resolved"
+
+
+@pytest.mark.parametrize(("mark", "guessed"), [(True, True), (False, False), (None, False), ("yes", False)])
+def test_a_guess_is_marked_as_one(mark: object, guessed: bool) -> None:
+    """By the mark of its own component; older documents have none."""
+    document = {"components": {"cpu": {"order_of_magnitude": mark}, "gpu": {}}}
+    assert (is_guess(document, "cpu"), is_guess(document, "gpu"), is_guess({}, "cpu")) == (guessed, False, False)
+
+
+@pytest.mark.parametrize(("tokens", "requests", "mean"), [(130, 40, 3.25), (0, 40, None), (130, 0, None), (3, 4, 0.75)])
+def test_tokens_of_a_request_are_a_mean(tokens: int, requests: int, mean: float | None) -> None:
+    """It need not be whole; none without tokens or requests."""
+    summary = {"total_completion_tokens": tokens, "successful_prompts": requests}
+    assert emitted_tokens({"summary": summary}) == mean
 
 
 def test_the_energy_of_a_pass_is_above_zero() -> None:

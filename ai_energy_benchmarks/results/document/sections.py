@@ -161,7 +161,10 @@ def conditions(result: BenchmarkResult) -> list[dict[str, Any]]:
 
 
 def devices(trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """Every device that a meter saw, the workload's and others, with its mean energy per trial."""
+    """Every device that a meter saw, the workload's and others, with its mean energy per trial.
+
+    A device counts if it does in every trial, as a component has a figure only then.
+    """
     readings: dict[tuple[str, str, str], list[Reading]] = {}
     for reading in _readings(counting_trials(trials)):
         readings.setdefault((reading.device.component, reading.device.id, reading.meter), []).append(reading)
@@ -173,7 +176,7 @@ def devices(trials: Sequence[Trial]) -> list[dict[str, Any]]:
             "meter": meter,
             "source": own[0].provenance,
             "estimator": own[0].estimator,
-            "counted": own[0].counted,
+            "counted": all(reading.counted for reading in own),
             **_mean_energy(own),
         }
         for (component, device_id, meter), own in readings.items()
