@@ -143,10 +143,11 @@ def test_cells_of_a_block_share_a_process_in_which_the_model_stays_loaded(place:
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(400)
 def test_a_shared_process_ends_with_a_cell_that_fails(place: Place) -> None:
     """The next cell has a new one, and Ctrl-C ends it as it ends others."""
-    file = place.write({"scenario.num_samples": [1, 9]}, design={"cycles": 2, "order": "interleave"},
-                       execution={"isolation": "shared", "timeout_s": 8})  # fmt: skip
+    file = place.write({"scenario.num_samples": [1, 99]}, design={"cycles": 2, "order": "interleave"},
+                       execution={"isolation": "shared", "timeout_s": 30})  # fmt: skip
     text = yaml.safe_load(file.read_text())
     text["base"]["backend"]["options"] = {"request_s": 2.0}
     file.write_text(yaml.safe_dump(text))
@@ -168,15 +169,16 @@ def wait_for_child(place: Place) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(400)
 def test_a_cell_that_hangs_and_one_that_fails_cost_themselves_alone(place: Place) -> None:
     """Each has its state and its reason, and the exit code says that something is missing."""
     states = [{"backend.options.hangs": True}, {"backend.options.fails": True}, {}]
-    file = place.write({"state": states}, design={"cycles": 1}, execution={"timeout_s": 6})
+    file = place.write({"state": states}, design={"cycles": 1}, execution={"timeout_s": 30})
     done = place.run("run", file)
     assert done.code == 1
     attempts = {each.state: each.reason for each in read_manifest(place.study).attempts}
     assert set(attempts) == {"timed out", "failed", "completed"}
-    assert attempts["timed out"] == "it took longer than execution.timeout_s (6 s)"
+    assert attempts["timed out"] == "it took longer than execution.timeout_s (30 s)"
     assert attempts["failed"] == "exit code 1: the fast engine was told to fail"
 
 

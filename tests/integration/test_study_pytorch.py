@@ -64,4 +64,4 @@ def test_a_study_of_a_real_model(model_directory: Path, tmp_path: Path, isolatio
     frame = load_frame(tmp_path / "study")
     assert sorted(frame["scenario.input_shapes.batch_size"]) == [1, 1, 2, 2]
     assert all(value > 0 for value in frame["j_per_output_token"])
-    assert command("study", "report", "study", cwd=tmp_path).code == 0
+    assert command("study", "report", "--with-failed", "study", cwd=tmp_path).code == 0

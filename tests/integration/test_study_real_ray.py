@@ -72,7 +72,7 @@ def test_the_same_cells_as_on_this_machine(place: Place, tmp_path: Path) -> None
     assert cells(read_manifest(place.study)) == cells(read_manifest(here.study))
     assert {each["ending"] for each in place.documents().values()} == {"completed"}
     assert len(ray_nodes(place.study)) == 2
-    assert place.run("study", "report", place.study).code == 0
+    assert place.run("study", "report", "--with-failed", place.study).code == 0
 
 
 def test_a_cell_whose_worker_is_killed_runs_again(place: Place) -> None:

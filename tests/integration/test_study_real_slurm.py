@@ -59,7 +59,7 @@ def test_the_same_cells_as_on_this_machine(place: Place, tmp_path: Path) -> None
     jobs = {each.cycle: each.job for each in manifest.attempts}
     assert len({job.partition("_")[0] for job in jobs.values()}) == 1
     assert len(set(jobs.values())) == 2
-    assert place.run("study", "report", place.study).code == 0
+    assert place.run("study", "report", "--with-failed", place.study).code == 0
 
 
 def test_jobs_outlive_kill_9_and_resuming_waits_for_them(place: Place) -> None:
