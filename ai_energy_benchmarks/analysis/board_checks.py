@@ -135,11 +135,11 @@ def _constant(name: str, what: str, unit: str, series: Series | None, trials: Se
     """A setting that should be the same in all trials."""
     seen = sorted({value for trial in trials for _, value in held(series, trial)}) if series is not None else []
     seen = [value for value in seen if what != "performance state" or value != UNKNOWN_STATE]
+    values = " and ".join(f"{value:g}{unit}" for value in seen)
     if len(seen) > 1:
-        values = " and ".join(f"{value:g}{unit}" for value in seen)
         yield Finding("WARN", what, f"{name}: its {what} changed during the trials: {values}")
     elif seen and silence(series, trials) is None:
-        yield Finding("PASS", what, f"{name}: its {what} was {seen[0]:g}{unit} in all trials")
+        yield Finding("PASS", what, f"{name}: its {what} was {values} in all trials")
 
 
 def _first_and_last(
@@ -157,4 +157,4 @@ def _first_and_last(
 def _mean(series: Series, trial: Trial) -> float | None:
     parts = list(held(series, trial))
     seconds = add_up(each_s for each_s, _ in parts)
-    return add_up(each_s * value for each_s, value in parts) / seconds if seconds > 0 else None
+    return add_up(each_s * value for each_s, value in parts) / seconds if seconds else None

@@ -37,7 +37,7 @@ def gpu_conditions(samples: Samples, trials: Sequence[Trial]) -> tuple[GpuCondit
     """The conditions of every GPU whose energy counts, in the order of their ids."""
     complete = [trial for trial in trials if trial.complete]
     own = workload_boards(complete)
-    gauges = {(series.device, series.quantity): series for series in samples.series if len(series.values)}
+    gauges = {(series.device, series.quantity): series for series in samples.series}
 
     def mean(quantity: Quantity) -> float | None:
         return _mean(gauges.get((device, quantity)), complete)
@@ -53,8 +53,9 @@ def gpu_conditions(samples: Samples, trials: Sequence[Trial]) -> tuple[GpuCondit
 
 
 def _mean(series: Series | None, trials: Sequence[Trial]) -> float | None:
-    if series is None or silence(series, trials) is not None:
+    if silence(series, trials) is not None:
         return None
+    assert series is not None  # else it is silent
     parts = [part for trial in trials for part in held(series, trial)]
     total_s = add_up(seconds for seconds, _ in parts)
-    return add_up(seconds * value for seconds, value in parts) / total_s if total_s > 0 else None
+    return add_up(seconds * value for seconds, value in parts) / total_s if total_s else None

@@ -22,14 +22,14 @@ def gap_findings(samples: Samples, trials: Sequence[Trial], notes: Sequence[str]
     Args:
         notes: of the meters; readings that were thinned since show no gaps.
     """
-    if any("thinned" in note for note in notes):
+    if not samples.series or any("thinned" in note for note in notes):
         return
     for trial in trials:
         if trial.machine is not None and (trial.machine.paused_s or 0.0) > PAUSE_S:
             continue  # known already
         gaps = [(_longest_s(each, trial.start_s, trial.stop_s), each) for each in samples.series]
-        gap_s, series = max(gaps, key=lambda pair: pair[0], default=(0.0, None))
-        if series is None or gap_s <= PAUSE_S:
+        gap_s, series = max(gaps, key=lambda pair: pair[0])
+        if gap_s <= PAUSE_S:
             continue
         message = (
             f"{series.meter} has no reading of {series.device.label or series.device.id} for {gap_s:.1f} s in trial "

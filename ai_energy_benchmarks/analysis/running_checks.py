@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import frozen
 
@@ -42,19 +42,29 @@ class _Ran:
     waiting: float
 
 
-def _ran(loads: Sequence[ServerLoad]) -> _Ran:
+def _together(parts: Sequence[_Ran]) -> _Ran:
     """The mean over all readings, each of which counts the same."""
-    readings = sum(load.readings for load in loads)
+    readings = sum(part.readings for part in parts)
     return _Ran(
         readings,
-        sum(load.readings * (load.running_mean or 0.0) for load in loads) / readings,
-        max(
-            load.running_mean if load.running_most is None else load.running_most
-            for load in loads
-            if load.running_mean is not None
-        ),
-        sum(load.readings * (load.waiting_mean or 0.0) for load in loads) / readings,
+        sum(part.readings * part.running for part in parts) / readings,
+        max(part.running_most for part in parts),
+        sum(part.readings * part.waiting for part in parts) / readings,
     )
+
+
+def _of_windows(loads: Iterable[ServerLoad | None]) -> list[_Ran]:
+    """What each window's gauge showed, of those that have one; older results know no maximum."""
+    return [
+        _Ran(
+            load.readings,
+            load.running_mean,
+            load.running_mean if load.running_most is None else load.running_most,
+            load.waiting_mean or 0.0,
+        )
+        for load in loads
+        if load is not None and load.running_mean is not None
+    ]
 
 
 def running_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
@@ -63,15 +73,15 @@ def running_findings(trials: Sequence[Trial]) -> Iterator[Finding]:
     A trial counts by itself only if its gauge was read often: one reading may fall between two requests.
     """
     windows = [trial.steady for trial in trials if trial.steady is not None]
-    loads = [load for window in windows if (load := window.server_load) is not None and load.running_mean is not None]
-    if not loads:
-        if windows and any(trial.server_load and trial.server_load.running_mean is not None for trial in trials):
+    parts = _of_windows(window.server_load for window in windows)
+    if not parts:
+        if windows and _of_windows(trial.server_load for trial in trials):
             message = "no reading of the server's running requests fell into the steady window"
             message += "; lower load.watch_server_s"
             yield Finding("INFO", CHECK, message)
         return
-    wanted = windows[0].concurrency
-    cases = [_ran(loads), *(_ran([load]) for load in loads if load.readings >= _READINGS)]
+    wanted, *_ = (window.concurrency for window in windows)
+    cases = [_together(parts), *(part for part in parts if part.readings >= _READINGS)]
     most = max(case.running for case in cases)
     if most > _OTHERS * wanted:
         message = f"the server ran {most:.2f} requests on average over the steady window, of which {wanted} were"
