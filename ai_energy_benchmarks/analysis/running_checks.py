@@ -8,6 +8,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.serving import ServerLoad
+from ai_energy_benchmarks.domain.sums import add_up
 from ai_energy_benchmarks.domain.verdict import Finding, Level
 
 CHECK = "server load"
@@ -47,9 +48,9 @@ def _together(parts: Sequence[_Ran]) -> _Ran:
     readings = sum(part.readings for part in parts)
     return _Ran(
         readings,
-        sum(part.readings * part.running for part in parts) / readings,
+        add_up(part.readings * part.running for part in parts) / readings,
         max(part.running_most for part in parts),
-        sum(part.readings * part.waiting for part in parts) / readings,
+        add_up(part.readings * part.waiting for part in parts) / readings,
     )
 
 

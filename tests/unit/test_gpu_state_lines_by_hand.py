@@ -16,18 +16,19 @@ from tests.unit.gauges_by_hand import gauge, lines
 # From 20 to 30 s and from 40 to 50 s; the third was cut short.
 TRIALS = [trial(1, reading()), trial(2, reading()), trial(3, reading(OTHER_GPU), complete=False)]
 LIMIT = gauge("power_limit_w", (15.0, 300.0), (35.0, 290.0), (55.0, 290.0))
-CLOCK = gauge("clock_hz", (15.0, 1000e6), (25.0, 960e6), (55.0, 960e6))
+CLOCK = gauge("clock_hz", (15.0, 1001e6), (25.0, 960e6), (55.0, 960e6))
 BOARD = Board(GPU.id, 0, "GPU", default_power_limit_w=400.0, graphics_clock_max_hz=1960e6)
 UNKNOWN = Board(GPU.id, 0, "GPU")
 NO_LIMIT = "not checked: Test board 0: its power limit was set, but its driver does not report"
 NO_CLOCK = "not checked: Test board 0: its SM clock was set, but its driver does not report"
+CLOCKED = "a mean SM clock of 970.2 MHz in the trials, set to"
 DURING, DEFAULT, HIGHEST = "it during the trials", "its default", "its highest one"
 
 
 @pytest.mark.parametrize(
     ("wanted", "board", "series", "level", "message"),
     [
-        # 300 W in one trial and 290 W in the other; 1000 MHz for a quarter of the time, then 960 MHz.
+        # 300 W in one trial and 290 W in the other; 1001 MHz for a quarter of the time, then 960 MHz.
         (GpuState(limit_w=296.0), BOARD, LIMIT, "PASS", "a mean power limit of 295 W in the trials, set to 296 W"),
         (GpuState(limit_w=294.0), BOARD, LIMIT, "PASS", "a mean power limit of 295 W in the trials, set to 294 W"),
         (GpuState(limit_w=296.25), BOARD, LIMIT, "WARN", "a mean power limit of 295 W in the trials, set to 296.2 W"),
@@ -40,13 +41,13 @@ DURING, DEFAULT, HIGHEST = "it during the trials", "its default", "its highest o
         (GpuState(limit_share=0.75), BOARD, None, "INFO", f"{NO_LIMIT} {DURING}"),
         (GpuState(limit_w=300.0), BOARD, None, "INFO", f"{NO_LIMIT} {DURING}"),
         (GpuState(limit_share=0.75), None, None, "INFO", f"{NO_LIMIT} {DEFAULT}"),
-        (GpuState(clock_hz=953e6), BOARD, CLOCK, "PASS", "a mean SM clock of 970 MHz in the trials, set to 953 MHz"),
-        (GpuState(clock_hz=949e6), BOARD, CLOCK, "WARN", "a mean SM clock of 970 MHz in the trials, set to 949 MHz"),
-        (GpuState(clock_hz=989e6), BOARD, CLOCK, "PASS", "a mean SM clock of 970 MHz in the trials, set to 989 MHz"),
-        (GpuState(clock_hz=991e6), BOARD, CLOCK, "WARN", "a mean SM clock of 970 MHz in the trials, set to 991 MHz"),
-        (GpuState(clock_share=0.5), BOARD, CLOCK, "PASS", "a mean SM clock of 970 MHz in the trials, set to 980 MHz"),
-        (GpuState(clock_hz=970e6), None, CLOCK, "PASS", "a mean SM clock of 970 MHz in the trials, set to 970 MHz"),
-        (GpuState(clock_hz=970e6), UNKNOWN, CLOCK, "PASS", "a mean SM clock of 970 MHz in the trials, set to 970 MHz"),
+        (GpuState(clock_hz=953.5e6), BOARD, CLOCK, "PASS", f"{CLOCKED} 953.5 MHz"),
+        (GpuState(clock_hz=949e6), BOARD, CLOCK, "WARN", f"{CLOCKED} 949 MHz"),
+        (GpuState(clock_hz=989e6), BOARD, CLOCK, "PASS", f"{CLOCKED} 989 MHz"),
+        (GpuState(clock_hz=991e6), BOARD, CLOCK, "WARN", f"{CLOCKED} 991 MHz"),
+        (GpuState(clock_share=0.5), BOARD, CLOCK, "PASS", f"{CLOCKED} 980 MHz"),
+        (GpuState(clock_hz=970e6), None, CLOCK, "PASS", f"{CLOCKED} 970 MHz"),
+        (GpuState(clock_hz=970e6), UNKNOWN, CLOCK, "PASS", f"{CLOCKED} 970 MHz"),
         (GpuState(clock_share=0.5), UNKNOWN, CLOCK, "INFO", f"{NO_CLOCK} {HIGHEST}"),
         (GpuState(clock_share=0.5), None, CLOCK, "INFO", f"{NO_CLOCK} {HIGHEST}"),
         (GpuState(clock_share=0.5), BOARD, None, "INFO", f"{NO_CLOCK} {DURING}"),
@@ -73,7 +74,7 @@ def test_what_held_the_clock_down_is_said_where_it_was_not_kept() -> None:
             gpu_state_findings(GpuState(clock_hz=clock_hz), [BOARD], Samples((CLOCK, reasons)), TRIALS)
         )
         assert message == (
-            f"Test board 0: a mean SM clock of 970 MHz in the trials, set to {clock_hz / 1e6:.0f} MHz{why}"
+            f"Test board 0: a mean SM clock of 970.2 MHz in the trials, set to {clock_hz / 1e6:.0f} MHz{why}"
         )
     (clear,) = lines(gpu_state_findings(GpuState(clock_hz=1000e6), [BOARD], Samples((CLOCK,)), TRIALS))
     assert clear[2].endswith("set to 1000 MHz")
@@ -103,7 +104,7 @@ def test_each_setting_of_each_gpu_has_its_line_in_the_order_of_ids() -> None:
         "Zeta: a mean power limit of 200 W in the trials, set to 200 W",
         "not checked: Zeta: its SM clock was set, but its driver does not report it during the trials",
         "Test board 0: a mean power limit of 295 W in the trials, set to 320 W",
-        "Test board 0: a mean SM clock of 970 MHz in the trials, set to 970 MHz",
+        "Test board 0: a mean SM clock of 970.2 MHz in the trials, set to 970 MHz",
     ]
 
 
@@ -127,6 +128,8 @@ def test_a_gauge_that_ends_early_or_reports_nothing_has_no_mean() -> None:
     zeros = gauge("clock_hz", (15.0, 0.0), (55.0, 0.0))
     (gpu,) = gpu_conditions(Samples((early, zeros)), TRIALS)
     assert (gpu.temperature_celsius, gpu.sm_clock_hz, gpu.throttled) == (None, None, {})
+    (gpu,) = gpu_conditions(Samples((LIMIT,)), [evolve(TRIALS[0], stop_s=TRIALS[0].start_s + 0.5)])
+    assert gpu.power_limit_w == 300.0
     instant = [evolve(each, stop_s=each.start_s) for each in TRIALS]
     (gpu,) = gpu_conditions(Samples((LIMIT,)), instant)
     assert gpu.power_limit_w is None
