@@ -83,7 +83,8 @@ def _counted(name: str, by_quantity: Mapping[Quantity, Series], trials: Sequence
         series = by_quantity.get(quantity)
         if series is None:
             continue
-        sure_s, possible_s = (sum(each) for each in zip(*(_growth_s(series, trial) for trial in trials), strict=True))
+        grown = [_growth_s(series, trial) for trial in trials]
+        sure_s, possible_s = (add_up(each) for each in zip(*grown, strict=True))
         part = min(1.0, max(sure_s, possible_s) / add_up(trial.duration_s for trial in trials))
         by = "(violation counter)"
         if sure_s > _LEAST_S or (possible_s > _LEAST_S and level == "INFO"):
