@@ -121,6 +121,13 @@ def test_three_moves_show_a_tick_and_two_do_not() -> None:
     assert line(moves(20.0, 21.0, 23.0, 27.5)) == ("PASS", said("266", "2e+03"))
 
 
+@pytest.mark.parametrize(("number", "tick_ms"), [(20, "1e+03"), (21, "1.5e+03"), (22, "1.5e+03")])
+def test_the_tick_of_many_moves_is_the_mean_of_ten(number: int, tick_ms: str) -> None:
+    """Ticks that seem to last 1 and 2 s in turn last 1.5 s; of twenty moves or fewer the median counts, here 1 s."""
+    at_s = [19.0 + 3.0 * (row // 2) + row % 2 for row in range(number)]
+    assert line(moves(*at_s)) == ("PASS", said("266", tick_ms))
+
+
 def test_the_first_and_the_second_reading_are_told_apart() -> None:
     """A counter that moved between them moved once, and one that did not has not moved."""
     assert line(moves(15.25, 21.0, 23.5)) == ("PASS", said("266", "4.12e+03"))
