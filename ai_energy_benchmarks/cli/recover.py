@@ -23,7 +23,10 @@ def recover(*, output_dir: Path, remove_spill: bool) -> int:
     Each report goes to runs/<run id>/ of OUTPUT_DIR and is marked as interrupted; a run that had measured everything
     is written as if it had not been killed.
 
-    Exit codes: 0 done, 1 a report could not be written or a run is using the directory, 2 there is nothing to recover.
+    A file that is damaged is named with what to do, once all other runs are recovered; what is on the disk stays.
+
+    Exit codes: 0 done, 1 a report could not be written or a run is using the directory, 2 there is nothing to recover
+    or a journal cannot be read.
     """
     from ai_energy_benchmarks.results.run_directory import left_journals, left_spills
     from ai_energy_benchmarks.runner.recovering import recover as recovered_runs

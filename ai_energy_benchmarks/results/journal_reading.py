@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 from attrs import define, field
@@ -19,12 +20,16 @@ from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Device, Quantity, Samples, Series
 from ai_energy_benchmarks.domain.result import Ending, Reasoning, RowFiles, Step, Trial
 from ai_energy_benchmarks.domain.verdict import Finding
-from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.errors import ConfigError, reason_of
 from ai_energy_benchmarks.results.details import stored
-from ai_energy_benchmarks.results.reanalysis.stored import outcomes_by_trial, prompt_indices
+from ai_energy_benchmarks.results.reanalysis.stored import in_order, outcomes_of
 from ai_energy_benchmarks.results.run_directory import JOURNAL, LINES_FILE
+from ai_energy_benchmarks.results.stored_tables import read_requests, read_samples
 from ai_energy_benchmarks.safety.files import refuse_special
 from ai_energy_benchmarks.text.json_text import parsed
+
+if TYPE_CHECKING:
+    import polars
 
 
 @define
@@ -156,22 +161,54 @@ def _take(left: Left, line: Mapping[str, Any], file: Path) -> None:
 
 
 def _add_trials(left: Left, directory: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    import polars
-
     requests: list[Path] = []
     fillers: list[Path] = []
+    indices: dict[int, int] = {}
     for line in lines:
         trial = stored(line["trial"], Trial, f"a line of {directory / LINES_FILE}")
         own = [[_piece(directory, name) for name in line[kind]] for kind in ("requests", "fillers")]
-        outcomes, filled = (outcomes_by_trial(polars.read_parquet(paths, glob=False)) if paths else {} for paths in own)
-        left.trials.append(
-            attrs.evolve(trial, outcomes=outcomes.get(trial.number, ()), fillers=filled.get(trial.number, ()))
-        )
+        rows = [[_rows(path, read_requests) for path in paths] for paths in own]
+        for path, frame in zip(chain(*own), chain(*rows), strict=True):
+            _check_origin(path, frame, left.run_id, trial.number)
+        outcomes, filled = ([outcome for frame in frames for outcome in outcomes_of(frame)] for frames in rows)
+        left.trials.append(attrs.evolve(trial, outcomes=tuple(outcomes), fillers=tuple(filled)))
+        for frame in rows[0]:
+            indices.update(zip(frame["number"], frame["prompt_index"], strict=True))
         requests += own[0]
         fillers += own[1]
-    if requests:
-        left.prompt_indices = prompt_indices(polars.read_parquet(requests, columns=["number", "prompt_index"]))
+    left.prompt_indices = in_order(indices)
     left.row_files = RowFiles(tuple(requests), tuple(fillers))
+
+
+def _rows(file: Path, read: Callable[[Path], polars.DataFrame]) -> polars.DataFrame:
+    """The rows of one of the journal's files, every cell of which is looked at.
+
+    Raises:
+        ConfigError: the file is missing or damaged, or another program wrote it.
+    """
+    from polars.exceptions import PolarsError
+
+    try:
+        return read(file)
+    except ConfigError as error:
+        raise _unusable(file, error.message) from error
+    except (OSError, PolarsError) as error:
+        raise _unusable(file, f"cannot read {file}: {reason_of(error)}") from error
+
+
+def _check_origin(file: Path, frame: polars.DataFrame, run_id: str, trial: int) -> None:
+    """The rows of requests are those of this run and trial; versions before wrote no run."""
+    runs = set(frame["run_id"].drop_nulls()) if "run_id" in frame.columns else set()
+    if runs - {run_id}:
+        raise _unusable(file, f"{file} holds requests of the run {', '.join(sorted(runs))}, not of {run_id}")
+    if others := set(frame["trial"]) - {trial}:
+        raise _unusable(file, f"{file} holds requests of trial {min(others)}, not of trial {trial}")
+
+
+def _unusable(file: Path, message: str) -> ConfigError:
+    lines = file.parent / LINES_FILE
+    remedy = f"restore the file from a copy, or remove the line of {lines} that names it: the rest is then recovered"
+    return ConfigError(message, remedy=remedy)
 
 
 def _samples(series: Sequence[Sequence[str]], files: Sequence[Path]) -> Samples:
@@ -179,13 +216,18 @@ def _samples(series: Sequence[Sequence[str]], files: Sequence[Path]) -> Samples:
 
     if not files:
         return Samples()
-    rows = polars.read_parquet(list(files), glob=False)
+    rows = polars.concat([_rows(file, read_samples) for file in files], how="vertical_relaxed")
     key = ("name", "subject", "component", "meter")
     parts = rows.partition_by(key, as_dict=True, maintain_order=True)
     found = []
     for quantity, device_id, component, meter, label in series:
         part = parts.get((quantity, device_id, component, meter))
         if part is not None:
+            if not part["after_s"].is_sorted():
+                raise ConfigError(
+                    f"the samples of {quantity} of {device_id} in {files[0].parent} are not in the order of time",
+                    remedy=f"another program wrote them: remove {files[0].parents[1]}",
+                )
             device = Device(cast("Component", component), device_id, label)
             columns = (array("d", part[each].to_list()) for each in ("before_s", "after_s", "value"))
             found.append(Series(device, cast("Quantity", quantity), meter, *columns))

@@ -28,6 +28,7 @@ _COUNTS = (
 )
 _REMEDY = "measure again, or give the files as the parquet reporter wrote them"
 _OF_ALL = ("trial", "trial_complete", "number", "sent_s", "finished_s")
+_OF_SAMPLES = ("name", "subject", "meter", "value", "before_s", "after_s")
 _OF_ANSWERS = ("prompt_tokens", "output_tokens", "truncated_prompt_tokens", "token_source", "finish_reason")
 # Versions before these columns were written did not have them; what they hold is unknown then.
 _LATER = frozenset(("first_event_tokens", "budget_tokens", "event_tokens", "amounts", "run_id", "prompt", "output"))
@@ -79,7 +80,7 @@ def read_timeline(file: Path) -> polars.DataFrame:
     known = {name: kind() for name, kind in timeline_schema().items()} | {"unix_s": Float64()}
     _check_columns(file, frame, known, known)
     kinds = {
-        "sample": ("name", "subject", "meter", "value", "before_s", "after_s"),
+        "sample": _OF_SAMPLES,
         "mark": ("name", "subject", "after_s"),
         "series": ("name", "subject", "meter", "detail"),
         "clock": ("value",),
@@ -89,6 +90,32 @@ def read_timeline(file: Path) -> polars.DataFrame:
         _check_filled(file, frame, _Cells(columns, col("kind") == kind, f"a row of kind {kind!r}"))
     if (frame["kind"] == "clock").sum() != 1:
         raise _refused(file, "kind", "does not name one clock: rows are missing or there twice")
+    _check_devices(file, frame)
+    return frame
+
+
+def read_samples(file: Path) -> polars.DataFrame:
+    """The raw samples that a journal keeps: rows of kind ``sample`` as a timeline has them.
+
+    Raises:
+        OSError, polars.exceptions.PolarsError, ConfigError: as ``read_requests``.
+    """
+    from polars import lit
+
+    frame = read_frame(file)
+    known = {name: kind() for name, kind in timeline_schema().items()}
+    _check_columns(file, frame, known, known)
+    if frame["kind"].ne_missing("sample").any():
+        raise _refused(file, "kind", "holds other rows than samples")
+    _check_filled(file, frame, _Cells(_OF_SAMPLES, lit(True), "a sample"))
+    _check_devices(file, frame)
+    return frame
+
+
+def _check_devices(file: Path, frame: polars.DataFrame) -> None:
+    """Rows of devices have times in order, no power below 0, and a component."""
+    from polars import col
+
     if (frame["after_s"] < frame["before_s"]).any():
         raise _refused(file, "after_s", "holds a reading that ended before it began")
     if _any_below_zero(frame.filter(col("name") == "power_w", col("kind") == "sample")["value"]):
@@ -97,7 +124,6 @@ def read_timeline(file: Path) -> polars.DataFrame:
     _check_texts(file, of_devices, "component", f"^({'|'.join(COMPONENTS)})$")
     if of_devices["component"].null_count():
         raise _refused(file, "component", "is empty in a row of a device")
-    return frame
 
 
 def _check_columns(

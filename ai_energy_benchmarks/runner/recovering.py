@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -38,7 +38,8 @@ def recover(output_dir: Path) -> Iterator[Recovered]:
     report, to the places where it would have been, unless a later run has completed there.
 
     Raises:
-        ConfigError: there is nothing to recover, or a journal cannot be read.
+        ConfigError: there is nothing to recover, or a journal cannot be read. It stays as it is, and the error comes
+            once the others are recovered.
         ReporterError: a run is using the directory.
     """
     if not left_journals(output_dir):
@@ -47,11 +48,27 @@ def recover(output_dir: Path) -> Iterator[Recovered]:
             remedy = "--remove-spill removes the rows of killed runs"
         raise ConfigError(f"{output_dir} holds no run that ended without its report", remedy=remedy)
     with held(output_dir, "recover"):
+        unusable: list[ConfigError] = []
         for directory in left_journals(output_dir):
-            if has_begun(directory):
-                yield _recovered(output_dir, directory)
-            else:  # killed before the first line: nothing was measured
+            if not has_begun(directory):  # killed before the first line: nothing was measured
                 remove_journal(directory)
+                continue
+            try:
+                recovered = _recovered(output_dir, directory)
+            except ConfigError as error:  # of this journal, which stays; others may be whole
+                unusable.append(error)
+            else:
+                yield recovered
+        if unusable:
+            raise _together(unusable)
+
+
+def _together(errors: Sequence[ConfigError]) -> ConfigError:
+    """One error with every journal's own message and fix."""
+    if len(errors) == 1:
+        return errors[0]
+    remedies = dict.fromkeys(error.remedy for error in errors if error.remedy)
+    return ConfigError("; ".join(error.message for error in errors), remedy="; ".join(remedies))
 
 
 def _recovered(output_dir: Path, directory: Path) -> Recovered:
@@ -72,12 +89,14 @@ def _recovered(output_dir: Path, directory: Path) -> Recovered:
 
 def _record(left: Left) -> Record:
     text = "made from the journal of a run that ended without writing its report"
+    # The line of a trial whose file was lost may have been removed.
+    lacks_trials = left.ending == "completed" and len(left.trials) < left.config.protocol.trials
     return Record(
         left.environment,
         started=datetime.fromisoformat(left.started_utc),
         clock_offset_s=left.clock_offset_s,
         run_id=left.run_id,
-        ending=left.ending or "interrupted",
+        ending="interrupted" if lacks_trials or left.ending is None else left.ending,
         steps=left.steps,
         trials=left.trials,
         findings=[*left.findings, Finding("INFO", "recovered", text)],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -211,8 +211,17 @@ def outcomes_by_trial(requests: polars.DataFrame | None) -> dict[int, tuple[Outc
 
 def prompt_indices(requests: polars.DataFrame) -> tuple[int, ...]:
     """The prompt index of each request of a pass, from rows of requests."""
-    of: dict[int, int] = dict(zip(requests["number"], requests["prompt_index"], strict=True))
-    return tuple(of[number] for number in _from_zero(of))
+    return in_order(dict(zip(requests["number"], requests["prompt_index"], strict=True)))
+
+
+def in_order(indices: Mapping[int, int]) -> tuple[int, ...]:
+    """The prompt index of each request of a pass, of a mapping from its number."""
+    return tuple(indices[number] for number in _from_zero(indices))
+
+
+def outcomes_of(requests: polars.DataFrame) -> Iterator[Outcome]:
+    """The outcome of each row of a table of requests."""
+    return map(outcome, requests.iter_rows(named=True))
 
 
 def _from_zero(numbers: Iterable[int]) -> Iterable[int]:

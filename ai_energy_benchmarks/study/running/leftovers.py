@@ -58,8 +58,8 @@ def settle(directory: Path, cap_s: float = _ENDING_CAP_S) -> Judgement:
             if time.monotonic() > until_s:
                 raise
             time.sleep(_LOOK_S)
-        except BenchmarkError as error:  # a journal that does not hold even the start of a run
-            logger.info("%s: nothing to recover: %s", directory, error.message)
+        except BenchmarkError as error:  # a journal that is damaged, or does not hold even the start of a run
+            logger.warning("%s: a journal is left as it is: %s", directory, error)
             break
     document = completed_document(directory)
     if document is not None:
