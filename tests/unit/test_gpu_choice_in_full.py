@@ -102,6 +102,12 @@ def test_an_index_beyond_the_visible_gpus_is_named(
     assert found == Counted(frozenset(), GpuChoice("device_ids", ("a",)), absent, (OWN,))
 
 
+def test_a_gpu_is_one_gpu_unless_more_is_said() -> None:
+    """Its id alone is known of it then, and the driver lists no processes."""
+    gpu = Gpu("a")
+    assert (gpu.id, gpu.label, gpu.uuid, gpu.process_ids(), gpu.parts) == ("a", "", None, None, 1)
+
+
 def test_visible_gpus_may_be_in_another_order() -> None:
     """Index 0 is what this process sees first; an engine that sees none at all is asked for its processes."""
     assert counted(Workload((), device_ids=(0,)), [A, B], ("b", "a")) == known("device_ids", "b")

@@ -101,6 +101,27 @@ def test_an_old_window_is_measured_again_bit_for_bit(
         assert any("thinned" in note for note in meter.notes())
 
 
+@pytest.mark.parametrize("make", [packages, library])
+def test_readings_around_moments_that_were_named_stay(
+    make: Callable[[Machine], AbstractContextManager[Meter]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The 3.5 s on both sides of the end of a phase keep every reading; two of four go elsewhere."""
+    machine = Machine()
+    monkeypatch.setattr(rapl, "open_zones", lambda _: Zones((Zone(machine),)))
+    for module in (rapl, polled_series):
+        monkeypatch.setattr(module, "time", machine)
+        monkeypatch.setattr(module, "Sampler", Sampler)
+        monkeypatch.setattr(module, "Recorder", partial(Recorder, most_rows=2000))
+    with make(machine) as meter:
+        run(meter, machine, 20.0)
+        meter.keep_readings([10.0])
+        whole = [at_s for at_s in meter.samples().series[0].after_s if 6.5 <= at_s <= 13.5]
+        run(meter, machine, 400.0)
+        series = meter.samples().series[0].after_s
+        assert [at_s for at_s in series if 6.5 <= at_s <= 13.5] == whole
+        assert 0 < len([at_s for at_s in series if 14 <= at_s <= 20]) < len(whole) / 2
+
+
 def run(meter: Meter, machine: Machine, until_s: float) -> None:
     while machine.now_s < until_s:
         machine.sleep(0.03)

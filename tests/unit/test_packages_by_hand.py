@@ -159,6 +159,18 @@ def test_a_counter_has_to_move_within_50_ms(packages: Packages, alive_after_s: f
     assert set(packages.slept_s) == {0.002}
 
 
+def test_a_counter_may_move_at_the_last_look(packages: Packages) -> None:
+    """On a clock that moves by 50 ms the second look is not too late yet."""
+    packages.now_s, packages.alive_from_s = 0.0, 0.06
+
+    def coarse(_: float) -> None:
+        packages.until(packages.now_s + 0.05)
+
+    packages.sleep = coarse  # type: ignore[method-assign] # a clock of this kind
+    with opened(packages) as collector:
+        assert collector.components() == ("cpu", "dram")
+
+
 @pytest.mark.parametrize(("stop_s", "absent"), [(0.049, False), (0.05, True), (3.0, True)])
 def test_memory_that_counts_nothing_in_50_ms_is_absent(packages: Packages, stop_s: float, absent: bool) -> None:
     """In a shorter window it may have drawn too little to count; no growth is no 0 J."""
