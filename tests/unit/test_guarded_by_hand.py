@@ -15,7 +15,7 @@ from tests.unit.test_rests_by_definition import series
 
 # Each edge is seen 1/8 to 3/8 s late.
 WINDOW = Window(2.0, 4.0, 1.0, 3.0, Delay(0.125, 0.375), 0.05, 1.0)
-BEFORE = Rest(Line(0.0, 1.5, 1.0, 100.0, 20.0, 0.5, 4), 3.0, True)
+BEFORE = Rest(Line(0.0, 1.5, 1.0, 100.0, 20.0, 0.5, 4), -3.0, True)
 AFTER = Rest(Line(5.0, 7.0, 6.0, 700.0, 30.0, 0.25, 4), -2.0, True, 2.5)
 # Readings that take 1/8 s: 20 J are seen from 2 s on, 50 J from 5 s on.
 STEPS = counter(*((float(n), n + 0.125, value) for n, value in enumerate((0.0, 10.0, 20.0, 20.0, 20.0, 50.0, 60.0))))
