@@ -248,7 +248,7 @@ def _on_curve(knots: tuple[_Knot | None, _Knot, _Knot, _Knot | None], time_s: fl
     """
     earlier, left, right, later = knots
     width_s, within = _rate(left, right)
-    if width_s <= 0 or not left[0] <= time_s <= right[0]:
+    if not left[0] <= time_s < right[0]:
         return on_line(*left, *right, time_s)
     begin = _steepness(within, None if earlier is None else _rate(earlier, left)[1])
     end = _steepness(within, None if later is None else _rate(right, later)[1])

@@ -37,7 +37,7 @@ def random_counters(number: int) -> Iterator[tuple[Series, random.Random]]:
     """Counters of 1 to 10 readings that stand still half the time."""
     for seed in range(number):
         dice = random.Random(seed)
-        time_s, value, rows = 1.0, float(dice.randint(0, 3)), []
+        time_s, value, rows = 3.0, float(dice.randint(0, 3)), []
         for _ in range(dice.randint(1, 10)):
             time_s += dice.randint(1, 4) / 8
             begin_s, time_s = time_s, time_s + dice.randint(0, 2) / 8
