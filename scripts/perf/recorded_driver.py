@@ -24,7 +24,7 @@ from tests.nvml.driver_recording import REST_S, DriverRecording, load
 # The driver's average reaches 1 s back, so that a stretch of work is in its values until so long after it.
 BEFORE_S, AFTER_S = 0.5, 1.4
 AGREES_WITHIN = 0.02
-COMMAND = "python scripts/perf/recorded_driver.py tests/nvml/recordings/h200.parquet --docs docs/validation.md"
+COMMAND = "python scripts/perf/recorded_driver.py tests/nvml/recordings/{name}.parquet --docs docs/validation.md"
 
 
 @frozen
@@ -128,15 +128,16 @@ def main() -> int:
     """Parse the arguments, compute, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recording", type=Path, help="the Parquet file, next to its JSON file")
-    parser.add_argument("--docs", type=Path, help="replace the section 'driver' of this Markdown file")
+    parser.add_argument("--docs", type=Path, help="replace the section of the recording in this Markdown file")
     arguments = parser.parse_args()
     recording = load(arguments.recording)
     found = list(rows(recording))
-    head = f"{recording.gpu}, driver {recording.driver}, {recording.date_utc[:10]}; computed by `{COMMAND}`."
+    command = COMMAND.format(name=arguments.recording.stem)
+    head = f"{recording.gpu}, driver {recording.driver}, {recording.date_utc[:10]}; computed by `{command}`."
     text = f"{head}\n\n{facts_table(recording)}\n\n{work_table(found)}"
     print(text)
     if arguments.docs:
-        replace_section(arguments.docs, "driver", text)
+        replace_section(arguments.docs, f"driver-{arguments.recording.stem}", text)
     return 0 if all(abs(row.average) <= AGREES_WITHIN for row in found) else 1
 
 

@@ -23,7 +23,7 @@ from ai_energy_benchmarks.domain.recipes import Followed, follow
 from ai_energy_benchmarks.metrics.nvml.collector import NvmlOptions
 
 FOLDER = Path(__file__).parent / "recordings"
-H200 = FOLDER / "h200.parquet"
+H200, H100 = FOLDER / "h200.parquet", FOLDER / "h100.parquet"
 REST_S = 0.68  # 55 ms of delay and six ticks of 100 ms, as the meter rests
 
 
