@@ -19,6 +19,7 @@ from ai_energy_benchmarks.backends.pytorch.options import PyTorchOptions
 from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion, Outcome
 from ai_energy_benchmarks.domain.prompts import Batch, Generation, Message, Prompt, Request
 from ai_energy_benchmarks.errors import BackendError
+from ai_energy_benchmarks.runner.plain_progress import PlainProgress
 from tests.tiny_model import save_tiny_model
 
 PROMPTS = (
@@ -55,6 +56,20 @@ def generate(backend: PyTorchBackend, batch: Batch) -> tuple[Outcome, ...]:
 def completions(outcomes: tuple[Outcome, ...]) -> list[Completion]:
     assert all(isinstance(each, Completion) for each in outcomes), outcomes
     return [each for each in outcomes if isinstance(each, Completion)]
+
+
+def test_what_takes_long_before_the_weights_has_a_stage(model_directory: Path) -> None:
+    """Importing torch and transformers took 10 s on a GPU machine, and nothing was shown meanwhile."""
+    lines: list[str] = []
+    shown = evolve(settings(model_directory), progress=PlainProgress(lines.append))
+    with PyTorchBackend(shown):
+        pass
+    stages = [line.split("] ")[1] for line in lines if "done in" not in line]
+    assert stages == ["import torch and transformers", "load model"]
+    missing = evolve(settings(model_directory / "none"), progress=PlainProgress(lines.append))
+    with pytest.raises(BackendError), PyTorchBackend(missing):
+        pass
+    assert "import torch and transformers: done in" in lines[-1]
 
 
 def test_a_batch_counts_the_same_tokens_as_each_row_alone(model_directory: Path) -> None:

@@ -111,14 +111,16 @@ def load(settings: BackendSettings, options: PyTorchOptions) -> Loaded:
     missing = missing_packages()
     if missing:
         raise BackendError(f"the pytorch backend needs {' and '.join(missing)}", remedy=INSTALL_LINE)
-    settings.progress.begin("import torch")  # 10 s of a first start, next to 1 s for the weights of a billion
-    devices = placement(settings)
-    settings.progress.end()
-    look = partial(look_at, trust_remote_code=options.trust_remote_code)
-    files = resolve_model(settings.model, settings.progress, revision=options.revision, look=look)
-    if files.gguf_file is None:
-        look(Path(files.path_or_id))
-    method = _method(files, options)
+    settings.progress.begin("import torch and transformers")  # 10 s of a first start: 1 s is for a billion weights
+    try:
+        devices = placement(settings)
+        look = partial(look_at, trust_remote_code=options.trust_remote_code)
+        files = resolve_model(settings.model, settings.progress, revision=options.revision, look=look)
+        if files.gguf_file is None:
+            look(Path(files.path_or_id))
+        method = _method(files, options)
+    finally:
+        settings.progress.end()
     settings.progress.begin("load model")
     try:
         with quiet() if files.gguf_file else _quiet_progress():

@@ -163,8 +163,10 @@ class OpenAIServerBackend(EnteredBackend):
         self._later = LaterCounts(self._asked(), self.settings.model)
         if self.options.tokenizer is not None:
             self.settings.progress.begin("load tokenizer")
-            self._later.counter = counter = local_counter(self.options.tokenizer)
-            self.settings.progress.end()
+            try:
+                self._later.counter = counter = local_counter(self.options.tokenizer)
+            finally:
+                self.settings.progress.end()
             self.tokenizer = counter.tokenizer
         if self._caches.salt == "text":
             self._caches.count_line(self._later.counter or server_counter(self._asked(), self.settings.model))
