@@ -243,16 +243,17 @@ def first_token_drop(trials: Sequence[Trial]) -> float | None:
     The same request is compared with itself; the sign test needs at least seven of them. A server that makes all tokens
     faster later has prepared itself: a cache spares the prompt alone.
     """
-    ratios = _later_over_first(trials, lambda done: done.ttft_s)
-    if not ratios or median(ratios.values()) > _FASTER:
+    first_tokens = _later_over_first(trials, lambda done: done.ttft_s)
+    ratios = list(first_tokens.values())
+    if not ratios or median(ratios) > _FASTER:
         return None
     rest = _later_over_first(trials, lambda done: done.e2e_s - done.ttft_s if done.ttft_s is not None else None)
-    against_rest = [ratio / rest[number] for number, ratio in ratios.items() if rest.get(number, 0.0) > 0.0]
+    against_rest = [ratio / rest[number] for number, ratio in first_tokens.items() if rest.get(number, 0.0) > 0.0]
     if against_rest and median(against_rest) > _FASTER:
         return None
-    faster = sum(ratio < 1 for ratio in ratios.values())
+    faster = sum(ratio < 1 for ratio in ratios)
     chance = sum(math.comb(len(ratios), count) for count in range(faster, len(ratios) + 1)) / 2 ** len(ratios)
-    return median(ratios.values()) if chance <= _CHANCE else None
+    return median(ratios) if chance <= _CHANCE else None
 
 
 def _later_over_first(trials: Sequence[Trial], time_s: Callable[[Completion], float | None]) -> Mapping[int, float]:
