@@ -22,7 +22,7 @@ class Quoted:
 
     Attributes:
         value: in the unit of the figure.
-        low, high: the meter's bounds; the value itself where there are none.
+        low, high: the meter's bounds, the value itself where there are none; of no meaning without ``has_bounds``.
         trial_deviation: relative standard deviation over the run's trials; None where it is not known.
         trials: how many trials that is over.
     """
@@ -77,6 +77,11 @@ def block(document: Document, *names: str) -> Document:
 def is_guess(document: Document, component: str) -> bool:
     """Whether the figures of a component are good to an order of magnitude only."""
     return block(document, "components", component).get("order_of_magnitude") is True
+
+
+def has_bounds(document: Document, component: str) -> bool:
+    """Whether low and high are bounds of a meter; those of a model hold nothing of its error."""
+    return block(document, "components", component).get("source") != "modelled"
 
 
 def leading(document: Document, component: str) -> Document | str:

@@ -109,14 +109,21 @@ def _definitions() -> Schema:
         },
     }
     finding = _block({"level": _LEVEL, "check": _TEXT, "message": _TEXT, "component": _MAYBE_TEXT})
-    component = _block(
-        {
-            "source": {"enum": ["measured", "integrated", "modelled"]},
-            "meter": _TEXT,
-            "resolved": {"type": "boolean"},
-            **energy,
-        }
-    )
+    described: Mapping[str, Schema] = {
+        "source": {"enum": ["measured", "integrated", "modelled"]},
+        "meter": _TEXT,
+        "resolved": {"type": "boolean"},
+        **energy,
+    }
+    component = _block(described)
+    # Not required, since earlier documents of this version do not have it.
+    component["properties"] = {
+        **described,
+        "bounds_absent": {
+            **_MAYBE_TEXT,
+            "description": "why low and high are no bounds of the energy, as of a model; null if they are",
+        },
+    }
     # A component that is not resolved has no number.
     component["if"] = {"properties": {"resolved": {"const": False}}}
     component["then"] = {"properties": {"energy_j": {"type": "null"}}}

@@ -25,6 +25,7 @@ from ai_energy_benchmarks.results.document.work_figures import steady_window, wi
 
 # With more trials than this the document would pass 50 kB; the Parquet files hold every trial.
 MOST_TRIALS = 30
+NO_BOUNDS = "no meter: low and high hold how processor time was counted, and nothing of the model's error"
 
 
 def components(summary: Summary) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def _component(energy: ComponentEnergy) -> dict[str, Any]:
         "sensor_gain_limit": energy.gain_limit,
         "sensor_gain_source": energy.gain_source or None,
         **units.energy_keys(energy.bounds_j, resolved=energy.resolved),
+        "bounds_absent": NO_BOUNDS if energy.provenance == "modelled" else None,
         "idle_power_w": energy.idle_power_w,
         "idle_half_difference_w": energy.idle_half_difference_w,
         "net_energy_j": energy.net_energy_j if energy.resolved else None,

@@ -15,6 +15,7 @@ from ai_energy_benchmarks.results.quotable import (
     Figure,
     Quoted,
     block,
+    has_bounds,
     level,
     quoted,
 )
@@ -32,6 +33,7 @@ class Exported:
         value: None where it is withheld.
         withheld: why; empty where there is a value.
         method: measured, integrated or modelled; empty of a speed or a latency.
+        bounded: whether the low and the high end of the value are bounds of a meter, as those of a model are not.
         verdict: the level of its component, of the run for a speed or a latency.
     """
 
@@ -42,6 +44,7 @@ class Exported:
     method: str
     meter: str
     verdict: str
+    bounded: bool = False
 
     @property
     def name(self) -> str:
@@ -67,6 +70,7 @@ def _energies(document: Document) -> Iterator[Exported]:
                 str(known.get("source", "")),
                 str(known.get("meter", "")),
                 level(document, component),
+                has_bounds(document, component),
             )
 
 

@@ -33,7 +33,8 @@ class _Family:
 def textfile(document: Document) -> str:
     """Gauges with the run's name, model and backend as labels; energies also with component, method, meter and verdict.
 
-    A withheld figure has no sample; a comment says why. ``…_low`` and ``…_high`` are the bounds of the meter.
+    A withheld figure has no sample; a comment says why. ``…_low`` and ``…_high`` are the bounds of the meter;
+    a modelled energy has none.
     """
     figures = exported(document)
     lines = [line for family in _families(document, figures) for line in _lines(family)]
@@ -55,10 +56,10 @@ def _families(document: Document, figures: Sequence[Exported]) -> Iterator[_Fami
     for key, (name, text) in _NAMES.items():
         chosen = [figure for figure in figures if figure.figure.name == key]
         for end, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
-            if suffix and key == "output_tokens_per_s":
-                continue
             samples = tuple(
-                ({**about, **_labels(figure)}, getattr(figure.value, end)) for figure in chosen if figure.value
+                ({**about, **_labels(figure)}, getattr(figure.value, end))
+                for figure in chosen
+                if figure.value and (figure.bounded or not suffix)
             )
             if samples:
                 yield _Family(f"{PREFIX}_{name}{suffix}", f"{text}{' Bound of the meter.' if suffix else ''}", samples)

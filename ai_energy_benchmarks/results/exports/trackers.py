@@ -71,7 +71,7 @@ def _metrics(document: Document) -> dict[str, float]:
     for figure in exported(document):
         if figure.value is not None:
             values[figure.name] = figure.value.value
-            if figure.component:
+            if figure.bounded:
                 values |= {f"{figure.name}_low": figure.value.low, f"{figure.name}_high": figure.value.high}
     return values
 
