@@ -104,13 +104,13 @@ def fit(groups: Sequence[Group]) -> Fit | None:
         raise ValueError(f"a comparison needs at least two groups, got {len(groups)}")
     logs = {group.name: {cycle: math.log(value) for cycle, value in group.values.items()} for group in groups}
     means = {name: fmean(of.values()) for name, of in logs.items()}
-    first = logs[groups[0].name]
-    blocked = len(first) > 1 and all(of.keys() == first.keys() for of in logs.values())
-    shift = dict.fromkeys({cycle for of in logs.values() for cycle in of}, 0.0)
+    cycles = {cycle for of in logs.values() for cycle in of}
+    blocked = all(of.keys() == cycles for of in logs.values())
+    shift = dict.fromkeys(cycles, 0.0)
     degrees = sum(len(of) - 1 for of in logs.values())
     if blocked:
-        shift = {cycle: fmean(of[cycle] - means[name] for name, of in logs.items()) for cycle in first}
-        degrees -= len(first) - 1
+        shift = {cycle: fmean(of[cycle] - means[name] for name, of in logs.items()) for cycle in cycles}
+        degrees -= len(cycles) - 1
     if degrees < 1:
         return None
     squares = add_up((log - means[name] - shift[cycle]) ** 2 for name, of in logs.items() for cycle, log in of.items())

@@ -135,7 +135,7 @@ def _goodput(
     """
     if steady is None:
         return goodput([(trial.outcomes, trial.duration_s) for trial in trials], slo)
-    sent = [(_sent_in(trial, trial.steady), trial.steady.duration_s) for trial in trials if trial.steady is not None]
+    sent = [(_sent_in(trial, window), window.duration_s) for trial in trials if (window := trial.steady) is not None]
     tokens, requests = (
         sum(count.output_tokens for count in counts),
         sum(count.succeeded + count.failed for count in counts),
@@ -157,8 +157,8 @@ def _latencies(trials: Sequence[Trial], steady: bool) -> Latencies:
 
 
 def _steady_latencies(trials: Sequence[Trial]) -> Latencies:
-    pools = [trial_figures(trial).steady_latencies for trial in trials]
-    return _together([pool for pool in pools if pool is not None]).latencies()
+    pools = [pool for trial in trials if (pool := trial_figures(trial).steady_latencies) is not None]
+    return _together(pools).latencies()
 
 
 def _together(pools: Sequence[Pooling]) -> Pooling:

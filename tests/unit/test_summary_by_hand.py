@@ -77,6 +77,7 @@ def test_what_one_trial_does_not_report_is_not_known() -> None:
     assert silent.whole_computed_prompt_tokens == silent.whole_prompt_tokens == 40.0
     nothing = summarise([trial(1, outcomes=[failure()])], [])
     assert (nothing.whole_computed_prompt_tokens, nothing.pass_ttft_s, nothing.pass_e2e_s) == (0.0, None, None)
+    assert nothing.latency_notes == {}
 
 
 @pytest.mark.parametrize(("duration_s", "rate"), [(0.5, 40.0), (0.0, 0.0)])
@@ -195,6 +196,7 @@ def test_without_a_request_in_the_steady_state_there_is_no_latency_of_it() -> No
     assert doubtful.tokens_in_doubt is not None
     assert doubtful.goodput is not None
     assert (doubtful.goodput.share, doubtful.goodput.requests_per_s) == (1.0, None)
+    assert summarise([evolve(steady(1, UNDER_LOAD[:3]), server=counters)], []).goodput is None
 
 
 def test_where_one_trial_has_no_steady_state_the_whole_passes_lead() -> None:
