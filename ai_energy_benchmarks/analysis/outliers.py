@@ -39,5 +39,5 @@ def farthest(values: Sequence[float]) -> Farthest | None:
     left = (n - 1) ** 2 - n * distance**2
     # With nothing left the other values are all equal, up to rounding.
     t = math.sqrt(n * (n - 2) * distance**2 / left) if left > 1e-9 else math.inf
-    p_value = min(1.0, n * t_two_sided_p(t, n - 2)) if math.isfinite(t) else 0.0
+    p_value = min(1.0, n * t_two_sided_p(t, n - 2))
     return Farthest(position, (values[position] - mean) / abs(mean), p_value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from attrs import frozen
@@ -30,19 +31,13 @@ def pareto_front(points: Sequence[Point], *, higher_is_better: bool = False) -> 
     Returns:
         The front from the least energy on, where ``other`` then gets better from point to point.
     """
-    sign = -1.0 if higher_is_better else 1.0
-    known = [point for point in points if point.energy == point.energy and point.other == point.other]
+
+    def figures(point: Point) -> tuple[float, float]:
+        return point.energy, -point.other if higher_is_better else point.other
+
+    known = [point for point in points if not any(map(math.isnan, figures(point)))]
     front: list[Point] = []
-    for point in sorted(known, key=lambda each: (each.energy, sign * each.other)):
-        last = front[-1] if front else None
-        if (
-            last is None
-            or sign * point.other < sign * last.other
-            or (point.energy, point.other)
-            == (
-                last.energy,
-                last.other,
-            )
-        ):
+    for point in sorted(known, key=figures):
+        if not front or figures(point)[1] < figures(front[-1])[1] or figures(point) == figures(front[-1]):
             front.append(point)
     return tuple(front)

@@ -121,10 +121,10 @@ class _Difference:
 def _difference(first: Arm, second: Arm, paired: bool) -> _Difference:
     counts = len(first.values), len(second.values)
     value = fmean(second.logs) - fmean(first.logs)
-    if paired and min(counts) > 1:
-        changes = [late - early for early, late in zip(first.logs, second.logs, strict=True)]
-        half_width = t95(counts[0] - 1) * stdev(changes) / math.sqrt(counts[0])
-        return _Difference(value, half_width, "paired by cycle", counts[0] - 1)
+    changes = [late - early for early, late in zip(first.logs, second.logs, strict=True)] if paired else []
+    if len(changes) > 1:
+        half_width = t95(len(changes) - 1) * stdev(changes) / math.sqrt(len(changes))
+        return _Difference(value, half_width, "paired by cycle", len(changes) - 1)
     if min(counts) > 1:
         return _welch(value, (stdev(first.logs), stdev(second.logs)), counts, "Welch")
     if max(counts) > 1:

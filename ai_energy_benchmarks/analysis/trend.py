@@ -70,4 +70,4 @@ def t_two_sided_p(t: float, degrees: int) -> float:
         term *= cosine**2 * (k - 1) / k
         series += term
     inside = 2 / math.pi * (angle + sine * series) if odd else sine * series
-    return min(1.0, max(0.0, 1 - inside))
+    return max(0.0, 1 - inside)

@@ -44,6 +44,8 @@ def about(best: float, half_width: float, method: str, degrees: float) -> Ratio:
     [
         # Changes 1, 0 and 0.5: mean 0.5, deviation 0.5.
         (e(0, 2, 1), e(1, 2, 1.5), True, about(0.5, 4.3027 * 0.5 / math.sqrt(3), "paired by cycle", 2)),
+        # Changes 1 and 0: mean and deviation 0.5 and √0.5.
+        (e(0, 2), e(1, 2), True, about(0.5, 12.7062 * 0.5, "paired by cycle", 1)),
         # Variances 0.5 of two and 1 of three: errors 1/4 and 1/3.
         (
             e(0, 1),
@@ -60,6 +62,8 @@ def about(best: float, half_width: float, method: str, degrees: float) -> Ratio:
         # One against three with a deviation of 1, either way round: t of 2 degrees times √(1 + 1/3).
         (e(5), e(1, 2, 3), False, about(-3.0, 4.3027 * math.sqrt(4 / 3), "pooled", 2)),
         (e(1, 2, 3), e(5), False, about(3.0, 4.3027 * math.sqrt(4 / 3), "pooled", 2)),
+        # Against two with a deviation of √0.5: √(1/2 · 3/2).
+        (e(5), e(1, 2), False, about(-3.5, 12.7062 * math.sqrt(0.75), "pooled", 1)),
     ],
 )
 def test_the_interval_of_two_arms(
@@ -261,6 +265,17 @@ def test_settings_that_change_together_are_one_axis(
     effects = main_effects(crossing(a=0.0, b=0.3), dict(zip("ab", settings, strict=True)))
     assert not isinstance(effects, str)
     assert [(each.axis, each.reference, each.level) for each in effects] == [(axis, first, second)]
+
+
+def test_a_cell_with_none_of_several_settings_has_no_level() -> None:
+    """Nothing is named that is not set."""
+    cells: dict[str, Settings] = {"a": {"x.t": "p", "x.u": 1}, "b": {"x.t": "q", "x.u": 2}, "c": {}}
+    effects = main_effects(crossing(a=0.0, b=0.3, c=0.4), cells)
+    assert not isinstance(effects, str)
+    assert [(each.axis, each.reference, each.level) for each in effects] == [
+        ("x.t, x.u", "t=p, u=1", "t=q, u=2"),
+        ("x.t, x.u", "t=p, u=1", None),
+    ]
 
 
 def test_why_there_are_no_main_effects() -> None:

@@ -90,6 +90,10 @@ def test_the_value_farthest_from_the_mean(values: list[float], expected: Farthes
         ([("a", 2, 5), ("b", 2, 5), ("c", 3, 6)], False, "ab"),
         ([("a", 2, 5), ("b", 2, 5), ("c", 3, 6)], True, "abc"),
         ([("a", 3, 1), ("b", 2, 2), ("c", 1, 3)], False, "cba"),
+        ([("a", 1, 5), ("b", 2, 5)], False, "a"),
+        ([("a", 1, 5), ("b", 2, 5)], True, "a"),
+        ([("a", 1, 9), ("b", 2, 5), ("c", 3, 7)], False, "ab"),
+        ([("a", 1, 2), ("b", 2, 6), ("c", 3, 4)], True, "ab"),
         ([("a", math.nan, 1), ("b", 2, math.nan), ("c", 9, 9)], False, "c"),
     ],
 )
@@ -110,6 +114,12 @@ def test_two_models_of_the_same_figures_are_two() -> None:
     """Each is held against the other: the range ends at the other's 7 J where this one's is 5 J, in the fourth band."""
     low, twin, same = Entry("low", 1.0, 1.0, 1.0), Entry("m", 6.0, 5.0, 7.0), Entry("m", 6.0, 5.0, 7.0)
     assert rate([twin, low, same]) == (Rating(low, 5, 5, 5), Rating(twin, 1, 1, 2), Rating(same, 1, 1, 2))
+
+
+def test_a_model_is_held_against_the_others_alone() -> None:
+    """At 4.3 J, its highest, it is in the third of five bands from 2 to 6 J; that it may be at 1 J is no range."""
+    model, low, high = Entry("m", 3.0, 1.0, 4.3), Entry("low", 2.0, 2.0, 2.0), Entry("high", 6.0, 6.0, 6.0)
+    assert rate([model, low, high])[1] == Rating(model, 4, 3, 5)
 
 
 # First token after 1/8 s, three more 1/16 s apart, so the last after 5/16 s.

@@ -80,7 +80,7 @@ def test_what_one_trial_does_not_report_is_not_known() -> None:
     assert nothing.latency_notes == {}
 
 
-@pytest.mark.parametrize(("duration_s", "rate"), [(0.5, 40.0), (0.0, 0.0)])
+@pytest.mark.parametrize(("duration_s", "rate"), [(3.0, 20 / 3), (0.5, 40.0), (0.0, 0.0)])
 def test_a_pass_of_no_length_has_no_rate(duration_s: float, rate: float) -> None:
     """20 tokens in half a second are 40 a second."""
     assert summarise([trial(1, duration_s=duration_s)], []).output_tokens_per_s == rate
