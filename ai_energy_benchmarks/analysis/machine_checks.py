@@ -61,11 +61,12 @@ def _paused(trials: Sequence[Trial]) -> Iterator[Finding]:
 
 def _stolen(environment: Environment, trials: Sequence[Trial]) -> Iterator[Finding]:
     if _steal_unknown(environment, trials) is None:
-        share = _share([(each.duration_s, each.machine.stolen_s) for each in trials if each.machine is not None])
+        share = _share([(seconds, machine.stolen_s) for seconds, machine in _watched(trials)])
+        assert share is not None  # else it is unknown
         message = f"the host gave {share:.1%} of this machine's processor time to others during the trials"
         if not share and environment.virtual is False:
             message = "this is not a virtual machine, and the kernel counted no processor time as given to others"
-        yield Finding("WARN" if (share or 0.0) > STOLEN else "PASS", "steal time", message)
+        yield Finding("WARN" if share > STOLEN else "PASS", "steal time", message)
 
 
 def _steal_unknown(environment: Environment, trials: Sequence[Trial]) -> str | None:
@@ -74,8 +75,8 @@ def _steal_unknown(environment: Environment, trials: Sequence[Trial]) -> str | N
     A guest sees steal time only where its host hands it over (KVM_FEATURE_STEAL_TIME in the kernel's documentation of
     KVM; Hyper-V and gVisor do not), and the counter then stays 0 for ever.
     """
-    machines = [each for each in trials if each.machine is not None]
-    stolen = [(each.duration_s, each.machine.stolen_s) for each in machines if each.machine is not None]
+    watched = _watched(trials)
+    stolen = [(seconds, machine.stolen_s) for seconds, machine in watched]
     share = _share(stolen)
     if all(part_s is None for _, part_s in stolen):
         return "this system does not count the time that a host gives to others"
@@ -84,7 +85,7 @@ def _steal_unknown(environment: Environment, trials: Sequence[Trial]) -> str | N
         return f"the trials last {whole_s:.2g} s together, and the kernel's steps of 10 ms need {_SHORTEST_S:g} s"
     if share < 0:
         return "the counter of steal time went backwards, as after a move to another host"
-    ever_s = max((each.machine.stolen_so_far_s or 0.0 for each in machines if each.machine is not None), default=0.0)
+    ever_s = max(machine.stolen_so_far_s or 0.0 for _, machine in watched)
     if share > 0 or ever_s > 0 or environment.virtual is False:
         return None
     if environment.virtual:
@@ -94,8 +95,8 @@ def _steal_unknown(environment: Environment, trials: Sequence[Trial]) -> str | N
 
 def _others(environment: Environment, trials: Sequence[Trial], modelled_cpu: bool) -> Iterator[Finding]:
     """Against the work of the workload: on a large machine both are small parts of the whole."""
-    machines = [each.machine for each in trials if each.machine is not None]
-    share = _share([(each.duration_s, each.machine.others_s) for each in trials if each.machine is not None])
+    machines = [machine for _, machine in _watched(trials)]
+    share = _share([(seconds, machine.others_s) for seconds, machine in _watched(trials)])
     if share is None:
         return
     share = min(max(0.0, share), 1.0)  # the kernel reports the machine's time in coarser steps than the workload's
@@ -104,11 +105,11 @@ def _others(environment: Environment, trials: Sequence[Trial], modelled_cpu: boo
     workload_s = add_up(each.workload_s or 0.0 for each in machines if each.others_s is not None)
     if _machine_uncounted(machines):
         return
-    busy = share * (environment.cpu_threads or 1)
+    busy = None if environment.cpu_threads is None else share * environment.cpu_threads
     if workload_s > 0:  # older results do not have it
         share, whole = others_s / (others_s + workload_s), "the processor time that was used"
     message = f"processes other than the workload's took {share:.1%} of {whole} during the trials"
-    if share > OTHERS and environment.cpu_threads is not None and busy < FEW_PROCESSORS:
+    if share > OTHERS and busy is not None and busy < FEW_PROCESSORS:
         yield Finding("PASS", "other work", f"{message}, but kept only {busy:.2f} processors busy", "cpu")
     elif share <= OTHERS:
         yield Finding("PASS", "other work", message, "cpu")
@@ -143,7 +144,7 @@ def unchecked_machine_findings(environment: Environment, trials: Sequence[Trial]
     if environment.cpu_governor is None:
         why = "the kernel does not report how the clocks of the CPU are chosen, as in most virtual machines"
         yield not_checked("cpu governor", why, "cpu")
-    machines = [each.machine for each in trials if each.machine is not None]
+    machines = [machine for _, machine in _watched(trials)]
     if not machines:
         if trials:
             why = "nothing is stored of what the machine did during the trials"
@@ -169,7 +170,7 @@ def unchecked_other_work(trials: Sequence[Trial]) -> Iterator[Finding]:
 
     The run keeps it with its findings, as stored trials do not show whether the processes were known.
     """
-    parts = [(each.duration_s, each.machine.others_s) for each in trials if each.machine is not None]
+    parts = [(seconds, machine.others_s) for seconds, machine in _watched(trials)]
     if not parts or _share(parts) is not None:
         return
     whole_s = add_up(seconds for seconds, _ in parts)
@@ -180,6 +181,11 @@ def unchecked_other_work(trials: Sequence[Trial]) -> Iterator[Finding]:
         why = f"the trials last {whole_s:.2g} s together, and the kernel's steps of 10 ms need {_SHORTEST_S:g} s"
         fix = "measure longer trials: raise scenario.num_samples or the output tokens"
     yield Finding("WARN", "other work", f"not checked: {why}; fix: {fix}", "cpu")
+
+
+def _watched(trials: Sequence[Trial]) -> list[tuple[float, Disturbance]]:
+    """Seconds and what the machine did, of the trials that it was watched in."""
+    return [(trial.duration_s, trial.machine) for trial in trials if trial.machine is not None]
 
 
 def _share(told: Sequence[tuple[float, float | None]]) -> float | None:
