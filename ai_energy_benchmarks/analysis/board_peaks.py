@@ -93,7 +93,7 @@ _SHEETS = (
     ),
     _Sheet(("Tesla T4", "NVIDIA T4"), "NVIDIA T4 Tensor Core GPU data sheet", 65, int8=130, bfloat16=False),
 )
-_PEAKS: dict[tuple[str, str], Peak] = {
+_PEAKS: dict[tuple[str, str | None], Peak] = {
     (name, arithmetic): Peak(tera * 1e12, f"{sheet.source}, dense")
     for sheet in _SHEETS
     for name in sheet.names
@@ -107,7 +107,7 @@ _FLOAT8 = frozenset({"fp8", "fbgemm_fp8"})
 
 def peak(board: str, arithmetic: str | None) -> Peak | None:
     """The peak of a GPU by its whole name; None if the GPU, or its peak for this type of number, is not known."""
-    return None if arithmetic is None else _PEAKS.get((board, arithmetic))
+    return _PEAKS.get((board, arithmetic))
 
 
 def arithmetic_of(dtype: str | None, quantization: object) -> str | None:
@@ -127,5 +127,5 @@ def arithmetic_of(dtype: str | None, quantization: object) -> str | None:
     if method == "bitsandbytes, 8 bits":  # LLM.int8: Dettmers et al., NeurIPS 2022, arXiv:2208.07339
         return "int8"
     if method.startswith("bitsandbytes, 4 bits") and "computed in " in method:
-        return method.split("computed in ", 1)[1].split(",", maxsplit=1)[0]
+        return method.partition("computed in ")[2].partition(",")[0]
     return None

@@ -45,7 +45,11 @@ def meters_of_unknown_gain(readings: Sequence[Reading]) -> tuple[str, ...]:
 
 def gain_uncertainty(gain: SensorGain | None) -> float | None:
     """Relative standard uncertainty: of a rectangular distribution, the limit over √3 (JCGM 100:2008 §4.3.7)."""
-    return None if gain is None else gain.limit / math.sqrt(3)
+    return None if gain is None else _rectangular(gain.limit)
+
+
+def _rectangular(limit: float) -> float:
+    return limit / math.sqrt(3)
 
 
 def known_gain_uncertainty(readings: Sequence[Reading]) -> float | None:
@@ -58,7 +62,7 @@ def known_gain_uncertainty(readings: Sequence[Reading]) -> float | None:
     """
     total_j = add_up(each.energy_j for each in readings)
     parts_j = [
-        (gain_uncertainty(gain) or 0.0) * add_up(each.energy_j for each in readings if each.meter == meter)
+        _rectangular(gain.limit) * add_up(each.energy_j for each in readings if each.meter == meter)
         for meter, gain in GAINS.items()
         if any(each.meter == meter for each in readings)
     ]

@@ -114,7 +114,7 @@ def test_the_idle_power_is_set_against_the_energy_of_a_pass(
     idle_w: float | None, half_w: float | None, change: tuple[str, str] | None, share: tuple[str, str] | None
 ) -> None:
     """Its change warns above 2 % of it, its part above a half: of a GPU, and is a fact of the rest of a server."""
-    for component, name in (("gpu", "GPU"), ("cpu", "CPU"), ("dram", "DRAM")):
+    for component, name in (("gpu", "GPU"), ("cpu", "CPU"), ("dram", "DRAM"), ("system", "SYSTEM")):
         expected: list[Line] = []
         if change is not None:
             message = f"{name} idle power before and after differs by {change[1]} of a pass's energy"
@@ -137,23 +137,23 @@ def test_the_idle_power_of_little_energy_counts_too() -> None:
 @pytest.mark.parametrize(
     ("component", "said"),
     [
-        (energy("cpu"), "25.0% [20.0%, 30.0%] of the CPU energy, 250 J of a pass, is the workload's"),
-        (energy("cpu", resolved=False), "25.0% [20.0%, 30.0%] of the CPU energy is the workload's"),
-        (energy(), "25.0% [20.0%, 30.0%] of the GPU energy, 250 J of a pass, is the workload's"),
-        (energy("cpu", 2345.0, 2345.6, 2346.0), "25.0% [20.0%, 30.0%] of the CPU energy, 590 J of a pass, is the "
+        (energy("cpu"), "25.0% [10.0%, 90.0%] of the CPU energy, 250 J of a pass, is the workload's"),
+        (energy("cpu", resolved=False), "25.0% [10.0%, 90.0%] of the CPU energy is the workload's"),
+        (energy(), "25.0% [10.0%, 90.0%] of the GPU energy, 250 J of a pass, is the workload's"),
+        (energy("cpu", 2345.0, 2345.6, 2346.0), "25.0% [10.0%, 90.0%] of the CPU energy, 600 J of a pass, is the "
          "workload's"),
     ],
 )  # fmt: skip
 def test_the_workload_s_part_is_a_convention(component: ComponentEnergy, said: str) -> None:
     """Of a measured energy, in joules where that is resolved, to two digits of the distance of its bounds."""
-    shared = evolve(component, workload_share=WorkloadShare("cpu", Bounds(0.2, 0.25, 0.3)))
+    shared = evolve(component, workload_share=WorkloadShare("cpu", Bounds(0.1, 0.25, 0.9)))
     message = f"by processor time {said}; that is a convention, not a measurement"
     assert found(shared)[1:] == [("INFO", "workload share", message, component.component)]
 
 
 def test_a_modelled_energy_has_nothing_to_share_out() -> None:
     """The model is of the workload's own time."""
-    share = WorkloadShare("cpu", Bounds(0.2, 0.25, 0.3))
+    share = WorkloadShare("cpu", Bounds(0.1, 0.25, 0.9))
     message = "CPU energy is modelled from the workload's own processor time: there is nothing to share out"
     assert found(energy("cpu", provenance="modelled", workload_share=share))[2:] == [
         ("INFO", "workload share", message, "cpu")
@@ -223,3 +223,11 @@ def test_components_come_in_their_order_with_the_steady_state_after_them() -> No
         ("PASS", "window resolved", "CPU energy of the steady state lies in [99.0, 101.0] J, ±1.0%", "cpu"),
     ]
     assert [each[1] for each in seen if "idle" in each[1]] == ["idle share"]
+
+
+def test_trials_are_compared_by_each_component_that_has_a_figure() -> None:
+    """The others have no line on how they repeat."""
+    trials = [trial(number, reading(CPU), reading(DRAM)) for number in (1, 2, 3)]
+    summary = evolve(SUMMARY, components=(energy("cpu"),), total=None, absent={}, steady=None)
+    repeats = [each for each in lines(energy_findings(summary, trials, [], False)) if each[1] == "repeatability"]
+    assert [each[3] for each in repeats] == ["cpu"]

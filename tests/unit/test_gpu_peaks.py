@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ai_energy_benchmarks.analysis.board_peaks import _PEAKS, Peak, arithmetic_of, peak
+from ai_energy_benchmarks.analysis.board_peaks import _PEAKS, _SHEETS, Peak, arithmetic_of, peak
 
 # 16-bit floats, whether that is bfloat16 too, 8-bit floats and 8-bit whole numbers; None where there is none.
 SHEETS: dict[str, tuple[float, bool, float | None, float | None]] = {
@@ -47,11 +47,13 @@ def test_a_gpu_has_the_peaks_of_its_sheet_and_no_others(board: str) -> None:
         found = peak(board, arithmetic)
         assert (found and found.flop_per_s) == (tera and tera * 1e12), arithmetic
     assert (peak(board, None), peak(board, "float32")) == (None, None)
+    (sheet,) = (each for each in _SHEETS if board in each.names)
+    assert dict(sheet.peaks()) == expected
 
 
 def test_no_other_gpu_has_a_peak() -> None:
     """A name is a whole one."""
-    assert {board for board, _ in _PEAKS} == set(SHEETS)
+    assert {board for board, _ in _PEAKS} == {name for sheet in _SHEETS for name in sheet.names} == set(SHEETS)
     assert peak("NVIDIA L4-8Q", "float16") is None
     assert peak("NVIDIA L40S", "float16") == Peak(362.05e12, "NVIDIA L40S data sheet, dense")
 
