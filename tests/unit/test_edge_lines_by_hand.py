@@ -112,6 +112,7 @@ def unknown(edge: str) -> str:
     [
         ((0.010, 0.030, 0.014), (0.05, 0.04, 0.09), [shown("begin", "14 ms late"), shown("end", "50 ms late")]),
         ((-0.010, -0.030, -0.014), (0.0, 0.0, -0.5), [shown("begin", "14 ms early"), shown("end", "0 ms late")]),
+        ((-0.00075,) * 3, (0.00075,) * 3, [shown("begin", "1 ms early"), shown("end", "1 ms late")]),
         ((0.010, None, 0.020), (None, None, None), [shown("begin", "15 ms late")]),
         ((None, None, None), (None, -0.03, None), [shown("end", "30 ms early")]),
         ((-0.1, -0.1, -0.1), (0.3, 0.3, 0.3), [shown("begin", "100 ms early"), shown("end", "300 ms late")]),

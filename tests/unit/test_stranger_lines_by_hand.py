@@ -128,14 +128,16 @@ def busy(percent: str) -> str:
         # The rests last from 0 to 10 s and from 120 to 130 s; of each the first second may show what was before.
         (((1.0, 5.0), (10.0, 5.25), (125.0, 5.5)), busy("5")),
         (((1.0, 4.75), (10.0, 5.25)), ""),
+        (((1.0, 3.0), (10.0, 4.0)), ""),
         (((0.75, 90.0), (10.25, 90.0), (120.75, 90.0), (130.25, 90.0)), ""),
         (((0.75, 90.0), (1.0, 20.0), (121.0, 40.0), (130.0, 10.0), (130.25, 90.0)), busy("23")),
-        (((50.0, 90.0), (60.0, 90.0)), ""),
+        (((55.0, 90.0), (75.0, 90.0)), ""),
     ],
 )
 def test_utilization_at_rest_is_a_witness(rows: Sequence[tuple[float, float]], words: str) -> None:
     """Of more than 5 % in the mean over the resident idles, by this GPU's own readings."""
     steps = [rest("resident idle", 90.0), rest("resident idle", 90.0, start_s=120.0), rest("hot idle", 90.0, 50.0)]
+    steps.append(rest("warm-up", 300.0, 70.0))
     series = [
         gauge("utilization_percent", (5.0, 100.0), device=B),
         gauge("utilization_percent", (5.0, 100.0), device=Z),
