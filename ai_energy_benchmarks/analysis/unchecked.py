@@ -15,7 +15,8 @@ from ai_energy_benchmarks.analysis.integration import SHORTEST_S, workload_board
 from ai_energy_benchmarks.analysis.machine_checks import unchecked_machine_findings
 from ai_energy_benchmarks.analysis.stranger_checks import CHECK as STRANGERS
 from ai_energy_benchmarks.analysis.summary import counting_trials
-from ai_energy_benchmarks.domain.components import COMPONENTS
+from ai_energy_benchmarks.analysis.windows import BASELINES, counted, of_baseline
+from ai_energy_benchmarks.domain.components import COMPONENTS, Component
 from ai_energy_benchmarks.domain.environment import Environment
 from ai_energy_benchmarks.domain.power import Device, Samples
 from ai_energy_benchmarks.domain.result import Step, Trial
@@ -52,7 +53,7 @@ def unchecked_findings(
     if metrics_enabled:
         whole = counting_trials(trials)
         yield from _repetition(whole, made)
-        yield from _idle(summary)
+        yield from _idle(summary, whole, steps)
         yield from unchecked_board_findings(samples, whole)
         yield from _gpus(found, whole, steps, samples)
 
@@ -79,18 +80,41 @@ def _repetition(trials: Sequence[Trial], made: set[str]) -> Iterator[Finding]:
         yield from (not_checked(check, why) for check in ("first trial", "outliers", "trend") if check not in made)
 
 
-def _idle(summary: Summary) -> Iterator[Finding]:
+def _idle(summary: Summary, trials: Sequence[Trial], steps: Sequence[Step]) -> Iterator[Finding]:
     seen = energies(summary)
     for component in (each for each in COMPONENTS if each in seen):
         energy = seen[component]
         if energy.provenance == "modelled" or energy.energy_j <= 0:  # a model has no power at rest
             continue
         if energy.idle_power_w is None:
-            why = "no resident idle was measured for it"
+            why = _passed_over(component, trials, steps, usable=False) or "no resident idle was measured for it"
             yield not_checked("idle share", f"{component.upper()}: {why}", component)
         if energy.idle_half_difference_w is None:
-            why = "it takes a resident idle before the trials and one after them"
+            passed_over = _passed_over(component, trials, steps, usable=energy.idle_power_w is not None)
+            why = passed_over or "it takes a resident idle before the trials and one after them"
             yield not_checked("idle change", f"{component.upper()}: {why}", component)
+
+
+def _passed_over(component: Component, trials: Sequence[Trial], steps: Sequence[Step], *, usable: bool) -> str:
+    """Which baselines saw other devices than the trials did, so that they give no idle power; empty if none did.
+
+    Args:
+        usable: whether a baseline gave one. Re-analysis may take the bare idle for it, and where it gave none although
+            a resident idle would, it did.
+    """
+    measured = [trial.measurement for trial in trials if trial.measurement is not None]
+    of = frozenset(reading.device for part in measured for reading in counted(part, (component,)))
+    readings = [(step.name, of_baseline(step, (component,), of)) for step in steps if step.measurement is not None]
+    seen = [(name, frozenset(reading.device for reading in of_step)) for name, of_step in readings]
+    resident = [(name, found) for name, found in seen if name in BASELINES]
+    if not usable and any(found == of for _, found in resident):
+        resident = [(name, found) for name, found in seen if name == "bare idle"]
+    others = {name: found for name, found in resident if found != of and (found or name == "bare idle")}
+    return "; ".join(f"its {name} saw {_names(found)}, the trials {_names(of)}" for name, found in others.items())
+
+
+def _names(of: Collection[Device]) -> str:
+    return ", ".join(sorted(device.id for device in of)) or "none of its devices"
 
 
 def _gpus(

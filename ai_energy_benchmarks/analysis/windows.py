@@ -101,11 +101,15 @@ def idle_power(
     powers_w = []
     for step in steps:
         if step.name in baselines and step.measurement is not None and step.measurement.duration_s > 0:
-            readings = counted(step.measurement, components)
-            if step.name == "bare idle":  # before anybody knew whose devices count
-                readings = tuple(reading for reading in readings if reading.device in of)
+            readings = of_baseline(step, components, of)
             if devices(readings) == of:
                 powers_w.append(add_up(reading.energy_j for reading in readings) / step.measurement.duration_s)
     if not powers_w:
         return None
     return IdlePower(fmean(powers_w), (max(powers_w) - min(powers_w)) / 2 if len(powers_w) > 1 else None)
+
+
+def of_baseline(step: Step, components: Collection[Component], of: frozenset[Device]) -> tuple[Reading, ...]:
+    """What a baseline read of the components; of a bare idle the trials' devices, since it came before their choice."""
+    readings = () if step.measurement is None else counted(step.measurement, components)
+    return tuple(reading for reading in readings if reading.device in of or step.name != "bare idle")

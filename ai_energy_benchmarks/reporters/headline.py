@@ -13,8 +13,12 @@ from ai_energy_benchmarks.results import units
 
 
 def sentence(result: BenchmarkResult) -> str:
-    """``0.34 J/output token (CPU, modelled, an order of magnitude); 3.0 Wh per 1,000 queries; WARN: protocol``."""
-    return "; ".join([*_figures(result), _verdict(result.verdict)])
+    """``0.34 J/output token (CPU, modelled, an order of magnitude); 3.0 Wh per 1,000 queries; WARN: protocol``.
+
+    FAIL stands before the figures; what ``results.quotable`` withholds has none here either, for the same reason.
+    """
+    figures, verdict = _figures(result), _verdict(result.verdict)
+    return "; ".join([verdict, *figures] if result.verdict.level == "FAIL" else [*figures, verdict])
 
 
 def _verdict(verdict: Verdict) -> str:
@@ -25,15 +29,16 @@ def _verdict(verdict: Verdict) -> str:
 
 def _figures(result: BenchmarkResult) -> list[str]:
     summary, headline = result.summary, result.verdict.headline
+    cut = "" if result.ending == "completed" else f"the run was {result.ending}"
     if headline is None:
-        return [f"no energy was measured; {figure(summary.output_tokens_per_s)} output tokens/s"]
+        return [f"no energy was measured; {cut or f'{figure(summary.output_tokens_per_s)} output tokens/s'}"]
     energy = next((each for each in summary.components if each.component == headline), None)
     if energy is None:
         return [_without_energy(result, headline)]
     name, leader, unit = component_name(headline), leading(summary, energy), summary.unit
     per_unit = leader[0].per(unit) if leader else None
-    if leader is None or per_unit is None:
-        why = summary.steady_absent or summary.tokens_in_doubt or f"no {unit.many}"
+    if cut or leader is None or per_unit is None:
+        why = cut or summary.steady_absent or summary.tokens_in_doubt or f"no {unit.many}"
         return [f"no J/{unit.one} ({name}): {why}"]
     if not leader[1].resolved:
         return [f"J/{unit.one} ({name}) only known to lie in {bounds(per_unit.bounds_j.low, per_unit.bounds_j.high)}"]

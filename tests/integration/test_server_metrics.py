@@ -74,6 +74,18 @@ def test_other_servers_have_names_of_their_own(page: Any, text: str) -> None:
     assert page.read_gauges(text) == ServerGauges(4, 2, 0.5)
 
 
+@pytest.mark.parametrize(("share", "known"), [("0", 0.0), ("0.4", 0.4), ("1.0", 1.0), ("1.001", None), ("54.2", None)])
+def test_a_share_above_one_is_none(share: str, known: float | None) -> None:
+    """A page that has percent is not read as shares, not in part either; what else it has counts."""
+    page = f'vllm:num_requests_running 3\nvllm:kv_cache_usage_perc{{engine="0"}} {share}\n'
+    assert VLLM.read_gauges(page) == ServerGauges(running_requests=3, kv_cache_share=known)
+    two = f'{page}vllm:kv_cache_usage_perc{{engine="1"}} 0.5\n'
+    both = None if known is None else (known + 0.5) / 2
+    assert VLLM.read_gauges(two) == ServerGauges(running_requests=3, kv_cache_share=both)
+    alone = ServerGauges(kv_cache_share=known) if known is not None else None
+    assert VLLM.read_gauges(f"vllm:kv_cache_usage_perc {share}\n") == alone
+
+
 def test_sglang_s_counters_are_read() -> None:
     """All prompt tokens, and those that were found, by kind of memory."""
     page = (

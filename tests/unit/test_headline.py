@@ -14,9 +14,12 @@ from ai_energy_benchmarks.config.key_paths import _below
 from ai_energy_benchmarks.config.model import BenchmarkConfig
 from ai_energy_benchmarks.domain.digits import fixed
 from ai_energy_benchmarks.domain.power import Recipe
+from ai_energy_benchmarks.domain.result import Ending
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.reporters.figures import as_known
 from ai_energy_benchmarks.reporters.headline import sentence
+from ai_energy_benchmarks.reporters.result_table import headline
+from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.text.problems import dotted
 from tests.factories import CPU, GPU, completion, reading, result, trial, verdict
 
@@ -51,20 +54,43 @@ def test_the_sentence_of_a_measurement() -> None:
 def test_what_has_no_figure_says_why() -> None:
     """Unresolved, absent, without tokens, and not measured at all."""
     unresolved = [trial(1, reading(GPU, 100, 60))]
-    assert "J/output token (GPU) only known to lie in [2.0, 8.0]; " in sentence(
-        result(unresolved, judged=verdict(unresolved))
+    assert sentence(result(unresolved, judged=verdict(unresolved))) == (
+        "FAIL: window resolved; J/output token (GPU) only known to lie in [2.0, 8.0]"
     )
     lost = [trial(1, reading(CPU), absent={"gpu": "the GPU fell off the bus"})]
     assert sentence(result(lost, judged=verdict(lost, gpu=True))).startswith(
-        "no energy of the GPU (the GPU fell off the bus); FAIL: energy"
+        "FAIL: energy; no energy of the GPU (the GPU fell off the bus)"
     )
     silent = [trial(1, reading(GPU), outcomes=[completion(output_tokens=0)])]
-    assert sentence(result(silent, judged=verdict(silent))).startswith(
-        "no J/output token (GPU): no output tokens; FAIL: "
+    assert re.fullmatch(
+        r"FAIL: [a-z, ]+; no J/output token \(GPU\): no output tokens", sentence(result(silent, judged=verdict(silent)))
     )
     unmeasured = [trial(1)]
     assert sentence(result(unmeasured, judged=verdict(unmeasured, metrics_enabled=False))).startswith(
         "no energy was measured; 2.000 output tokens/s; "
+    )
+
+
+@pytest.mark.parametrize("ending", ["interrupted", "stopped"])
+def test_a_run_that_did_not_complete_leads_with_no_figure(ending: Ending) -> None:
+    """Not of whole trials, not of a part of one; and the page of the report has the same reason in its first line."""
+    trials = [trial(1, reading(GPU, 100.0, 0.1)), trial(2, reading(GPU, 100.0, 0.1), complete=False)]
+    for of in (trials, trials[1:]):
+        found = result(of, ending=ending, judged=verdict(of, ending=ending))
+        assert re.fullmatch(rf"FAIL: ending[a-z, ]*; no J/output token \(GPU\): the run was {ending}", sentence(found))
+        assert headline(report_document(found)) == f"no J per output token (GPU): the run was {ending}"
+    off = result([trial(1)], ending=ending, judged=verdict([trial(1)], ending=ending, metrics_enabled=False))
+    assert sentence(off) == f"FAIL: ending; no energy was measured; the run was {ending}"
+
+
+def test_a_failed_verdict_stands_before_the_figure() -> None:
+    """Whatever failed; a warning stands after it."""
+    trials = [trial(number, reading(GPU, 100.0, 0.1)) for number in range(1, 6)]
+    failed = Finding("FAIL", "other work", "too much", None)
+    found = result(trials, judged=verdict(trials, extra=[failed]))
+    assert found.verdict.level == "FAIL"
+    assert sentence(found) == (
+        "FAIL: other work; 5.00 ± 0.28 J/output token (GPU, measured); 5.56 Wh per 1,000 queries"
     )
 
 

@@ -45,12 +45,18 @@ class MetricsPage:
         Args:
             page: its text.
         """
-        found = _samples(page, self.gauges)
-        if not found:
+        found = {ours: _possible(ours, values) for ours, values in _samples(page, self.gauges).items()}
+        known = {ours: values for ours, values in found.items() if values}
+        if not known:
             return None
         return ServerGauges(
-            **{ours: fmean(values) if ours.endswith("_share") else sum(values) for ours, values in found.items()}
+            **{ours: fmean(values) if ours.endswith("_share") else sum(values) for ours, values in known.items()}
         )
+
+
+def _possible(ours: str, values: list[float]) -> list[float]:
+    """The samples; none of a share if one is above 1, as on a page that has percent: nothing is known of its unit."""
+    return [] if ours.endswith("_share") and max(values) > 1 else values
 
 
 def _samples(page: str, names: Names) -> dict[str, list[float]]:
