@@ -11,7 +11,7 @@ from statistics import median
 import pytest
 
 from ai_energy_benchmarks.domain.edges import NO_DELAY, Delay
-from ai_energy_benchmarks.domain.integral import LONGEST_HOLD_S, hold_s, integral, peak
+from ai_energy_benchmarks.domain.integral import LONGEST_HOLD_S, changes_seldom, hold_s, integral, peak
 from ai_energy_benchmarks.domain.power import Device, Series
 from tests.unit.test_edges_by_definition import moment_s, random_counters
 
@@ -137,6 +137,8 @@ def test_a_window_between_two_readings_has_rounding_too() -> None:
         ([2] * 9, 1 / 64, 3.5 / 64),  # eight are the sensor's: two readings, the one before, and a call
         ([4, 4, 4], 0.125, 5 * 0.125 + 1 / 128),  # two changes, but half a second apart
         ([4, 4, 4], 0.12, LONGEST_HOLD_S),
+        ([4, 4, 4], 0.5, 5 * 0.5 + 1 / 128),  # no sensor is known to be slower than 2 s
+        ([4, 4, 4], 0.505, LONGEST_HOLD_S),
     ],
 )
 def test_how_long_a_sensor_holds_a_value(lengths: list[int], apart_s: float, expected_s: float | None) -> None:
@@ -145,6 +147,13 @@ def test_how_long_a_sensor_holds_a_value(lengths: list[int], apart_s: float, exp
     values = [float(number % 2) for number, length in enumerate(lengths) for _ in range(length)]
     series = power([number * apart_s for number in range(len(values))], values, call_s=1 / 128)
     assert hold_s(series) == (None if expected_s is None else pytest.approx(expected_s))
+
+
+@pytest.mark.parametrize(("changes", "seldom"), [(0, True), (1, True), (7, True), (8, False), (9, False), (20, False)])
+def test_eight_changes_show_how_long_a_sensor_holds(changes: int, seldom: bool) -> None:
+    """Fewer may all be those of the power, so that nothing is learned from them."""
+    values = [float(number // 2) for number in range(2 * changes + 2)]
+    assert changes_seldom(power([float(number) for number in range(len(values))], values)) is seldom
 
 
 def test_a_sensor_that_is_read_slowly_is_taken_to_hold_for_a_tenth_of_a_second_at_most() -> None:

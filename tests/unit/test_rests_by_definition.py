@@ -269,6 +269,22 @@ def test_half_of_the_power_of_a_rest_is_a_step_too(rest_w: float, calm: bool) ->
     assert is_calm(made, 2.0, 4.5, 0.0, 0.05) is calm
 
 
+@pytest.mark.parametrize(("flat", "calm"), [(13, False), (14, True), (28, True)])
+def test_a_rest_is_flat_for_85_percent_of_the_time_before_it(flat: int, calm: bool) -> None:
+    """Work ends at 2 s, and power falls a second later: of ticks of 1/16 s thirteen are less than that, fourteen more.
+
+    The rest before a window is flat for half of it: of a second seven ticks are too few, and the window has no rests.
+    """
+    made = series([500.0] * 32 + [100.0] * 16 + [20.0] * flat, 1 / 16)
+    assert is_calm(made, 2.0, 3.0 + flat / 16, 0.0, 0.05) is calm
+    for ticks in (7, 8):
+        made = series([20.0] + [100.0] * 16 + [20.0] * ticks + [500.0] * 32 + [20.0] * 32, 1 / 16)
+        start_s = (17 + ticks) / 16
+        found = rests_beside(made, Window(start_s, start_s + 2.0, start_s - 1 / 16, 2.0, Delay(0.0, 0.0), 0.05, 1.0))
+        assert found is not None
+        assert (found.state, found.after is None) == (("unsettled", True) if ticks == 7 else ("flat", False))
+
+
 @pytest.mark.parametrize(
     ("before", "after", "found"), [(3, 3, True), (2, 3, False), (3, 2, False), (2, 2, False), (4, 4, True)]
 )
