@@ -102,7 +102,7 @@ def test_changes_between_two_times_are_those_whose_readings_lie_within() -> None
     assert tick_s([Knot(time_s, 0.0, 0.0) for time_s in (1.0, 2.0, 4.0, 7.0)]) == 2.0
 
 
-@pytest.mark.parametrize(("length_s", "calm"), [(0.18, False), (0.19, True), (1.0, True)])
+@pytest.mark.parametrize(("length_s", "calm"), [(0.02, False), (0.04, False), (0.18, False), (0.19, True), (1.0, True)])
 def test_a_rest_is_calm_once_it_was_flat_for_more_than_its_end(length_s: float, calm: bool) -> None:
     """Its end is the last 4 ticks, 1/8 s, that are compared; 25 ms more make it one: 5 ticks after the first."""
     assert is_calm(even(64.0, 320.0), 4.0, 4.0 + length_s, 256.0, 0.05) is calm

@@ -179,7 +179,7 @@ class RaplCollector:
             stale_s=STALE_S,
             look_back_s=_LOOK_BACK_S,
         )
-        outcome = follow(recipe, recorder.series(start_s - _LOOK_BACK_S))
+        outcome = follow(recipe, recorder.series(start_s))  # and the reading before it; no earlier one bounds a level
         return Reading(zone.device, outcome.bounds_j, "measured", METER, outcome.estimator, recipe=recipe)
 
     def samples(self) -> Samples:
