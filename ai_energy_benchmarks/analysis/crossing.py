@@ -17,7 +17,7 @@ def independent_axes(cells: Sequence[Settings]) -> tuple[tuple[str, ...], ...]:
     """
     keys = dict.fromkeys(key for cell in cells for key in cell)
     columns = {key: _column([cell.get(key) for cell in cells]) for key in keys}
-    varied = [key for key, column in columns.items() if len(set(column)) > 1]
+    varied = [key for key, column in columns.items() if any(column)]
     absorbed: dict[str, str] = {}
     for key in varied:
         finer = [
@@ -43,7 +43,7 @@ def _root(key: str, absorbed: Mapping[str, str]) -> str:
 
 
 def _column(values: Sequence[AxisValue]) -> tuple[int, ...]:
-    """The values as numbers of their order of appearance, so that ``1`` and ``True`` stay two."""
+    """The values as numbers of their order of appearance, from 0 on, so that ``1`` and ``True`` stay two."""
     seen: dict[tuple[type, AxisValue], int] = {}
     return tuple(seen.setdefault((type(value), value), len(seen)) for value in values)
 

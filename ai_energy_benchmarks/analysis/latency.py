@@ -164,18 +164,15 @@ class Pooling:
         """Add each completion of a table with times."""
         self._requests += len(table)
         self._e2e_s.add_column(table["e2e_s"])
-        first_s = table["ttft_s"].drop_nulls()
-        self._ttft_s.add_column(first_s)
+        self._ttft_s.add_column(table["ttft_s"].drop_nulls())
         if not self.gaps:
             return
         self._rate.add_table(table)
         self._gaps_s.add_runs(_gaps_s(table), (table["events"] - 1).clip(0))
-        if len(first_s) < len(table):
-            self._unknown["ttft"][_NO_EVENT] += len(table) - len(first_s)
-        per_token_s = table["tpot_s"].drop_nulls()
-        self._tpot_s.add_column(per_token_s)
-        if len(per_token_s) < len(table):
-            self._unknown["tpot"].update(dict(_why_no_tpots(table)))
+        if silent := table["ttft_s"].null_count():
+            self._unknown["ttft"][_NO_EVENT] += silent
+        self._tpot_s.add_column(table["tpot_s"].drop_nulls())
+        self._unknown["tpot"].update(dict(_why_no_tpots(table)))
 
     def __add__(self, other: Pooling) -> Pooling:
         """Both together."""
@@ -201,7 +198,7 @@ class Pooling:
         notes = {name: _note(self._requests, reasons) for name, reasons in self._unknown.items() if reasons}
         gaps, per_event = self._gaps_s.distribution(), self._rate.tokens_per_event
         chunks = not_single(per_event)
-        if chunks and per_event is not None:
+        if chunks:
             notes["itl"] = _CHUNKS.format(per_event)
         return Latencies(
             ttft_s=self._ttft_s.distribution(),

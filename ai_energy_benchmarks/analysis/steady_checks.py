@@ -144,8 +144,8 @@ class _Case:
 
 
 def _doubt(message: str, case: _Case, times: float) -> _Doubt:
-    """With how many samples would do, in two digits rounded up."""
-    wanted = max(case.requests + 1, math.ceil(case.requests * times))
+    """With how many samples would do, so many times those of the case, in two digits rounded up."""
+    wanted = math.ceil(case.requests * times)
     step = 10 ** max(0, len(str(wanted)) - 2)
     enough = -(-wanted // step) * step
     return _Doubt(message, enough)
@@ -196,13 +196,17 @@ def _by_chance(case: _Case) -> float:
 
 
 def _difference(case: _Case) -> float | None:
-    component = next((name for name in COMPONENTS if _energy_j(case.window.measurement, name) is not None), None)
+    for component in COMPONENTS:
+        if _energy_j(case.window.measurement, component) is not None:
+            return _difference_of(case, component)
+    return None
+
+
+def _difference_of(case: _Case, component: Component) -> float | None:
     first_tokens, second_tokens = case.figures.half_output_tokens
-    if component is None or not first_tokens or not second_tokens:
-        return None
     first_j = _energy_j(case.window.first_half, component)
     second_j = _energy_j(case.window.second_half, component)
-    if not first_j or second_j is None:
+    if not first_tokens or not second_tokens or not first_j or second_j is None:
         return None
     return (second_j / second_tokens) / (first_j / first_tokens) - 1
 

@@ -24,7 +24,7 @@ TOKEN_ERROR = 0.02
 
 def why_no_steady_state(trials: Sequence[Trial]) -> str:
     """Why trials under concurrency have no steady state; empty if they have one, or had one request in flight."""
-    if trials and all(trial.steady is not None for trial in trials):
+    if all(trial.steady is not None for trial in trials):
         return ""
     for trial in trials:
         if trial.steady_absent:

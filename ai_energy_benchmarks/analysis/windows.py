@@ -106,7 +106,7 @@ def idle_power(
                 powers_w.append(add_up(reading.energy_j for reading in readings) / step.measurement.duration_s)
     if not powers_w:
         return None
-    return IdlePower(fmean(powers_w), (max(powers_w) - min(powers_w)) / 2 if len(powers_w) > 1 else None)
+    return IdlePower(fmean(powers_w), (max(powers_w) - min(powers_w)) / 2 if powers_w[1:] else None)
 
 
 def of_baseline(step: Step, components: Collection[Component], of: frozenset[Device]) -> tuple[Reading, ...]:

@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 
 from ai_energy_benchmarks.analysis.latency import Latencies, Pooling, latency_findings, not_single, pooled
+from ai_energy_benchmarks.analysis.pool import Pool
 from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.domain.completions import Completion, FinishReason
 from ai_energy_benchmarks.domain.statistics import Distribution, distribution
@@ -46,6 +47,7 @@ def both(*answers: Completion, gaps: bool = True) -> Pooling:
         for done in answers[at:]:
             second.add(done)
         assert first + second == by_object
+    assert by_table.latencies() == by_object.latencies()
     return by_object
 
 
@@ -145,6 +147,21 @@ def test_without_gaps_only_the_first_token_and_the_end_are_pooled() -> None:
     assert found == Latencies(of(1.0, 0.5), None, None, of(3.5, 4.0, 0.5))
     full, less = Pooling(), Pooling(gaps=False)
     assert ((full + less).gaps, (less + full).gaps, (full + full).gaps) == (False, False, True)
+
+
+@pytest.mark.parametrize("most", range(1, 9))
+def test_very_many_gaps_are_counted_in_bins_as_they_come(most: int) -> None:
+    """Those of one request together, so that a table is cut where requests end."""
+    answers = (PLAIN, SINGLE, SILENT, UNKNOWN, PLAIN, ENDED, SINGLE, AT_ONCE, PLAIN)
+    by_object, by_table = Pooling(gaps_s=Pool(most)), Pooling(gaps_s=Pool(most))
+    for done in answers:
+        by_object.add(done)
+    by_table.add_table(frame(*answers))
+    assert by_table == by_object
+    latencies = by_table.latencies()
+    assert latencies == by_object.latencies()
+    assert latencies.itl_s is not None
+    assert (latencies.itl_s.n, latencies.itl_s.mean) == (13, pytest.approx((3 * 2.5 + 1.0 + 0.75 + 0.5) / 13))
 
 
 def test_tokens_per_event_are_those_of_all_requests() -> None:

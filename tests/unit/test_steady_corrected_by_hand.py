@@ -11,7 +11,6 @@ from attrs import evolve
 
 from ai_energy_benchmarks.analysis.steady_correction import Correction, Group, correction
 from ai_energy_benchmarks.analysis.steady_mix import Shift
-from ai_energy_benchmarks.analysis.steady_slices import Mix, pass_mix, slice_energies, window_mix, work_slices
 from ai_energy_benchmarks.analysis.steady_summary import steady_state
 from ai_energy_benchmarks.analysis.tokens import count
 from ai_energy_benchmarks.domain.completions import Completion
@@ -19,7 +18,7 @@ from ai_energy_benchmarks.domain.components import Component
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import SliceEnergies, Slices, SteadyWindow
 from ai_energy_benchmarks.domain.summary import SteadyMix
-from tests.factories import CPU, GPU, OTHER_GPU, measurement, reading
+from tests.factories import CPU, GPU, measurement, reading
 
 # Of 32 batches of two requests the first eight come before the window; each of its slices holds two batches.
 BATCHES, BEFORE, TOKENS = 32, 8, 20
@@ -87,60 +86,6 @@ def sampling(trial: Trial, per_context_j: float, figure_j: float, context: float
     return math.sqrt(sum(each**2 for each in own)) / (len(trial.outcomes) * TOKENS) / figure_j
 
 
-def test_slices_by_hand() -> None:
-    """Eighty tokens each, with half a computed prompt token; together they are the window, all requests the pass."""
-    trial = TRIALS[0]
-    assert trial.steady is not None
-    slices = work_slices(trial, trial.steady)
-    assert slices is not None
-    assert [part.output_tokens for part in slices] == [80.0] * 12
-    durations_s = [batch_s(batch) + batch_s(batch + 1) for batch in range(BEFORE, BATCHES, 2)]
-    assert [part.duration_s for part in slices] == pytest.approx(durations_s)
-    assert [part.mix for part in slices] == [Mix(110 + 10 * (batch + 0.5), 0.5) for batch in range(BEFORE, BATCHES, 2)]
-    assert window_mix(slices) == Mix(WINDOW_CONTEXTS[0], 0.5)
-    assert pass_mix(trial) == Mix(STEADY_CONTEXTS[0], 0.5)
-    # A window that is cut otherwise than the trial's own, and one of a trial whose figures have no slices.
-    halves = evolve(trial.steady, slices=Slices(trial.steady.slices.edges_s[::6], ()))  # type: ignore[union-attr] # known
-    for other in (trial, evolve(trial, steady=None)):
-        assert [part.output_tokens for part in work_slices(other, halves) or ()] == [480.0, 480.0]
-    assert work_slices(evolve(trial, steady=None), trial.steady) == slices
-    # A filler brings its tokens and its prompt too, and no part in the mix of the pass.
-    fuller = evolve(trial, fillers=(evolve(request(60, 0), number=64),))
-    last = (work_slices(fuller, trial.steady) or ())[-1]
-    assert (last.output_tokens, last.mix) == (100.0, Mix((80 * 415 + 20 * 410) / 100, 0.5))
-    assert pass_mix(fuller) == Mix(STEADY_CONTEXTS[0], 0.5)
-    assert work_slices(evolve(fuller, steady=None), trial.steady) == work_slices(fuller, trial.steady)
-
-
-def test_a_pass_without_tokens_has_no_mix() -> None:
-    """So that nothing is compared with it; one whose answers say nothing of a cache computed all of its prompts."""
-    trial = TRIALS[0]
-    silent = [evolve(done, output_tokens=0, token_times_s=array("d")) for done in trial.completions]
-    assert pass_mix(evolve(trial, outcomes=silent)) is None
-    untold = [evolve(done, cached_prompt_tokens=None) for done in trial.completions]
-    assert pass_mix(evolve(trial, outcomes=untold)) == Mix(265.0, 255 / TOKENS)
-
-
-def test_energies_of_slices_add_up_over_devices() -> None:
-    """Those that count, each as its own meter saw it; one of them without slices is enough to know none."""
-    trial = TRIALS[0]
-    assert trial.steady is not None
-    parts = {"nvml": (1.0, 2.0, 4.0), "other": (100.0, 100.0, 100.0)}
-    devices = [SliceEnergies(device.id, meter, parts[meter]) for device in (GPU, OTHER_GPU) for meter in parts]
-    devices.append(SliceEnergies(CPU.id, "rapl", (0.25, 0.5, 0.75)))
-    seen = measurement(reading(), reading(OTHER_GPU), reading(CPU, meter="rapl"))
-    window = evolve(trial.steady, measurement=seen, slices=Slices((0.0, 1.0, 2.0, 3.0), tuple(devices)))
-    assert slice_energies(window, ("gpu",)) == [2.0, 4.0, 8.0]
-    assert slice_energies(window, ("gpu", "cpu")) == [2.25, 4.5, 8.75]
-    assert slice_energies(window, ("dram",)) == [0.0, 0.0, 0.0]
-    other = evolve(seen, readings=(reading(), reading(OTHER_GPU, counted=False)))
-    assert slice_energies(evolve(window, measurement=other), ("gpu",)) == [1.0, 2.0, 4.0]
-    for without in (devices[1:], devices[:2]):
-        assert slice_energies(evolve(window, slices=Slices((0.0, 1.0, 2.0, 3.0), tuple(without))), ("gpu",)) is None
-    assert slice_energies(evolve(window, measurement=None), ("gpu",)) is None
-    assert slice_energies(evolve(window, slices=None), ("gpu",)) is None
-
-
 def test_every_figure_of_a_correction() -> None:
     """All figures are corrected as soon as one needs it; a tenth of a change is uncertain."""
     found = corrected(*TRIALS)
@@ -194,9 +139,12 @@ def test_sampling_counts_prompts_that_are_computed() -> None:
     assert trial.steady.slices is not None
     # From 12 to 2 computed tokens and back, two requests of a batch alike; each of them costs 1 J.
     computed = [12 - abs(5 - number // 2 % 10) * 2 for number in range(2 * BATCHES)]
+    # One before the window found nothing in the cache, which its server did not report.
+    computed[5] = prompt(5, 0)
     outcomes = [
         evolve(done, cached_prompt_tokens=done.prompt_tokens - computed[done.number]) for done in trial.completions
     ]
+    outcomes[5] = evolve(outcomes[5], cached_prompt_tokens=None)
     energies_j = []
     for batch in range(BEFORE, BATCHES, 2):
         own = range(2 * batch, 2 * batch + 4)
@@ -258,8 +206,15 @@ def test_the_steady_state_is_given_at_its_own_context() -> None:
 
 def test_a_figure_that_is_not_positive_has_no_sampling_error() -> None:
     """A meter that ran backwards; nor is there one in a pass that made no tokens."""
-    trial = costly(base_j=-2.0)
-    found = corrected(trial, groups={"gpu": ("gpu",)})
+    for base_j in (-2.0, -1.2):
+        found = corrected(costly(base_j=base_j), groups={"gpu": ("gpu",)})
+        assert found.mix is not None
+        assert (found.mix.known, found.mix.sampling) == (("gpu",), None)
+    trial = TRIALS[0]
+    assert trial.steady is not None
+    assert trial.steady.slices is not None
+    none = evolve(trial.steady.slices, devices=(SliceEnergies(GPU.id, "nvml", (0.0,) * 12),))
+    found = corrected(evolve(trial, steady=evolve(trial.steady, slices=none)), groups={"gpu": ("gpu",)})
     assert found.mix is not None
     assert (found.mix.known, found.mix.sampling) == (("gpu",), None)
     assert Shift(0.0, 0.0, 1.0).slopes == (0.0, 0.0)

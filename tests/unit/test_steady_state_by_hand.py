@@ -222,7 +222,8 @@ def test_why_there_is_no_steady_state() -> None:
     for trials, why in (
         ([], ""), (TRIALS, ""), (without, ""), (alone, ""), (loaded, old), ([alone[0], loaded[1]], old),
         ([without[0], loaded[1]], old), (too_short, "trial 1: 1 s"), ([FIRST, too_short[1]], "trial 2: 2 s"),
-        ([loaded[0], too_short[1]], "trial 2: 2 s"), ([FIRST, without[1]], ""), ([FIRST, loaded[1]], old),
+        ([loaded[0], too_short[1]], "trial 2: 2 s"), ([FIRST, without[1]], ""),
+        ([evolve(FIRST, client=ClientLoad(2, 1.0, None))], ""), ([FIRST, loaded[1]], old),
     ):  # fmt: skip
         assert why_no_steady_state(trials) == why
 

@@ -100,6 +100,7 @@ def rest(name: StepName, *energies_j: tuple[Device, float], seconds: float = 10.
             [rest("resident idle", (GPU, 150.0)), rest("hot idle", (GPU, 120.0)), rest("hot idle", (GPU, 144.0))],
             IdlePower(13.8, 1.5),
         ),
+        ([rest("resident idle", (GPU, 150.0)), rest("hot idle", (GPU, 40.0))], IdlePower(9.5, 5.5)),
         ([rest("hot idle", (GPU, 120.0), seconds=40.0)], IdlePower(3.0, None)),
         ([rest("hot idle", (GPU, 120.0), seconds=0.5)], IdlePower(240.0, None)),
         ([rest("hot idle", (GPU, 120.0), seconds=0.0), rest("hot idle", (GPU, 110.0))], IdlePower(11.0, None)),
