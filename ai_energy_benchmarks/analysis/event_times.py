@@ -27,7 +27,7 @@ def tokens_until(done: Completion, of: Pace, time_s: float) -> float:
     Args:
         of: of the finished requests of the trial, for what a cancelled one does not show.
     """
-    times_s, carried, cancelled = done.token_times_s, done.event_tokens, done.finish_reason == "cancelled"
+    times_s, carried, cancelled = done.token_times_s, done.event_tokens, is_cancelled(done)
     if len(times_s) and not len(carried) and not cancelled:
         # Most requests of a long pass lie on one side of a moment.
         each = done.output_tokens / len(times_s)

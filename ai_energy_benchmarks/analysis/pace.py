@@ -69,7 +69,7 @@ class Pacing:
 
     def add(self, done: Completion) -> None:
         """Add one request."""
-        if done.finish_reason == "cancelled":
+        if is_cancelled(done):
             return
         self._all_tokens += done.output_tokens
         self._seconds += done.finished_s - done.sent_s

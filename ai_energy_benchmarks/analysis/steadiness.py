@@ -68,7 +68,7 @@ def change(samples: Samples, boards: Collection[str] | None, begin_s: float, end
         boards: device ids; None for all.
     """
     powers = list(_of_boards(samples, "power_w", boards, begin_s))
-    if not powers or any(_is_silent(power, begin_s, end_s) for power in powers):
+    if any(_is_silent(power, begin_s, end_s) for power in powers):
         return None
     counters = {board.device: board for board in _of_boards(samples, "energy_j", boards, begin_s)}
     knots = [_knots(counters.get(power.device), begin_s, end_s) for power in powers]

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 # Number of a filler → prompt tokens of the request that it repeats, and how many of them were cached.
 Prompts = Mapping[int, tuple[int, int]]
+_UNKNOWN_PROMPT = (0, 0)
 
 
 def needs_pace(done: Completion) -> bool:
     """Whether its tokens follow from its own events only together with the pace of other requests."""
-    if done.finish_reason == "cancelled" or not shows_events(done):
+    if is_cancelled(done) or not shows_events(done):
         return True
     return len(done.event_tokens) > 0 or done.output_tokens >= MANY * len(done.token_times_s)
 
@@ -54,24 +55,20 @@ class Interval:
     def tokens(self) -> Bounds:
         return Bounds(self._low, self._best, self._high)
 
-    def add(self, done: Completion, begin: float, end: float) -> None:
+    def add(self, begin: float, end: float) -> None:
         """Add a request that had so many tokens at the begin and at the end of the interval."""
-        if not self._misses(done):
-            self._add(end - begin, end - begin, end - begin)
+        self._add(end - begin, end - begin, end - begin)
 
     def add_table(self, table: polars.DataFrame, begin: str, end: str) -> None:
         """Add each row of a table whose columns of these names are its tokens at the begin and at the end."""
-        from polars import col
-
-        part = table.filter((col("finished_s") > self.start_s) & (col("sent_s") < self.stop_s))
-        made = part[end] - part[begin]
+        made = table[end] - table[begin]
         sums = {start: added(start, made) for start in {self._low, self._best, self._high}}  # mostly one
         self._low, self._best, self._high = sums[self._low], sums[self._best], sums[self._high]
 
     def spread(self, done: Completion, of: Pace) -> None:
         """Add a request whose token events tell nothing."""
         if not self._misses(done):
-            self._add(*self._spread(done, of, done.finish_reason == "cancelled"))
+            self._add(*self._spread(done, of, is_cancelled(done)))
 
     def _misses(self, done: Completion) -> bool:
         return done.finished_s <= self.start_s or done.sent_s >= self.stop_s
@@ -156,7 +153,7 @@ class SteadyTokens:
         """
         window, times_s = self.window, done.token_times_s
         began_s = times_s[0] if len(times_s) else done.finished_s
-        unbegun = done.finish_reason == "cancelled" and not len(times_s)
+        unbegun = is_cancelled(done) and not len(times_s)
         if not unbegun and window.start_s < began_s <= window.stop_s:
             self.computed_prompt_tokens += _computed_prompt_tokens(done, prompts)
         if done.finished_s <= window.start_s or done.sent_s >= window.stop_s:
@@ -168,10 +165,10 @@ class SteadyTokens:
                 interval.spread(done, of)
             return
         begin, middle, end = (tokens_until(done, of, at_s) for at_s in (window.start_s, window.middle_s, window.stop_s))
-        self._whole.add(done, begin, end)
-        self._halves[0].add(done, begin, middle)
-        self._halves[1].add(done, middle, end)
-        self._context.add(done.prompt_tokens or prompts.get(done.number, (0, 0))[0], begin, end)
+        self._whole.add(begin, end)
+        self._halves[0].add(begin, middle)
+        self._halves[1].add(middle, end)
+        self._context.add(done.prompt_tokens or prompts.get(done.number, _UNKNOWN_PROMPT)[0], begin, end)
 
     def add_table(self, table: polars.DataFrame) -> None:
         """Add each completion of a table with times, of which none needs a pace."""
@@ -190,7 +187,7 @@ class SteadyTokens:
 
 
 def _computed_prompt_tokens(done: Completion, prompts: Prompts) -> int:
-    if done.finish_reason == "cancelled" and not done.prompt_tokens:
-        prompt_tokens, cached_tokens = prompts.get(done.number, (0, 0))
+    if is_cancelled(done) and not done.prompt_tokens:
+        prompt_tokens, cached_tokens = prompts.get(done.number, _UNKNOWN_PROMPT)
         return prompt_tokens - cached_tokens
     return done.prompt_tokens - (done.cached_prompt_tokens or 0)

@@ -139,6 +139,32 @@ def test_power_by_a_counter(step_s: float, begin_s: float, end_s: float) -> None
     assert of(other, seen, flat(), begin_s=begin_s, end_s=end_s).power == slope_of(relative(both), last_s - first_s)
 
 
+def test_the_window_ends_where_the_first_counter_stood_still() -> None:
+    """What it has done since then is not known: here from 20 s on, so that the window is that of 20 s before."""
+    early_s, times_s = grid(-2.0, 20.0), grid(-2.0, 60.0)
+    one = moves(early_s, [growing(at_s) for at_s in early_s])
+    two = moves(times_s, [growing(at_s) for at_s in times_s], OTHER_GPU)
+    # Knots lie in the middle between two readings, and the lines through them are drawn on before the first.
+    edges_s = [19.875 - 60.0 + 5.0 * part for part in range(PARTS + 1)]
+
+    def energy_j(time_s: float) -> float:
+        left_s = max(-1.875, (time_s - 0.125) // 0.25 * 0.25 + 0.125)
+        left_s = min(left_s, 59.625)
+        left_j, right_j = growing(left_s + 0.125), growing(left_s + 0.375)
+        return left_j + (right_j - left_j) / 0.25 * (time_s - left_s)
+
+    each = [(energy_j(right_s) - energy_j(left_s)) / 5.0 for left_s, right_s in pairwise(edges_s)]
+    expected = slope_of(relative(each), 60.0)
+    for order in ((one, two), (two, one)):
+        assert of(flat(), flat(device=OTHER_GPU), *order).power == expected
+
+
+def test_before_the_first_reading_it_stands_for_all() -> None:
+    """And of a part without one the last before it does, the first of all here."""
+    rare = readings([-1.0, 12.5, *grid(20.0, 60.0)], [100.0, 300.0, *(150.0 for _ in grid(20.0, 60.0))])
+    assert of(rare).power == slope_of(relative([100.0, 100.0, 300.0, 150.0, *[150.0] * 8]), 60.0)
+
+
 def used(counter: Series, begin_s: float = 0.0, end_s: float = 60.0) -> bool:
     """Whether the counter of a drifting GPU was used, of which the readings of power are flat."""
     return abs(of(flat(), counter, begin_s=begin_s, end_s=end_s).power.per_minute) > 0.05

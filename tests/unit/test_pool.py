@@ -109,6 +109,14 @@ def test_seconds_that_come_together_stay_together() -> None:
         math.fsum(runs[0] + runs[2]),
         [0.7],
     )
+    runs = [[0.1, 0.2], [0.3, 0.4], [0.5], [], [0.6, 0.7, 0.8], [0.9, 1.0], [1.1], [1.2], [1.3, 1.4]]
+    for most in range(1, 9):
+        for kept in range(most + 1):
+            in_turn, together = pooled(SECONDS[:kept], most), pooled(SECONDS[:kept], most)
+            for run in runs:
+                in_turn.add(run)
+            together.add_runs(column([each for run in runs for each in run]), polars.Series(map(len, runs)))
+            assert in_turn == together
     exact = Pool(3)
     exact.add_runs(column([0.1, 0.2, 0.3]), polars.Series([1, 2]))
     assert (exact._binned, list(exact._seconds)) == (0, [0.1, 0.2, 0.3])

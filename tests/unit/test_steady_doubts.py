@@ -15,6 +15,7 @@ from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.verdict import Finding
 from tests.factories import CPU, DRAM, completion, measurement, reading
 from tests.unit.test_steady_checks import found, steady_pass
+from tests.unit.test_steady_corrected_by_hand import costly
 from tests.unit.test_steady_limits import judged, prompts
 
 EVEN = ("PASS", "at least 64 s and 10 requests for each in flight, even")
@@ -157,6 +158,15 @@ def test_prefill_is_not_compared_with_a_pass_that_made_no_tokens() -> None:
     assert judged(prompts(0.9), trials=[evolve(one, outcomes=outcomes)]) == [EVEN]
 
 
+def test_a_context_whose_cost_is_known_is_no_doubt() -> None:
+    """A seventh more of it in the window than in the pass is one only where slices do not show what it costs."""
+    trial = costly()
+    assert trial.steady is not None
+    for one, count in ((trial, 0), (evolve(trial, steady=evolve(trial.steady, slices=None)), 1)):
+        messages = [each.message for each in steady_findings([one], summarise([one], []))]
+        assert sum("+15.1% tokens of context" in message for message in messages) == count
+
+
 def test_a_meter_that_is_lost_within_the_window_is_a_line_of_its_component() -> None:
     """For whoever reads the verdict by component."""
     one = steady_pass()
@@ -188,7 +198,7 @@ MANY: list[Outcome] = [completion(number) for number in range(900)]
         ),
         ([[failed(n, "gone") for n in range(9)], MANY], "INFO", "9 of 909 filler requests"),
         ([[failed(n, "gone") for n in range(10)], MANY], "WARN", "10 of 910 filler requests"),
-        ([MANY, [failed(n, "gone") for n in range(11)]], "WARN", "11 of 911 filler requests"),
+        ([MANY * 2, [failed(n, "gone") for n in range(11)]], "WARN", "11 of 1811 filler requests"),
     ],
 )
 def test_the_whole_line_on_fillers_that_failed(fillers: list[list[Outcome]], level: str, text: str) -> None:
