@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ai_energy_benchmarks.analysis.coverage import UNKNOWN_STATE, silence
 from ai_energy_benchmarks.analysis.integration import workload_boards
@@ -27,7 +27,26 @@ _TICKS = 10
 # default ``poll_s`` the readings that see one move lie up to a tick and a quarter apart.
 _CADENCE_S = 0.020
 _CHANGES: Mapping[str, Quantity] = {"temperature": "temperature_celsius", "clocks": "clock_hz"}
-_SETTINGS: Mapping[str, Quantity] = {"power limit": "power_limit_w", "performance state": "performance_state"}
+
+
+@frozen
+class _Setting:
+    """A setting of a GPU that should be the same in all trials.
+
+    Attributes:
+        unit: as it is printed after a value.
+        unknown: the value that a driver reports where it does not know it; None if there is none.
+    """
+
+    quantity: Quantity
+    unit: str = ""
+    unknown: float | None = None
+
+
+_SETTINGS: Mapping[str, _Setting] = {
+    "power limit": _Setting("power_limit_w", unit=" W"),
+    "performance state": _Setting("performance_state", unknown=UNKNOWN_STATE),
+}
 
 
 def board_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Finding]:
@@ -75,8 +94,8 @@ def _unknown(by_quantity: Mapping[Quantity, Series], trials: Sequence[Trial]) ->
             yield check, "a change needs two complete trials"
         elif (why := silence(by_quantity.get(quantity), (whole[0], whole[-1]))) is not None:
             yield check, why
-    for check, quantity in _SETTINGS.items():
-        if (why := silence(by_quantity.get(quantity), trials)) is not None:
+    for check, setting in _SETTINGS.items():
+        if (why := silence(by_quantity.get(setting.quantity), trials)) is not None:
             yield check, why
 
 
@@ -127,19 +146,19 @@ def _changed(name: str, by_quantity: Mapping[Quantity, Series], trials: Sequence
         change = clocks_hz[1] / clocks_hz[0] - 1
         message = f"{name}: mean clock {change:+.1%} from the first trial to the last, to {clocks_hz[1] / 1e6:.0f} MHz"
         yield Finding("WARN" if abs(change) > CLOCK_CHANGE else "PASS", "clocks", message)
-    for what, quantity in _SETTINGS.items():
-        yield from _constant(name, what, " W" if quantity == "power_limit_w" else "", by_quantity.get(quantity), trials)
+    for what, setting in _SETTINGS.items():
+        if (series := by_quantity.get(setting.quantity)) is not None:
+            yield from _constant(f"{name}: its {what}", what, setting, series, trials)
 
 
-def _constant(name: str, what: str, unit: str, series: Series | None, trials: Sequence[Trial]) -> Iterator[Finding]:
-    """A setting that should be the same in all trials."""
-    seen = sorted({value for trial in trials for _, value in held(series, trial)}) if series is not None else []
-    seen = [value for value in seen if what != "performance state" or value != UNKNOWN_STATE]
-    values = " and ".join(f"{value:g}{unit}" for value in seen)
+def _constant(its: str, what: str, setting: _Setting, series: Series, trials: Sequence[Trial]) -> Iterator[Finding]:
+    """That a setting was the same in all trials, or was not."""
+    seen = sorted({value for trial in trials for _, value in held(series, trial)} - {setting.unknown})
+    values = " and ".join(f"{value:g}{setting.unit}" for value in seen)
     if len(seen) > 1:
-        yield Finding("WARN", what, f"{name}: its {what} changed during the trials: {values}")
+        yield Finding("WARN", what, f"{its} changed during the trials: {values}")
     elif seen and silence(series, trials) is None:
-        yield Finding("PASS", what, f"{name}: its {what} was {values} in all trials")
+        yield Finding("PASS", what, f"{its} was {values} in all trials")
 
 
 def _first_and_last(

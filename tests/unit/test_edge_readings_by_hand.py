@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from ai_energy_benchmarks.analysis.board_checks import board_findings, unchecked_board_findings
 from ai_energy_benchmarks.domain.power import Samples, Series
@@ -119,6 +120,16 @@ def test_three_moves_show_a_tick_and_two_do_not() -> None:
     assert line(moves(20.0, 21.0)) is None
     assert line(moves(20.0, 21.0, 23.5)) == ("PASS", said("266", "1.75e+03"))
     assert line(moves(20.0, 21.0, 23.0, 27.5)) == ("PASS", said("266", "2e+03"))
+
+
+def test_a_tick_is_the_time_between_two_moves() -> None:
+    """From 1 s to 4 s and from there to 8 s, and 10 ticks of 1.5 s from 1 s on."""
+    early = evolve(TRIALS[0], start_s=4.0, stop_s=14.0)
+    few = gauge("energy_j", (0.5, 0.0), (1.0, 1.0), (3.75, 1.0), (4.0, 2.0), (7.75, 2.0), (8.0, 3.0), (20.0, 3.0))
+    rows = [(1.0 + 0.75 * step, float(step // 2)) for step in range(42)]
+    for series, tick_ms, gap_ms in ((few, "3.5e+03", "500"), (gauge("energy_j", *rows), "1.5e+03", "750")):
+        ((_, _, message, _),) = lines(board_findings(Samples((series,)), [early]))
+        assert message == said(gap_ms, tick_ms)
 
 
 @pytest.mark.parametrize(("number", "tick_ms"), [(20, "1e+03"), (21, "1.5e+03"), (22, "1.5e+03")])
