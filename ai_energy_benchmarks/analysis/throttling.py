@@ -99,7 +99,7 @@ def _growth_s(series: Series, trial: Trial) -> tuple[float, float]:
     values, last = series.values, len(series.values) - 1
     before = max(0, bisect_right(series.after_s, trial.start_s) - 1)
     first = min(last, bisect_left(series.before_s, trial.start_s))
-    final = max(0, bisect_right(series.after_s, trial.stop_s) - 1)
+    final = bisect_right(series.after_s, trial.stop_s) - 1
     after = min(last, bisect_left(series.before_s, trial.stop_s))
     return max(0.0, values[max(first, final)] - values[first]), max(0.0, values[after] - values[before])
 

@@ -176,6 +176,27 @@ def test_what_the_readings_around_a_trial_can_show(
     assert [each for each in shown if each[0] != "PASS"] == expected
 
 
+@pytest.mark.parametrize(
+    ("quantity", "bits", "levels"),
+    [
+        # The limit of power that its counter has counted is said once, a brake in the readings next to it too.
+        ("power_violation_s", 0x04, ["INFO", "PASS"]),
+        ("power_violation_s", 0x0C, ["INFO", "FAIL"]),
+        ("power_violation_s", 0x00, ["INFO", "PASS"]),
+        # That of another counter is another reason.
+        ("thermal_violation_s", 0x04, ["FAIL", "INFO"]),
+        ("board_violation_s", 0x04, ["WARN", "INFO"]),
+        ("board_violation_s", 0x24, ["WARN", "FAIL", "INFO"]),
+    ],
+)
+def test_readings_add_to_counters_what_these_did_not_count(quantity: Quantity, bits: int, levels: list[str]) -> None:
+    """Counters first; half a second of a limit within the first trial."""
+    grown = counter(quantity, (10.0, 0.0), (21.0, 0.0), (29.0, 0.5), (55.0, 0.5))
+    shown = found(grown, reasons(bits, bits, bits, bits, bits))
+    assert [level for level, _ in shown] == levels
+    assert shown[0][1] == f"X: {WORDS[quantity]} held its clocks down for 2.50% of the trials (violation counter)"
+
+
 MOVED = counter("thermal_violation_s", (10.0, 0.0), (60.0, 0.0))
 STILL = gauge("thermal_violation_s", (10.0, 0.0), (60.0, 0.0))
 SHORT = gauge("thermal_violation_s", (10.0, 3.0), (35.0, 3.0))
