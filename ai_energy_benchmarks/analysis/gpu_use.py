@@ -198,7 +198,7 @@ def _held(series: Series | None, start_s: float, stop_s: float) -> Iterator[tupl
     if series is None:
         return
     first, last = max(0, bisect_right(series.after_s, start_s) - 1), bisect_left(series.after_s, stop_s)
-    ends_s = series.after_s[first + 1 : last + 1]
+    ends_s = series.after_s[first + 1 :]
     for begin_s, end_s, value in zip(series.after_s[first:last], ends_s, series.values[first:last], strict=False):
         seconds = min(stop_s, end_s) - max(start_s, begin_s)
         if seconds > 0:

@@ -151,6 +151,16 @@ def test_the_workload_s_part_is_a_convention(component: ComponentEnergy, said: s
     assert found(shared)[1:] == [("INFO", "workload share", message, component.component)]
 
 
+@pytest.mark.parametrize(
+    ("share", "part"),
+    [(Bounds(0.1, 0.25, 0.9), "600"), (Bounds(0.2, 0.25, 0.3), "590"), (Bounds(0.2499, 0.25, 0.2501), "586.4")],
+)
+def test_the_workload_s_part_has_as_many_digits_as_its_share_is_known_to(share: Bounds, part: str) -> None:
+    """Of 2,345.6 J a quarter, known to 1,900 J, to 230 J and to half a joule."""
+    shared = energy("cpu", 2345.0, 2345.6, 2346.0, workload_share=WorkloadShare("cpu", share))
+    assert f"of the CPU energy, {part} J of a pass, is the workload's" in found(shared)[1][2]
+
+
 def test_a_modelled_energy_has_nothing_to_share_out() -> None:
     """The model is of the workload's own time."""
     share = WorkloadShare("cpu", Bounds(0.1, 0.25, 0.9))

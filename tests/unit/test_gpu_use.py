@@ -143,6 +143,7 @@ def test_a_window_shorter_than_the_driver_s_period_has_no_utilization() -> None:
     for duration_s, highest in ((0.5, None), (1.0, None), (1.5, 80.0)):
         (found,) = gpu_uses([trial(1, reading(), duration_s=duration_s)], [], Samples((sampled,)))
         assert (found.trials[0].mean_percent, found.trials[0].highest_percent) == (highest, highest)
+        assert found.trials[0].power_w == 100.0 / duration_s
 
 
 def test_a_gpu_that_one_trial_did_not_see_has_a_window_of_which_nothing_is_known() -> None:
