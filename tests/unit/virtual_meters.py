@@ -193,6 +193,7 @@ class VirtualRapl(RaplCollector):
         self._due_s = 0.0
 
     def __enter__(self) -> VirtualRapl:
+        self._grew, self._lost = False, None
         self._zones = self._given  # type: ignore[assignment] # only what is read of a zone
         self._series = tuple(Recorder(zone.device, "energy_j", "rapl") for zone in self._given)
         self._due_s = self._clock.now_s()
