@@ -144,10 +144,13 @@ def counter_findings(samples: Samples, trials: Sequence[Trial]) -> Iterator[Find
 
 def _agreement(counter: Series, average: Series | None, power: Series | None, trial: Trial) -> Agreement | None:
     """Against the averaged power where the driver has it: that of the moment shares the counter's blind spots."""
-    known = average is not None and any(average.values)  # a driver that has the field without serving it reports 0
-    seen = compare_averaged(counter, average, trial.start_s, trial.stop_s) if average and known else None
-    if seen is not None or power is None or not any(power.values):
-        return seen
+    # A driver that has a field without serving it reports 0.
+    if average is not None and any(average.values):
+        seen = compare_averaged(counter, average, trial.start_s, trial.stop_s)
+        if seen is not None:
+            return seen
+    if power is None or not any(power.values):
+        return None
     return compare(counter, power, trial.start_s, trial.stop_s)
 
 
