@@ -101,14 +101,14 @@ class _Walk:
     pacing: Pacing = field(factory=Pacing)
     in_flight_s: float = 0.0
     latencies: Pooling = field(init=False)
-    within: Pooling | None = field(init=False)
+    within: Pooling = field(factory=Pooling)
     sent: int = 0
     tokens: SteadyTokens | None = field(init=False)
     slices: SliceWork | None = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         steady = self.trial.steady
-        self.latencies, self.within = Pooling(gaps=steady is None), None if steady is None else Pooling()
+        self.latencies = Pooling(gaps=steady is None)
         self.tokens = None if steady is None else SteadyTokens(steady)
         self.slices = None if steady is None or steady.slices is None else SliceWork(steady.slices.edges_s)
 
@@ -130,10 +130,12 @@ class _Walk:
         self.pacing.add(outcome)
         self.latencies.add(outcome)
         steady = self.trial.steady
-        if steady is not None and self.within is not None and steady.start_s <= outcome.sent_s <= steady.stop_s:
+        if steady is None:
+            return
+        if steady.start_s <= outcome.sent_s <= steady.stop_s:
             self.sent += 1
             self.within.add(outcome)
-        if self.tokens is not None and needs_pace(outcome):
+        if needs_pace(outcome):
             self.tokens = self.slices = None
         if self.tokens is not None:
             self.tokens.add(outcome, _NO_PACE, {})
@@ -152,12 +154,12 @@ class _Walk:
         self.facts.add_table(done)
         self.pacing.add_table(done)
         self.latencies.add_table(done)
-        if (steady := self.trial.steady) is None or self.within is None:
+        if (steady := self.trial.steady) is None:
             return
         sent = done.filter(col("sent_s").is_between(steady.start_s, steady.stop_s))
         self.sent += len(sent)
         self.within.add_table(sent)
-        if self.tokens is not None and some_need_pace(done):
+        if some_need_pace(done):
             self.tokens = self.slices = None
         if self.tokens is not None:
             self.tokens.add_table(done)
@@ -176,7 +178,7 @@ class _Walk:
         for filler in fillers:
             self.pacing.add(filler)
         pace = self.pacing.pace()
-        if self.tokens is not None and fillers:
+        if self.tokens is not None:
             prompts = filler_prompts(self.trial)
             for filler in fillers:
                 self.tokens.add(filler, pace, prompts)
@@ -188,7 +190,7 @@ class _Walk:
             pace,
             self.in_flight_s,
             self.latencies,
-            self.within,
+            None if self.trial.steady is None else self.within,
             self.sent,
             self.tokens,
             self.slices,

@@ -75,8 +75,10 @@ def test_both_views_of_a_window() -> None:
     """300 W over 20 s by the counter, 330 W by power that does not scatter."""
     found = compare(counter(300.0), power(330.0), 10.0, 30.0)
     assert found == Agreement(BOARD, pytest.approx(6000.0), pytest.approx(6600.0), 0.0, 20.0)
-    averaged = compare_averaged(counter(300.0), power(330.0, quantity="average_power_w"), 10.0, 30.0)
-    assert averaged == Agreement(BOARD, pytest.approx(6000.0), pytest.approx(6600.0), 0.0, 20.0, averaged=True)
+    averaged = compare_averaged(counter(300.3), power(330.0, quantity="average_power_w"), 10.0, 29.5)
+    assert averaged == Agreement(
+        BOARD, pytest.approx(300.3 * 19.5), pytest.approx(330 * 19.5), 0.0, 19.5, averaged=True
+    )
 
 
 def test_scatter_is_two_standard_errors_of_the_readings_inside() -> None:
@@ -101,6 +103,9 @@ def test_one_reading_inside_has_no_scatter() -> None:
         found = compare(counter(300.0), seldom, 19.5, 21.0)
         assert found is not None
         assert found.scatter == (pytest.approx(2 * math.sqrt(50) / math.sqrt(2) / 315) if len(inside) == 2 else 0.0)
+    small = compare(counter(0.5), series("power_w", lambda time_s: 0.25 if time_s % 0.25 else 0.75), 10.0, 20.0)
+    assert small is not None
+    assert small.scatter == pytest.approx(2 * 0.25 / 9 / 0.5, rel=0.02)
     idle = compare(counter(300.0), power(0.0), 10.0, 20.0)
     assert idle is not None
     assert (idle.scatter, idle.power_j) == (0.0, 0.0)
@@ -157,6 +162,7 @@ def test_a_reading_that_is_missing_leaves_nothing_to_compare(averaged: bool) -> 
     assert of(energy, part(watts, 0.0, 29.875), 10.0, 30.0) is None
     assert of(part(energy, 0.0, 30.0), watts, 10.0, 30.0) is None
     assert of(part(energy, 9.0, 40.0), watts, 10.0, 30.0) is not None
+    assert (of(part(energy, 9.125, 40.0), watts, 10.0, 30.0) is None) is averaged
     fallen = evolve(energy, values=array("d", [value % 5000 for value in energy.values]))
     assert of(fallen, watts, 10.0, 30.0) is None
     assert of(fallen, watts, 10.0, 15.0) is not None
@@ -258,6 +264,16 @@ def test_only_gpus_of_the_workload_are_compared() -> None:
     assert lines([both], counter(300.0), power(0.0)) == []
     assert lines([both], counter(300.0), power(0.0, quantity="average_power_w")) == []
     assert lines([], counter(300.0), power(300.0)) == []
+    # A field that was 0 once, before the trial, is served all the same.
+    once = series("power_w", lambda time_s: 300.0 if time_s else 0.0)
+    assert len(lines([both], counter(300.0), once)) == 1
+    [(_, message)] = lines([both], counter(300.0), evolve(once, quantity="average_power_w"), once)
+    assert "average" in message
+    two = trial(10.0, 30.0, 1, BOARD, OTHER)
+    growing = series("power_w", lambda time_s: 300.0 + time_s / 1000)
+    stranger = Device("gpu", "GPU-3")
+    [(level, message)] = lines([two], growing, counter(300.0, stranger), counter(300.0, OTHER), counter(300.0))
+    assert (level, message.partition(":")[0]) == ("PASS", "Board")
     unmeasured = Trial(3, 0.0, 1.0, None, ())
     apart = Reading(OTHER, Bounds.exact(1.0), "measured", "test", "exact", counted=False)
     aside = Trial(2, 0.0, 1.0, Measurement(0.0, 1.0, (apart,)), ())

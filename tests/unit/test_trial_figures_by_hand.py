@@ -14,7 +14,7 @@ from ai_energy_benchmarks.domain.completions import Completion, FailedCompletion
 from ai_energy_benchmarks.domain.outcomes import OutcomeList
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.steady import Slices, SteadyWindow
-from tests.factories import completion, failure, trial
+from tests.factories import completion, failure, measurement, trial
 from tests.unit.test_tokens_of_windows import frame
 
 # From the 22nd to the 28th second of a trial from the 20th to the 30th, in two slices.
@@ -53,7 +53,7 @@ PASS = [
 
 
 def of(outcomes: Sequence[Outcome], fillers: Sequence[Outcome] = (), window: SteadyWindow | None = WINDOW) -> Trial:
-    return evolve(trial(1, outcomes=outcomes), fillers=fillers, steady=window)
+    return evolve(trial(1, outcomes=()), outcomes=outcomes, fillers=fillers, steady=window)
 
 
 @pytest.mark.parametrize("kind", [OutcomeList, Tabled])
@@ -152,6 +152,7 @@ def test_fillers_are_in_the_pace_the_time_and_the_window_only() -> None:
     assert found.slice_work.computed == [10.0, 20.0 + 40.0 + 10.0]
     without = trial_figures(of(PASS, [done, cancelled], evolve(WINDOW, slices=None)))
     assert without.slice_work is None
+    assert trial_figures(of(PASS, [done, cancelled], None)).steady_tokens is None
     assert without.steady_tokens is not None
     assert without.steady_tokens.tokens == found.steady_tokens.tokens
 
@@ -161,6 +162,7 @@ def test_figures_are_kept_by_all_that_they_are_of() -> None:
     whole = of(PASS)
     figures = trial_figures(whole)
     assert trial_figures(evolve(whole, number=5)) is figures
+    assert trial_figures(evolve(whole, steady=evolve(WINDOW, measurement=measurement()))) is figures
     others = [
         evolve(whole, start_s=21.0),
         evolve(whole, stop_s=29.0),
