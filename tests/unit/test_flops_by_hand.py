@@ -98,5 +98,5 @@ def test_requests_add_up() -> None:
     ],
 )
 def test_one_percent_of_the_engines_weights_is_let_pass(positions: int, engine: int | None, why: str | None) -> None:
-    """4,005 with one embedding for both ends, and 5 for each position: 40 of 4,000 are one percent, 45 are more, and 41 of 4,081 too."""
+    """4,005 and 5 for each position: 40 of 4,000 are one percent, 45 are more, and 41 of 4,081 too."""
     assert flops.doubt(evolve(SHAPE, tied_embeddings=True, learned_positions=positions), engine) == why
