@@ -6,13 +6,14 @@ import csv
 from array import array
 
 import pytest
+from attrs import astuple, evolve
 
 from ai_energy_benchmarks.domain.bounds import Bounds
 from ai_energy_benchmarks.domain.edges import Delay
 from ai_energy_benchmarks.domain.guarded import between_rests
 from ai_energy_benchmarks.domain.power import Device, Series, WindowEdges
 from ai_energy_benchmarks.domain.rests import Knot, Window, is_calm, knots, rests_beside, tick_s
-from tests.unit.recorded_windows import COLUMNS, FILE, NUMBER, figures
+from tests.unit.recorded_windows import COLUMNS, FILE, NUMBER, figures, window
 
 TICK_S, CALL_S = 1 / 32, 1 / 1024
 ON_TIME = Delay(0.0, 0.0)
@@ -34,6 +35,32 @@ def test_stored_windows_keep_their_figures() -> None:
         for number, expected in zip(numbers, row[2:-1], strict=True):
             assert bool(number) == bool(expected)
             assert float(number or 0) == pytest.approx(float(expected or 0), rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("shift_s", [-4.0, 64.0])
+def test_the_origin_of_the_clock_is_of_no_matter(shift_s: float) -> None:
+    """Nor is that of the counter: the same windows on another clock have the same figures."""
+    for seed in range(40):
+        series, around = window(seed)
+        moved = evolve(
+            series,
+            before_s=array("d", (at_s + shift_s for at_s in series.before_s)),
+            after_s=array("d", (at_s + shift_s for at_s in series.after_s)),
+            values=array("d", (value_j + 500.0 for value_j in series.values)),
+        )
+        found, again = (
+            between_rests(series, around),
+            between_rests(moved, evolve(around, start_s=around.start_s + shift_s, stop_s=around.stop_s + shift_s)),
+        )
+        assert (found is None) is (again is None)
+        if found is None or again is None:
+            continue
+        for number, other in zip(astuple(found.edges), astuple(again.edges), strict=True):
+            exact = number is None or isinstance(number, str)
+            assert other == (number if exact else pytest.approx(number, rel=1e-6, abs=1e-6))
+        assert (found.bounds_j is None) is (again.bounds_j is None)
+        if found.bounds_j is not None and again.bounds_j is not None:
+            assert tuple(again.bounds_j) == pytest.approx(tuple(found.bounds_j), rel=1e-6, abs=1e-6)
 
 
 def even(
