@@ -117,6 +117,14 @@ def test_changes_between_readings_too_far_apart_are_passed_over(late_s: float, s
     assert len(knots(series, 0.0, 2.0)) == seen
 
 
+@pytest.mark.parametrize(("late_s", "seen"), [(0.024, 1), (0.02401, 0)])
+def test_a_change_may_be_placed_by_exactly_twelve_milliseconds(late_s: float, seen: int) -> None:
+    """Between a reading at 0 s and one 24 ms later."""
+    times_s = array("d", (-1.0, 0.0, late_s))
+    series = Series(Device("gpu", "GPU-0"), "energy_j", "nvml", times_s, times_s, array("d", (0, 0, 1)))
+    assert len(knots(series, -1.0, 2.0)) == seen
+
+
 def test_changes_between_two_times_are_those_whose_readings_lie_within() -> None:
     """From the begin of the reading before to the end of the one that saw it; the first value is no change."""
     series = even(64.0, 320.0)
