@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from attrs import evolve
 
-from ai_energy_benchmarks.analysis.gpu_checks import gpu_findings
+from ai_energy_benchmarks.analysis.gpu_checks import gpu_findings, unknown_findings
+from ai_energy_benchmarks.analysis.gpu_decision import decide
+from ai_energy_benchmarks.analysis.gpu_use import gpu_uses
+from ai_energy_benchmarks.analysis.stranger_checks import stranger_findings
 from ai_energy_benchmarks.domain.gpu_choice import GpuChoice
 from ai_energy_benchmarks.domain.power import Device, Reading, Samples
 from ai_energy_benchmarks.domain.result import Trial
 from tests.factories import measurement, reading, step, trial
 from tests.unit.gauges_by_hand import gauge, lines
+from tests.unit.summary_by_hand import CPU_ENERGY, GPU_ENERGY, SUMMARY
 
 A, B = Device("gpu", "GPU-A", "Alpha"), Device("gpu", "GPU-B", "Beta")
 REST = step("resident idle", reading(A, 700.0), reading(B, 700.0))
@@ -74,3 +79,41 @@ def test_the_last_trial_that_knows_says_how_the_gpus_were_chosen() -> None:
     assert [each[2] for each in lines(gpu_findings(trials, [rest], Samples(), served=True))] == [
         "Alpha (GPU-A), as the driver lists the engine's processes on them"
     ]
+
+
+@pytest.mark.parametrize("meters", [("nvml", "zeus"), ("zeus", "nvml")])
+def test_two_meters_of_one_gpu_are_kept_apart(meters: tuple[str, str]) -> None:
+    """Each has its own power, in either order; after the trials the GPUs of the first that saw one work count."""
+    first, second = meters
+    watts = ((A, first, 600.0), (A, second, 620.0), (B, second, 640.0), (B, first, 660.0))
+    seen = [reading(gpu, 10 * power_w, meter=meter, counted=False) for gpu, meter, power_w in watts]
+    open_choice = GpuChoice("unknown", why="no list", by_activity=True)
+    trials = [chosen(number, *seen, choice=open_choice) for number in (1, 2)]
+    uses = gpu_uses(trials, [], Samples())
+    assert {(use.device, use.meter, use.trials[0].power_w) for use in uses} == set(watts)
+    rest = step("resident idle", *(reading(gpu, 700.0, meter=meter, counted=False) for gpu, meter, _ in watts))
+    decided = decide(trials, [rest], Samples())
+    assert decided.trials[0].measurement is not None
+    assert [(one.device, one.meter) for one in decided.trials[0].measurement.readings if one.counted] == [
+        (A, first), (B, first)
+    ]  # fmt: skip
+
+
+def test_a_meter_of_the_whole_machine_is_none_of_a_gpu() -> None:
+    """Its reading counts as before, names no meter of GPUs, has no line, and why it is absent elsewhere stays."""
+    plug = reading(Device("system", "plug"), 9000.0, meter="plug")
+    last = chosen(2, plug, reading(A, 6000.0, meter="zeus"), choice=GpuChoice("processes"))
+    opened = chosen(1, plug, reading(A, 6000.0, meter="zeus"), choice=GpuChoice("unknown", by_activity=True))
+    assert opened.measurement is not None
+    why = {"gpu": "open", "system": "no outlet", "dram": "no RAPL"}
+    opened = evolve(opened, measurement=evolve(opened.measurement, absent=why))
+    marked = decide([opened, last], [], Samples()).trials[0].measurement
+    assert marked is not None
+    assert [one.counted for one in marked.readings] == [True, True]
+    assert marked.absent == {"system": "no outlet", "dram": "no RAPL"}
+    assert [use.device for use in gpu_uses([opened, last], [], Samples())] == [A]
+    assert lines(stranger_findings([chosen(1, evolve(plug, meter="zeus"))], [], Samples())) == []
+    system = evolve(GPU_ENERGY, component="system")
+    for components in ((system,), (CPU_ENERGY, system)):
+        of_server = lines(unknown_findings(evolve(SUMMARY, components=components), "openai"))
+        assert [each[1] for each in of_server] == ["GPU use"]

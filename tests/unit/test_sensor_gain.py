@@ -35,6 +35,8 @@ SIGMA = 0.05 / math.sqrt(3)
         ((ZEUS, RAPL), False, ("rapl", "zeus"), None),
         ((RAPL, NVML, RAPL), False, ("rapl",), SIGMA * 300 / 1500),
         ((NVML, ALSO_NVML, RAPL), False, ("rapl",), SIGMA * 400 / 1000),
+        ((reading(CPU, 600.0, meter="codecarbon"),), False, ("codecarbon",), None),
+        ((reading(CPU, 700.0, meter="codecarbon"), NVML), False, ("codecarbon",), SIGMA * 300 / 1000),
         ((reading(GPU, 0.0),), True, (), None),
         ((reading(GPU, -5.0),), True, (), None),
         ((reading(GPU, 0.5),), True, (), SIGMA),
