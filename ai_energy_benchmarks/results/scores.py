@@ -74,13 +74,13 @@ def _from_result(document: Mapping[str, object]) -> Score:
     notes = ["the verdict of its run is FAIL"] if _block(document, "verdict").get("level") == "FAIL" else []
     if (at_once := _at_once(document)) > 1:
         notes.append(f"measured with {at_once} requests at a time, where the method has one")
-    withheld = why_no_score(document)
+    withheld = why_no_score(document) or ""
     return _score(
         str(_block(document, "config").get("model")),
         "reasoning" if thinks else "text_generation",
         size_class(parameters) if isinstance(parameters, int) else "",
         tuple(None if withheld else number(per_1000.get(name)) for name in ("value", "low", "high")),
-        reason=withheld or "",
+        reason=withheld,
         note="; ".join(notes),
     )
 

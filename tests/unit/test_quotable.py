@@ -110,8 +110,9 @@ def test_the_energy_of_a_pass_is_above_zero() -> None:
     """Half a joule is energy, none is not."""
     some = {"energy_j": 0.5, "energy_low_j": 0.4, "energy_high_j": 0.6}
     assert figure("energy_j", {**DOCUMENT, "components": {"gpu": some}}) == Quoted(0.5, 0.4, 0.6)
-    none = {"energy_j": 0.0, "energy_low_j": 0.0, "energy_high_j": 0.0}
-    assert figure("energy_j", {**DOCUMENT, "components": {"gpu": none}}) == "the energy of a pass is not resolved"
+    for energy_j in (0.0, -0.5):
+        none = {"energy_j": energy_j, "energy_low_j": -1.0, "energy_high_j": 1.0}
+        assert figure("energy_j", {**DOCUMENT, "components": {"gpu": none}}) == "the energy of a pass is not resolved"
 
 
 def test_a_component_that_no_meter_saw_says_why() -> None:

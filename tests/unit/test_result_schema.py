@@ -54,6 +54,8 @@ def test_every_kind_of_document_follows_it(name: str) -> None:
         lambda document: document.pop("verdict"),
         lambda document: document.update(schema_version=SCHEMA_VERSION + 1),
         lambda document: document["verdict"].update(level="GOOD"),
+        lambda document: document["trials"][0].update(requests=-1),
+        lambda document: document["totals"].update(duration_s=-0.5),
         lambda document: document["components"].update(board=document["components"]["gpu"]),
         lambda document: document["components"]["gpu"].update(resolved=False),
         lambda document: document["components"]["gpu"].update(source="estimated"),
