@@ -27,11 +27,11 @@ def between(low: float, high: float) -> str:
     return bounds(low, high) or f"[{figure(low)}, {figure(high)}]"
 
 
-def known(value: float, apart: float) -> str:
-    """The value with two digits of how far its bounds are apart, and four of its own at most."""
+def known(value: float, apart: float, at_most: int = 4) -> str:
+    """The value with two digits of how far its bounds are apart, and ``at_most`` so many of its own."""
     if not apart > 0 or not value or not math.isfinite(value):
-        return figure(value)
-    return fixed(value, min(decimals_for(apart), 3 - math.floor(math.log10(abs(value)))))
+        return figure(value, at_most)
+    return fixed(value, min(decimals_for(apart), at_most - 1 - math.floor(math.log10(abs(value)))))
 
 
 def seems_inside(shown: str, low: float, high: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ai_energy_benchmarks.analysis.derived import leading
 from ai_energy_benchmarks.domain.components import Component
-from ai_energy_benchmarks.domain.digits import bounds, figure
+from ai_energy_benchmarks.domain.digits import bounds, figure, known
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.summary import ComponentEnergy
 from ai_energy_benchmarks.domain.verdict import Verdict
@@ -42,16 +42,16 @@ def _figures(result: BenchmarkResult) -> list[str]:
         return [f"no J/{unit.one} ({name}): {why}"]
     if not leader[1].resolved:
         return [f"J/{unit.one} ({name}) only known to lie in {bounds(per_unit.bounds_j.low, per_unit.bounds_j.high)}"]
-    known = as_known(
-        per_unit.bounds_j.best,
-        half_width=per_unit.mean_j.leading_half_width,
-        scatter=per_unit.mean_j.standard_deviation,
-        guessed=energy.guessed,
-    )
-    parts = [f"{known} J/{unit.one} ({name}, {_method(energy)})"]
+    low_j, best_j, high_j = per_unit.bounds_j
+    half_width_j = per_unit.mean_j.leading_half_width
+    apart_j = max(per_unit.mean_j.standard_deviation or 0.0, high_j - low_j)
+    shown = as_known(best_j, half_width=half_width_j, scatter=apart_j, guessed=energy.guessed)
+    parts = [f"{shown} J/{unit.one} ({name}, {_method(energy)})"]
     if (per_request_j := leader[1].request_j) is not None:
-        per_1000_wh = figure(units.wh(1000 * per_request_j), 2 if energy.guessed else 3)
-        parts.append(f"{per_1000_wh} Wh per 1,000 queries")
+        # It has no interval of its own: as many digits as that of the energy per unit leaves.
+        per_1000_wh, share = units.wh(1000 * per_request_j), (half_width_j or apart_j) / best_j
+        digits = figure(per_1000_wh, 2) if energy.guessed else known(per_1000_wh, share * per_1000_wh, at_most=3)
+        parts.append(f"{digits} Wh per 1,000 queries")
     return parts
 
 

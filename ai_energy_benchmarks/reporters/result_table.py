@@ -29,7 +29,7 @@ def result_table(document: Mapping[str, JsonValue]) -> Table:
 def quotable(document: Mapping[str, JsonValue], figure: Figure, component: str) -> str:
     """A figure with its 95 % interval, or the reason why it is withheld.
 
-    One that has no interval of its own has the digits that the interval of J per output token leaves it.
+    One that has no interval of its own has the digits that the interval of J per output token and its own bounds leave.
     """
     value = quoted(document, figure, component)
     if isinstance(value, str):
@@ -41,7 +41,7 @@ def quotable(document: Mapping[str, JsonValue], figure: Figure, component: str) 
     per_token = quoted(document, J_PER_OUTPUT_TOKEN, component)
     relative = 0.0 if isinstance(per_token, str) else _half_width(document, J_PER_OUTPUT_TOKEN, component)
     share = relative / per_token.value if not isinstance(per_token, str) and per_token.value else 0.0
-    return as_known(value.value, scatter=share * value.value)
+    return as_known(value.value, scatter=max(share * value.value, value.high - value.low))
 
 
 def _half_width(document: Mapping[str, JsonValue], figure: Figure, component: str) -> float:

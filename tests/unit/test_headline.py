@@ -18,8 +18,9 @@ from ai_energy_benchmarks.domain.result import Ending
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.reporters.figures import as_known
 from ai_energy_benchmarks.reporters.headline import sentence
-from ai_energy_benchmarks.reporters.result_table import headline
+from ai_energy_benchmarks.reporters.result_table import headline, quotable
 from ai_energy_benchmarks.results.document.report import report_document
+from ai_energy_benchmarks.results.quotable import FIGURES
 from ai_energy_benchmarks.text.problems import dotted
 from tests.factories import CPU, GPU, completion, reading, result, trial, verdict
 
@@ -69,6 +70,26 @@ def test_what_has_no_figure_says_why() -> None:
     assert sentence(result(unmeasured, judged=verdict(unmeasured, metrics_enabled=False))).startswith(
         "no energy was measured; 2.000 output tokens/s; "
     )
+
+
+@pytest.mark.parametrize(
+    ("half_width_j", "per_token", "per_1000", "of_page"),
+    [
+        (0.0, "5.000", "5.56", "5.556"),
+        (0.6, "5.000", "5.56", "5.556"),
+        (2.0, "5.00", "5.56", "5.56"),
+        (12.0, "5.0", "5.6", "5.6"),
+    ],
+)
+def test_a_figure_without_an_interval_has_the_digits_of_its_ends(
+    half_width_j: float, per_token: str, per_1000: str, of_page: str
+) -> None:
+    """One trial of 100 J, 20 tokens and 5 requests: 5 J and 5.5556 Wh; ends of 88 and 112 J leave 1.2 J a token."""
+    trials = [trial(1, reading(CPU, 100.0, half_width_j, provenance="modelled", meter="modelled"))]
+    found = result(trials, judged=verdict(trials))
+    expected = f"{per_token} J/output token (CPU, modelled); {per_1000} Wh per 1,000 queries; "
+    assert sentence(found).startswith(expected)
+    assert quotable(report_document(found), FIGURES["wh_per_1000_queries"], "cpu") == of_page
 
 
 @pytest.mark.parametrize("ending", ["interrupted", "stopped"])
