@@ -14,7 +14,7 @@ from ai_energy_benchmarks.analysis.board_checks import board_findings
 from ai_energy_benchmarks.analysis.derived import energies
 from ai_energy_benchmarks.analysis.edge_checks import edge_findings
 from ai_energy_benchmarks.analysis.empty_answers import empty_answer_findings, unknown_end_findings
-from ai_energy_benchmarks.analysis.energy_checks import ENERGY, energy_findings
+from ai_energy_benchmarks.analysis.energy_checks import energy_findings
 from ai_energy_benchmarks.analysis.first_trial import explain_scatter, first_trial_findings
 from ai_energy_benchmarks.analysis.gpu_checks import gpu_findings, unknown_findings
 from ai_energy_benchmarks.analysis.integration import counter_findings
@@ -145,7 +145,7 @@ def judge(
         board_findings(samples, trials),
         edge_findings(trials),
         stranger_findings(trials, steps, samples),
-        machine_findings(environment, trials, modelled_cpu=_modelled(summary, "cpu")),
+        machine_findings(environment, trials, modelled_cpu=_cpu_is_modelled(summary)),
         gap_findings(samples, trials, collector_notes),
         (Finding("INFO", "engine", note) for note in (engine.notes if engine else ())),
         (Finding("WARN", "engine", warning) for warning in (engine.warnings if engine else ())),
@@ -173,13 +173,14 @@ def _judged_components(summary: Summary, findings: Iterable[Finding], gpu: bool)
 
     One of which something fails, such as a GPU that worked and is not counted, should have one.
     """
-    missing = {each.component for each in findings if each.check == ENERGY or each.level == "FAIL"}
+    missing = {each.component for each in findings if each.level == "FAIL"}
     seen = energies(summary)
     return tuple(each for each in COMPONENTS if each in seen or each in missing or (gpu and each == "gpu"))
 
 
-def _modelled(summary: Summary, component: Component) -> bool:
-    return any(each.component == component and each.provenance == "modelled" for each in summary.components)
+def _cpu_is_modelled(summary: Summary) -> bool:
+    cpu = energies(summary).get("cpu")
+    return cpu is not None and cpu.provenance == "modelled"
 
 
 def _without_meters() -> Iterator[Finding]:
@@ -203,7 +204,7 @@ def _requests(trials: Sequence[Trial]) -> Iterator[Finding]:
         reason = f", the last because: {failures[-1].reason}" if failures else ""
         yield Finding("FAIL", "requests", f"no request succeeded of {attempted}{reason}")
     elif failures:
-        reason, times = Counter(each.reason for each in failures).most_common(1)[0]
+        ((reason, times),) = Counter(each.reason for each in failures).most_common(1)
         share = len(failures) / attempted
         message = f"{len(failures)} of {attempted} requests failed ({share:.2%}); {times} of them because: {reason}"
         yield Finding("FAIL" if share > 0.01 else "WARN", "requests", message)
@@ -217,7 +218,7 @@ def _tokens(trials: Sequence[Trial], summary: Summary) -> Iterator[Finding]:
     output_tokens = sum(each.output_tokens for each in counts)
     if not succeeded:
         return
-    if output_tokens or summary.unit.name == OUTPUT_TOKENS:
+    if summary.unit.name == OUTPUT_TOKENS:
         level: Level = "PASS" if output_tokens else "FAIL"
         yield Finding(level, "output tokens", f"{output_tokens:,} output tokens from {succeeded:,} requests")
     else:
