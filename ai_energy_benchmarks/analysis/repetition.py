@@ -13,6 +13,7 @@ from ai_energy_benchmarks.analysis.trend import holm, trend
 from ai_energy_benchmarks.analysis.trial_figures import trial_figures
 from ai_energy_benchmarks.analysis.windows import counted
 from ai_energy_benchmarks.domain.components import FACTS, Component
+from ai_energy_benchmarks.domain.power import Measurement
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.summary import SteadyState
 from ai_energy_benchmarks.domain.sums import add_up
@@ -67,8 +68,8 @@ def repetition_findings(
         values_j = tuple(of_trials.values())
         n, name = len(values_j), component.upper()
         if n < 2 or not (mean_j := fmean(values_j)):
-            message = f"{name}: n = {n}, too few trials to know the scatter"
-            yield Finding("INFO", "repeatability", message, component)
+            why = "too few trials to know the scatter" if n < 2 else "and a mean of 0 J has no scatter"
+            yield Finding("INFO", "repeatability", f"{name}: n = {n}, {why}", component)
             continue
         cv = stdev(values_j) / abs(mean_j)
         warn, fail = SCATTER[component]
@@ -107,20 +108,24 @@ def _tests(component: Component, of_trials: Mapping[int, float], of: Unit) -> It
 def _steady_j(component: Component, trials: Sequence[Trial], steady: SteadyState) -> dict[int, float]:
     """J per output token of each trial's steady window."""
     windows = {trial.number: trial.steady.measurement for trial in trials if trial.steady is not None}
-    return {
-        each.number: add_up(reading.energy_j for reading in counted(window, (component,))) / each.output_tokens
-        for each in steady.trials
-        if (window := windows.get(each.number)) is not None and each.output_tokens
-    }
+    tokens = {each.number: each.output_tokens for each in steady.trials}
+    return _divided_j(component, {number: windows.get(number) for number in tokens}, tokens)
 
 
 def _per_unit_j(component: Component, trials: Sequence[Trial], of: Unit) -> dict[int, float]:
+    amounts = {trial.number: _amount(trial, of) for trial in trials}
+    return _divided_j(component, {trial.number: trial.measurement for trial in trials}, amounts)
+
+
+def _divided_j(
+    component: Component, windows: Mapping[int, Measurement | None], amounts: Mapping[int, float]
+) -> dict[int, float]:
+    """Energy of each trial's window over what was made in it; nothing of a trial that lacks one of them."""
     values_j: dict[int, float] = {}
-    for trial in trials:
-        amount = _amount(trial, of)
-        if trial.measurement is not None and amount:
-            energy_j = add_up(each.energy_j for each in counted(trial.measurement, (component,)))
-            values_j[trial.number] = energy_j / amount
+    for number, window in windows.items():
+        readings = () if window is None else counted(window, (component,))
+        if readings and amounts[number]:
+            values_j[number] = add_up(reading.energy_j for reading in readings) / amounts[number]
     return values_j
 
 
