@@ -22,7 +22,7 @@ def filler_prompts(trial: Trial) -> dict[int, tuple[int, int]]:
 
 def _by_number(outcomes: Sequence[Outcome], wanted: set[int]) -> dict[int, Outcome]:
     """The outcomes of some numbers; in a pass that is whole each stands where its number says."""
-    there = {number: outcomes[number] for number in wanted if number < len(outcomes)}
-    if len(there) == len(wanted) and all(outcome.number == number for number, outcome in there.items()):
+    there = {number: outcomes[number] for number in wanted}
+    if all(outcome.number == number for number, outcome in there.items()):
         return there
     return {outcome.number: outcome for outcome in outcomes if outcome.number in wanted}

@@ -20,8 +20,6 @@ _ABORT_S = 0.25
 
 def filler_completions(trial: Trial) -> Iterator[Completion]:
     """The fillers with their tokens; prompts whose length is not known have that of the request they repeat."""
-    if not trial.fillers:
-        return
     ratio = trial_figures(trial).pace
     prompts = filler_prompts(trial)
     for each in trial.fillers:
@@ -40,8 +38,6 @@ def filler_completions(trial: Trial) -> Iterator[Completion]:
 
 def filler_tokens(trial: Trial) -> float:
     """Output tokens of all fillers of a trial."""
-    if not trial.fillers:
-        return 0
     of = trial_figures(trial).pace
     return add_up(
         cancelled_tokens(each, of) if each.finish_reason == "cancelled" else each.output_tokens
@@ -63,5 +59,4 @@ def filler_prompt_tokens(trial: Trial) -> int:
 
 def unseen_tokens(trial: Trial) -> float:
     """How many tokens a server may have made for cancelled requests after the last one that was received."""
-    cancelled = sum(map(is_cancelled, trial.fillers))
-    return cancelled * _ABORT_S * trial_figures(trial).pace.tokens_per_s if cancelled else 0.0
+    return sum(map(is_cancelled, trial.fillers)) * _ABORT_S * trial_figures(trial).pace.tokens_per_s

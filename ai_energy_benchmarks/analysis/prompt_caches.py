@@ -165,11 +165,20 @@ def _growth(trial: Trial) -> tuple[float, float]:
     return server.prefix_cache_hit_tokens or 0, next(tokens for tokens in known if tokens is not None)
 
 
-def _by_counter(trials: Sequence[Trial], policy: _Policy) -> CacheUse | None:
+def counted_share(trials: Sequence[Trial]) -> float | None:
+    """Part of what a server looked up that its counter says it found, over all trials; None without such a counter.
+
+    Where it does not count what it looked up, that is the prompts that it counts, else those that it was sent.
+    """
     if not _counted(trials):
         return None
     growth = [_growth(trial) for trial in trials]
-    share = _share(sum(hits for hits, _ in growth), sum(looked_up for _, looked_up in growth))
+    return _share(sum(hits for hits, _ in growth), sum(looked_up for _, looked_up in growth))
+
+
+def _by_counter(trials: Sequence[Trial], policy: _Policy) -> CacheUse | None:
+    if (share := counted_share(trials)) is None:
+        return None
     requests = sum(trial_figures(trial).facts.answers for trial in trials)
     # Of every request, fillers included, the common beginning is this part of its prompt.
     common = float(policy.common_prefix_tokens or 0)

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from attrs import frozen
 
-from ai_energy_benchmarks.analysis.trial_figures import trial_figures
+from ai_energy_benchmarks.analysis.prompt_caches import counted_share
 from ai_energy_benchmarks.domain.result import Trial
 
 
@@ -20,7 +20,7 @@ class ServerFigures:
         running_mean, running_most: requests in work at a reading.
         waiting_mean, waiting_most: requests in its queue at a reading.
         kv_cache_mean_share, kv_cache_most_share: part of the cache for keys and values that was in use.
-        prefix_cache_hit_share: part of the prompt tokens that were found in the prefix cache.
+        prefix_cache_hit_share: part of the tokens it looked up that were found in the prefix cache.
         preemptions: requests preempted and recomputed, all trials together.
     """
 
@@ -50,24 +50,9 @@ def server_figures(trials: Sequence[Trial]) -> ServerFigures | None:
         waiting_most=_most(load.waiting_most for load in loads),
         kv_cache_mean_share=_mean(load.kv_cache_mean_share for load in loads),
         kv_cache_most_share=_most(load.kv_cache_most_share for load in loads),
-        prefix_cache_hit_share=_hit_share(trials),
+        prefix_cache_hit_share=counted_share(trials),
         preemptions=sum(preemptions) if preemptions else None,
     )
-
-
-def _hit_share(trials: Sequence[Trial]) -> float | None:
-    """Over what the server looked up; where it does not tell that, over the prompts it was sent."""
-    reporting = [
-        (trial, trial.server) for trial in trials if trial.server and trial.server.prefix_cache_hit_tokens is not None
-    ]
-    looked_up = sum(
-        trial_figures(trial).counts.prompt_tokens
-        if server.prefix_cache_queries_tokens is None
-        else server.prefix_cache_queries_tokens
-        for trial, server in reporting
-    )
-    hits = sum(server.prefix_cache_hit_tokens or 0 for _, server in reporting)
-    return hits / looked_up if looked_up else 0.0 if reporting else None
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

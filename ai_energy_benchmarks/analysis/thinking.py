@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
 
@@ -21,11 +22,4 @@ def thinking_tokens(
     whole = decode(ids)
     if closes not in whole:
         return len(ids) if begun or whole.lstrip().startswith(opens.strip()) else 0
-    too_few, enough = 0, len(ids)
-    while enough - too_few > 1:
-        middle = (too_few + enough) // 2
-        if closes in decode(ids[:middle]):
-            enough = middle
-        else:
-            too_few = middle
-    return enough
+    return bisect_left(range(len(ids)), True, key=lambda count: closes in decode(ids[:count]))

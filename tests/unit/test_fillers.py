@@ -13,6 +13,7 @@ from ai_energy_benchmarks.analysis.filler_tokens import (
     filler_prompt_tokens,
     filler_tokens,
     unseen_tokens,
+    whole_amounts,
 )
 from ai_energy_benchmarks.analysis.pace import Pace, cancelled_tokens, pace, shows_events
 from ai_energy_benchmarks.domain.completions import Completion, Outcome
@@ -48,6 +49,8 @@ def test_a_part_of_a_pass_still_knows_its_prompts() -> None:
     fillers = (cancelled(3, 2), cancelled(4, 2), cancelled(5, 2))
     moved = evolve(trial(1, outcomes=[PASS[1], PASS[2], PASS[0]]), fillers=fillers)
     assert filler_prompts(moved) == {3: (10, 3), 4: (20, 0), 5: (30, 30)}
+    half = evolve(moved, outcomes=[PASS[0], PASS[2], PASS[1]])
+    assert filler_prompts(half) == {3: (10, 3), 4: (20, 0), 5: (30, 30)}
     failed = evolve(trial(1, outcomes=[PASS[0], failure(1), PASS[2]]), fillers=fillers)
     assert filler_prompts(failed) == {3: (10, 3), 5: (30, 30)}
 
@@ -63,6 +66,34 @@ def test_a_cancelled_request_counts_by_the_events_of_finished_ones() -> None:
         (4, 8, 20, None),
     ]
     assert (filler_tokens(trial(1, outcomes=PASS)), list(filler_completions(trial(1, outcomes=PASS)))) == (0, [])
+
+
+def test_a_finished_filler_has_its_own_count() -> None:
+    """Seven tokens, whatever its events and the others say: 31 tokens in 16 events are 1.94 each, of three six."""
+    fillers = (evolve(whole(4, 20), output_tokens=7), cancelled(3, 3))
+    seen = evolve(trial(1, outcomes=PASS), fillers=fillers)
+    assert filler_tokens(seen) == pytest.approx(7 + 3 * 31 / 16)
+    assert [(each.number, each.output_tokens) for each in filler_completions(seen)] == [(4, 7), (3, 6)]
+
+
+def test_a_filler_of_a_failed_request_has_no_known_prompt() -> None:
+    """Which is none in the sums."""
+    seen = evolve(trial(1, outcomes=[failure(0), *PASS[1:]]), fillers=(cancelled(3, 3),))
+    (made,) = filler_completions(seen)
+    assert (made.prompt_tokens, made.cached_prompt_tokens) == (0, 0)
+
+
+def test_what_fillers_made_besides_tokens_is_in_the_window_too() -> None:
+    """Unit by unit, with what the pass made; failed ones made nothing."""
+    made = evolve(whole(0, 10), amounts={"images": 2.0})
+    fillers: tuple[Outcome, ...] = (
+        evolve(whole(1, 10), amounts={"images": 3.0, "audio_s": 1.5}),
+        failure(2),
+        cancelled(3, 1),
+    )
+    seen = evolve(trial(1, outcomes=[made]), fillers=fillers)
+    assert whole_amounts(seen) == {"images": 5.0, "audio_s": 1.5}
+    assert whole_amounts(trial(1, outcomes=PASS)) == {}
 
 
 def test_a_prompt_that_a_cancelled_request_reports_is_its_own() -> None:

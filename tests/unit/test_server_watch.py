@@ -91,3 +91,6 @@ def test_hits_are_a_share_of_what_was_looked_up() -> None:
     assert share(counted, uncounted) == pytest.approx(50 / 150)
     assert share(evolve(base, server=ServerCounters(prefix_cache_hit_tokens=0, prefix_cache_queries_tokens=0))) == 0.0
     assert share(silent) is None
+    # Its counters hold fillers too, which are in no answer; a trial whose counter is not on the page found nothing.
+    assert share(evolve(base, server=ServerCounters(prompt_tokens=80, prefix_cache_hit_tokens=10))) == 0.125
+    assert share(counted, silent) == share(silent, counted) == pytest.approx(40 / 150)
