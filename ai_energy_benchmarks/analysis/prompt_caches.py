@@ -166,10 +166,7 @@ def _growth(trial: Trial) -> tuple[float, float]:
 
 
 def counted_share(trials: Sequence[Trial]) -> float | None:
-    """Part of what a server looked up that its counter says it found, over all trials; None without such a counter.
-
-    Where it does not count what it looked up, that is the prompts that it counts, else those that it was sent.
-    """
+    """Part of what a server looked up that its counter says it found, over all trials; None without such a counter."""
     if not _counted(trials):
         return None
     growth = [_growth(trial) for trial in trials]
