@@ -28,13 +28,6 @@ def tokens_until(done: Completion, of: Pace, time_s: float) -> float:
         of: of the finished requests of the trial, for what a cancelled one does not show.
     """
     times_s, carried, cancelled = done.token_times_s, done.event_tokens, is_cancelled(done)
-    if len(times_s) and not len(carried) and not cancelled:
-        # Most requests of a long pass lie on one side of a moment.
-        each = done.output_tokens / len(times_s)
-        if time_s >= times_s[-1]:
-            return len(times_s) * each
-        if time_s < times_s[0] and each < MANY:
-            return 0.0
     events, at = len(times_s), bisect_right(times_s, time_s)
     per_event = _per_event(done, of)
     shown = float(sum(carried[:at])) if len(carried) else at * per_event
@@ -57,9 +50,8 @@ def tokens_by(table: polars.DataFrame, time_s: float) -> polars.Series:
 
     shown = table.select(when(col("last_s") <= time_s).then(col("events")).otherwise(0)).to_series()
     between = table.select(((col("first_s") <= time_s) & (col("last_s") > time_s)).arg_true()).to_series()
-    if len(between):  # the few requests in flight then
-        in_flight = table["token_times_s"].gather(between).to_list()
-        shown = shown.scatter(between, [bisect_right(times_s, time_s) for times_s in in_flight])
+    in_flight = table["token_times_s"].gather(between).to_list()  # few
+    shown = shown.scatter(between, [bisect_right(times_s, time_s) for times_s in in_flight])
     return shown.cast(Float64) * (table["output_tokens"] / table["events"])
 
 

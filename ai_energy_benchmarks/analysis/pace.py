@@ -35,14 +35,14 @@ class Pace:
 
 def shows_events(done: Completion) -> bool:
     """Whether the times of its tokens are known: an answer that comes in one piece shows only its end."""
-    return len(done.token_times_s) > 1 or (len(done.token_times_s) == 1 and done.output_tokens <= _ENDING_TOKENS)
+    return len(done.token_times_s) >= (2 if done.output_tokens > _ENDING_TOKENS else 1)
 
 
 def that_show_events() -> polars.Expr:
     """Of which rows of a table ``shows_events`` is true."""
-    from polars import col
+    from polars import col, when
 
-    return (col("events") > 1) | ((col("events") == 1) & (col("output_tokens") <= _ENDING_TOKENS))
+    return col("events") >= when(col("output_tokens") > _ENDING_TOKENS).then(2).otherwise(1)
 
 
 def pace(outcomes: Iterable[Outcome]) -> Pace:

@@ -61,12 +61,7 @@ class SliceWork:
         """Add each completion of a table with times, of which none needs a pace."""
         from polars import col
 
-        if not len(table):
-            return
-        first_s, last_s = table.select(col("sent_s").min(), col("finished_s").max()).row(0)
         for number, (start_s, stop_s) in enumerate(pairwise(self.edges_s)):
-            if last_s <= start_s or first_s >= stop_s:
-                continue
             part = table.filter((col("finished_s") > start_s) & (col("sent_s") < stop_s))
             begin, end = tokens_by(part, start_s), tokens_by(part, stop_s)
             made = end - begin
