@@ -160,6 +160,11 @@ def test_answers_that_failed_or_are_empty_explain_no_difference() -> None:
     assert found(half)[0][1].endswith("scenario.num_samples: 3300 would do")
     more = evolve(half, steady=mixed(3330.0, 4).steady)
     assert found(more)[0][1].endswith("let nothing else use it")
+    # One of 64 answers that is empty leaves the others' lengths what they are.
+    first, *others = one.completions
+    short = evolve(one, outcomes=(evolve(first, output_tokens=0, token_times_s=array("d")), *others))
+    lines = judged({"half_output_tokens": (500.0, 500.0)}, trials=[short])
+    assert [message.endswith("would do") for level, message in lines if "half" in message] == [True]
     empty = [evolve(done, output_tokens=0, token_times_s=array("d")) for done in one.completions]
     lines = judged({"half_output_tokens": (500.0, 500.0)}, trials=[evolve(one, outcomes=empty)])
     assert [message.endswith("let nothing else use it") for level, message in lines if level == "WARN"] == [True]

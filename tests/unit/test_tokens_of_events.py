@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ai_energy_benchmarks.analysis.event_times import tokens_by, tokens_until
-from ai_energy_benchmarks.analysis.pace import Pace, is_cancelled, shows_events, that_show_events
+from ai_energy_benchmarks.analysis.pace import Pace, cancelled_tokens, is_cancelled, shows_events, that_show_events
 from ai_energy_benchmarks.analysis.slice_work import SliceWork
 from ai_energy_benchmarks.domain.completions import Completion
 from tests.factories import failure
@@ -68,6 +68,20 @@ def test_a_table_without_rows_brings_nothing() -> None:
     work = SliceWork((0.0, 1.0, 2.0))
     work.add_table(frame(answer(0.0, 1.0, 2.0))[:0])
     assert work == SliceWork((0.0, 1.0, 2.0))
+
+
+def test_an_answer_in_one_piece_before_or_behind_the_slices_leaves_them_known() -> None:
+    """Also well before them."""
+    for outside in (answer(0.0, 4.0, tokens=6), answer(0.0, 5.0, tokens=6), answer(9.0, 12.0, tokens=6)):
+        work = SliceWork((5.0, 7.0, 9.0))
+        work.add(outside, UNKNOWN, {})
+        assert not work.unknown
+
+
+def test_events_of_a_cancelled_answer_carry_what_those_of_others_do() -> None:
+    """Three events of two and a half tokens."""
+    cut = answer(0.0, 4.0, 6.0, 7.0, finished_s=8.0, tokens=0, cancelled=True)
+    assert cancelled_tokens(cut, Pace(2.5, 5.0)) == 7.5
 
 
 @pytest.mark.parametrize(
