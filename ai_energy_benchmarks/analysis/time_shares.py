@@ -124,7 +124,7 @@ class _Sums:
             self.thinking_s = None
             return
         own_s = add_up(completion.token_times_s[-1] - completion.token_times_s[0] for completion in done)
-        self.thinking_s += decode_s * add_up(map(_thinking_s, done)) / own_s if own_s > 0 else 0.0
+        self.thinking_s += decode_s * add_up(map(_thinking_s, done)) / own_s if own_s else 0.0
 
     def shares(self, whole_s: float) -> TimeShares | Undivided:
         busy_s = self.prefill_s + self.decode_s

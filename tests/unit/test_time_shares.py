@@ -148,7 +148,7 @@ def test_few_chunks_do_not_show_when_prefill_ends() -> None:
     """Nineteen are too few, twenty are not; nor where the first event tells its tokens or had begun before."""
     reason = "answers came in too few chunks of several tokens"
     assert why(chunks(19)).startswith(reason)
-    assert shares(chunks(20)).prefill == pytest.approx(0.01)
+    assert shares(chunks(20)).prefill == shares(chunks(21)).prefill == pytest.approx(0.01)
     assert shares(chunks(19, first=1)).prefill == pytest.approx(0.01)
     assert shares(chunks(19, begun_s=0.0)).prefill == 0.0
 
