@@ -131,6 +131,7 @@ def test_a_window_between_two_readings_has_rounding_too() -> None:
         ([1] * 7, 1 / 64, None),  # seven readings are too few
         ([1] * 8, 1 / 64, 1 / 64),  # eight that always differ: the time between them
         ([1] * 8 + [2], 1 / 64, 2.5 / 64),  # eight changes of nine are no more than nine tenths
+        ([1] * 9 + [2], 1 / 64, 2.5 / 64),  # nor are nine of ten
         ([40], 1 / 64, LONGEST_HOLD_S),
         ([20, 20], 1.0, LONGEST_HOLD_S),  # one change shows no distance
         ([2] * 8, 1 / 64, LONGEST_HOLD_S),  # seven close changes may be those of the power
