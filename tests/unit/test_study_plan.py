@@ -56,11 +56,13 @@ def test_the_plan_shows_the_funnel_the_order_time_and_disk(
     ]
     assert out[8] == "Order: interleave; first cycle:"
     assert out[9] == "     1  batch_size=1, max_new_tokens=8, min_new_tokens=1"
-    assert out[-2].startswith(
+    begin = next(number for number, line in enumerate(out) if line.startswith("Time: "))
+    time, disk = out[begin : begin + 2]  # what is not installed here stands below
+    assert time.startswith(
         "Time: 7 min 50 s of idle power and gaps, and what loading, warming up and generating at most"
     )
-    assert "1,600 output tokens" in out[-2]
-    assert out[-1].startswith("Disk: about 3.08 MB in results/study, which has ")
+    assert "1,600 output tokens" in time
+    assert disk.startswith("Disk: about 3.08 MB in results/study, which has ")
     assert not (tmp_path / "results").exists()
 
 
