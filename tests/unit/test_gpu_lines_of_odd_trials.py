@@ -93,6 +93,9 @@ def test_two_meters_of_one_gpu_are_kept_apart(meters: tuple[str, str]) -> None:
     assert {(use.device, use.meter, use.trials[0].power_w) for use in uses} == set(watts)
     rest = step("resident idle", *(reading(gpu, 700.0, meter=meter, counted=False) for gpu, meter, _ in watts))
     decided = decide(trials, [rest], Samples())
+    assert [each.message.partition(" worked")[0] for each in decided.findings] == [
+        "by activity: Alpha (GPU-A), Beta (GPU-B)"
+    ]
     assert decided.trials[0].measurement is not None
     assert [(one.device, one.meter) for one in decided.trials[0].measurement.readings if one.counted] == [
         (A, first), (B, first)
