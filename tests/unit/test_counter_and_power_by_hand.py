@@ -130,6 +130,14 @@ def test_power_may_be_shown_up_to_so_late(late_s: float, agrees: bool) -> None:
     assert (abs(found.difference) < 0.007) is agrees
 
 
+@pytest.mark.parametrize(("counter_w", "power_j"), [(500.0, 4220.0), (100.0, 4000.0), (201.3, 4030.0), (201.2, 4020.0)])
+def test_the_lag_that_agrees_best_is_one_of_23_up_to_1_1_s(counter_w: float, power_j: float) -> None:
+    """Power of 10 W more each second is 4,000 J from 10 to 30 s, and 10 J more for each 50 ms that it is shown late."""
+    found = compare(counter(counter_w), series("power_w", lambda time_s: 10.0 * time_s), 10.0, 30.0)
+    assert found is not None
+    assert found.power_j == pytest.approx(power_j, rel=1e-9)
+
+
 def test_the_mean_of_a_second_is_compared_with_the_counters_own() -> None:
     """The counter half a second before each edge, as the mean of a second is: edges of the work change both alike.
 
