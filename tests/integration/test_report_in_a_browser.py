@@ -71,11 +71,13 @@ def test_a_day_of_eight_gpus_and_many_requests_is_drawn(tmp_path: Path) -> None:
     """691,200 readings of power and 100,000 requests become a page under 2.5 MB that a browser draws."""
     run = written(result(samples=Samples((series(),))), tmp_path / "run")
     timeline = polars.read_parquet(run / "timeline.parquet")
-    sample = timeline.filter(polars.col("kind") == "sample").head(1).drop("after_s", "subject", "value")
+    sample = timeline.filter(polars.col("kind") == "sample").head(1).drop("before_s", "after_s", "subject", "value")
     times = polars.DataFrame({"after_s": polars.Series(range(DAY_S), dtype=polars.Float64)})
     watts = 300 + 50 * (polars.col("after_s") / 600).sin()
     frames = [
-        sample.join(times, how="cross").with_columns(subject=polars.lit(f"GPU-{gpu}"), value=watts + gpu)
+        sample.join(times, how="cross").with_columns(
+            before_s="after_s", subject=polars.lit(f"GPU-{gpu}"), value=watts + gpu
+        )
         for gpu in range(GPUS)
     ]
     long = polars.concat([timeline, *(frame.select(timeline.columns) for frame in frames)])
