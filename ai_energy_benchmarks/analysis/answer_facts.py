@@ -83,8 +83,7 @@ class AnswerFacts:
         if done.token_source == "usage":
             self.usage_answers += 1
             self.overthought += (done.reasoning_tokens or 0) > output
-            limited = done.finish_reason == "length" and done.budget_tokens is not None
-            self.short_lengths += limited and exceeds(done.budget_tokens or 0, output)
+            self.short_lengths += done.finish_reason == "length" and exceeds(done.budget_tokens or 0, output)
 
     def _add_output(self, done: Completion, output: int, events: int) -> None:
         """Fewer tokens than events, unless these were found to be finer than tokens, or than thinking tokens, which are

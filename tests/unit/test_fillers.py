@@ -101,6 +101,9 @@ def test_a_prompt_that_a_cancelled_request_reports_is_its_own() -> None:
     told = cancelled(3, 3, prompt_tokens=12, cached_prompt_tokens=5)
     (made,) = filler_completions(evolve(trial(1, outcomes=PASS), fillers=(told,)))
     assert (made.prompt_tokens, made.cached_prompt_tokens) == (12, 5)
+    short = cancelled(3, 3, prompt_tokens=1, cached_prompt_tokens=0)
+    (made,) = filler_completions(evolve(trial(1, outcomes=PASS), fillers=(short,)))
+    assert (made.prompt_tokens, made.cached_prompt_tokens) == (1, 0)
 
 
 def test_only_fillers_that_had_begun_to_answer_computed_their_prompt() -> None:
