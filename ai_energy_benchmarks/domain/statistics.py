@@ -103,7 +103,7 @@ def estimate(
     if deviation is None and not edges:
         return Estimate(mean, n)
     half_width = scatter + edges
-    gain = None if gain_uncertainty is None else _Z95 * gain_uncertainty * abs(mean)
+    gain = None if gain_uncertainty is None else _Z95 * gain_uncertainty * mean
     return Estimate(mean, n, deviation, half_width, None if gain is None else math.hypot(half_width, gain))
 
 
