@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from ai_energy_benchmarks.analysis.first_trial import first_trial_findings
+from ai_energy_benchmarks.analysis.first_trial import explain_scatter, first_trial_findings
+from ai_energy_benchmarks.analysis.repetition import WARM_UP
 from ai_energy_benchmarks.domain.result import Trial
-from ai_energy_benchmarks.domain.verdict import Finding
+from ai_energy_benchmarks.domain.verdict import Finding, Level
 from tests.factories import completion, reading, trial, verdict
 
 
@@ -109,3 +110,27 @@ def test_scatter_that_comes_from_the_first_trial_is_not_blamed_on_other_programs
     watched = evolve(trials[0], measurement=evolve(measurement, foreign_processes=("another",)))
     (scatter,) = (each for each in verdict([watched, *trials[1:]]).findings if each.check == "repeatability")
     assert "fix: close other programs" in scatter.message
+
+
+@pytest.mark.parametrize(
+    ("check", "level", "others", "explained"),
+    [
+        ("repeatability", "WARN", [("first trial", "WARN")], True),
+        ("repeatability", "FAIL", [("first trial", "WARN")], True),
+        ("repeatability", "PASS", [("first trial", "WARN")], False),
+        ("repeatability", "WARN", [("first trial", "INFO")], False),
+        ("repeatability", "WARN", [], False),
+        ("repeatability", "WARN", [("first trial", "WARN"), ("foreign process", "FAIL")], False),
+        ("repeatability", "WARN", [("first trial", "WARN"), ("foreign process", "INFO")], True),
+        ("load", "WARN", [("first trial", "WARN")], False),
+        ("trend", "WARN", [("first trial", "WARN")], False),
+    ],
+)
+def test_scatter_is_explained_by_a_slow_first_trial(
+    check: str, level: Level, others: list[tuple[str, Level]], explained: bool
+) -> None:
+    """That was warned of, where no other program was; all else stays as it is."""
+    rest = [Finding(of_level, name, "so it is") for name, of_level in others]
+    message = f"it scatters; trial 1 took longest; fix: {WARM_UP}" if explained else "it scatters"
+    found = list(explain_scatter([Finding(level, check, "it scatters"), *rest]))
+    assert found == [Finding(level, check, message), *rest]

@@ -119,7 +119,12 @@ def test_requests_add_up() -> None:
     assert brought(first, silent)[3] is brought(silent, first)[3] is None
     assert brought(first, silent, pace=PACE)[3] is None
     # Not one that lies outside of the window, nor a cancelled one that had no token yet.
-    for outside in (answer(1.0, 10.0, tokens=6), answer(1.0, 9.0, tokens=6), answer(20.5, 30.0, tokens=6)):
+    for outside in (
+        answer(1.0, 10.0, tokens=6),
+        answer(1.0, 9.0, tokens=6),
+        answer(20.0, 30.0, tokens=6),
+        answer(20.5, 30.0, tokens=6),
+    ):
         assert brought(first, outside)[3] == brought(outside, first)[3] == 12.5
     unbegun = answer(12.0, finished_s=18.0, tokens=0, cancelled=True)
     assert brought(first, unbegun, pace=PACE)[3] == 12.5
@@ -139,6 +144,7 @@ def test_requests_add_up() -> None:
         (answer(0.0, 1.0, 2.0, carried=(1, 1)), True),
         (answer(0.0, 1.0, tokens=1, carried=(1,)), True),
         (answer(0.0, 1.0, tokens=3, carried=(3,)), True),
+        (answer(0.0, finished_s=1.0, tokens=0, cancelled=True), True),
     ],
 )
 def test_some_answers_need_the_pace_of_others(done: Completion, needs: bool) -> None:

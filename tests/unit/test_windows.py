@@ -14,6 +14,7 @@ from ai_energy_benchmarks.analysis.windows import (
     devices,
     idle_power,
     is_resolved,
+    of_baseline,
     window_energy,
 )
 from ai_energy_benchmarks.domain.bounds import Bounds
@@ -117,6 +118,15 @@ def test_idle_power_is_the_mean_of_the_resident_baselines(steps: Sequence[Step],
     assert (found is None) is (idle is None)
     if found is not None and idle is not None:
         assert found == IdlePower(pytest.approx(idle.mean_w), idle.half_difference_w)
+
+
+def test_a_rest_that_was_not_measured_read_nothing() -> None:
+    """Of a bare idle the trials' devices are read, of others all."""
+    both = ((GPU, 300.0), (OTHER_GPU, 500.0))
+    for name, names in (("bare idle", [GPU]), ("hot idle", [GPU, OTHER_GPU])):
+        seen = rest(name, *both)  # type: ignore[arg-type] # one of two names
+        assert [each.device for each in of_baseline(seen, ("gpu",), frozenset({GPU}))] == names
+        assert of_baseline(evolve(seen, measurement=None), ("gpu",), frozenset({GPU})) == ()
 
 
 def test_several_devices_idle_together() -> None:
