@@ -8,12 +8,14 @@ import pytest
 from attrs import asdict, evolve
 
 from ai_energy_benchmarks.domain.bounds import Bounds
+from ai_energy_benchmarks.domain.environment import Board
 from ai_energy_benchmarks.domain.power import Device, WindowEdges
 from ai_energy_benchmarks.domain.result import Carbon, Reasoning, Trial
 from ai_energy_benchmarks.domain.serving import ClientLoad, Goodput, ServerCounters, ServerLoad, Slo
 from ai_energy_benchmarks.domain.steady import SteadyWindow
 from ai_energy_benchmarks.domain.summary import SteadyTrial
 from ai_energy_benchmarks.results.document import sections, work_figures
+from ai_energy_benchmarks.results.document.gpus import STATS
 from ai_energy_benchmarks.results.document.report import config_settings, report_document
 from tests.factories import CPU, GPU, completion, measurement, reading, trial
 from tests.unit.summary_by_hand import GPU_ENERGY, RESULT, SUMMARY
@@ -127,6 +129,15 @@ def test_a_device_counts_if_it_does_in_every_trial() -> None:
     for trials in ([counted, other], [other, counted]):
         assert [(row["counted"], row["energy_j"]) for row in sections.devices(trials)] == [(False, 150.0)]
     assert [row["counted"] for row in sections.devices([counted, evolve(counted, number=2)])] == [True]
+
+
+def test_memory_in_use_is_a_share_of_a_gpu_s_memory() -> None:
+    """Three of 80 MiB are 3.75 %."""
+    board = Board("GPU-0", 0, "Test", memory_bytes=80 * 2**20)
+    found, _ = of_gauges(gauge("memory_used_bytes", [3 * 2.0**20]), boards=(board,))
+    assert found == {
+        "gpu_0": {**dict.fromkeys(STATS, 0.0), "memory_used_mb": 3.0, "memory_total_mb": 80.0, "memory_percent": 3.75}
+    }
 
 
 def test_the_state_of_gpus_is_of_gpus() -> None:

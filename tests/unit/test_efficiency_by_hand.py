@@ -87,6 +87,9 @@ def test_little_energy_has_work_per_joule_too(energy_j: float) -> None:
     result = of_two_trials(summary=evolve(SUMMARY, components=(energy,), total=None))
     found = efficiency(result)
     assert found["flop_per_j"] == {"gpu": pytest.approx(found["flop"]["per_pass"] / energy_j)}
+    for none_j in (0.0, -energy_j):
+        nothing = evolve(SUMMARY, components=(evolve(energy, bounds_j=Bounds.exact(none_j)),), total=None)
+        assert efficiency(evolve(result, summary=nothing))["flop_per_j"] == {}
     blurred = evolve(SUMMARY, components=(evolve(energy, resolved=False),), total=None)
     assert efficiency(evolve(result, summary=blurred))["flop_per_j"] == {}
 

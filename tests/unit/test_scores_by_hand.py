@@ -71,6 +71,7 @@ def test_the_first_of_several_names_counts(tmp_path: Path) -> None:
         ("text_gen", "not on", "text_generation"),
         ("reasoning", "", "reasoning"),
         ("summarization", "on", "summarization"),
+        ("translation", "on", "translation"),
     ],
 )
 @pytest.mark.parametrize("column", ["reasoning_state", "Reasoning State"])
@@ -126,6 +127,9 @@ def test_a_table_without_its_columns_is_refused_with_what_it_has(tmp_path: Path)
         read_scores([tmp_path / "table.CSV"])
     with pytest.raises(ConfigError, match="cannot be read"):
         read_scores([tmp_path / "missing.csv"])
+    (tmp_path / "device.csv").symlink_to("/dev/null")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_scores([tmp_path / "device.csv"])
 
 
 def document(**changed: object) -> dict[str, object]:
@@ -159,7 +163,7 @@ def test_a_result_has_its_score_with_bounds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("batch", "concurrency", "at_once"),
-    [(1, None, 0), (None, None, 0), (2, None, 2), (1, 8, 8), (16, 8, 16), ("4", None, 0)],
+    [(0, None, 0), (1, None, 0), (None, None, 0), (2, None, 2), (1, 8, 8), (16, 8, 16), ("4", None, 0)],
 )
 def test_requests_at_once_speak_against_a_score(
     tmp_path: Path, batch: object, concurrency: object, at_once: int
