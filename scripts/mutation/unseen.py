@@ -3,7 +3,8 @@
 Left out by what is changed:
 
 - annotations, which are never evaluated; decorators (of a frozen value, a property, a cache); ``assert``, which states
-  what types cannot; ``if TYPE_CHECKING``; calls of a logger; ``strict=`` of ``zip``;
+  what types cannot; ``if TYPE_CHECKING``; calls of a logger; ``strict=`` of ``zip``; the mark of a signature behind
+  which arguments have names, which cosmic-ray takes for a product;
 - constants of 1e-6 and less, which absorb rounding.
 
 Left out by the change, because any test that runs the line notices it, so that it says nothing about the tests:
@@ -26,6 +27,7 @@ from typing import Any
 ARITHMETIC = {"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"}
 ORDERS = {"Eq", "NotEq", "Lt", "LtE", "Gt", "GtE"}
 LEFT_OUT = re.compile(r"AddNot|RemoveDecorator|ExceptionReplacer|ReplaceUnaryOperator_\w+_(UAdd|Invert)|Variable\w+")
+_KEYWORD_MARK = re.compile(r"\*(?=,)")
 LOGGERS = {"log", "logger", "logging", "_log", "_logger", "_LOG"}
 
 Range = tuple[tuple[int, int], tuple[int, int]]
@@ -63,9 +65,16 @@ def _unseen_parts(node: ast.AST) -> Iterator[ast.AST]:
         yield node
 
 
+def _keyword_marks(source: str) -> Iterator[Range]:
+    for number, line in enumerate(source.splitlines(), start=1):
+        for mark in _KEYWORD_MARK.finditer(line):
+            yield (number, mark.start()), (number, mark.end())
+
+
 def unseen_ranges(source: str) -> list[Range]:
     """Starts and ends (line, column) of the parts that no user reads anything of."""
-    return [_range(part) for node in ast.walk(ast.parse(source)) for part in _unseen_parts(node)]
+    parts = [_range(part) for node in ast.walk(ast.parse(source)) for part in _unseen_parts(node)]
+    return [*parts, *_keyword_marks(source)]
 
 
 def is_in(place: Range, ranges: list[Range]) -> bool:
