@@ -103,8 +103,11 @@ def test_a_node_with_other_software_refuses(order: CellOrder, change: dict[str, 
     assert problem in Path(order.log).read_text()
 
 
-def test_a_node_that_another_study_uses_refuses(order: CellOrder, tmp_path: Path) -> None:
-    """Two cells would measure each other."""
+def test_a_node_that_another_study_uses_refuses(
+    order: CellOrder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two cells would measure each other; without a GPU of its own a cell needs the host, also where there are GPUs."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with locked([], tmp_path / "other"):
         end, _ = run_order(order)
     assert "in use by another study" in end.reason
