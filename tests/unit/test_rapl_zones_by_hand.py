@@ -178,9 +178,11 @@ def test_counters_that_hold_no_number_are_an_error_an_absence_or_a_note(tmp_path
         "window in which it does has no figure",
         "the RAPL counter of psys cannot be read: energy_uj holds no number; it is in no figure",
     )
-    (tmp_path / "intel-rapl:1" / "energy_uj").unlink()
-    with pytest.raises(CollectorError, match=r"package-1: .*No such file") as error:
+    missing = tmp_path / "intel-rapl:1" / "energy_uj"
+    missing.unlink()
+    with pytest.raises(CollectorError) as error:
         opened(tmp_path)
+    assert error.value.message == f"RAPL cannot be read: package-1: {missing}: No such file or directory"
     assert MOUNT in (error.value.remedy or "")
 
 
