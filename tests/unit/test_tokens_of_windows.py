@@ -165,6 +165,7 @@ def test_some_answers_need_the_pace_of_others(done: Completion, needs: bool) -> 
         (answer(5.0, 25.0, tokens=30), (0, 15, 30)),
         (answer(9.0, 19.0, tokens=30), (0, 27, 30)),
         (answer(11.0, 21.0, tokens=30), (0, 27, 30)),
+        (answer(9.75, 10.25, tokens=30), (0, 15, 30)),
         (answer(0.0, 10.0, tokens=30), (0, 0, 0)),
         (answer(20.0, 30.0, tokens=30), (0, 0, 0)),
         (answer(12.0, 12.0, tokens=30), (30, 30, 30)),
