@@ -138,7 +138,7 @@ def _tokens(trials: Sequence[Trial]) -> Iterator[Finding]:
 
 
 def _preemptions(trials: Sequence[Trial]) -> Iterator[Finding]:
-    told = [trial.server.preemptions for trial in trials if trial.server and trial.server.preemptions is not None]
-    count = sum(told)
-    if count or len(told) == len(trials):
+    known = [trial.server.preemptions for trial in trials if trial.server and trial.server.preemptions is not None]
+    count = sum(known)
+    if count or len(known) == len(trials):
         yield Finding("WARN" if count else "PASS", "preemptions", f"{count:.0f} requests were preempted and recomputed")
