@@ -156,6 +156,8 @@ def test_what_has_one_meaning_is_counted(answer: Answer, events: int) -> None:
         pytest.param(
             stream(*TEXTS, LENGTH, event({"choices": [], "usage": None}), DONE), "no usage at the end", id="null usage"
         ),
+        pytest.param(stream(*TEXTS, LENGTH, event(usage(5, -20)), DONE), "no whole numbers", id="negative usage"),
+        pytest.param(stream(*TEXTS, LENGTH, event(usage(5, 20.5)), DONE), "no whole numbers", id="half a token"),
         pytest.param(stream(DONE), "no usage", id="[DONE] alone"),
     ],
 )

@@ -46,6 +46,7 @@ _LAST_EVENTS, _ENDINGS = 8, 4
 # How a line begins that is empty or a comment, by which a server keeps a connection open.
 _NO_DATA = (b"", b":")
 _LINE_END = 10
+_NO_COUNTS = "its usage has no whole numbers of prompt and completion tokens"
 _OF_EACH_EVENT = "its usage is that of each event, and not of the answer until then"
 
 
@@ -160,7 +161,10 @@ class EventStream:
         timings = next((event for event in reversed(ends) if _TIMINGS.search(event)), b"")
         counts = usage_of(usage, timings)
         impossible = impossible_count(counts)
-        doubt = None if counts is None or impossible else counts.doubt or self._not_cumulative(counts)
+        if counts is None:
+            doubt = _NO_COUNTS if usage else None
+        else:
+            doubt = None if impossible else counts.doubt or self._not_cumulative(counts)
         error = error_of(self._error or next(filter(fails, self._last), b""))
         usable = None if impossible or doubt else counts
         return StreamSummary(usable, finish_reason_of(finish), error, impossible, doubt)
