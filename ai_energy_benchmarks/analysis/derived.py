@@ -50,7 +50,7 @@ def derive(summary: Summary, energy: ComponentEnergy) -> Derived:
     """Divide one component's energy (or the total's) by the work of the pass."""
     # Where J per output token is withheld, so is all else that tokens are in.
     known = energy.per_output_token_j is not None
-    prompts = summary.tokens_in_doubt is None and summary.prompt_tokens_in_doubt is None
+    prompts = _prompts_known(summary)
     whole_tokens = summary.whole_output_tokens
     all_tokens = summary.whole_prompt_tokens + whole_tokens
     return Derived(
@@ -72,12 +72,13 @@ def derive_steady(summary: Summary, energy: ComponentEnergy) -> Derived:
     assert steady is not None, "the energy is that of a steady state"
     known = energy.per_output_token_j is not None
     prompt_tokens = add_up(each.computed_prompt_tokens for each in steady.trials) / len(steady.trials)
-    per_token, per_prompt = _per_output_token(energy), _share(energy, prompt_tokens)
+    prompts_known = _prompts_known(summary)
+    per_token, per_prompt = _per_output_token(energy), _share(energy, prompt_tokens) if prompts_known else None
     per_j = _per_joule(steady.output_tokens, energy.bounds_j) if known else None
     if steady.mix is not None and per_token is not None and energy.per_output_token_window_j is not None:
         # J per output token is that of a steady state's context and prefill, so what follows from it is too.
-        prompts = steady.mix.steady_prompt_tokens
-        per_prompt, per_j = _times(per_token, 1 / prompts if prompts else 0.0), _per_joule(1.0, per_token)
+        prompts = steady.mix.steady_prompt_tokens if prompts_known else 0.0
+        per_prompt, per_j = _times(per_token, 1 / prompts if prompts > 0 else 0.0), _per_joule(1.0, per_token)
     return Derived(
         resolved=energy.resolved,
         request_resolved=energy.resolved,
@@ -131,8 +132,13 @@ def _per_request(summary: Summary, energy: ComponentEnergy) -> Bounds | None:
     return None if steady is None else derive_steady(summary, steady).per_request_j
 
 
+def _prompts_known(summary: Summary) -> bool:
+    """Whether prompt tokens may be in a figure, of the pass or of its steady state."""
+    return summary.tokens_in_doubt is None and summary.prompt_tokens_in_doubt is None
+
+
 def _times(figure: Bounds | None, amount: float) -> Bounds | None:
-    return figure * amount if figure is not None and amount else None
+    return figure * amount if figure is not None and amount > 0 else None
 
 
 def energies(summary: Summary) -> dict[Component | str, ComponentEnergy]:
@@ -146,12 +152,13 @@ def _per_output_token(energy: ComponentEnergy) -> Bounds | None:
 
 
 def _share(energy: ComponentEnergy, amount: float) -> Bounds | None:
-    return energy.bounds_j / amount if amount else None
+    # More cached than prompt tokens, which a server may report, leave less than none: a share would turn its bounds.
+    return energy.bounds_j / amount if amount > 0 else None
 
 
 def _per_joule(amount: float, energy_j: Bounds) -> Bounds | None:
     """What came of a joule; without an upper bound where the energy may be nothing."""
-    if not amount or energy_j.high <= 0:
+    if amount <= 0 or energy_j.high <= 0:
         return None
     high, best, low = (amount / each_j if each_j > 0 else float("inf") for each_j in energy_j)
     return Bounds(low, best, high)

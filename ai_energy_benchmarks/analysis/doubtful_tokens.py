@@ -13,7 +13,7 @@ def without_token_figures(summary: Summary, doubt: str) -> Summary:
     """Leave out energy per token, time per output token, and the goodput that this time decides.
 
     Token counts and their rate stay in the summary as the engine reported them; reports show the rate nowhere but in
-    the block of the contract.
+    the block of the contract (``summary`` of result.json).
     """
     goodput = summary.goodput
     return evolve(

@@ -31,7 +31,8 @@ def _figures(result: BenchmarkResult) -> list[str]:
     summary, headline = result.summary, result.verdict.headline
     cut = "" if result.ending == "completed" else f"the run was {result.ending}"
     if headline is None:
-        return [f"no energy was measured; {cut or f'{figure(summary.output_tokens_per_s)} output tokens/s'}"]
+        speed = summary.tokens_in_doubt or f"{figure(summary.output_tokens_per_s)} output tokens/s"
+        return [f"no energy was measured; {cut or speed}"]
     energy = next((each for each in summary.components if each.component == headline), None)
     if energy is None:
         return [_without_energy(result, headline)]

@@ -182,6 +182,25 @@ def test_a_corrected_steady_state_is_of_its_own_context_and_prefill() -> None:
     assert derive_steady(corrected, nothing).output_tokens_per_j == Bounds(0.5, 2.0, math.inf)
 
 
+@pytest.mark.parametrize("doubt", ["tokens_in_doubt", "prompt_tokens_in_doubt"])
+def test_a_doubt_about_prompts_withholds_their_figure_of_a_steady_state_too(doubt: str) -> None:
+    """Of the window and of a steady state's own prefill alike; all else stays."""
+    shifted = evolve(STEADY_GPU, per_output_token_window_j=7)
+    for summary in (UNDER_LOAD, evolve(UNDER_LOAD, steady=evolve(STEADY, mix=MIX))):
+        found = derive_steady(evolve(summary, **{doubt: "a doubt"}), shifted)
+        assert found == evolve(derive_steady(summary, shifted), per_prompt_token_j=None)
+
+
+def test_fewer_than_no_computed_prompt_tokens_give_no_figure() -> None:
+    """A server may report more cached than prompt tokens: no energy is negative for it, and no bounds are inverted."""
+    trials = tuple(evolve(each, computed_prompt_tokens=-30.0) for each in TRIALS)
+    for mix in (None, evolve(MIX, steady_prompt_tokens=-0.4)):
+        summary = evolve(UNDER_LOAD, steady=evolve(STEADY, trials=trials, mix=mix))
+        figures = derive_steady(summary, evolve(STEADY_GPU, per_output_token_window_j=7))
+        assert missing(figures) == {"per_prompt_token_j", "per_total_token_j"}
+    assert missing(derive(evolve(SUMMARY, whole_computed_prompt_tokens=-500.0), GPU_ENERGY)) == {"per_prompt_token_j"}
+
+
 def test_a_request_of_a_pass_under_load_has_the_steady_energy() -> None:
     """Under concurrency energy over completions would depend on the cut; all else is the whole pass's."""
     found = derive(UNDER_LOAD, GPU_ENERGY)

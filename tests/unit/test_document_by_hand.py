@@ -228,6 +228,21 @@ def test_figures_of_a_steady_state_lead_and_those_of_the_pass_stand_next_to_them
     }
 
 
+def test_rates_of_tokens_in_doubt_are_withheld_in_every_block() -> None:
+    """Null under their keys; counts stay as reported, and so do rates of other units."""
+    summary = evolve(SUMMARY, steady=STEADY, tokens_in_doubt="half of them are reported")
+    gpu, state = work_figures.derived(summary)["gpu"], work_figures.steady_state(summary)
+    assert state is not None
+    rates = (gpu["steady"]["output_tokens_per_s"], gpu["whole_pass"]["output_tokens_per_s"])
+    assert (*rates, state["output_tokens_per_s"]) == (None, None, None)
+    assert gpu["steady"]["j_per_prompt_token"] is None
+    assert (state["output_tokens"], gpu["steady"]["average_power_w"]["value"]) == (100.0, 100.0)
+    assert work_figures.work(summary)["amounts"] == {
+        "output_tokens": {"per_pass": 250.0, "per_s": None},
+        "image": {"per_pass": 8.0, "per_s": 0.8},
+    }
+
+
 def test_a_steady_state_that_is_not_resolved_or_not_there_says_so() -> None:
     """No energy and no figure in the window; and the blocks of the pass alone where there is only a reason."""
     blurred = evolve(STEADY, components=(evolve(STEADY_ENERGY, resolved=False),), tokens_absent="no events", mix=None)

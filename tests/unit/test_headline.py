@@ -70,6 +70,9 @@ def test_what_has_no_figure_says_why() -> None:
     assert sentence(result(unmeasured, judged=verdict(unmeasured, metrics_enabled=False))).startswith(
         "no energy was measured; 2.000 output tokens/s; "
     )
+    doubtful = result(unmeasured, judged=verdict(unmeasured, metrics_enabled=False))
+    doubtful = evolve(doubtful, summary=evolve(doubtful.summary, tokens_in_doubt="half are reported"))
+    assert sentence(doubtful).startswith("no energy was measured; half are reported; ")
 
 
 @pytest.mark.parametrize(

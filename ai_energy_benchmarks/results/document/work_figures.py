@@ -15,6 +15,7 @@ from ai_energy_benchmarks.domain.components import COMPONENTS
 from ai_energy_benchmarks.domain.power import Measurement
 from ai_energy_benchmarks.domain.result import Trial
 from ai_energy_benchmarks.domain.summary import ComponentEnergy, SteadyTrial, Summary
+from ai_energy_benchmarks.domain.work import OUTPUT_TOKENS
 from ai_energy_benchmarks.results import units
 
 
@@ -37,7 +38,7 @@ def derived(summary: Summary) -> dict[str, Any]:
 
 def _steady(summary: Summary, energy: ComponentEnergy, steady: ComponentEnergy | None) -> dict[str, Any]:
     whole = _figures(derive(summary, energy), energy)
-    whole_rate = summary.whole_output_tokens / summary.duration_s if summary.duration_s else None
+    whole_rate = _trusted(summary, summary.whole_output_tokens / summary.duration_s if summary.duration_s else None)
     of_pass = {name: whole[name] for name in ("j_per_output_token", "output_tokens_per_j", "average_power_w")}
     blocks: dict[str, Any] = {"steady": None, "whole_pass": {**of_pass, "output_tokens_per_s": whole_rate}}
     if steady is not None:
@@ -47,7 +48,7 @@ def _steady(summary: Summary, energy: ComponentEnergy, steady: ComponentEnergy |
         blocks["steady"] = {
             **figures,
             "energy_j": steady.energy_j if steady.resolved else None,
-            "output_tokens_per_s": summary.steady.output_tokens_per_s,
+            "output_tokens_per_s": _trusted(summary, summary.steady.output_tokens_per_s),
             "j_per_output_token_in_window": steady.per_output_token_window_j if steady.resolved else None,
         }
     return blocks
@@ -58,9 +59,19 @@ def work(summary: Summary) -> dict[str, Any]:
     return {
         "unit": summary.unit.name,
         "amounts": {
-            name: {"per_pass": amount, "per_s": summary.units_per_s(name)} for name, amount in summary.work.items()
+            name: {
+                "per_pass": amount,
+                "per_s": _trusted(summary, rate) if name == OUTPUT_TOKENS else rate,
+            }
+            for name, amount in summary.work.items()
+            for rate in (summary.units_per_s(name),)
         },
     }
+
+
+def _trusted(summary: Summary, tokens_per_s: float | None) -> float | None:
+    """A rate of output tokens; None where their counts are in doubt. The counts themselves stay, as reported."""
+    return None if summary.tokens_in_doubt is not None else tokens_per_s
 
 
 def steady_state(summary: Summary) -> dict[str, Any] | None:
@@ -73,7 +84,7 @@ def steady_state(summary: Summary) -> dict[str, Any] | None:
         "concurrency": steady.concurrency,
         "duration_s": steady.duration_s,
         "output_tokens": steady.output_tokens,
-        "output_tokens_per_s": steady.output_tokens_per_s,
+        "output_tokens_per_s": _trusted(summary, steady.output_tokens_per_s),
         "output_tokens_per_request": steady.request_output_tokens,
         "tokens_absent": steady.tokens_absent or None,
         "components_absent": dict(steady.absent),
