@@ -62,7 +62,7 @@ def delta(**fields: object) -> dict[str, object]:
     return {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": fields, "finish_reason": reason}]}
 
 
-def usage(prompt: int, output: int, **more: object) -> dict[str, object]:
+def usage(prompt: int, output: float, **more: object) -> dict[str, object]:
     return {"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": output, **more}}
 
 

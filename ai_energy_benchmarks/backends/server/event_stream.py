@@ -35,6 +35,7 @@ _TEXT = re.compile(rb'"(?:content|text|refusal)"\s*:\s*"(?!")')
 _TOOL_CALLS = re.compile(rb'"(?:tool_calls"\s*:\s*\[|function_call"\s*:)\s*\{')
 _REASONING = re.compile(rb'"(?:reasoning_content|reasoning|thinking)"\s*:\s*"(?!")')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_SOME_USAGE = re.compile(_USAGE.pattern + rb'\s*"')  # that is not empty
 _TIMINGS = re.compile(rb'"timings"\s*:\s*\{')
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
 # Where usage comes with every event: so many output tokens until then.
@@ -162,7 +163,7 @@ class EventStream:
         counts = usage_of(usage, timings)
         impossible = impossible_count(counts)
         if counts is None:
-            doubt = _NO_COUNTS if usage else None
+            doubt = _NO_COUNTS if _SOME_USAGE.search(usage) else None
         else:
             doubt = None if impossible else counts.doubt or self._not_cumulative(counts)
         error = error_of(self._error or next(filter(fails, self._last), b""))
