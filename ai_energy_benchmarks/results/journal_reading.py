@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import chain
+from json import JSONDecodeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,7 +27,7 @@ from ai_energy_benchmarks.results.details import stored
 from ai_energy_benchmarks.results.reanalysis.stored import in_order, outcomes_of
 from ai_energy_benchmarks.results.run_directory import JOURNAL, LINES_FILE
 from ai_energy_benchmarks.results.stored_tables import read_requests, read_samples
-from ai_energy_benchmarks.safety.files import refuse_special
+from ai_energy_benchmarks.safety.files import entries, refuse_special
 from ai_energy_benchmarks.text.json_text import parsed
 
 if TYPE_CHECKING:
@@ -60,30 +62,40 @@ class Left:
     row_files: RowFiles = field(factory=lambda: RowFiles(()))
 
 
-def has_begun(run_directory: Path) -> bool:
-    """Whether a journal holds at least the start of its run."""
+def is_empty(run_directory: Path) -> bool:
+    """Whether the run was killed before it had measured anything: at most a part of the first line, and no rows."""
+    directory = run_directory / JOURNAL
     try:
-        return bool(_lines((run_directory / JOURNAL / LINES_FILE).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError):
-        return True  # whoever reads it will say what is wrong
+        content = (directory / LINES_FILE).read_bytes()
+        has_rows = any(file.suffix == ".parquet" for file in entries(directory))
+    except OSError:
+        return False  # whoever reads it will say what is wrong
+    return not has_rows and b"\n" not in content and not _lines(directory / LINES_FILE, content)
 
 
 def read_journal(run_directory: Path) -> Left:
-    """Read ``journal/`` of a run's directory; a line that was cut short ends it.
+    """Read ``journal/`` of a run's directory; a last line that was cut short does not count.
 
     Raises:
-        ConfigError: there is no journal, it does not hold even the start of a run, or another program wrote it.
+        ConfigError: there is no journal, it does not hold even the start of a run, a line is damaged, or another
+            program wrote it.
     """
     from polars.exceptions import PolarsError
 
     directory = run_directory / JOURNAL
+    file = directory / LINES_FILE
     try:
-        lines = _lines((directory / LINES_FILE).read_text(encoding="utf-8"))
+        content = file.read_bytes()
         config_yaml = (directory / "config.yaml").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {directory}: {error}", remedy="give the output_dir of the run") from error
+        remedy = "restore the file from a copy, or give the output_dir of the run"
+        raise ConfigError(f"cannot read {directory}: {error}", remedy=remedy) from error
+    lines = _lines(file, content)
     if not lines or "run" not in lines[0]:
-        raise ConfigError(f"{directory} does not hold the start of a run", remedy=f"remove {run_directory}")
+        remedy = (
+            f"restore it from a copy; without its first line no trial can be recovered: then remove {run_directory}"
+        )
+        raise ConfigError(f"{file} does not hold the start of a run", remedy=remedy)
     try:
         return _left(directory, lines, config_yaml)
     except ConfigError:
@@ -116,16 +128,33 @@ def _left(directory: Path, lines: Sequence[Mapping[str, Any]], config_yaml: str)
     return left
 
 
-def _lines(text: str) -> list[dict[str, Any]]:
+def _lines(file: Path, content: bytes) -> list[dict[str, Any]]:
+    """The lines of a journal; only the last one may be cut short, by a kill while it was written.
+
+    Raises:
+        ConfigError: another line is damaged; the message has its number.
+    """
     found = []
-    for line in text.splitlines():
+    *whole, last = content.split(b"\n")
+    for number, line in enumerate(whole, start=1):
         try:
-            value = parsed(line)
-        except ValueError:  # the process was killed while it wrote this one
-            break
-        if isinstance(value, dict):
-            found.append(value)
-    return found
+            found.append(parsed(line.decode("utf-8")))
+        except ValueError as error:
+            raise _damaged(file, number, error) from error
+    with suppress(ValueError):
+        found.append(parsed(last.decode("utf-8")))
+    return [value for value in found if isinstance(value, dict)]
+
+
+def _damaged(file: Path, number: int, error: ValueError) -> ConfigError:
+    why = f"no JSON from its character {error.colno} on" if isinstance(error, JSONDecodeError) else str(error)
+    loss = "without it no trial can be recovered"
+    if number > 1:
+        loss = "removing it costs what it holds, the whole trial if it is the line of one"
+    return ConfigError(
+        f"line {number} of {file} is damaged: {why}",
+        remedy=f"restore the file from a copy, or correct the line; {loss}",
+    )
 
 
 def _piece(directory: Path, name: object) -> Path:

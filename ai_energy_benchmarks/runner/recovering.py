@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from ai_energy_benchmarks.domain.result import BenchmarkResult
 from ai_energy_benchmarks.domain.verdict import Finding
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.results.journal_reading import Left, has_begun, read_journal
+from ai_energy_benchmarks.results.journal_reading import Left, is_empty, read_journal
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
 from ai_energy_benchmarks.results.run_directory import held, left_journals, left_spills, remove_journal
 from ai_energy_benchmarks.runner.record import Record
@@ -50,7 +50,7 @@ def recover(output_dir: Path) -> Iterator[Recovered]:
     with held(output_dir, "recover"):
         unusable: list[ConfigError] = []
         for directory in left_journals(output_dir):
-            if not has_begun(directory):  # killed before the first line: nothing was measured
+            if is_empty(directory):
                 remove_journal(directory)
                 continue
             try:
