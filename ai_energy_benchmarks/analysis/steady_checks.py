@@ -38,11 +38,12 @@ _PROMPTS, _CONTEXTS = 0.05, 0.05
 _FAILED_FILLERS, _FAILED_SHARE = 10, 0.01
 
 
-def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Finding]:
+def steady_findings(trials: Sequence[Trial], summary: Summary, *, repeats: bool = True) -> Iterator[Finding]:
     """Findings on the steady state of a run under concurrency; none with one request in flight.
 
     Args:
         trials: the trials that the summary is over.
+        repeats: whether a pass takes prompts again where the dataset has fewer (``scenario.repeat``).
     """
     steady = summary.steady
     yield from _failed_fillers(trials)
@@ -63,22 +64,29 @@ def steady_findings(trials: Sequence[Trial], summary: Summary) -> Iterator[Findi
     ]
     yield from _unmeasured(steady, summary)
     if steady.tokens_absent:
-        yield Finding("FAIL", CHECK, f"no steady figure per token: {steady.tokens_absent}")
+        # Longer passes mend what is uncertain, not counts that cannot be true.
+        fix = f"; fix: {ACTIONS['token counts']}" if summary.tokens_in_doubt is not None else ""
+        yield Finding("FAIL", CHECK, f"no steady figure per token: {steady.tokens_absent}{fix}")
     yield from running_findings(chosen)
     p95_s = summary.e2e_s.p95 if summary.e2e_s else summary.pass_e2e_s or 0.0
-    doubts = [_length(cases, p95_s), _requests(cases), _halves(cases), _prompts(cases)]
-    if not cost_of_mix_known(steady):
-        doubts.append(_contexts(cases))
+    doubts = [_length(cases, p95_s), _requests(cases)]
+    tokens_known = summary.tokens_in_doubt is None  # else nothing that they are in says how many samples would do
+    if tokens_known:
+        doubts.append(_halves(cases))
+    if tokens_known and summary.prompt_tokens_in_doubt is None:
+        doubts.append(_prompts(cases))
+        if not cost_of_mix_known(steady):
+            doubts.append(_contexts(cases))
     yield from mix_findings(steady)
     short = [doubt for doubt in doubts if doubt]
     if short:
-        yield from _findings(short)
+        yield from _findings(short, repeats=repeats)
     else:
         seconds = min(case.window.duration_s for case in cases)
-        halves = any(_difference(case) is not None for case in cases)
+        halves = tokens_known and any(_difference(case) is not None for case in cases)
         message = f"at least {seconds:.0f} s and {_PER_SLOT} requests for each in flight"
         yield Finding("PASS", CHECK, message + (", even" if halves else ""))
-    if all(_difference(case) is None for case in cases):
+    if not tokens_known or all(_difference(case) is None for case in cases):
         why = "the energy or the tokens of its halves are not known, so they were not compared"
         yield not_checked(CHECK, why)
 
@@ -116,12 +124,13 @@ class _Doubt:
     enough: int | None = None
 
 
-def _findings(doubts: Sequence[_Doubt]) -> Iterator[Finding]:
+def _findings(doubts: Sequence[_Doubt], *, repeats: bool) -> Iterator[Finding]:
     """One WARN for all that more samples mend, which names the largest number of them; one for each of the others."""
     enough = max((doubt.enough for doubt in doubts if doubt.enough is not None), default=None)
     if enough is not None:
         message = "; ".join(doubt.message for doubt in doubts if doubt.enough is not None)
-        yield Finding("WARN", CHECK, f"{message}; fix: scenario.num_samples: {enough} would do")
+        again = "" if repeats else ", with scenario.repeat: true where the dataset has fewer prompts"
+        yield Finding("WARN", CHECK, f"{message}; fix: scenario.num_samples: {enough} would do{again}")
     yield from (Finding("WARN", CHECK, doubt.message) for doubt in doubts if doubt.enough is None)
 
 

@@ -59,6 +59,7 @@ class Planned:
         score_prompts: prompts of a pass of a run for AI Energy Score, whose method has a number of its own; None for
             any other run.
         cycles: whether the processes of a study repeat the measurement, so that it needs no trials for that.
+        repeats: whether a pass takes prompts again where the dataset has fewer.
     """
 
     trials: int = FULL_TRIALS
@@ -69,6 +70,7 @@ class Planned:
     gate_window_s: float = FULL_GATE_S
     score_prompts: int | None = None
     cycles: bool = False
+    repeats: bool = True
 
     def shortened(self, *, metrics: bool, gpu: bool) -> Iterator[str]:
         """Everything that is less than the whole protocol; some of it matters only to meters, or to GPUs."""
@@ -137,7 +139,7 @@ def judge(
         _window_notes(trials),
         first_trial_findings(counting_trials(trials), served=served),
         serving_findings(trials, engine),
-        steady_findings(counting_trials(trials), summary),
+        steady_findings(counting_trials(trials), summary, repeats=planned.repeats),
         goodput_findings(summary),
         latency_findings(summary),
         counter_findings(samples, trials),

@@ -56,6 +56,7 @@ def judged(
             gate_window_s=protocol.gate.window_s if protocol.gate else FULL_GATE_S,
             score_prompts=config.scenario.num_samples if _for_the_score(config) else None,
             cycles=protocol.repeats == "cycles",
+            repeats=config.scenario.repeat,
         ),
         gpu=_on_gpus(config, engine, trials),
         served=served,

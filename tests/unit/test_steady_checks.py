@@ -202,3 +202,44 @@ def test_failed_fillers_warn_where_they_are_many(failed: int, well: int, level: 
         "the last because: gone"
     )
     assert found(steady_pass(fillers=fillers[:well]), check="filler requests") == []
+
+
+def test_more_samples_are_no_fix_for_counts_that_cannot_be_true() -> None:
+    """The fix is that of the doubt, and no number of samples follows from such tokens; length is judged."""
+    uneven = steady_pass(halves_j=(3000.0, 3600.0))
+    doubtful = evolve(summarise([uneven], []), tokens_in_doubt="10 for 20 token events")
+    assert doubtful.steady is not None
+    doubtful = evolve(doubtful, steady=evolve(doubtful.steady, tokens_absent="10 for 20 token events"))
+    lines = [(each.level, each.message) for each in steady_findings([uneven], doubtful) if each.check == "steady state"]
+    assert lines[0] == (
+        "FAIL",
+        "no steady figure per token: 10 for 20 token events; fix: name the model's tokenizer in "
+        "backend.options.tokenizer, or use a server whose counts are right",
+    )
+    assert lines[1] == ("PASS", "at least 64 s and 10 requests for each in flight")
+    assert not any("num_samples" in message for _, message in lines)
+
+
+def test_a_doubt_about_prompts_leaves_their_share_of_the_window_unjudged() -> None:
+    """The halves are compared; computed prompt tokens that cannot be true are not."""
+    uneven = steady_pass(halves_j=(3000.0, 3600.0))
+    summary = summarise([uneven], [])
+    assert summary.steady is not None
+    twice = tuple(evolve(each, computed_prompt_tokens=-each.computed_prompt_tokens) for each in summary.steady.trials)
+    shifted = evolve(summary, steady=evolve(summary.steady, trials=twice))
+    shown = [
+        " ".join(each.message for each in steady_findings([uneven], of))
+        for of in (shifted, evolve(shifted, prompt_tokens_in_doubt="more cached than prompt tokens"))
+    ]
+    assert ["computed prompt tokens" in text for text in shown] == [True, False]
+    assert ["the second half" in text for text in shown] == [True, True]
+
+
+def test_more_samples_may_need_prompts_again() -> None:
+    """Where a pass does not take prompts again, the fix names the setting that a smaller dataset needs."""
+    short = steady_pass(59)
+    findings = list(steady_findings([short], summarise([short], []), repeats=False))
+    (message,) = [each.message for each in findings if each.level == "WARN" and each.check == "steady state"]
+    assert message.endswith(
+        "scenario.num_samples: 60 would do, with scenario.repeat: true where the dataset has fewer prompts"
+    )
