@@ -38,8 +38,13 @@ def _figures(result: BenchmarkResult) -> list[str]:
         return [_without_energy(result, headline)]
     name, leader, unit = component_name(headline), leading(summary, energy), summary.unit
     per_unit = leader[0].per(unit) if leader else None
-    if cut or leader is None or per_unit is None:
-        why = cut or summary.steady_absent or summary.tokens_in_doubt or f"no {unit.many}"
+    if cut:
+        # It is not withheld: the tables have it, next to the verdict FAIL.
+        stands = leader is not None and per_unit is not None and leader[1].resolved
+        part = ", and the table has that of the part that was measured" if stands else ""
+        return [f"no J/{unit.one} to quote ({name}): {cut}{part}"]
+    if leader is None or per_unit is None:
+        why = summary.steady_absent or summary.tokens_in_doubt or f"no {unit.many}"
         return [f"no J/{unit.one} ({name}): {why}"]
     if not leader[1].resolved:
         return [f"J/{unit.one} ({name}) only known to lie in {bounds(per_unit.bounds_j.low, per_unit.bounds_j.high)}"]

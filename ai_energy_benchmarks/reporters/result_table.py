@@ -58,7 +58,9 @@ def headline(document: Mapping[str, JsonValue]) -> str:
     name = component_name(component)
     text = quotable(document, J_PER_OUTPUT_TOKEN, component)
     if isinstance(quoted(document, J_PER_OUTPUT_TOKEN, component), str):
-        return f"no J per output token ({name}): {text}"
+        # That of a part of a run is not withheld: the tables have it, next to the verdict FAIL.
+        to_quote = "" if document.get("ending", "completed") == "completed" else " to quote"
+        return f"no J per output token{to_quote} ({name}): {text}"
     guess = ", an order of magnitude" if is_guess(document, component) else ""
     return f"{text} J per output token, {name}, {block(document, 'components', component).get('source')}{guess}"
 

@@ -16,6 +16,7 @@ from ai_energy_benchmarks.domain.digits import fixed
 from ai_energy_benchmarks.domain.power import Recipe
 from ai_energy_benchmarks.domain.result import Ending
 from ai_energy_benchmarks.domain.verdict import Finding
+from ai_energy_benchmarks.reporters.csv import result_row
 from ai_energy_benchmarks.reporters.figures import as_known
 from ai_energy_benchmarks.reporters.headline import sentence
 from ai_energy_benchmarks.reporters.result_table import headline, quotable
@@ -97,12 +98,21 @@ def test_a_figure_without_an_interval_has_the_digits_of_its_ends(
 
 @pytest.mark.parametrize("ending", ["interrupted", "stopped"])
 def test_a_run_that_did_not_complete_leads_with_no_figure(ending: Ending) -> None:
-    """Not of whole trials, not of a part of one; and the page of the report has the same reason in its first line."""
+    """Not of whole trials, not of a part of one: the sentence points to the table, and the CSV row has it too."""
     trials = [trial(1, reading(GPU, 100.0, 0.1)), trial(2, reading(GPU, 100.0, 0.1), complete=False)]
+    pattern = (
+        rf"FAIL: ending[a-z, ]*; no J/output token to quote \(GPU\): the run was {ending}, "
+        "and the table has that of the part that was measured"
+    )
     for of in (trials, trials[1:]):
         found = result(of, ending=ending, judged=verdict(of, ending=ending))
-        assert re.fullmatch(rf"FAIL: ending[a-z, ]*; no J/output token \(GPU\): the run was {ending}", sentence(found))
-        assert headline(report_document(found)) == f"no J per output token (GPU): the run was {ending}"
+        assert re.fullmatch(pattern, sentence(found))
+        assert headline(report_document(found)) == f"no J per output token to quote (GPU): the run was {ending}"
+        assert float(result_row(found)["gpu_j_per_output_token"]) == 5.0
+    blurred = [trial(1, reading(GPU, 100, 60))]
+    assert sentence(result(blurred, ending=ending, judged=verdict(blurred, ending=ending))).endswith(
+        f"no J/output token to quote (GPU): the run was {ending}"
+    )
     off = result([trial(1)], ending=ending, judged=verdict([trial(1)], ending=ending, metrics_enabled=False))
     assert sentence(off) == f"FAIL: ending; no energy was measured; the run was {ending}"
 

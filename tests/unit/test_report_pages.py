@@ -107,7 +107,7 @@ def test_what_a_run_is_called_is_shown_and_not_run(tmp_path: Path) -> None:
 def test_a_withheld_figure_stays_withheld(tmp_path: Path) -> None:
     """Of a run that was interrupted the page has the reason in the place of the figure, and no bar."""
     text = result_page(written(result(ending="interrupted"), tmp_path))
-    assert "no J per output token (GPU): the run was interrupted" in text
+    assert "no J per output token to quote (GPU): the run was interrupted" in text
     assert "energy" not in data_of(text)["charts"]
     assert "5.00 ±" not in without_scripts(text)
 

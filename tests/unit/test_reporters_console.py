@@ -96,7 +96,10 @@ def test_a_narrow_terminal_costs_no_digits():
 def test_the_verdict_comes_before_any_figure():
     """Whoever reads only the first lines reads the verdict with its worst reason first, and what to do."""
     sentence, engine, verdict, *reasons = shown(result(ending="interrupted"), 200).splitlines()
-    assert sentence == "FAIL: ending; no J/output token (GPU): the run was interrupted"
+    assert sentence == (
+        "FAIL: ending; no J/output token to quote (GPU): the run was interrupted, "
+        "and the table has that of the part that was measured"
+    )
     assert engine.startswith("test: ")
     assert verdict == "Verdict: FAIL"
     assert reasons[0].startswith("FAIL ending: interrupted")

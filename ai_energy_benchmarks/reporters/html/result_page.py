@@ -101,7 +101,8 @@ def _absent(document: Mapping[str, JsonValue]) -> Iterator[str]:
 def _latency(document: Mapping[str, JsonValue]) -> Iterator[Sequence[str]]:
     component = str(_mapping(document.get("verdict")).get("headline") or "total")
     speed = quoted(document, OUTPUT_TOKENS_PER_S, component)
-    text = f"withheld: {speed}" if isinstance(speed, str) else figure(speed.value)
+    absent = "withheld" if document.get("ending", "completed") == "completed" else "none to quote"
+    text = f"{absent}: {speed}" if isinstance(speed, str) else figure(speed.value)
     yield ("output tokens/s", text, "", "", "", "")
     for key, name in _LATENCIES.items():
         found = _mapping(_mapping(document.get("latency_ms")).get(key))
