@@ -6,7 +6,6 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from itertools import chain
 from json import JSONDecodeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -32,6 +31,11 @@ from ai_energy_benchmarks.text.json_text import parsed
 
 if TYPE_CHECKING:
     import polars
+
+# What is lost with the line that names a damaged file.
+_WITH_REQUESTS = "its intact requests too"
+_FOR_FILLERS = "although only its filler requests are damaged"
+_READINGS = "the meters' readings in it, which the timeline and re-analysis then lack"
 
 
 @define
@@ -196,9 +200,11 @@ def _add_trials(left: Left, directory: Path, lines: Iterable[Mapping[str, Any]])
     for line in lines:
         trial = stored(line["trial"], Trial, f"a line of {directory / LINES_FILE}")
         own = [[_piece(directory, name) for name in line[kind]] for kind in ("requests", "fillers")]
-        rows = [[_rows(path, read_requests) for path in paths] for paths in own]
-        for path, frame in zip(chain(*own), chain(*rows), strict=True):
-            _check_origin(path, frame, left.run_id, trial.number)
+        losses = [f"the whole trial {trial.number}, {which}" for which in (_WITH_REQUESTS, _FOR_FILLERS)]
+        rows = [[_rows(path, read_requests, loss) for path in paths] for paths, loss in zip(own, losses, strict=True)]
+        for paths, frames, loss in zip(own, rows, losses, strict=True):
+            for path, frame in zip(paths, frames, strict=True):
+                _check_origin(path, frame, left.run_id, trial.number, loss)
         outcomes, filled = ([outcome for frame in frames for outcome in outcomes_of(frame)] for frames in rows)
         left.trials.append(attrs.evolve(trial, outcomes=tuple(outcomes), fillers=tuple(filled)))
         for frame in rows[0]:
@@ -209,8 +215,11 @@ def _add_trials(left: Left, directory: Path, lines: Iterable[Mapping[str, Any]])
     left.row_files = RowFiles(tuple(requests), tuple(fillers))
 
 
-def _rows(file: Path, read: Callable[[Path], polars.DataFrame]) -> polars.DataFrame:
+def _rows(file: Path, read: Callable[[Path], polars.DataFrame], loss: str) -> polars.DataFrame:
     """The rows of one of the journal's files, every cell of which is looked at.
+
+    Args:
+        loss: what is lost with the line that names the file.
 
     Raises:
         ConfigError: the file is missing or damaged, or another program wrote it.
@@ -220,24 +229,24 @@ def _rows(file: Path, read: Callable[[Path], polars.DataFrame]) -> polars.DataFr
     try:
         return read(file)
     except ConfigError as error:
-        raise _unusable(file, error.message) from error
+        raise _unusable(file, error.message, loss) from error
     except (OSError, PolarsError) as error:
-        raise _unusable(file, f"cannot read {file}: {reason_of(error)}") from error
+        raise _unusable(file, f"cannot read {file}: {reason_of(error)}", loss) from error
 
 
-def _check_origin(file: Path, frame: polars.DataFrame, run_id: str, trial: int) -> None:
+def _check_origin(file: Path, frame: polars.DataFrame, run_id: str, trial: int, loss: str) -> None:
     """The rows of requests are those of this run and trial; versions before wrote no run."""
     runs = set(frame["run_id"].drop_nulls()) if "run_id" in frame.columns else set()
     if runs - {run_id}:
-        raise _unusable(file, f"{file} holds requests of the run {', '.join(sorted(runs))}, not of {run_id}")
+        raise _unusable(file, f"{file} holds requests of the run {', '.join(sorted(runs))}, not of {run_id}", loss)
     if others := set(frame["trial"]) - {trial}:
-        raise _unusable(file, f"{file} holds requests of trial {min(others)}, not of trial {trial}")
+        raise _unusable(file, f"{file} holds requests of trial {min(others)}, not of trial {trial}", loss)
 
 
-def _unusable(file: Path, message: str) -> ConfigError:
+def _unusable(file: Path, message: str, loss: str) -> ConfigError:
     lines = file.parent / LINES_FILE
-    remedy = f"restore the file from a copy, or remove the line of {lines} that names it: the rest is then recovered"
-    return ConfigError(message, remedy=remedy)
+    remedy = f"restore the file from a copy, or remove the line of {lines} that names it, which costs {loss}"
+    return ConfigError(message, remedy=f"{remedy}: the rest is then recovered")
 
 
 def _samples(series: Sequence[Sequence[str]], files: Sequence[Path]) -> Samples:
@@ -245,7 +254,7 @@ def _samples(series: Sequence[Sequence[str]], files: Sequence[Path]) -> Samples:
 
     if not files:
         return Samples()
-    rows = polars.concat([_rows(file, read_samples) for file in files], how="vertical_relaxed")
+    rows = polars.concat([_rows(file, read_samples, _READINGS) for file in files], how="vertical_relaxed")
     key = ("name", "subject", "component", "meter")
     parts = rows.partition_by(key, as_dict=True, maintain_order=True)
     found = []

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from ai_energy_benchmarks.errors import ConfigError
 from ai_energy_benchmarks.results.no_score import number
-from ai_energy_benchmarks.results.stored_tables import read_requests, read_timeline
+from ai_energy_benchmarks.results.stored_tables import read_requests, read_timeline, whole_table
 from ai_energy_benchmarks.text.json_text import parsed
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ def load_pictures(directory: Path) -> Pictures:
     """
     import polars
 
+    timeline = whole_table(directory / TIMELINE_FILE, read_timeline)
+    requests = whole_table(directory / REQUESTS_FILE, read_requests)
     try:
-        timeline = read_timeline(directory / TIMELINE_FILE)
-        requests = read_requests(directory / REQUESTS_FILE)
         return pictures(timeline, requests)
-    except (OSError, polars.exceptions.PolarsError) as error:
+    except polars.exceptions.PolarsError as error:
         raise ConfigError(
-            f"cannot draw {directory}: {error}", remedy=f"give a directory with {TIMELINE_FILE} and {REQUESTS_FILE}"
+            f"cannot draw {directory}: {error}", remedy=f"restore {TIMELINE_FILE} and {REQUESTS_FILE} from a copy"
         ) from error
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from ai_energy_benchmarks.domain.result import SCHEMA_VERSION
 from ai_energy_benchmarks.errors import ConfigError
-from ai_energy_benchmarks.results.run_directory import RUNS
-from ai_energy_benchmarks.safety.files import files_below
+from ai_energy_benchmarks.results.run_directory import RUNS, left_journals
+from ai_energy_benchmarks.safety.files import entries, files_below
 from ai_energy_benchmarks.text.json_text import read_json
 
 RESULT_FILE = "result.json"
@@ -68,7 +69,7 @@ def load_document(file: Path) -> dict[str, Any]:
     try:
         document = read_json(file)
     except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror or error}", remedy=_REMEDY) from error
+        raise ConfigError(f"cannot read {file}: {error.strerror or error}", remedy=_instead_of(file)) from error
     except ValueError as error:
         raise ConfigError(f"{file} is not JSON: {error}", remedy="run the benchmark again") from error
     version = document.get("schema_version") if isinstance(document, dict) else None
@@ -81,6 +82,19 @@ def load_document(file: Path) -> dict[str, Any]:
         )
     _refuse_impossible(file, document)
     return document
+
+
+def _instead_of(file: Path) -> str:
+    """What to give for a report that cannot be read: the one of a run that did not complete, if there is one."""
+    directory = file.parent
+    with suppress(OSError):  # of a directory that cannot be listed either
+        runs = [run for run in entries(directory / RUNS) if (run / RESULT_FILE).is_file()]
+        if not file.exists() and runs:
+            which = "the run" if len(runs) == 1 else f"the last of {len(runs)} runs"
+            return f"give {runs[-1]}, which holds the report of {which} that did not complete"
+        if not file.exists() and left_journals(directory):
+            return f"ai-energy-benchmark recover {directory} makes the report of the run that was killed"
+    return _REMEDY
 
 
 def _refuse_impossible(file: Path, document: dict[str, Any]) -> None:

@@ -5,14 +5,14 @@ They may come from anyone, or from a tool that renamed a column: a figure must n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from ai_energy_benchmarks.domain.components import COMPONENTS
-from ai_energy_benchmarks.errors import ConfigError
+from ai_energy_benchmarks.errors import ConfigError, reason_of
 from ai_energy_benchmarks.results.request_columns import COLUMNS
 from ai_energy_benchmarks.results.stored_frames import read_frame
 from ai_energy_benchmarks.results.timeline import timeline_schema
@@ -32,6 +32,12 @@ _OF_SAMPLES = ("name", "subject", "meter", "value", "before_s", "after_s")
 _OF_ANSWERS = ("prompt_tokens", "output_tokens", "truncated_prompt_tokens", "token_source", "finish_reason")
 # Versions before these columns were written did not have them; what they hold is unknown then.
 _LATER = frozenset(("first_event_tokens", "budget_tokens", "event_tokens", "amounts", "run_id", "prompt", "output"))
+
+
+_WHOLE = (
+    "restore the file from a copy, or measure again: the files of the json and parquet reporters are needed, side by "
+    "side under their own names"
+)
 
 
 @frozen
@@ -92,6 +98,23 @@ def read_timeline(file: Path) -> polars.DataFrame:
         raise _refused(file, "kind", "does not name one clock: rows are missing or there twice")
     _check_devices(file, frame)
     return frame
+
+
+def whole_table(file: Path, read: Callable[[Path], polars.DataFrame]) -> polars.DataFrame:
+    """The rows of a file that a result needs.
+
+    Args:
+        read: ``read_requests`` or ``read_timeline``.
+
+    Raises:
+        ConfigError: it cannot be read; the message names the file.
+    """
+    import polars
+
+    try:
+        return read(file)
+    except (OSError, polars.exceptions.PolarsError) as error:
+        raise ConfigError(f"cannot read {file}: {reason_of(error)}", remedy=_WHOLE) from error
 
 
 def read_samples(file: Path) -> polars.DataFrame:

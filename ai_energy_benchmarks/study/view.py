@@ -19,7 +19,7 @@ from ai_energy_benchmarks.results.document.report import report_document
 from ai_energy_benchmarks.results.pictures import REQUESTS_FILE, TIMELINE_FILE, pictures
 from ai_energy_benchmarks.results.reading import RESULT_FILE, load_document
 from ai_energy_benchmarks.results.requests import requests_frame
-from ai_energy_benchmarks.results.stored_tables import read_requests, read_timeline
+from ai_energy_benchmarks.results.stored_tables import read_requests, read_timeline, whole_table
 from ai_energy_benchmarks.results.timeline import timeline_frame
 from ai_energy_benchmarks.study.frame import load_frame
 from ai_energy_benchmarks.study.pages.page import charts_of_study, study_page
@@ -180,16 +180,10 @@ def open_result(source: BenchmarkResult | str | Path) -> ResultView:
         # Through JSON, so that it has the same types as one that was read from a file.
         document = json.loads(json.dumps(report_document(source)))
         return ResultView(document, requests_frame(source), timeline_frame(source))
-    import polars
-
     directory = Path(source)
     document = load_document(directory / RESULT_FILE)
-    try:
-        requests, timeline = read_requests(directory / REQUESTS_FILE), read_timeline(directory / TIMELINE_FILE)
-    except (OSError, polars.exceptions.PolarsError) as error:
-        raise ConfigError(
-            f"cannot open {directory}: {error}", remedy=f"give a directory with {REQUESTS_FILE} and {TIMELINE_FILE}"
-        ) from error
+    requests = whole_table(directory / REQUESTS_FILE, read_requests)
+    timeline = whole_table(directory / TIMELINE_FILE, read_timeline)
     return ResultView(document, requests, timeline)
 
 

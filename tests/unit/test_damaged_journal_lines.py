@@ -110,6 +110,18 @@ def test_the_command_says_it_and_exits_with_2(lines: Path, capsys: pytest.Captur
     assert f"{lines} does not hold the start of a run" in capsys.readouterr().err
 
 
+def test_reanalysis_names_where_the_report_of_a_killed_run_is(lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before it is recovered the command that makes it, then its directory, with which re-analysis works."""
+    output_dir, run_directory = lines.parents[3], lines.parents[1]
+    assert exit_code(["reanalyze", str(output_dir)]) == 2
+    assert f"fix: ai-energy-benchmark recover {output_dir} makes the report" in capsys.readouterr().err
+    assert len(list(recover(output_dir))) == 1
+    assert exit_code(["reanalyze", str(output_dir)]) == 2
+    fix = f"fix: give {run_directory}, which holds the report of the run that did not complete"
+    assert fix in capsys.readouterr().err
+    assert exit_code(["reanalyze", str(run_directory)]) == 0
+
+
 def test_the_next_run_and_a_study_leave_a_damaged_journal(lines: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Both name it; its rows and lines are the same afterwards."""
     output_dir, run_directory = lines.parents[3], lines.parents[1]

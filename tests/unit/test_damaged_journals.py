@@ -19,6 +19,10 @@ from tests.factories import GPU, series
 from tests.unit.test_survival import killed
 
 REQUESTS, SAMPLES, MORE = "000001.parquet", "000008.parquet", "000009.parquet"
+LOSSES = {
+    REQUESTS: "the whole trial 1, its intact requests too",
+    SAMPLES: "the meters' readings in it, which the timeline and re-analysis then lack",
+}
 KEY = ["power_w", GPU.id, "gpu", "nvml", GPU.label]
 Change = Callable[[polars.DataFrame], polars.DataFrame]
 
@@ -54,10 +58,10 @@ def refused(journal: Path) -> ConfigError:
     return error.value
 
 
-def fix_of(journal: Path) -> str:
-    """The fix of a file that the journal names."""
-    lines = journal / "run.jsonl"
-    return f"restore the file from a copy, or remove the line of {lines} that names it: the rest is then recovered"
+def fix_of(journal: Path, name: str) -> str:
+    """The fix of a file that the journal names: what is lost is said."""
+    remedy = f"restore the file from a copy, or remove the line of {journal / 'run.jsonl'} that names it, which costs "
+    return f"{remedy}{LOSSES[name]}: the rest is then recovered"
 
 
 def test_a_whole_journal_is_recovered_with_its_samples(journal: Path) -> None:
@@ -84,7 +88,20 @@ def test_a_damaged_file_is_named_with_what_to_do(journal: Path, name: str, damag
     damage(journal / name)
     error = refused(journal)
     assert error.message.startswith(f"cannot read {journal / name}: ")
-    assert error.remedy == fix_of(journal)
+    assert error.remedy == fix_of(journal, name)
+
+
+def test_damaged_fillers_cost_their_trial_and_the_fix_says_so(journal: Path) -> None:
+    """Its requests are intact, and are lost with the line all the same."""
+    lines = journal / "run.jsonl"
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    next(row for row in rows if "trial" in row)["fillers"] = ["000007.parquet"]
+    lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (journal / "000007.parquet").write_bytes(b"")
+    error = refused(journal)
+    assert error.message.startswith(f"cannot read {journal / '000007.parquet'}: ")
+    loss = "which costs the whole trial 1, although only its filler requests are damaged: the rest is then recovered"
+    assert (error.remedy or "").endswith(loss)
 
 
 @pytest.mark.parametrize("name", [REQUESTS, SAMPLES])
@@ -178,7 +195,7 @@ def test_a_file_that_another_program_wrote_is_refused(journal: Path, name: str, 
     change(polars.read_parquet(file)).write_parquet(file)
     error = refused(journal)
     assert error.message == str(file) + message.format(run_id=journal.parent.name)
-    assert error.remedy == fix_of(journal)
+    assert error.remedy == fix_of(journal, name)
 
 
 def test_samples_out_of_order_are_refused(journal: Path) -> None:

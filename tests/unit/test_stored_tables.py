@@ -22,6 +22,18 @@ REQUESTS, TIMELINE = "requests.parquet", "timeline.parquet"
 Change = Callable[[polars.DataFrame], polars.DataFrame]
 
 
+@pytest.mark.parametrize("name", [REQUESTS, TIMELINE])
+@pytest.mark.parametrize("read", [reanalyse, load_pictures, open_result])
+def test_a_cut_table_is_named(result: Path, name: str, read: Callable[[Path], object]) -> None:
+    """With the same fix wherever it is read."""
+    whole = (result / name).read_bytes()
+    (result / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ConfigError) as caught:
+        read(result)
+    assert caught.value.message.startswith(f"cannot read {result / name}: ")
+    assert (caught.value.remedy or "").startswith("restore the file from a copy, or measure again: the files of the ")
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A result on fakes with all its files."""

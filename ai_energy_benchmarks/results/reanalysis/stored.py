@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,7 +27,7 @@ from ai_energy_benchmarks.results.reading import RESULT_FILE, load_results
 from ai_energy_benchmarks.results.request_columns import outcome
 from ai_energy_benchmarks.results.requests import FILLERS_FILE
 from ai_energy_benchmarks.results.run_id import run_id_of, without_run_id
-from ai_energy_benchmarks.results.stored_tables import read_requests, read_timeline
+from ai_energy_benchmarks.results.stored_tables import read_requests, read_timeline, whole_table
 from ai_energy_benchmarks.safety.files import refuse_special
 from ai_energy_benchmarks.text.json_text import parsed
 
@@ -70,8 +70,8 @@ def load_stored(directory: Path) -> Stored:
 def _loaded(directory: Path, document: Mapping[str, Any]) -> Stored:
     config_yaml = _text(directory / "config.yaml")
     config = config_from_yaml(config_yaml, source=str(directory / "config.yaml"), stored=True)
-    requests = _table(directory / "requests.parquet", read_requests)
-    timeline = _table(directory / "timeline.parquet", read_timeline)
+    requests = whole_table(directory / "requests.parquet", read_requests)
+    timeline = whole_table(directory / "timeline.parquet", read_timeline)
     fillers = _fillers(directory / FILLERS_FILE)
     ids = {
         RESULT_FILE: {document.get("run_id")},
@@ -151,15 +151,6 @@ def _text(file: Path) -> str:
         raise ConfigError(f"cannot read {file}: {error}", remedy=_REMEDY) from error
 
 
-def _table(file: Path, read: Callable[[Path], polars.DataFrame]) -> polars.DataFrame:
-    import polars
-
-    try:
-        return read(file)
-    except (OSError, polars.exceptions.PolarsError) as error:
-        raise ConfigError(f"cannot read {file}: {error}", remedy=_REMEDY) from error
-
-
 def _of(timeline: polars.DataFrame, kind: str) -> polars.DataFrame:
     return timeline.filter(kind=kind)
 
@@ -178,7 +169,7 @@ def _samples(timeline: polars.DataFrame) -> Samples:
 
 def _fillers(file: Path) -> polars.DataFrame | None:
     """The filler requests; None where a run had none."""
-    return _table(file, read_requests) if file.exists() else None
+    return whole_table(file, read_requests) if file.exists() else None
 
 
 def _windows(
