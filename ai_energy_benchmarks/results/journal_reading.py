@@ -129,6 +129,8 @@ def _left(directory: Path, lines: Sequence[Mapping[str, Any]], config_yaml: str)
             trials[line["trial"]["number"]] = line
     left.samples = _samples(series, sample_files)
     _add_trials(left, directory, trials.values())
+    if not left.trials:
+        _refuse_rows_without_a_line(directory)
     return left
 
 
@@ -213,6 +215,28 @@ def _add_trials(left: Left, directory: Path, lines: Iterable[Mapping[str, Any]])
         fillers += own[1]
     left.prompt_indices = in_order(indices)
     left.row_files = RowFiles(tuple(requests), tuple(fillers))
+
+
+def _refuse_rows_without_a_line(directory: Path) -> None:
+    """Where no line of a trial is left, rows of requests are more than a report without a trial is worth.
+
+    Raises:
+        ConfigError: there are such rows; a table that was cut by a kill is none.
+    """
+    from polars.exceptions import PolarsError
+
+    files = []
+    for file in (each for each in entries(directory) if each.suffix == ".parquet"):
+        with suppress(ConfigError, OSError, PolarsError):
+            read_requests(file)
+            files.append(file.name)
+    if files:
+        raise ConfigError(
+            f"{directory / LINES_FILE} holds no trial, and {' and '.join(files)} next to it the requests of one: lines "
+            "are cut off, or the run was killed while it stored its first trial",
+            remedy=f"restore {LINES_FILE} from a copy; if there is none, remove {' and '.join(files)}: no trial can be "
+            "recovered without its line",
+        )
 
 
 def _rows(file: Path, read: Callable[[Path], polars.DataFrame], loss: str) -> polars.DataFrame:

@@ -67,6 +67,18 @@ def test_lines_that_are_cut_off_cost_no_rows(lines: Path, size: int) -> None:
     assert error.remedy == f"{fix}{lines.parents[1]}"
 
 
+def test_rows_whose_lines_are_cut_off_stay(lines: Path) -> None:
+    """The first line is whole, the line of the only trial is cut: its rows are not removed for an empty report."""
+    os.truncate(lines, lines.read_bytes().index(b'{"trial"') + 50)
+    error = refused(lines)
+    rows = lines.with_name("000001.parquet")
+    assert error.message.startswith(f"{lines} holds no trial, and {rows.name} next to it the requests of one: ")
+    assert (error.remedy or "").startswith("restore run.jsonl from a copy; if there is none, remove 000001.parquet: ")
+    rows.unlink()
+    [run] = recover(lines.parents[3])
+    assert run.result.trials == ()
+
+
 def test_a_damaged_first_line_is_named(lines: Path) -> None:
     """The run is not taken for one that had measured nothing."""
     garbled(lines, 1)
