@@ -43,6 +43,8 @@ def steady_state(
     steps: Sequence[Step],
     required: Collection[Component],
     doubt: str | None,
+    *,
+    prompt_doubt: str | None = None,
 ) -> SteadyState | None:
     """Means over the trials; None if one of them has no steady window.
 
@@ -51,6 +53,7 @@ def steady_state(
         steps: the baselines that give the idle power.
         required: components without which there is no total.
         doubt: why the trials' tokens cannot be trusted; None if they can.
+        prompt_doubt: the same of their prompts' tokens, by which nothing is corrected then.
     """
     windows = [trial.steady for trial in trials if trial.steady is not None]
     if not windows or len(windows) < len(trials):
@@ -70,7 +73,7 @@ def steady_state(
     total = total_parts(methods, absent, required, seen_in_part(parts, absent))
     groups: dict[Group, tuple[Component, ...]] = {component: (component,) for component in components}
     groups |= {"total": total.components} if total.components else {}
-    shifts = Correction() if bounds is None else correction(trials, windows, groups)
+    shifts = Correction() if bounds is None or prompt_doubt else correction(trials, windows, groups)
     energies = {
         name: component_energy(name, of, parts, bounds, steps, shifts=shifts.energies.get(name, ()))
         for name, of in groups.items()

@@ -81,7 +81,8 @@ def summarise(
     }
     methods = {name: energy.provenance for name, energy in components.items()}
     parts = total_parts(methods, absent, required, seen_in_part(chosen, absent))
-    steady = steady_state(chosen, counts, idle_steps, required, doubt)
+    prompt_doubt = prompt_contradiction(chosen)
+    steady = steady_state(chosen, counts, idle_steps, required, doubt, prompt_doubt=prompt_doubt)
     of_pass = _latencies(chosen, steady is not None)
     latencies = of_pass if steady is None else _steady_latencies(chosen)
     summary = Summary(
@@ -109,7 +110,7 @@ def summarise(
         inter_chunk_s=latencies.inter_chunk_s,
         tokens_per_event=latencies.tokens_per_event,
         latency_notes=_NONE_SENT if steady is not None and latencies.e2e_s is None else latencies.notes,
-        prompt_tokens_in_doubt=prompt_contradiction(chosen),
+        prompt_tokens_in_doubt=prompt_doubt,
         steady=steady,
         steady_absent=why_no_steady_state(chosen),
         whole_output_tokens=_mean(whole_tokens),

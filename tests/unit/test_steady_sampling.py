@@ -10,6 +10,7 @@ from attrs import evolve
 from ai_energy_benchmarks.analysis.steady_correction import correction
 from ai_energy_benchmarks.analysis.steady_mix import shift
 from ai_energy_benchmarks.analysis.steady_slices import pass_mix, slice_energies, work_slices
+from ai_energy_benchmarks.analysis.summary import summarise
 from ai_energy_benchmarks.domain.completions import FailedCompletion
 from ai_energy_benchmarks.domain.outcome_table import OutcomeTable
 from ai_energy_benchmarks.domain.result import Trial
@@ -60,3 +61,15 @@ def test_columns_give_the_same_to_the_last_bit(trial: Trial) -> None:
     table.extend(trial.outcomes)
     in_columns = evolve(trial, outcomes=table)
     assert correction([in_columns], [trial.steady], GROUPS) == correction([trial], [trial.steady], GROUPS)
+
+
+def test_prompts_in_doubt_correct_nothing(trial: Trial) -> None:
+    """A shift by counts that cannot be true would be in every figure per output token: those of the window stand."""
+    overcached = [evolve(each, cached_prompt_tokens=2 * each.prompt_tokens + 1) for each in trial.completions]
+    for outcomes, corrected in ((trial.outcomes, True), (overcached, False)):
+        summary = summarise([evolve(trial, outcomes=outcomes)], ())
+        assert summary.steady is not None
+        assert (summary.prompt_tokens_in_doubt is None) is corrected
+        assert (summary.steady.mix is not None) is corrected
+        (gpu,) = summary.steady.components
+        assert (gpu.per_output_token_window_j is not None) is corrected
