@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import pytest
-from scipy import stats
 
 from ai_energy_benchmarks.analysis.quantiles import dunnett95, hsu95, tukey95
+
+np = pytest.importorskip("numpy")
+stats = pytest.importorskip("scipy.stats")
 
 # Gauss and Legendre, over what is left of a standard normal variable and of a chi distribution.
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(120)
